@@ -1,0 +1,22 @@
+// Package requestid carries the id of the request being served through a
+// context, so that log lines, problem documents and outgoing calls name the
+// same request.
+package requestid
+
+import "context"
+
+// Header is the HTTP header that carries a request id between services.
+const Header = "X-Request-ID"
+
+type key struct{}
+
+// With returns a context that carries id.
+func With(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, key{}, id)
+}
+
+// From returns the request id that ctx carries, or "" when it carries none.
+func From(ctx context.Context) string {
+	id, _ := ctx.Value(key{}).(string)
+	return id
+}
