@@ -1,0 +1,90 @@
+package config_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/config"
+)
+
+type group struct {
+	Port int           `envconfig:"TEST_PORT" default:"8000" min:"0" max:"65535" desc:"port to listen on"`
+	Wait time.Duration `envconfig:"TEST_WAIT" default:"5s" min:"0s" max:"1m" desc:"how long to wait"`
+}
+
+type settings struct {
+	group
+	Secret string  `envconfig:"TEST_SECRET" required:"true" desc:"the database's address"`
+	Format string  `envconfig:"TEST_FORMAT" default:"json" oneof:"json,text" desc:"form of a log line"`
+	Debug  bool    `envconfig:"TEST_DEBUG" default:"false" desc:"say more"`
+	Ratio  float64 `envconfig:"TEST_RATIO" default:"0.5" min:"0" max:"1" desc:"share that is kept"`
+}
+
+func (s *settings) Validate() error {
+	if s.Debug && s.Format == "json" {
+		return errors.New("TEST_DEBUG needs TEST_FORMAT=text")
+	}
+	return nil
+}
+
+func load(t *testing.T, env map[string]string) (settings, error) {
+	t.Helper()
+	for k, v := range env {
+		t.Setenv(k, v)
+	}
+	var s settings
+	err := config.Load(&s)
+	return s, err
+}
+
+func TestLoad(t *testing.T) {
+	got, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_WAIT": "1500ms", "TEST_FORMAT": "text", "TEST_DEBUG": "true", "TEST_RATIO": "1"})
+	require.NoError(t, err)
+	require.Equal(t, settings{group{8000, 1500 * time.Millisecond}, "x", "text", true, 1}, got)
+}
+
+func TestSetToNothingIsNotSet(t *testing.T) {
+	got, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": "", "TEST_WAIT": " "})
+	require.NoError(t, err)
+	require.Equal(t, group{8000, 5 * time.Second}, got.group)
+
+	_, err = load(t, map[string]string{"TEST_SECRET": ""})
+	require.EqualError(t, err, "TEST_SECRET must be set: the database's address")
+}
+
+func TestEveryProblemIsNamedAndNoValueShown(t *testing.T) {
+	const canary = "s3cr3t"
+	_, err := load(t, map[string]string{"TEST_PORT": canary, "TEST_WAIT": canary, "TEST_FORMAT": canary, "TEST_DEBUG": canary, "TEST_RATIO": canary})
+	require.Error(t, err)
+	require.Equal(t, strings.Join([]string{
+		"TEST_PORT must be a whole number",
+		"TEST_WAIT must be a duration such as 500ms, 10s or 1h",
+		"TEST_SECRET must be set: the database's address",
+		"TEST_FORMAT must be one of json, text",
+		"TEST_DEBUG must be true or false",
+		"TEST_RATIO must be a number",
+	}, "\n"), err.Error())
+	require.NotContains(t, err.Error(), canary)
+}
+
+func TestRanges(t *testing.T) {
+	_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": "65536", "TEST_WAIT": "-1s", "TEST_RATIO": "1.01"})
+	require.EqualError(t, err, "TEST_PORT must be at most 65535\nTEST_WAIT must be at least 0s\nTEST_RATIO must be at most 1")
+}
+
+func TestValidateIsCalled(t *testing.T) {
+	_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_DEBUG": "1"})
+	require.EqualError(t, err, "TEST_DEBUG needs TEST_FORMAT=text")
+}
+
+func TestDescribe(t *testing.T) {
+	var b strings.Builder
+	require.NoError(t, config.Describe(&b, &settings{}))
+	require.Regexp(t, `(?m)^TEST_WAIT +5s +how long to wait$`, b.String())
+	require.Regexp(t, `(?m)^TEST_SECRET +the database's address \(required\)$`, b.String())
+	require.Regexp(t, `(?m)^TEST_FORMAT +json +form of a log line \(json, text\)$`, b.String())
+}

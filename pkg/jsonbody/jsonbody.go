@@ -1,0 +1,312 @@
+// Package jsonbody reads the JSON body of a request strictly (RFC 8259, with
+// the rules of I-JSON, RFC 7493): a member that is unknown, missing, given
+// twice or of the wrong type is refused and located, as are trailing data,
+// invalid UTF-8 and lone surrogates. It reports every problem of a body, not
+// just the first.
+//
+// It knows the shape of a body. What its values may be is the domain's to say.
+package jsonbody
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/example/microservices/pkg/invalid"
+)
+
+const (
+	// MaxDepth is how deep arrays and objects may be nested.
+	MaxDepth = 32
+	// maxProblems is how many problems of one body are reported.
+	maxProblems = 50
+	// maxName is how much of an unknown member's name is given back, in bytes.
+	maxName = 64
+)
+
+// SyntaxError says that a body is not one JSON text.
+type SyntaxError struct {
+	// Path is where the text stops to be JSON, such as "items[1]", or "".
+	Path string
+	// Message says what is wrong there.
+	Message string
+	// Offset counts the bytes before that place.
+	Offset int64
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("%s (at byte %d)", e.Message, e.Offset)
+}
+
+// Decode reads data into the struct that dst points to. Members are named by
+// their json tags. A member is required unless its type is Optional or
+// Nullable. Whole numbers are read by value: 2.0 and 2e0 are 2. A type that
+// implements json.Unmarshaler reads its own value, and the text of its error
+// is shown to whoever sent the body.
+//
+// The error is a *SyntaxError, or invalid.Fields with the path of each member
+// ("items[1].quantity"; "" for the body itself).
+func Decode(data []byte, dst any) error {
+	d := decoder{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	err := d.value("", reflect.ValueOf(dst).Elem())
+	if err != nil {
+		return d.syntaxError(err)
+	}
+	_, err = d.dec.ReadToken()
+	switch {
+	case err == nil:
+		return &SyntaxError{Message: "there is more than one JSON value", Offset: d.dec.InputOffset()}
+	case !errors.Is(err, io.EOF):
+		return d.syntaxError(err)
+	}
+	return d.problems.Err()
+}
+
+type decoder struct {
+	dec      *jsontext.Decoder
+	problems invalid.Fields
+}
+
+func (d *decoder) problem(path, message string) {
+	if len(d.problems) < maxProblems {
+		d.problems.Add(path, message)
+	}
+}
+
+// value reads the next value into v. Its error is one of syntax; what is wrong
+// with the value becomes a problem.
+func (d *decoder) value(path string, v reflect.Value) error {
+	switch dst := v.Addr().Interface().(type) {
+	case optional:
+		target := dst.present(d.dec.PeekKind() == 'n')
+		if target == nil {
+			return d.dec.SkipValue()
+		}
+		return d.value(path, reflect.ValueOf(target).Elem())
+	case json.Unmarshaler:
+		return d.own(path, dst)
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		return d.object(path, v)
+	case reflect.Slice:
+		return d.array(path, v)
+	case reflect.String:
+		if d.dec.PeekKind() != '"' {
+			return d.refuse(path, "must be a text")
+		}
+		token, err := d.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		v.SetString(token.String())
+		return nil
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return d.integer(path, v)
+	}
+	panic(fmt.Sprintf("jsonbody: %s can't be read into a %s", path, v.Type()))
+}
+
+// own reads a value of a type that knows how to read itself.
+func (d *decoder) own(path string, dst json.Unmarshaler) error {
+	switch d.dec.PeekKind() {
+	case '{', '[':
+		return d.refuse(path, "must not be an object or an array")
+	}
+	raw, err := d.dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	err = dst.UnmarshalJSON(raw)
+	if err != nil {
+		d.problem(path, err.Error())
+	}
+	return nil
+}
+
+func (d *decoder) integer(path string, v reflect.Value) error {
+	if d.dec.PeekKind() != '0' {
+		return d.refuse(path, "must be a whole number")
+	}
+	raw, err := d.dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	n, err := wholeNumber(string(raw))
+	switch {
+	case errors.Is(err, errFraction):
+		d.problem(path, "must be a whole number")
+	case err != nil || v.OverflowInt(n):
+		d.problem(path, "is too large a number")
+	default:
+		v.SetInt(n)
+	}
+	return nil
+}
+
+var (
+	errFraction = errors.New("not a whole number")
+	errRange    = errors.New("out of range")
+)
+
+// wholeNumber returns the value of a JSON number that is whole.
+func wholeNumber(s string) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err == nil {
+		return n, nil
+	}
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		exponent, err := strconv.Atoi(s[i+1:])
+		switch {
+		case err != nil || exponent > len(s)+20 || exponent < -len(s)-20:
+			// Too far from the point to matter: zero, too large, or a
+			// fraction. Computing it would cost what the sender likes.
+			if strings.Trim(s[:i], "-0.") == "" {
+				return 0, nil
+			}
+			if s[i+1] == '-' {
+				return 0, errFraction
+			}
+			return 0, errRange
+		}
+	}
+	r, ok := new(big.Rat).SetString(s)
+	switch {
+	case !ok || !r.IsInt():
+		return 0, errFraction
+	case !r.Num().IsInt64():
+		return 0, errRange
+	}
+	return r.Num().Int64(), nil
+}
+
+func (d *decoder) array(path string, v reflect.Value) error {
+	if d.dec.PeekKind() != '[' {
+		return d.refuse(path, "must be a list")
+	}
+	_, err := d.dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	v.SetLen(0)
+	for i := 0; d.dec.PeekKind() != ']'; i++ {
+		element := reflect.New(v.Type().Elem()).Elem()
+		err := d.value(path+"["+strconv.Itoa(i)+"]", element)
+		if err != nil {
+			return err
+		}
+		v.Set(reflect.Append(v, element))
+	}
+	_, err = d.dec.ReadToken()
+	return err
+}
+
+func (d *decoder) object(path string, v reflect.Value) error {
+	if d.dec.PeekKind() != '{' {
+		return d.refuse(path, "must be an object")
+	}
+	_, err := d.dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	s := shapeOf(v.Type())
+	seen := make([]bool, len(s.members))
+	for d.dec.PeekKind() != '}' {
+		name, err := d.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		member := name.String()
+		i, known := s.index[member]
+		if !known {
+			err = d.refuse(join(path, shorten(member)), "is not a known field; known are "+s.known)
+		} else {
+			seen[i] = true
+			err = d.value(join(path, member), v.Field(s.members[i].field))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i, member := range s.members {
+		if member.required && !seen[i] {
+			d.problem(join(path, member.name), "is required")
+		}
+	}
+	_, err = d.dec.ReadToken()
+	return err
+}
+
+// refuse reads past the next value, and reports it.
+func (d *decoder) refuse(path, message string) error {
+	depth := d.dec.StackDepth()
+	deepest := depth
+	for {
+		_, err := d.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		deepest = max(deepest, d.dec.StackDepth())
+		if d.dec.StackDepth() == depth {
+			break
+		}
+	}
+	if deepest > MaxDepth {
+		message = fmt.Sprintf("is nested more than %d levels deep", MaxDepth)
+	}
+	d.problem(path, message)
+	return nil
+}
+
+func (d *decoder) syntaxError(err error) error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.As(err, &syntax):
+		message := "the body is not valid JSON: " + syntax.Err.Error()
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			message = "the body has the same field twice"
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			message = "the body is not valid JSON: it ends too early"
+		}
+		return &SyntaxError{Path: pointerPath(syntax.JSONPointer), Message: message, Offset: syntax.ByteOffset}
+	case errors.Is(err, io.EOF):
+		return &SyntaxError{Message: "the body is empty", Offset: d.dec.InputOffset()}
+	}
+	return &SyntaxError{Message: "the body is not valid JSON", Offset: d.dec.InputOffset()}
+}
+
+// pointerPath writes a JSON Pointer (RFC 6901) as a path: /items/1 is items[1].
+func pointerPath(p jsontext.Pointer) string {
+	path := ""
+	for token := range p.Tokens() {
+		if _, err := strconv.ParseUint(token, 10, 32); err == nil && path != "" {
+			path += "[" + token + "]"
+			continue
+		}
+		path = join(path, shorten(token))
+	}
+	return path
+}
+
+func join(path, member string) string {
+	if path == "" {
+		return member
+	}
+	return path + "." + member
+}
+
+func shorten(name string) string {
+	if len(name) > maxName {
+		return strings.ToValidUTF8(name[:maxName], "") + "…"
+	}
+	return name
+}
