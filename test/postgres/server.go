@@ -1,0 +1,289 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// stopGrace bounds a fast shutdown: it rolls back what is open and writes a
+	// checkpoint, which takes long only on a disk that is very busy.
+	stopGrace = 30 * time.Second
+	// portTries is how many ports Start tries before it gives up.
+	portTries = 20
+)
+
+// Options adjust [Start]. The zero value is a durable server with room for the
+// tests of a whole run.
+type Options struct {
+	// NoFsync trades durability against a power loss, which tests can't cause,
+	// for speed. A killed server (see [Server.Kill]) keeps its data either way.
+	NoFsync bool
+	// Settings are added to postgresql.conf, e.g. {"max_connections": "20"}.
+	Settings map[string]string
+	// Parent is the folder in which the server's own is made; default: [os.TempDir].
+	Parent string
+}
+
+// Server is a running PostgreSQL. Its methods may be called by several
+// goroutines. It has no goroutines of its own, so leak checks don't see it.
+type Server struct {
+	bin   string
+	major int
+	dir   string
+	port  int
+	who   *syscall.Credential
+	guard *guard
+
+	mu   sync.Mutex
+	proc *process // nil while killed or stopped
+	gone bool     // stopped for good
+}
+
+// Start creates a database cluster in a temporary folder and starts a server on
+// a free port of 127.0.0.1, superuser "postgres", no password. ctx bounds the
+// start only. The caller must call [Server.Stop]; if the process dies first, the
+// server is stopped and removed all the same. Errors include [ErrNotInstalled].
+//
+// The cluster has the locale C and the encoding UTF8: the least a production
+// database has, so nothing comes to depend on a locale's collation.
+func Start(ctx context.Context, options Options) (*Server, error) {
+	installation, err := Find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, err := account()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := makeDir(options.Parent, who)
+	if err != nil {
+		return nil, fmt.Errorf("folder for PostgreSQL: %w", err)
+	}
+	s := &Server{bin: installation.Bin, major: installation.Major, dir: dir, who: who}
+	s.guard, err = newGuard(dir, who)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	err = s.boot(ctx, options)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start PostgreSQL %d from %s: %w", s.major, s.bin, err), s.Stop())
+	}
+	return s, nil
+}
+
+// boot creates the cluster and starts it on the first port that is free.
+func (s *Server) boot(ctx context.Context, options Options) error {
+	initdb := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata", s.data(), "--username", "postgres",
+		"--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
+	s.prepare(initdb)
+	out, err := initdb.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	err = s.configure(options)
+	if err != nil {
+		return err
+	}
+	for range portTries {
+		s.port, err = freePort(ctx)
+		if err != nil {
+			return err
+		}
+		err = s.Restart(ctx)
+		if err == nil || ctx.Err() != nil || !strings.Contains(s.Log(), "could not bind") {
+			return err
+		}
+		// Somebody took the port between our look and the server's bind.
+	}
+	return fmt.Errorf("no free port in %d tries: %w", portTries, err)
+}
+
+// configure appends the settings to postgresql.conf, where a later line wins.
+func (s *Server) configure(options Options) error {
+	settings := map[string]string{
+		"listen_addresses":        "127.0.0.1",
+		"unix_socket_directories": "", // its path would have to be short, and nobody needs it
+		"max_connections":         "300",
+		"timezone":                "UTC",
+		"log_timezone":            "UTC",
+		"lc_messages":             "C", // boot reads the log
+		// Files in the cluster's folder, removed with it even after a kill;
+		// POSIX shared memory would stay in /dev/shm.
+		"dynamic_shared_memory_type": "mmap",
+	}
+	if options.NoFsync {
+		settings["fsync"] = "off"
+		settings["synchronous_commit"] = "off"
+		settings["full_page_writes"] = "off"
+	}
+	maps.Copy(settings, options.Settings)
+	file, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		_, err = fmt.Fprintf(file, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
+		if err != nil {
+			return errors.Join(err, file.Close())
+		}
+	}
+	return file.Close()
+}
+
+// Restart starts the server again after [Server.Kill], on the same port. It
+// returns when the server has recovered and answers, or an error when ctx ends.
+func (s *Server) Restart(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return errors.New("the server was stopped")
+	}
+	if s.proc != nil {
+		return errors.New("the server is running")
+	}
+	proc, err := s.launch()
+	if err != nil {
+		return err
+	}
+	err = s.ready(ctx, proc)
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w\n%s", err, s.Log()), proc.kill())
+	}
+	s.proc = proc
+	return nil
+}
+
+// ready waits until proc itself says that it takes connections. Asking the port
+// alone could be answered by a stranger who was quicker to bind it.
+func (s *Server) ready(ctx context.Context, proc *process) error {
+	for {
+		exited, err := proc.exitedWithin(10 * time.Millisecond)
+		if err != nil {
+			return err
+		}
+		if exited {
+			return errors.New("the server ended at once")
+		}
+		if s.status(proc.cmd.Process.Pid) == "ready" {
+			break
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("the server is not ready yet: %w", context.Cause(ctx))
+		}
+	}
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+// status is what the server with this process id says of itself: "starting",
+// "ready" or "stopping"; "" before its first word.
+func (s *Server) status(pid int) string {
+	lines := s.pidFile()
+	if lines[0] != strconv.Itoa(pid) {
+		return "" // left by a server that was killed
+	}
+	return strings.TrimSpace(lines[7])
+}
+
+// pidFile returns the eight lines of postmaster.pid, empty where it has none.
+func (s *Server) pidFile() [8]string {
+	var lines [8]string
+	content, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err == nil {
+		copy(lines[:], strings.Split(string(content), "\n"))
+	}
+	return lines
+}
+
+// Stop ends the server, with open transactions rolled back, and removes its
+// folder. Later calls do nothing.
+func (s *Server) Stop() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return nil
+	}
+	s.gone = true
+	var err error
+	if s.proc != nil {
+		err = s.proc.stop(stopGrace)
+		s.proc = nil
+	}
+	// After a kill the server's System V segment is still there: 56 bytes that
+	// hold only a lock, but the machine has few of them. Line 7: "key id".
+	if segment := strings.Fields(s.pidFile()[6]); len(segment) == 2 {
+		_ = exec.Command("ipcrm", "-m", segment[1]).Run()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir), s.guard.dismiss())
+}
+
+// Kill ends every process of the server at once with SIGKILL, as a crash or the
+// kernel's out-of-memory killer would. The data stays for [Server.Restart].
+func (s *Server) Kill() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		return errors.New("the server is not running")
+	}
+	err := s.proc.kill()
+	s.proc = nil
+	return err
+}
+
+// URL returns the connection string of a database on this server.
+func (s *Server) URL(database string) string {
+	return "postgres://postgres@" + s.Addr() + "/" + database + "?sslmode=disable"
+}
+
+// Addr returns the server's host and port, for a proxy in front of it. It stays
+// the same over [Server.Kill] and [Server.Restart].
+func (s *Server) Addr() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+}
+
+// Log returns what the server has logged so far.
+func (s *Server) Log() string {
+	content, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return err.Error()
+	}
+	return string(content)
+}
+
+func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
+func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
+
+// freePort returns a port below the kernels' ephemeral ranges (from 32768 on
+// Linux, 49152 elsewhere), so that no outgoing connection and no listener on
+// port 0 takes it while a killed server is down.
+func freePort(ctx context.Context) (int, error) {
+	var err error
+	for range portTries {
+		port := 15000 + rand.IntN(32768-15000)
+		var listener net.Listener
+		listener, err = new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, listener.Close()
+		}
+	}
+	return 0, fmt.Errorf("find a free port: %w", err)
+}
