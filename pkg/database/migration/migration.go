@@ -1,0 +1,105 @@
+// Package migration brings a database's schema up to date, with goose, and
+// tells whether it is. However many processes try at the same time, each
+// migration is applied exactly once.
+package migration
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Set is the migrations of a service for one kind of database: files named
+// 00001_what.sql and so on, which are part of the binary.
+type Set struct {
+	Files fs.FS
+	// Dialect is the kind of database.
+	Dialect goose.Dialect
+	// Table keeps the versions that were applied.
+	Table string
+}
+
+// Up applies, under the lock, what has not been applied yet. A schema that is
+// newer than the set is left alone: an older binary serves on it.
+func (s Set) Up(ctx context.Context, db *sql.DB, locker lock.Locker, log *slog.Logger) error {
+	pending, err := s.Pending(ctx, db)
+	if err != nil || pending == 0 {
+		return err
+	}
+	provider, err := goose.NewProvider(s.Dialect, db, s.Files,
+		goose.WithTableName(s.Table), goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	results, err := provider.Up(ctx)
+	for _, r := range results {
+		log.InfoContext(ctx, "migrated the schema", slog.Int64("version", r.Source.Version), slog.Duration("took", r.Duration))
+	}
+	if err != nil {
+		return fmt.Errorf("migrate the schema: %w", err)
+	}
+	return nil
+}
+
+// Pending returns how many of the set's versions the schema lacks: 0 when it
+// is up to date or newer. It changes nothing.
+func (s Set) Pending(ctx context.Context, db *sql.DB) (int, error) {
+	entries, err := fs.ReadDir(s.Files, ".")
+	if err != nil {
+		return 0, fmt.Errorf("read the migrations: %w", err)
+	}
+	current, err := s.version(ctx, db)
+	if err != nil {
+		return 0, err
+	}
+	pending := 0
+	for _, e := range entries {
+		v, err := goose.NumericComponent(e.Name())
+		if err != nil {
+			return 0, fmt.Errorf("read the migrations: %w", err)
+		}
+		if v > current {
+			pending++
+		}
+	}
+	return pending, nil
+}
+
+// version returns the newest version that was applied, or 0.
+func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
+	exists := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`
+	if s.Dialect == goose.DialectPostgres {
+		exists = `SELECT count(to_regclass($1))`
+	}
+	var n int
+	err := db.QueryRowContext(ctx, exists, s.Table).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("look for the schema's version: %w", err)
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	var v sql.NullInt64
+	err = db.QueryRowContext(ctx, `SELECT max(version_id) FROM `+s.Table).Scan(&v) //nolint:gosec // the table's name is the program's own
+	if err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return v.Int64, nil
+}
+
+// Check returns an error while the schema lacks a migration of the set.
+func (s Set) Check(ctx context.Context, db *sql.DB) error {
+	pending, err := s.Pending(ctx, db)
+	if err != nil {
+		return err
+	}
+	if pending > 0 {
+		return fmt.Errorf("the schema lacks %d migrations; run the migrate subcommand", pending)
+	}
+	return nil
+}

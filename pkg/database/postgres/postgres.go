@@ -1,0 +1,174 @@
+// Package postgres opens a PostgreSQL database for a service: a pool of
+// connections that prepare their statements, and a schema of its own.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/migration"
+)
+
+const (
+	// connectTimeout is how long making a connection may take, unless the
+	// address says otherwise (connect_timeout).
+	connectTimeout = 5 * time.Second
+	// defaultMaxConns is the size of the pool, unless the address says
+	// otherwise (pool_max_conns).
+	defaultMaxConns = 16
+	// lockInterval is the time between two tries to get the migration lock.
+	lockInterval = 100 * time.Millisecond
+)
+
+// DB is an open database.
+type DB struct {
+	*pgxpool.Pool
+	schema string
+}
+
+// Open connects to the database at address, whose tables are in a schema of
+// the service's own. The errors don't repeat the address, which may hold a
+// password.
+//
+// Statements are prepared and kept. Behind PgBouncer in transaction mode
+// (before 1.21) add default_query_exec_mode=exec to the address.
+func Open(ctx context.Context, address, schema string) (*DB, error) {
+	c, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, errors.New("DATABASE_URL is not a PostgreSQL address: it must be like postgres://user:password@host:5432/database?sslmode=require")
+	}
+	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > time.Minute {
+		c.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if parsed, err := pgx.ParseConfig(address); err == nil && parsed.RuntimeParams["application_name"] == "" {
+		c.ConnConfig.RuntimeParams["application_name"] = schema
+	}
+	if c.MaxConns < defaultMaxConns && !hasPoolSize(address) {
+		c.MaxConns = defaultMaxConns
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, Wrap(err)
+	}
+	err = pool.Ping(ctx)
+	if err != nil {
+		pool.Close()
+		return nil, Wrap(err)
+	}
+	return &DB{Pool: pool, schema: schema}, nil
+}
+
+// Migrate applies the migrations of a set.
+func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
+	plain := stdlib.OpenDBFromPool(db.Pool)
+	err := set.Up(ctx, plain, &lock{schema: db.schema}, log)
+	return errors.Join(Wrap(err), plain.Close())
+}
+
+// Check returns an error unless the database answers and its schema has every
+// migration of the set.
+func (db *DB) Check(ctx context.Context, set migration.Set) error {
+	plain := stdlib.OpenDBFromPool(db.Pool)
+	err := set.Check(ctx, plain)
+	return errors.Join(Wrap(err), plain.Close())
+}
+
+// Close waits for the queries that run, and closes the connections.
+func (db *DB) Close() error {
+	db.Pool.Close()
+	return nil
+}
+
+// lock is a transaction that holds an advisory lock: it works behind a pooler,
+// which keeps a transaction on one connection, and it ends with the process
+// that holds it. It also makes the schema, which must be there before goose's
+// table of versions.
+type lock struct {
+	schema string
+	held   *sql.Tx
+}
+
+func (l *lock) Lock(ctx context.Context, db *sql.DB) error {
+	id := fnv.New64a()
+	fmt.Fprintf(id, "migrate %s", l.schema)
+	for {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return fmt.Errorf("lock the migrations: %w", err)
+		}
+		var got bool
+		err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(id.Sum64())).Scan(&got) //nolint:gosec // any 64 bits will do
+		if err == nil && got {
+			l.held = tx
+			break
+		}
+		err = errors.Join(err, tx.Rollback())
+		if err != nil {
+			return fmt.Errorf("lock the migrations: %w", err)
+		}
+		timer := time.NewTimer(lockInterval)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+	_, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{l.schema}.Sanitize())
+	if err != nil {
+		return errors.Join(fmt.Errorf("make the schema: %w", err), l.held.Rollback())
+	}
+	return nil
+}
+
+func (l *lock) Unlock(context.Context, *sql.DB) error { return l.held.Rollback() }
+
+// Wrap marks the errors that say that the database can't answer now: no
+// connection, a server that starts or stops, too many connections, a full
+// disk, a server that is read-only after a failover.
+func Wrap(err error) error {
+	var server *pgconn.PgError
+	var network net.Error
+	var connect *pgconn.ConnectError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &server):
+		switch class := server.Code[:2]; {
+		case class == "08", class == "53", class == "57" && server.Code != "57014", server.Code == "25006", class == "28", server.Code == "3D000":
+			return database.Unavailable(err)
+		}
+		return err
+	case errors.As(err, &connect), errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled), pgconn.SafeToRetry(err), isBroken(err):
+		return database.Unavailable(err)
+	}
+	return err
+}
+
+// UniqueViolation says that err is a row that breaks the constraint.
+func UniqueViolation(err error, constraint string) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == "23505" && e.ConstraintName == constraint
+}
+
+// isBroken says that a connection was lost while it was in use.
+func isBroken(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// hasPoolSize says that the address sets the size of the pool.
+func hasPoolSize(address string) bool { return strings.Contains(address, "pool_max_conns") }

@@ -1,0 +1,173 @@
+// Package sqlite opens a SQLite database for a service: one writer, which
+// commits in groups, and a pool of readers beside it.
+//
+// A write that was acknowledged is on the disk (WAL, synchronous=FULL). What
+// costs is the flush; writers that wait at the same time share one.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/gofrs/flock"
+	"modernc.org/sqlite" // also registers the driver
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/migration"
+)
+
+// DB is an open database.
+type DB struct {
+	// Read runs queries. They see what was committed before they started.
+	Read *sql.DB
+
+	path   string
+	writer *writer
+}
+
+// minVersion is the first version of SQLite without a bug that could corrupt a
+// WAL database (3.51.3).
+const minVersion = 3051003
+
+// Open opens the file at path, and makes it when there is none.
+func Open(ctx context.Context, path string) (*DB, error) {
+	err := checkFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w (DATABASE_URL names the file)", err)
+	}
+	write, err := connect(path)
+	if err != nil {
+		return nil, err
+	}
+	write.SetMaxOpenConns(1)
+	read, err := connect(path)
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+
+	err = checkVersion(ctx, write)
+	if err != nil {
+		return nil, errors.Join(Wrap(err), read.Close(), write.Close())
+	}
+	return &DB{Read: read, path: path, writer: startWriter(write)}, nil
+}
+
+// checkFile says in plain words what SQLite would put as "unable to open
+// database file (14)".
+func checkFile(path string) error {
+	if strings.Contains(path, ":memory:") {
+		return errors.New("a database in memory is not supported")
+	}
+	f, err := os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE, 0o600)
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return fmt.Errorf("can't open the database file %s: %w", path, pathError.Err)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func connect(path string) (*sql.DB, error) {
+	parameters := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		"temp_store(MEMORY)", "cache_size(-8000)",
+	}}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: parameters.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open the database file: %w", err)
+	}
+	return db, nil
+}
+
+func checkVersion(ctx context.Context, db *sql.DB) error {
+	var version string
+	err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version)
+	if err != nil {
+		return err
+	}
+	number := 0
+	for part := range strings.SplitSeq(version, ".") {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return fmt.Errorf("SQLite has the version %q", version)
+		}
+		number = number*1000 + n
+	}
+	if number < minVersion {
+		return fmt.Errorf("SQLite %s may corrupt a database; 3.51.3 or later is needed", version)
+	}
+	return nil
+}
+
+// Migrate applies the migrations of a set, under a lock on a file beside the
+// database.
+func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
+	return Wrap(set.Up(ctx, db.writer.db, &fileLock{flock.New(db.path + ".migrate.lock")}, log))
+}
+
+// Check returns an error unless the database answers and its schema has every
+// migration of the set.
+func (db *DB) Check(ctx context.Context, set migration.Set) error {
+	return Wrap(set.Check(ctx, db.Read))
+}
+
+// Write runs do in a transaction of the writer. What do returns is returned;
+// unless that is nil, nothing of what it wrote stays. When Write returns nil,
+// it is on the disk.
+func (db *DB) Write(ctx context.Context, do func(*sql.Tx) error) error {
+	return db.writer.write(ctx, do)
+}
+
+// Close waits for the writes that have begun, and closes the file.
+func (db *DB) Close() error {
+	return errors.Join(db.writer.close(), db.Read.Close())
+}
+
+// Wrap marks the errors that say that the database can't answer now.
+func Wrap(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+		return database.Unavailable(err)
+	}
+	return err
+}
+
+// UniqueViolation says that err is a row that breaks a UNIQUE constraint or
+// index on the column, given as table.column.
+func UniqueViolation(err error, column string) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE && strings.Contains(e.Error(), column)
+}
+
+type fileLock struct{ *flock.Flock }
+
+func (l *fileLock) Lock(ctx context.Context, _ *sql.DB) error {
+	_, err := l.TryLockContext(ctx, lockRetry)
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", l.Path(), err)
+	}
+	return nil
+}
+
+func (l *fileLock) Unlock(context.Context, *sql.DB) error { return l.Flock.Unlock() }

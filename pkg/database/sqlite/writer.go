@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+const (
+	// maxGroup is how many writes share a commit at most.
+	maxGroup = 64
+	// lockRetry is the time between two tries to get the migration lock.
+	lockRetry = 10 * time.Millisecond
+)
+
+var errClosed = errors.New("the database is closed")
+
+// writer runs writes one after the other. Those that wait while it commits are
+// committed together, each in a savepoint of its own: what one does is undone
+// without harm to the others, and all share one flush.
+type writer struct {
+	db    *sql.DB
+	queue chan *job
+	quit  chan struct{}
+	done  sync.WaitGroup
+}
+
+type job struct {
+	ctx  context.Context
+	do   func(*sql.Tx) error
+	err  error
+	done chan struct{}
+}
+
+func startWriter(db *sql.DB) *writer {
+	w := &writer{db: db, queue: make(chan *job), quit: make(chan struct{})}
+	w.done.Add(1)
+	go w.loop()
+	return w
+}
+
+func (w *writer) write(ctx context.Context, do func(*sql.Tx) error) error {
+	j := &job{ctx: ctx, do: do, done: make(chan struct{})}
+	select {
+	case w.queue <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return errClosed
+	}
+	// From here on it will be answered, and soon: what has begun is not
+	// abandoned, so that the caller knows whether it was done.
+	<-j.done
+	return j.err
+}
+
+func (w *writer) close() error {
+	close(w.quit)
+	w.done.Wait()
+	return w.db.Close()
+}
+
+func (w *writer) loop() {
+	defer w.done.Done()
+	group := make([]*job, 0, maxGroup)
+	for {
+		select {
+		case <-w.quit:
+			return
+		case first := <-w.queue:
+			group = w.collect(append(group[:0], first))
+		}
+		w.commit(group)
+		for _, j := range group {
+			close(j.done)
+		}
+	}
+}
+
+// collect takes in whoever waits already.
+func (w *writer) collect(group []*job) []*job {
+	for len(group) < maxGroup {
+		select {
+		case j := <-w.queue:
+			group = append(group, j)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit runs a group in one transaction.
+func (w *writer) commit(group []*job) {
+	// The transaction belongs to all of the group, so no one's context ends it.
+	ctx := context.Background()
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		fail(group, Wrap(err))
+		return
+	}
+	for _, j := range group {
+		err := savepoint(ctx, tx, j)
+		if err != nil {
+			fail(group, Wrap(errors.Join(err, tx.Rollback())))
+			return
+		}
+	}
+	err = tx.Commit()
+	if err != nil {
+		fail(group, Wrap(fmt.Errorf("commit: %w", err)))
+	}
+}
+
+// fail gives err to those of the group that would otherwise be told that all
+// is well.
+func fail(group []*job, err error) {
+	for _, j := range group {
+		if j.err == nil {
+			j.err = err
+		}
+	}
+}
+
+// savepoint runs one job. Its error is of the transaction, not of the job.
+func savepoint(ctx context.Context, tx *sql.Tx, j *job) error {
+	if err := j.ctx.Err(); err != nil {
+		j.err = err
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "SAVEPOINT job")
+	if err != nil {
+		return err
+	}
+	j.err = protect(tx, j.do)
+	if j.err != nil {
+		_, err = tx.ExecContext(ctx, "ROLLBACK TO job")
+		if err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, "RELEASE job")
+	return err
+}
+
+// protect turns a panic into an error: the others of the group have a right to
+// their commit.
+func protect(tx *sql.Tx, do func(*sql.Tx) error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic in a write: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return do(tx)
+}

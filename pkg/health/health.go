@@ -1,0 +1,137 @@
+// Package health knows whether a service is alive and whether it is ready, and
+// asks its dependencies in the background, so that a probe never waits for one.
+package health
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Status is the state of a service or of one of its dependencies.
+type Status string
+
+// The states there are. Ready, Degraded and NotReady are a service's.
+const (
+	Up       Status = "up"
+	Down     Status = "down"
+	Ready    Status = "ready"
+	Degraded Status = "degraded"
+	NotReady Status = "not_ready"
+)
+
+const (
+	// interval is the time between two checks of a dependency, and timeout
+	// how long one may take: together they bound how late a change is seen.
+	interval = 2 * time.Second
+	timeout  = time.Second
+)
+
+// Dependency is something that a service needs.
+type Dependency struct {
+	Name string
+	// Required says that the service is not ready without it. It is merely
+	// degraded without another.
+	Required bool
+	// Check returns nil when the dependency is there.
+	Check func(context.Context) error
+}
+
+// Report is the state of a service and of each dependency.
+type Report struct {
+	Status       Status            `json:"status" enum:"ready,degraded,not_ready" doc:"ready: everything is there. degraded: it serves, without something. not_ready: send no requests."`
+	Dependencies map[string]Status `json:"dependencies" doc:"Each dependency: up or down."`
+}
+
+// Monitor watches the dependencies of a service.
+type Monitor struct {
+	log      *slog.Logger
+	deps     []Dependency
+	draining atomic.Bool
+
+	mu    sync.RWMutex
+	state map[string]Status
+}
+
+// NewMonitor returns a monitor. A dependency is down until Run has seen it.
+func NewMonitor(log *slog.Logger, deps ...Dependency) *Monitor {
+	m := &Monitor{log: log, deps: deps, state: make(map[string]Status, len(deps))}
+	for _, d := range deps {
+		m.state[d.Name] = Down
+	}
+	return m
+}
+
+// Run checks the dependencies, at once and then again and again, until ctx is
+// done.
+func (m *Monitor) Run(ctx context.Context) error {
+	var g errgroup.Group
+	for _, d := range m.deps {
+		g.Go(func() error {
+			ticker := time.NewTicker(interval)
+			defer ticker.Stop()
+			for {
+				m.check(ctx, d)
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-ticker.C:
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+func (m *Monitor) check(ctx context.Context, d Dependency) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := d.Check(limited)
+	if ctx.Err() != nil {
+		return
+	}
+	status := Up
+	if err != nil {
+		status = Down
+	}
+	m.mu.Lock()
+	before := m.state[d.Name]
+	m.state[d.Name] = status
+	m.mu.Unlock()
+	switch {
+	case before == status:
+	case err != nil:
+		m.log.WarnContext(ctx, "dependency is down", slog.String("dependency", d.Name), slog.Any("error", err))
+	default:
+		m.log.InfoContext(ctx, "dependency is up", slog.String("dependency", d.Name))
+	}
+}
+
+// Drain makes the service not ready for good: it is about to stop.
+func (m *Monitor) Drain() { m.draining.Store(true) }
+
+// Report returns what is known now. It never waits for a dependency.
+func (m *Monitor) Report() Report {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	report := Report{Status: Ready, Dependencies: make(map[string]Status, len(m.deps))}
+	for _, d := range m.deps {
+		status := m.state[d.Name]
+		report.Dependencies[d.Name] = status
+		switch {
+		case status == Up:
+		case d.Required:
+			report.Status = NotReady
+		case report.Status == Ready:
+			report.Status = Degraded
+		}
+	}
+	if m.draining.Load() {
+		report.Status = NotReady
+	}
+	return report
+}

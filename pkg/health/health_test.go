@@ -1,0 +1,63 @@
+package health_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/health"
+)
+
+// dependency is one that a test switches on and off.
+type dependency struct{ down, hung atomic.Bool }
+
+func (d *dependency) Check(ctx context.Context) error {
+	if d.hung.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if d.down.Load() {
+		return errors.New("down")
+	}
+	return nil
+}
+
+func TestReportFollowsTheDependencies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var database, users dependency
+		m := health.NewMonitor(slog.New(slog.DiscardHandler),
+			health.Dependency{Name: "database", Required: true, Check: database.Check},
+			health.Dependency{Name: "user-service", Check: users.Check},
+		)
+		require.Equal(t, health.NotReady, m.Report().Status, "before the first check")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		synctest.Wait()
+		require.Equal(t, health.Report{Status: health.Ready, Dependencies: map[string]health.Status{"database": "up", "user-service": "up"}}, m.Report())
+
+		// The promise is that readiness turns within five seconds.
+		turn := func() { time.Sleep(5 * time.Second); synctest.Wait() }
+		users.down.Store(true)
+		turn()
+		require.Equal(t, health.Report{Status: health.Degraded, Dependencies: map[string]health.Status{"database": "up", "user-service": "down"}}, m.Report())
+		database.hung.Store(true)
+		turn()
+		require.Equal(t, health.NotReady, m.Report().Status)
+		users.down.Store(false)
+		database.hung.Store(false)
+		turn()
+		require.Equal(t, health.Ready, m.Report().Status)
+
+		m.Drain()
+		require.Equal(t, health.NotReady, m.Report().Status)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}

@@ -1,0 +1,127 @@
+// Package httpapi is the HTTP side that the services share: the Gin engine and
+// its middleware, operations and their OpenAPI document, strict bodies,
+// conditional requests, pages, and one form for every error.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config says what a service is called and how patient it is.
+type Config struct {
+	// Title, Description and Version head the OpenAPI document.
+	Title, Description, Version string
+	// BodyTimeout is how long a body may take to arrive.
+	BodyTimeout time.Duration
+	// RequestTimeout is how long an operation may take.
+	RequestTimeout time.Duration
+	// Log takes one line for each request.
+	Log *slog.Logger
+	// Metrics takes the metrics of the requests.
+	Metrics prometheus.Registerer
+}
+
+// API is a set of operations, and the handler that serves them.
+type API struct {
+	// Engine serves the operations, the document and whatever else is
+	// registered with it.
+	Engine *gin.Engine
+
+	huma   huma.API
+	log    *slog.Logger
+	config Config
+}
+
+var releaseMode sync.Once
+
+// New returns an API without operations.
+func New(c Config) *API {
+	releaseMode.Do(func() { gin.SetMode(gin.ReleaseMode) })
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.ContextWithFallback = true
+	a := &API{Engine: engine, log: c.Log, config: c}
+
+	metrics := newMetrics(c.Metrics)
+	engine.Use(requestID, a.observe(metrics), a.recoverPanic, joinLists)
+	engine.NoRoute(func(g *gin.Context) {
+		a.write(g, NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is"))
+	})
+	engine.NoMethod(func(g *gin.Context) {
+		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not take "+g.Request.Method+"; it takes "+g.Writer.Header().Get("Allow")))
+	})
+
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	a.huma = humagin.New(engine, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI:    "3.1.0",
+			Info:       &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
+			Components: &huma.Components{Schemas: registry},
+		},
+		Formats:                      map[string]huma.Format{"application/json": format},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	})
+	a.huma.UseMiddleware(a.requireJSON)
+	a.serveDocs()
+	return a
+}
+
+// Handler returns the handler of everything that the API serves.
+func (a *API) Handler() http.Handler { return headAsGet(a.Engine) }
+
+// OpenAPI returns the document that describes the operations.
+func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
+
+// Register adds an operation. Its handler may return a *Problem, the errors
+// of a domain that the API's service maps to one, or any other error, which
+// becomes a 500. op.Errors lists the statuses beyond success that it can have;
+// 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and 415 are
+// added.
+func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	if takesBody(op.Method) {
+		op.SkipValidateBody = true // Body[T] does that
+		op.MaxBodyBytes = MaxBodyBytes + 1
+		op.BodyReadTimeout = a.config.BodyTimeout
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		if a.config.RequestTimeout > 0 {
+			limited, cancel := context.WithTimeout(ctx, a.config.RequestTimeout)
+			defer cancel()
+			ctx = limited
+		}
+		out, err := handler(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+func takesBody(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
+// headAsGet answers HEAD wherever GET is (RFC 9110, section 9.3.2). The server
+// leaves the body out.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			get := *r
+			get.Method = http.MethodGet
+			r = &get
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,138 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/requestid"
+)
+
+// maxRequestID is the longest request id that is taken from a client.
+const maxRequestID = 64
+
+// requestID gives the request an id: the client's, if it is fit to be logged,
+// or a new one. The answer carries it, too.
+func requestID(g *gin.Context) {
+	id := g.GetHeader(requestid.Header)
+	if !fitsLog(id) {
+		id = uuid.NewString()
+	}
+	g.Header(requestid.Header, id)
+	g.Header("X-Content-Type-Options", "nosniff")
+	g.Request = g.Request.WithContext(requestid.With(g.Request.Context(), id))
+}
+
+func fitsLog(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxRequestID
+}
+
+// observe writes a log line and counts the request when it is done. Both name
+// the route's template: a raw path holds what clients like to put there.
+func (a *API) observe(m *metrics) gin.HandlerFunc {
+	return func(g *gin.Context) {
+		start := time.Now()
+		m.inFlight.Inc()
+		defer func() {
+			m.inFlight.Dec()
+			route := g.FullPath()
+			if route == "" {
+				route = "unmatched"
+			}
+			method := knownMethod(g.Request.Method)
+			status := g.Writer.Status()
+			took := time.Since(start)
+			m.record(method, route, status, took)
+			a.log.LogAttrs(g.Request.Context(), level(route, status), "request",
+				slog.String("method", method),
+				slog.String("route", route),
+				slog.Int("status", status),
+				slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+				slog.Int("bytes", max(0, g.Writer.Size())),
+			)
+		}()
+		g.Next()
+	}
+}
+
+// level keeps the probes and the scrapes out of the log while all is well.
+func level(route string, status int) slog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return slog.LevelWarn
+	case strings.HasPrefix(route, "/health") || route == "/metrics":
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// knownMethod bounds the values of a label: a client may send any word.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodHead:
+		return method
+	}
+	return "other"
+}
+
+// recoverPanic turns a panic into a 500 and a line in the log.
+func (a *API) recoverPanic(g *gin.Context) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		err, ok := cause.(error)
+		if ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(cause)
+		}
+		a.log.ErrorContext(g.Request.Context(), "panic", slog.String("cause", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
+		if !g.Writer.Written() {
+			a.write(g, NewProblem(http.StatusInternalServerError, "something went wrong here; it has been logged"))
+		}
+		g.Abort()
+	}()
+	g.Next()
+}
+
+// joinLists makes one line of a list header that was sent in several (RFC
+// 9110, section 5.3).
+func joinLists(g *gin.Context) {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if values := g.Request.Header[name]; len(values) > 1 {
+			g.Request.Header[name] = []string{strings.Join(values, ", ")}
+		}
+	}
+}
+
+// write sends a problem.
+func (a *API) write(g *gin.Context, p *Problem) {
+	p.RequestID = requestid.From(g.Request.Context())
+	b, err := json.Marshal(p)
+	if err != nil {
+		a.log.ErrorContext(g.Request.Context(), "write a problem", slog.Any("error", err))
+	}
+	for name, values := range p.header {
+		g.Writer.Header()[name] = values
+	}
+	g.Data(p.Status, p.ContentType(""), b)
+}
+
+// refuse sends a problem in an operation's place.
+func (a *API) refuse(ctx huma.Context, p *Problem) { a.write(humagin.Unwrap(ctx), p) }

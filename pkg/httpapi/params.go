@@ -1,0 +1,77 @@
+package httpapi
+
+import (
+	"net/url"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/pkg/page"
+)
+
+// ID is the id of a resource in a path or a query.
+type ID uuid.UUID
+
+// UnmarshalText reads an id with ids.Parse.
+func (id *ID) UnmarshalText(b []byte) error {
+	parsed, err := ids.Parse(string(b))
+	if err != nil {
+		return err
+	}
+	*id = ID(parsed)
+	return nil
+}
+
+// Schema describes an id.
+func (*ID) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "uuid", Examples: []any{"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"}}
+}
+
+// PageParams are the parameters of a list.
+type PageParams struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many items a page has at most."`
+	Cursor string `query:"cursor" maxLength:"64" doc:"The next_cursor of the page before; leave it out for the first page."`
+}
+
+// Resolve checks the cursor. It is called by huma.
+func (p *PageParams) Resolve(huma.Context) []error {
+	_, err := p.Request()
+	if err != nil {
+		return []error{&Detail{Location: "query.cursor", Message: err.Error()}}
+	}
+	return nil
+}
+
+// Request returns the page that is asked for.
+func (p *PageParams) Request() (page.Request, error) { return page.After(p.Cursor, p.Limit) }
+
+// List is the body of a list.
+type List[T any] struct {
+	Items      []T     `json:"items" nullable:"false" doc:"The page's items, newest first."`
+	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null on the last."`
+}
+
+// ListOutput is the answer to a list.
+type ListOutput[T any] struct {
+	Link string `header:"Link" doc:"The next page (RFC 8288, rel=next)."`
+	Body List[T]
+}
+
+// NewList makes the answer to a list of a page, with each item converted for
+// the wire. path is the list's own, query the filters to keep in the link.
+func NewList[T, W any](p page.Page[T], convert func(T) W, path string, query url.Values, limit int) *ListOutput[W] {
+	out := &ListOutput[W]{}
+	out.Body.Items = make([]W, len(p.Items))
+	for i, item := range p.Items {
+		out.Body.Items[i] = convert(item)
+	}
+	if p.Next != "" {
+		out.Body.NextCursor = &p.Next
+		query.Set("cursor", p.Next)
+		query.Set("limit", strconv.Itoa(limit))
+		out.Link = "<" + path + "?" + query.Encode() + `>; rel="next"`
+	}
+	return out
+}

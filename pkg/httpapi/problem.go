@@ -1,0 +1,194 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/invalid"
+	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/pkg/requestid"
+)
+
+// statusClientClosedRequest is what the log and the metrics say of a request
+// whose client left before the answer. It is never seen on the wire.
+const statusClientClosedRequest = 499
+
+// Problem is the one form of every error (RFC 9457, application/problem+json).
+type Problem struct {
+	Title     string   `json:"title" doc:"What the status means." example:"Unprocessable Entity"`
+	Status    int      `json:"status" doc:"The HTTP status code." example:"422"`
+	Detail    string   `json:"detail" doc:"What went wrong this time, for a person to read." example:"validation failed"`
+	Errors    []Detail `json:"errors,omitzero" doc:"What to change, place by place."`
+	RequestID string   `json:"request_id,omitzero" doc:"Names this request in the logs." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+
+	header http.Header
+}
+
+// Detail is one thing to change.
+type Detail struct {
+	Location string `json:"location" doc:"Where: a field of the body, a parameter, or a header." example:"body.items[1].quantity"`
+	Message  string `json:"message" doc:"What would be right there." example:"must be at least 1"`
+}
+
+// NewProblem returns a problem with a status code and an explanation, which is
+// shown to the client.
+func NewProblem(status int, detail string, errs ...Detail) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail, Errors: errs}
+}
+
+// Unavailable is a 503 that asks the client to come back after a while, given
+// in whole seconds and at least one (RFC 9110, section 10.2.3).
+func Unavailable(detail string, after time.Duration) *Problem {
+	seconds := max(1, int(math.Ceil(after.Seconds())))
+	return NewProblem(http.StatusServiceUnavailable, detail).with("Retry-After", strconv.Itoa(seconds))
+}
+
+// NotFound is a 404 for a kind of resource, such as "user".
+func NotFound(kind string) *Problem {
+	return NewProblem(http.StatusNotFound, "there is no such "+kind)
+}
+
+func (p *Problem) with(name, value string) *Problem {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	p.header.Set(name, value)
+	return p
+}
+
+func (p *Problem) Error() string { return p.Detail }
+
+// GetStatus returns the HTTP status code.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders returns the headers that belong to the problem.
+func (p *Problem) GetHeaders() http.Header { return p.header }
+
+// ContentType returns the media type of a problem.
+func (p *Problem) ContentType(string) string {
+	if p.Status == http.StatusNotModified {
+		return "" // there is no body
+	}
+	return "application/problem+json"
+}
+
+// ErrorDetail lets a Detail be one of huma's errors.
+func (d *Detail) ErrorDetail() *huma.ErrorDetail {
+	return &huma.ErrorDetail{Location: d.Location, Message: d.Message}
+}
+
+func (d *Detail) Error() string { return d.Location + " " + d.Message }
+
+// huma keeps the constructor of its errors in package variables; this is the
+// one place that sets them.
+func init() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return fromHuma(status, message, errs)
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		p := fromHuma(status, message, errs)
+		p.RequestID = requestid.From(ctx.Context())
+		return p
+	}
+}
+
+// fromHuma makes a problem of what huma found wrong with a request. It leaves
+// out the values that huma would give back.
+func fromHuma(status int, message string, errs []error) *Problem {
+	p := NewProblem(status, message)
+	for _, err := range errs {
+		var syntax *syntaxProblem
+		if errors.As(err, &syntax) {
+			p = NewProblem(http.StatusBadRequest, syntax.Detail.Message, syntax.Detail)
+			return p
+		}
+		var detailer huma.ErrorDetailer
+		if errors.As(err, &detailer) {
+			d := detailer.ErrorDetail()
+			p.Errors = append(p.Errors, Detail{Location: d.Location, Message: d.Message})
+		}
+	}
+	switch {
+	case status == http.StatusInternalServerError && message == "cannot read request body":
+		// The client's connection broke, or its chunks were malformed.
+		return NewProblem(http.StatusBadRequest, "the body could not be read")
+	case status == http.StatusRequestEntityTooLarge:
+		p.Detail = fmt.Sprintf("the body must be at most %d bytes", MaxBodyBytes)
+	case status == http.StatusRequestTimeout:
+		p.Detail = "the body took too long to arrive"
+	case status == http.StatusBadRequest && message == "request body is required":
+		p.Detail = "the body is empty"
+		p.Errors = []Detail{{Location: "body", Message: "is required"}}
+	}
+	return p
+}
+
+// problem makes a problem of an error that an operation returned. It is the
+// one place where errors become HTTP; what it does not know is logged and
+// becomes a 500 that says nothing.
+func (a *API) problem(ctx context.Context, err error) error {
+	p := a.classify(ctx, err)
+	if p == nil {
+		a.log.ErrorContext(ctx, "request failed", slog.Any("error", err))
+		p = NewProblem(http.StatusInternalServerError, "something went wrong here; it has been logged")
+	}
+	p.RequestID = requestid.From(ctx)
+	return p
+}
+
+func (a *API) classify(ctx context.Context, err error) *Problem {
+	var (
+		p      *Problem
+		status huma.StatusError
+		fields invalid.Fields
+	)
+	switch {
+	case errors.As(err, &p):
+		copied := *p
+		return &copied
+	case errors.As(err, &status):
+		// huma's own: a 304.
+		return NewProblem(status.GetStatus(), status.Error())
+	case errors.As(err, &fields):
+		return NewProblem(http.StatusUnprocessableEntity, validationFailed, bodyDetails(fields)...)
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return NewProblem(statusClientClosedRequest, "the client closed the request")
+	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		a.log.WarnContext(ctx, "database unavailable", slog.Any("error", err))
+		return Unavailable("the service can't reach its database right now", time.Second)
+	}
+	return nil
+}
+
+const validationFailed = "validation failed"
+
+func bodyDetails(fields invalid.Fields) []Detail {
+	details := make([]Detail, len(fields))
+	for i, f := range fields {
+		details[i] = Detail{Location: bodyLocation(f.Path), Message: f.Message}
+	}
+	return details
+}
+
+func bodyLocation(path string) string {
+	if path == "" {
+		return "body"
+	}
+	return "body." + path
+}
+
+// syntaxProblem is a body that is not JSON: a 400, whatever else is wrong.
+type syntaxProblem struct{ Detail }
+
+func newSyntaxProblem(err *jsonbody.SyntaxError) *syntaxProblem {
+	return &syntaxProblem{Detail{Location: bodyLocation(err.Path), Message: err.Error()}}
+}

@@ -1,0 +1,170 @@
+// Package idempotency makes a request that is sent twice happen once. The
+// client names it with a key; the answer of the first is kept, in the same
+// transaction as its effect, and is the answer of the others.
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+var (
+	// ErrInFlight says that a request with the same key is being answered.
+	ErrInFlight = errors.New("a request with this Idempotency-Key is still being answered")
+	// ErrMismatch says that the key was used for another body.
+	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
+	// ErrTaken is a store's answer to a record whose key it has already, and
+	// whose time has not run out. Nothing was stored.
+	ErrTaken = errors.New("the idempotency key is taken")
+	// ErrNotFound is a store's answer to a key that it doesn't have.
+	ErrNotFound = errors.New("there is no such idempotency key")
+)
+
+// Key names a request. Each caller has keys of its own.
+type Key struct {
+	Caller string
+	Value  string
+}
+
+// Answer is what the first request was answered: always a success.
+type Answer struct {
+	Status         int
+	Location, ETag string
+	Body           []byte
+}
+
+// Record is an answer under its key.
+type Record struct {
+	Key Key
+	// Fingerprint is of the request's body: the same bytes, the same print.
+	Fingerprint []byte
+	Answer      Answer
+	CreatedAt   time.Time
+	// ExpiresAt is when the key may be used anew.
+	ExpiresAt time.Time
+}
+
+// Store is what a service's store does for this package. It also stores a
+// record together with the effect of its request.
+type Store interface {
+	// Recorded returns the record of a key that has not expired by now, or
+	// ErrNotFound.
+	Recorded(ctx context.Context, key Key, now time.Time) (Record, error)
+	// Purge deletes at most limit records that have expired by now, and
+	// returns how many it was.
+	Purge(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// Once answers each key once.
+type Once struct {
+	store Store
+	keep  time.Duration
+	now   func() time.Time
+
+	mu       sync.Mutex
+	inFlight map[Key]struct{}
+}
+
+// NewOnce returns a Once that keeps answers for some time.
+func NewOnce(store Store, keep time.Duration) *Once {
+	return &Once{store: store, keep: keep, now: time.Now, inFlight: map[Key]struct{}{}}
+}
+
+// Do answers a request. The first time it calls do, which stores the effect
+// together with the record that it makes of its answer, by calling seal. Later
+// it returns the first answer, and true. Without a key (Value is "") it just
+// calls do, and seal returns nil.
+//
+// Two processes may get the same key at the same time: then both call do, the
+// store lets one of them through (ErrTaken), and both return that one's answer.
+// Within this process the second gets ErrInFlight.
+func (o *Once) Do(ctx context.Context, key Key, body []byte, do func(seal func(Answer) *Record) (Answer, error)) (Answer, bool, error) {
+	if key.Value == "" {
+		answer, err := do(func(Answer) *Record { return nil })
+		return answer, false, err
+	}
+	if !o.enter(key) {
+		return Answer{}, false, ErrInFlight
+	}
+	defer o.leave(key)
+
+	print := sha256.Sum256(body)
+	answer, err := o.replay(ctx, key, print[:])
+	if !errors.Is(err, ErrNotFound) {
+		return answer, err == nil, err
+	}
+	answer, err = do(func(a Answer) *Record {
+		now := o.now()
+		return &Record{Key: key, Fingerprint: print[:], Answer: a, CreatedAt: now, ExpiresAt: now.Add(o.keep)}
+	})
+	if errors.Is(err, ErrTaken) {
+		answer, err = o.replay(ctx, key, print[:])
+		return answer, err == nil, err
+	}
+	return answer, false, err
+}
+
+func (o *Once) replay(ctx context.Context, key Key, print []byte) (Answer, error) {
+	record, err := o.store.Recorded(ctx, key, o.now())
+	if err != nil {
+		return Answer{}, err
+	}
+	if !bytes.Equal(record.Fingerprint, print) {
+		return Answer{}, ErrMismatch
+	}
+	return record.Answer, nil
+}
+
+func (o *Once) enter(key Key) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, busy := o.inFlight[key]
+	if busy {
+		return false
+	}
+	o.inFlight[key] = struct{}{}
+	return true
+}
+
+func (o *Once) leave(key Key) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.inFlight, key)
+}
+
+const (
+	purgeInterval = 10 * time.Minute
+	purgeBatch    = 1000
+)
+
+// PurgeLoop deletes what has expired, again and again, until ctx is done.
+func (o *Once) PurgeLoop(ctx context.Context, log *slog.Logger) error {
+	ticker := time.NewTicker(purgeInterval)
+	defer ticker.Stop()
+	for {
+		err := o.Purge(ctx)
+		if err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "purge idempotency keys", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Purge deletes what has expired, in batches that hold nothing up.
+func (o *Once) Purge(ctx context.Context) error {
+	for {
+		n, err := o.store.Purge(ctx, o.now(), purgeBatch)
+		if err != nil || n < purgeBatch {
+			return err
+		}
+	}
+}

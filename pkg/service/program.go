@@ -1,0 +1,217 @@
+// Package service is the life of a service's process: its subcommands, its
+// configuration, start, readiness, drain and stop.
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/pkg/config"
+	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/telemetry"
+)
+
+// The exit codes of a program.
+const (
+	ExitOK = 0
+	// ExitFailure: it could not do what it was asked to.
+	ExitFailure = 1
+	// ExitUsage: the arguments or the configuration are wrong. Trying again
+	// without changing them is of no use.
+	ExitUsage = 2
+	// ExitCutOff: it stopped as asked, but requests were still in flight when
+	// DRAIN_TIMEOUT had passed, and were cut off.
+	ExitCutOff = 3
+	// ExitSignal + n: a second signal, of number n, ended it at once.
+	ExitSignal = 128
+)
+
+// Program is a service, as its main describes it.
+type Program struct {
+	// Name is the service's, such as "user-service"; Summary says in one line
+	// what it does.
+	Name, Summary string
+	// Config points to the struct that the environment is read into. It embeds
+	// this package's Config.
+	Config interface{ Common() *Config }
+	// Open builds the service. It is tried again for a while when it fails
+	// with database.ErrUnavailable.
+	Open func(context.Context, Runtime) (*App, error)
+	// Migrate brings the database's schema up to date.
+	Migrate func(context.Context, *slog.Logger) error
+	// OpenAPI returns the document of the service's operations.
+	OpenAPI func() *huma.OpenAPI
+}
+
+// Runtime is what a service is given to be built with.
+type Runtime struct {
+	Name, Version string
+	Log           *slog.Logger
+	Metrics       *prometheus.Registry
+}
+
+// App is a service that has been built.
+type App struct {
+	Handler http.Handler
+	Monitor *health.Monitor
+	// Background runs beside the server, until its context is done. An error
+	// stops the service.
+	Background []func(context.Context) error
+	// Close releases what the service holds. It is called once nothing uses
+	// the service any more.
+	Close func() error
+}
+
+// version is set by the linker where there is no version control to ask.
+var version string
+
+// Version returns the version of this build: what the linker was told, the
+// module's version, or the commit it was built from.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "devel"
+}
+
+// Main does what the arguments (without the program's name) say, and returns
+// the code to exit with.
+func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	command := "serve"
+	if len(args) > 0 {
+		command = args[0]
+	}
+	run, known := p.commands(stdout)[command]
+	if !known || len(args) > 1 {
+		fmt.Fprintf(stderr, "usage: %s [serve|migrate|healthcheck|config|openapi|version]\n", p.Name)
+		return ExitUsage
+	}
+	err := run(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		fmt.Fprintf(stderr, "%s: %v\n", p.Name, exit.err)
+		return exit.code
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", p.Name, err)
+	return ExitFailure
+}
+
+func (p Program) commands(stdout io.Writer) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"serve": func(ctx context.Context) error {
+			rt, err := p.configure(stdout)
+			if err != nil {
+				return err
+			}
+			return p.serve(ctx, rt)
+		},
+		"migrate": func(ctx context.Context) error {
+			rt, err := p.configure(stdout)
+			if err != nil {
+				return err
+			}
+			return retryOpen(ctx, p.Config.Common().StartTimeout, rt.Log, func() error { return p.Migrate(ctx, rt.Log) })
+		},
+		"healthcheck": func(ctx context.Context) error {
+			_, err := p.configure(stdout)
+			if err != nil {
+				return err
+			}
+			return healthcheck(ctx, p.Config.Common().localAddress())
+		},
+		"config": func(context.Context) error {
+			_, err := fmt.Fprintf(stdout, "%s: %s\n\nIt is configured by environment variables:\n\n", p.Name, p.Summary)
+			if err != nil {
+				return err
+			}
+			return config.Describe(stdout, p.Config)
+		},
+		"openapi": func(context.Context) error {
+			b, err := httpapi.YAML(p.OpenAPI())
+			if err != nil {
+				return err
+			}
+			_, err = stdout.Write(b)
+			return err
+		},
+		"version": func(context.Context) error {
+			_, err := fmt.Fprintln(stdout, p.Name, Version())
+			return err
+		},
+	}
+}
+
+// configure reads the environment. The log goes to stdout, where a container's
+// log is expected.
+func (p Program) configure(stdout io.Writer) (Runtime, error) {
+	err := config.Load(p.Config)
+	if err != nil {
+		return Runtime{}, &exitError{ExitUsage, fmt.Errorf("the configuration is wrong:\n%w", err)}
+	}
+	return Runtime{
+		Name:    p.Name,
+		Version: Version(),
+		Log:     telemetry.NewLogger(stdout, p.Config.Common().LogConfig, p.Name, Version()),
+		Metrics: telemetry.NewRegistry(p.Name, Version()),
+	}, nil
+}
+
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+const healthcheckTimeout = 3 * time.Second
+
+// healthcheck asks the service that runs beside it whether it is ready.
+func healthcheck(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/health/ready", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // nothing is read from it
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s answers %s", address, response.Status)
+	}
+	return nil
+}
+
+// Exit runs the program with the process's arguments, and ends the process.
+func (p Program) Exit() {
+	os.Exit(p.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}

@@ -1,0 +1,207 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/example/microservices/pkg/database"
+)
+
+const (
+	// maxHeaderBytes makes 16 KiB the most that a client may send before the
+	// body: net/http adds 4 KiB of its own to what it is told.
+	maxHeaderBytes = 16<<10 - 4<<10
+	// writeSlack is how much longer than answering a request writing the
+	// answer may take.
+	writeSlack = 20 * time.Second
+	// stopTimeout bounds each step after the drain.
+	stopTimeout = 5 * time.Second
+	// retryInterval is the time between two tries to open the service.
+	retryInterval = 500 * time.Millisecond
+)
+
+// serve opens the service and serves it until the process is told to stop:
+// not ready → drain → stop background work → close.
+func (p Program) serve(ctx context.Context, rt Runtime) error {
+	ctx, stop := withSignals(ctx, rt.Log)
+	defer stop()
+	c := p.Config.Common()
+
+	// Listen first: a port that is taken is found out before the database is
+	// touched.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.address())
+	if err != nil {
+		return fmt.Errorf("can't listen on %s: %w (HOST and PORT choose another address)", c.address(), cause(err))
+	}
+	defer listener.Close() //nolint:errcheck // the server has closed it by then
+
+	var app *App
+	err = retryOpen(ctx, c.StartTimeout, rt.Log, func() error {
+		var err error
+		app, err = p.Open(ctx, rt)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = serveApp(ctx, c, rt, app, listener)
+	return errors.Join(err, bounded("close", app.Close))
+}
+
+func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, listener net.Listener) error {
+	var draining atomic.Bool
+	server := &http.Server{
+		Handler:           closeWhenDraining(app.Handler, &draining),
+		ReadHeaderTimeout: c.HeaderTimeout,
+		ReadTimeout:       c.HeaderTimeout + c.BodyTimeout,
+		WriteTimeout:      c.HeaderTimeout + c.BodyTimeout + c.RequestTimeout + writeSlack,
+		IdleTimeout:       c.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(rt.Log.Handler(), slog.LevelDebug),
+	}
+	// Background work outlives ctx: it goes on until the server has drained.
+	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	background, backgroundCtx := errgroup.WithContext(backgroundCtx)
+	background.Go(func() error { return app.Monitor.Run(backgroundCtx) })
+	for _, work := range app.Background {
+		background.Go(func() error { return work(backgroundCtx) })
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	rt.Log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()))
+
+	var failure error
+	select {
+	case failure = <-served:
+	case <-backgroundCtx.Done():
+	case <-ctx.Done():
+	}
+	app.Monitor.Drain()
+	draining.Store(true)
+	rt.Log.InfoContext(ctx, "draining")
+	wait(c.ShutdownDelay)
+	failure = errors.Join(failure, drain(ctx, server, c.DrainTimeout))
+
+	stopBackground()
+	failure = errors.Join(failure, bounded("stop background work", background.Wait))
+	rt.Log.InfoContext(ctx, "stopped")
+	return failure
+}
+
+// drain waits for the requests in flight, and cuts them off when it takes too
+// long.
+func drain(ctx context.Context, server *http.Server, timeout time.Duration) error {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	err := server.Shutdown(limited)
+	if err == nil {
+		return nil
+	}
+	return errors.Join(&exitError{ExitCutOff, fmt.Errorf("requests were cut off after DRAIN_TIMEOUT (%s)", timeout)}, server.Close())
+}
+
+// closeWhenDraining tells clients to let go of their connections, so that none
+// sends a request into one that is about to be closed.
+func closeWhenDraining(next http.Handler, draining *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// withSignals returns a context that the first SIGINT or SIGTERM ends. A second
+// one ends the process at once.
+func withSignals(ctx context.Context, log *slog.Logger) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				if n > 0 {
+					number, _ := s.(syscall.Signal)
+					os.Exit(ExitSignal + int(number))
+				}
+				log.InfoContext(ctx, "stopping", slog.String("signal", s.String()))
+				cancel()
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}
+
+// retryOpen tries until it succeeds, while the database is unavailable and for
+// as long as timeout.
+func retryOpen(ctx context.Context, timeout time.Duration, log *slog.Logger, open func() error) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		err := open()
+		if err == nil || !errors.Is(err, database.ErrUnavailable) || time.Now().After(deadline) {
+			return err
+		}
+		log.WarnContext(ctx, "waiting for the database", slog.Any("error", err))
+		timer := time.NewTimer(retryInterval)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("told to stop while waiting for the database: %w", err)
+		case <-timer.C:
+		}
+	}
+}
+
+// bounded gives up on a step of the stop that takes too long, so that none can
+// hold up the end of the process.
+func bounded(step string, do func() error) error {
+	if do == nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	timer := time.NewTimer(stopTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%s took longer than %s", step, stopTimeout)
+	}
+}
+
+func wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	<-timer.C
+}
+
+// cause is what the system said, without the address that the message has
+// already.
+func cause(err error) error {
+	var system *os.SyscallError
+	if errors.As(err, &system) {
+		return system.Err
+	}
+	return err
+}

@@ -1,0 +1,59 @@
+// Package telemetry makes the logger and the metrics registry of a service.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/example/microservices/pkg/requestid"
+)
+
+// LogConfig says what is logged, and how.
+type LogConfig struct {
+	Level  string `envconfig:"LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" desc:"least severe level that is logged"`
+	Format string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto,json,text" desc:"form of a log line; auto is text on a terminal, else json"`
+}
+
+// NewLogger returns a logger that writes to w, and names the service and its
+// version in every JSON line. A line that is written with a request's context
+// carries the request's id.
+func NewLogger(w io.Writer, c LogConfig, service, version string) *slog.Logger {
+	var level slog.Level
+	err := level.UnmarshalText([]byte(c.Level))
+	if err != nil {
+		level = slog.LevelInfo
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" || c.Format != "json" && isTerminal(w) {
+		return slog.New(requestHandler{slog.NewTextHandler(w, options)})
+	}
+	handler := slog.NewJSONHandler(w, options).WithAttrs([]slog.Attr{slog.String("service", service), slog.String("version", version)})
+	return slog.New(requestHandler{handler})
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// requestHandler adds what the context knows of the request.
+type requestHandler struct{ slog.Handler }
+
+func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
+	if id := requestid.From(ctx); id != "" {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h requestHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return requestHandler{h.Handler.WithAttrs(attrs)}
+}
+
+func (h requestHandler) WithGroup(name string) slog.Handler {
+	return requestHandler{h.Handler.WithGroup(name)}
+}
