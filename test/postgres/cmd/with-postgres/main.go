@@ -37,12 +37,21 @@ func main() {
 func run(ctx context.Context, args []string) (code int, err error) {
 	flags := flag.NewFlagSet("with-postgres", flag.ContinueOnError)
 	noFsync := flags.Bool("no-fsync", false, "don't wait for the disk: faster, and unlike production")
+	find := flags.Bool("find", false, "only print the folder of PostgreSQL's programs, or fail if there are none")
 	err = flags.Parse(args)
 	if err != nil {
 		return exitOwn, err
 	}
+	if *find {
+		installation, err := postgres.Find(ctx)
+		if err != nil {
+			return exitOwn, err
+		}
+		fmt.Println(installation.Bin)
+		return 0, nil
+	}
 	if flags.NArg() == 0 {
-		return exitOwn, errors.New("usage: with-postgres [-no-fsync] -- command [argument...]")
+		return exitOwn, errors.New("usage: with-postgres [-no-fsync] -- command [argument...], or with-postgres -find")
 	}
 	// Caught from here on: a signal during the start must not skip the clean-up.
 	signals := make(chan os.Signal, 8)

@@ -1,0 +1,42 @@
+# The project's commands. `make` alone lists them.
+
+USER_PORT ?= 8000
+ORDER_PORT ?= 8001
+DATA_DIR ?= ./data
+
+# The recipes speak for themselves; make's own lines would only repeat them.
+MAKEFLAGS += --no-print-directory --silent
+
+.PHONY: help
+help: ## List the targets
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR)
+	go build -o bin/local ./test/local
+	USER_PORT='$(USER_PORT)' ORDER_PORT='$(ORDER_PORT)' DATA_DIR='$(DATA_DIR)' bin/local
+
+.PHONY: test
+test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=15m)
+	RUN='$(RUN)' PKG='$(PKG)' COUNT='$(COUNT)' TIMEOUT='$(TIMEOUT)' .ci/test
+
+.PHONY: lint
+lint: ## Check format, code, generated files and modules
+	.ci/lint
+
+.PHONY: generate
+generate: ## Write the generated files (sqlc, openapi.yaml)
+	.ci/generate
+
+.PHONY: build
+build: ## Build the services into ./bin
+	mkdir -p bin
+	for main in services/*/main.go; do CGO_ENABLED=0 go build -trimpath -o bin/ "./$${main%/main.go}" || exit; done
+
+.PHONY: bench
+bench: ## Measure side by side and write bench/RESULTS.md
+	go run ./bench
+
+.PHONY: clean
+clean: ## Remove what was built (not ./data)
+	rm -rf bin .cache
