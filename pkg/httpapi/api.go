@@ -68,7 +68,7 @@ func New(c Config) *API {
 			Info:       &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Components: &huma.Components{Schemas: registry},
 		},
-		Formats:                      map[string]huma.Format{"application/json": format},
+		Formats:                      map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	})

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -24,8 +25,12 @@ const MaxBodyBytes = 64 << 10
 type Body[T any] struct {
 	Value T
 
+	raw []byte
 	err error
 }
+
+// Raw returns the bytes of the body.
+func (b *Body[T]) Raw() []byte { return b.raw }
 
 // Schema describes the body as T.
 func (*Body[T]) Schema(r huma.Registry) *huma.Schema {
@@ -49,7 +54,11 @@ func (b *Body[T]) Resolve(huma.Context) []error {
 	return nil
 }
 
-func (b *Body[T]) decode(data []byte) { b.err = jsonbody.Decode(data, &b.Value) }
+// decode never fails: what is wrong is reported by Resolve. huma uses data again.
+func (b *Body[T]) decode(data []byte) {
+	b.raw = bytes.Clone(data)
+	b.err = jsonbody.Decode(b.raw, &b.Value)
+}
 
 // Rendered is a T that has been written as JSON already, to be sent as it is.
 type Rendered[T any] []byte

@@ -117,3 +117,9 @@ func parseTags(header string) ([]string, error) {
 	}
 	return tags, nil
 }
+
+// NotModified is the documentation of a 304, for an operation with
+// IfNoneMatch.
+func NotModified() map[string]*huma.Response {
+	return map[string]*huma.Response{"304": {Description: "The resource still has one of the ETags in If-None-Match."}}
+}

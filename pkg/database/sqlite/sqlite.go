@@ -31,6 +31,9 @@ import (
 type DB struct {
 	// Read runs queries. They see what was committed before they started.
 	Read *sql.DB
+	// Writer is where to prepare statements for Write. It has the one
+	// connection that writes: use it for nothing else.
+	Writer *sql.DB
 
 	path   string
 	writer *writer
@@ -63,7 +66,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(Wrap(err), read.Close(), write.Close())
 	}
-	return &DB{Read: read, path: path, writer: startWriter(write)}, nil
+	return &DB{Read: read, Writer: write, path: path, writer: startWriter(write)}, nil
 }
 
 // checkFile says in plain words what SQLite would put as "unable to open
@@ -119,7 +122,7 @@ func checkVersion(ctx context.Context, db *sql.DB) error {
 // Migrate applies the migrations of a set, under a lock on a file beside the
 // database.
 func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
-	return Wrap(set.Up(ctx, db.writer.db, &fileLock{flock.New(db.path + ".migrate.lock")}, log))
+	return Wrap(set.Up(ctx, db.Writer, &fileLock{flock.New(db.path + ".migrate.lock")}, log))
 }
 
 // Check returns an error unless the database answers and its schema has every
@@ -130,8 +133,9 @@ func (db *DB) Check(ctx context.Context, set migration.Set) error {
 
 // Write runs do in a transaction of the writer. What do returns is returned;
 // unless that is nil, nothing of what it wrote stays. When Write returns nil,
-// it is on the disk.
-func (db *DB) Write(ctx context.Context, do func(*sql.Tx) error) error {
+// it is on the disk. The context that do gets has ctx's values but is not
+// cancelled with it: others share the transaction.
+func (db *DB) Write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
 	return db.writer.write(ctx, do)
 }
 

@@ -31,7 +31,7 @@ type writer struct {
 
 type job struct {
 	ctx  context.Context
-	do   func(*sql.Tx) error
+	do   func(context.Context, *sql.Tx) error
 	err  error
 	done chan struct{}
 }
@@ -43,7 +43,7 @@ func startWriter(db *sql.DB) *writer {
 	return w
 }
 
-func (w *writer) write(ctx context.Context, do func(*sql.Tx) error) error {
+func (w *writer) write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
 	j := &job{ctx: ctx, do: do, done: make(chan struct{})}
 	select {
 	case w.queue <- j:
@@ -136,7 +136,7 @@ func savepoint(ctx context.Context, tx *sql.Tx, j *job) error {
 	if err != nil {
 		return err
 	}
-	j.err = protect(tx, j.do)
+	j.err = protect(context.WithoutCancel(j.ctx), tx, j.do)
 	if j.err != nil {
 		_, err = tx.ExecContext(ctx, "ROLLBACK TO job")
 		if err != nil {
@@ -149,11 +149,11 @@ func savepoint(ctx context.Context, tx *sql.Tx, j *job) error {
 
 // protect turns a panic into an error: the others of the group have a right to
 // their commit.
-func protect(tx *sql.Tx, do func(*sql.Tx) error) (err error) {
+func protect(ctx context.Context, tx *sql.Tx, do func(context.Context, *sql.Tx) error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic in a write: %v\n%s", cause, debug.Stack())
 		}
 	}()
-	return do(tx)
+	return do(ctx, tx)
 }

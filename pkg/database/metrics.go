@@ -1,0 +1,46 @@
+package database
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// PoolStats is the state of a pool of connections.
+type PoolStats struct {
+	Used, Idle, Max int
+	// Waits counts the times that a connection had to be waited for, and
+	// Waited is how long that took altogether.
+	Waits  int64
+	Waited time.Duration
+}
+
+// Collector gives the state of a pool to Prometheus.
+type Collector struct{ stats func() PoolStats }
+
+// NewCollector returns a collector of what stats returns.
+func NewCollector(stats func() PoolStats) *Collector { return &Collector{stats} }
+
+var (
+	poolConnections = prometheus.NewDesc("db_pool_connections", "Connections in the pool, by state.", []string{"state"}, nil)
+	poolMax         = prometheus.NewDesc("db_pool_connections_max", "The most connections that the pool may have.", nil, nil)
+	poolWaits       = prometheus.NewDesc("db_pool_waits_total", "Times that a connection had to be waited for.", nil, nil)
+	poolWaited      = prometheus.NewDesc("db_pool_wait_seconds_total", "Time spent waiting for a connection.", nil, nil)
+)
+
+// Describe is part of prometheus.Collector.
+func (*Collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{poolConnections, poolMax, poolWaits, poolWaited} {
+		ch <- d
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (c *Collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.stats()
+	ch <- prometheus.MustNewConstMetric(poolConnections, prometheus.GaugeValue, float64(s.Used), "used")
+	ch <- prometheus.MustNewConstMetric(poolConnections, prometheus.GaugeValue, float64(s.Idle), "idle")
+	ch <- prometheus.MustNewConstMetric(poolMax, prometheus.GaugeValue, float64(s.Max))
+	ch <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(s.Waits))
+	ch <- prometheus.MustNewConstMetric(poolWaited, prometheus.CounterValue, s.Waited.Seconds())
+}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/example/microservices/pkg/idempotency"
+)
+
+const maxIdempotencyKey = 255
+
+// IdempotencyKey is the header that makes a POST safe to send again.
+type IdempotencyKey struct {
+	Key string `header:"Idempotency-Key" doc:"Makes it safe to send the request again: the same key and body get the same answer, and happen once. 1 to 255 printable ASCII characters, kept for 24 hours." example:"8e03978e-40d5-43e8-bc93-6894a57f9324"`
+}
+
+// Resolve checks the key. It is called by huma.
+func (k *IdempotencyKey) Resolve(ctx huma.Context) []error {
+	given := false
+	ctx.EachHeader(func(name, _ string) { given = given || http.CanonicalHeaderKey(name) == "Idempotency-Key" })
+	if !given {
+		return nil
+	}
+	valid := len(k.Key) >= 1 && len(k.Key) <= maxIdempotencyKey
+	for i := range len(k.Key) {
+		valid = valid && k.Key[i] >= ' ' && k.Key[i] <= '~'
+	}
+	if !valid {
+		return []error{&Detail{Location: "header.Idempotency-Key", Message: "must be 1 to 255 printable ASCII characters"}}
+	}
+	return nil
+}
+
+// Created is the answer to a POST: a 201, now or as it was the first time.
+type Created[T any] struct {
+	Status   int
+	Location string `header:"Location" doc:"Where the new resource is."`
+	ETag     string `header:"ETag" doc:"The resource's version, for If-Match and If-None-Match."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true when this is the answer that an earlier request with the same Idempotency-Key got."`
+	Body     Rendered[T]
+}
+
+// NewAnswer returns the answer to a POST that made a resource.
+func NewAnswer[T any](location string, version int64, resource T) (idempotency.Answer, error) {
+	body, err := Render(resource)
+	return idempotency.Answer{Status: http.StatusCreated, Location: location, ETag: ETag(version), Body: body}, err
+}
+
+// Once answers a POST through once (see idempotency.Once.Do).
+func Once[T any](ctx context.Context, once *idempotency.Once, key IdempotencyKey, raw []byte, do func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error)) (*Created[T], error) {
+	answer, replayed, err := once.Do(ctx, idempotency.Key{Value: key.Key}, raw, do)
+	switch {
+	case errors.Is(err, idempotency.ErrInFlight):
+		return nil, NewProblem(http.StatusConflict, err.Error()).with("Retry-After", "1")
+	case errors.Is(err, idempotency.ErrMismatch):
+		return nil, NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "header.Idempotency-Key", Message: "was used with another body; use a new key for a new request"})
+	case err != nil:
+		return nil, err
+	}
+	out := &Created[T]{Status: answer.Status, Location: answer.Location, ETag: answer.ETag, Body: answer.Body}
+	if replayed {
+		out.Replayed = "true"
+	}
+	return out, nil
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/service"
+)
+
+// configuration is everything that user-service can be told, by environment
+// variables.
+type configuration struct {
+	service.Config
+
+	DatabaseURL    string        `envconfig:"DATABASE_URL" default:"sqlite://user-service.db" desc:"where users are kept: postgres://… or sqlite://path"`
+	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
+	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
+}
+
+// Validate checks what concerns more than the form of a value.
+func (c *configuration) Validate() error {
+	_, err := database.KindOf(c.DatabaseURL)
+	if err != nil {
+		return errors.New("DATABASE_URL " + err.Error())
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+// Package api is user-service's HTTP operations.
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/services/user-service/internal/user"
+)
+
+const path = "/api/v1/users"
+
+type api struct {
+	users *user.Users
+	once  *idempotency.Once
+}
+
+// Register adds the operations on users.
+func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
+	h := &api{users: users, once: once}
+	tags := []string{"Users"}
+	httpapi.Register(a, huma.Operation{
+		OperationID: "create-user", Method: http.MethodPost, Path: path, Tags: tags,
+		Summary: "Create a user", DefaultStatus: http.StatusCreated,
+		Errors: []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}, h.create)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
+		Summary: "List users, newest first",
+		Errors:  []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}, h.list)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "get-user", Method: http.MethodGet, Path: path + "/{user_id}", Tags: tags,
+		Summary: "Get a user", Responses: httpapi.NotModified(),
+		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable},
+	}, h.get)
+	for _, method := range []string{http.MethodPut, http.MethodPatch} {
+		httpapi.Register(a, huma.Operation{
+			OperationID: map[string]string{http.MethodPut: "put-user", http.MethodPatch: "patch-user"}[method],
+			Method:      method, Path: path + "/{user_id}", Tags: tags,
+			Summary:     "Change a user",
+			Description: "A field that is left out keeps its value. What was read may be sent back whole.",
+			Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+		}, h.update)
+	}
+	httpapi.Register(a, huma.Operation{
+		OperationID: "delete-user", Method: http.MethodDelete, Path: path + "/{user_id}", Tags: tags,
+		Summary: "Delete a user", DefaultStatus: http.StatusNoContent,
+		Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+	}, h.delete)
+}
+
+type createInput struct {
+	httpapi.IdempotencyKey
+	Body httpapi.Body[NewUser]
+}
+
+func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[User], error) {
+	return httpapi.Once[User](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
+		var answer idempotency.Answer
+		_, err := h.users.Create(ctx, in.Body.Value.draft(), func(u user.User) (_ *idempotency.Record, err error) {
+			answer, err = httpapi.NewAnswer(path+"/"+u.ID.String(), u.Version, toWire(u))
+			return seal(answer), err
+		})
+		return answer, problem(err)
+	})
+}
+
+func (h *api) list(ctx context.Context, in *httpapi.PageParams) (*httpapi.ListOutput[User], error) {
+	request, err := in.Request()
+	if err != nil {
+		return nil, err
+	}
+	p, err := h.users.List(ctx, request)
+	if err != nil {
+		return nil, problem(err)
+	}
+	return httpapi.NewList(p, toWire, path, url.Values{}, in.Limit), nil
+}
+
+type userOutput struct {
+	ETag string `header:"ETag" doc:"The user's version, for If-Match and If-None-Match."`
+	Body User
+}
+
+func output(u user.User) *userOutput {
+	return &userOutput{ETag: httpapi.ETag(u.Version), Body: toWire(u)}
+}
+
+// UserPath is the path of one user. It is exported for huma, which sets its field.
+type UserPath struct {
+	UserID httpapi.ID `path:"user_id" doc:"The user's id."`
+}
+
+type getInput struct {
+	UserPath
+	httpapi.IfNoneMatch
+}
+
+func (h *api) get(ctx context.Context, in *getInput) (*userOutput, error) {
+	u, err := h.users.Get(ctx, uuid.UUID(in.UserID))
+	if err != nil {
+		return nil, problem(err)
+	}
+	err = in.Check(httpapi.ETag(u.Version))
+	if err != nil {
+		return nil, err
+	}
+	return output(u), nil
+}
+
+type updateInput struct {
+	UserPath
+	httpapi.IfMatch
+	Body httpapi.Body[UserChange]
+}
+
+func (h *api) update(ctx context.Context, in *updateInput) (*userOutput, error) {
+	check := func(stored user.User) error {
+		err := in.Check(httpapi.ETag(stored.Version))
+		if err != nil {
+			return err
+		}
+		return in.Body.Value.checkReadOnly(stored)
+	}
+	u, err := h.users.Update(ctx, uuid.UUID(in.UserID), check, in.Body.Value.patch())
+	if err != nil {
+		return nil, problem(err)
+	}
+	return output(u), nil
+}
+
+type deleteInput struct {
+	UserPath
+	httpapi.IfMatch
+}
+
+func (h *api) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
+	check := func(stored user.User) error { return in.Check(httpapi.ETag(stored.Version)) }
+	return nil, problem(h.users.Delete(ctx, uuid.UUID(in.UserID), check))
+}
+
+// problem says what the errors of the domain are in HTTP.
+func problem(err error) error {
+	switch {
+	case errors.Is(err, user.ErrNotFound):
+		return httpapi.NotFound("user")
+	case errors.Is(err, user.ErrEmailTaken):
+		return httpapi.NewProblem(http.StatusConflict, "another user has this email address")
+	}
+	return err
+}

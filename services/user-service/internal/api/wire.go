@@ -1,0 +1,61 @@
+package api
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/services/user-service/internal/user"
+)
+
+// User is a user on the wire.
+type User struct {
+	ID        uuid.UUID `json:"id" format:"uuid" doc:"Names the user; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	Name      string    `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"Ada Lovelace"`
+	Email     string    `json:"email" maxLength:"254" doc:"Unique, whatever the case; kept as it was written." example:"ada@example.com"`
+	Age       *int      `json:"age" minimum:"0" maximum:"150" doc:"In years; null when not known." example:"36"`
+	CreatedAt time.Time `json:"created_at" doc:"When the user was created."`
+	UpdatedAt time.Time `json:"updated_at" doc:"When the user was changed last."`
+}
+
+func toWire(u user.User) User {
+	return User{ID: u.ID, Name: u.Name, Email: u.Email.String(), Age: u.Age, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt}
+}
+
+// NewUser is what a user is created from.
+type NewUser struct {
+	Name  string                 `json:"name" doc:"1 to 100 characters, after white space around them is taken away." example:"Ada Lovelace"`
+	Email string                 `json:"email" doc:"An address such as ada@example.com, of at most 254 bytes; unique, whatever the case." example:"ada@example.com"`
+	Age   jsonbody.Nullable[int] `json:"age,omitzero" minimum:"0" maximum:"150" doc:"In years; null or left out when not known." example:"36"`
+}
+
+func (n *NewUser) draft() user.Draft {
+	return user.Draft{Name: n.Name, Email: n.Email, Age: n.Age.Ptr()}
+}
+
+// UserChange is a change of a user. What is left out stays as it is.
+type UserChange struct {
+	Name  jsonbody.Optional[string] `json:"name,omitzero" doc:"1 to 100 characters." example:"Ada King"`
+	Email jsonbody.Optional[string] `json:"email,omitzero" doc:"Unique, whatever the case." example:"ada@example.com"`
+	Age   jsonbody.Nullable[int]    `json:"age,omitzero" minimum:"0" maximum:"150" doc:"In years; null clears it." example:"37"`
+
+	// What can't be changed may be sent back as it was read.
+	ID        jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	CreatedAt jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
+	UpdatedAt jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
+}
+
+func (c *UserChange) patch() user.Patch {
+	return user.Patch{Name: c.Name.Ptr(), Email: c.Email.Ptr(), SetAge: c.Age.Set, Age: c.Age.Ptr()}
+}
+
+// checkReadOnly refuses a change of what can't be changed.
+func (c *UserChange) checkReadOnly(stored user.User) error {
+	var r httpapi.ReadOnly
+	r.ID("id", c.ID, stored.ID)
+	r.Time("created_at", c.CreatedAt, stored.CreatedAt)
+	r.Time("updated_at", c.UpdatedAt, stored.UpdatedAt)
+	return r.Err()
+}

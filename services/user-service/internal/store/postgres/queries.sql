@@ -1,0 +1,56 @@
+-- name: CreateUser :exec
+INSERT INTO user_service.users (id, name, email, email_key, age, version, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: CreateUserOnce :execrows
+-- The user and the record of its request, both or neither, in one statement:
+-- no row when the key is taken. A key whose time has run out is taken over.
+WITH record AS (
+    INSERT INTO user_service.idempotency_keys AS k
+        (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
+    VALUES (@caller, @key, @fingerprint, @status, @location, @etag, @body, @recorded_at, @expires_at)
+    ON CONFLICT (caller, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
+            etag = excluded.etag, body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at
+        WHERE k.expires_at <= excluded.created_at
+    RETURNING 1
+)
+INSERT INTO user_service.users (id, name, email, email_key, age, version, created_at, updated_at)
+SELECT @id::uuid, @name::text, @email::text, @email_key::text, sqlc.narg(age)::smallint, @version::bigint, @created_at::timestamptz, @updated_at::timestamptz
+FROM record;
+
+-- name: GetUser :one
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE id = $1;
+
+-- name: ListUsers :many
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE id < $1
+ORDER BY id DESC
+LIMIT $2;
+
+-- name: UpdateUser :execrows
+UPDATE user_service.users
+SET name = @name, email = @email, email_key = @email_key, age = @age, version = version + 1, updated_at = @updated_at
+WHERE id = @id AND version = @stored_version;
+
+-- name: DeleteUser :execrows
+DELETE FROM user_service.users
+WHERE id = $1 AND version = $2;
+
+-- name: GetIdempotencyKey :one
+SELECT fingerprint, status, location, etag, body, created_at, expires_at
+FROM user_service.idempotency_keys
+WHERE caller = $1 AND key = $2 AND expires_at > @at;
+
+-- name: PurgeIdempotencyKeys :execrows
+DELETE FROM user_service.idempotency_keys
+WHERE (caller, key) IN (
+    SELECT k.caller, k.key FROM user_service.idempotency_keys AS k
+    WHERE k.expires_at <= $1
+    ORDER BY k.expires_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+);

@@ -1,0 +1,182 @@
+// Package postgres keeps users in PostgreSQL.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/pressly/goose/v3"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/database/postgres"
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/page"
+	"github.com/example/microservices/services/user-service/internal/store/postgres/db"
+	"github.com/example/microservices/services/user-service/internal/user"
+)
+
+const (
+	schema          = "user_service"
+	uniqueEmail     = "users_email_key_unique"
+	migrationsTable = schema + ".goose_db_version"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+func migrations() migration.Set {
+	files, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err) // they are part of the binary
+	}
+	return migration.Set{Files: files, Dialect: goose.DialectPostgres, Table: migrationsTable}
+}
+
+// Store is a user.Store and an idempotency.Store.
+type Store struct {
+	db      *postgres.DB
+	queries *db.Queries
+}
+
+// Open connects to the database at address.
+func Open(ctx context.Context, address string) (*Store, error) {
+	d, err := postgres.Open(ctx, address, schema)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{db: d, queries: db.New(d)}, nil
+}
+
+// Migrate brings the schema up to date.
+func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
+	return s.db.Migrate(ctx, migrations(), log)
+}
+
+// Check returns an error unless the database answers and its schema is new
+// enough.
+func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, migrations()) }
+
+// Stats returns the state of the connection pool.
+func (s *Store) Stats() database.PoolStats { return s.db.Stats() }
+
+// Close closes the connections.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Create is part of user.Store.
+func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Record) error {
+	plain := db.CreateUserParams{
+		ID: u.ID, Name: u.Name, Email: u.Email.String(), EmailKey: u.Email.Key(), Age: smallint(u.Age),
+		Version: u.Version, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt,
+	}
+	if record == nil {
+		return wrap(s.queries.CreateUser(ctx, plain))
+	}
+	n, err := s.queries.CreateUserOnce(ctx, db.CreateUserOnceParams{
+		ID: plain.ID, Name: plain.Name, Email: plain.Email, EmailKey: plain.EmailKey, Age: plain.Age,
+		Version: plain.Version, CreatedAt: plain.CreatedAt, UpdatedAt: plain.UpdatedAt,
+		Caller: record.Key.Caller, Key: record.Key.Value, Fingerprint: record.Fingerprint,
+		Status: int32(record.Answer.Status), Location: record.Answer.Location, Etag: record.Answer.ETag, Body: record.Answer.Body, //nolint:gosec // an HTTP status
+		RecordedAt: record.CreatedAt, ExpiresAt: record.ExpiresAt,
+	})
+	if err == nil && n == 0 {
+		return idempotency.ErrTaken
+	}
+	return wrap(err)
+}
+
+// Get is part of user.Store.
+func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
+	row, err := s.queries.GetUser(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return user.User{}, user.ErrNotFound
+	}
+	return fromRow(row), wrap(err)
+}
+
+// List is part of user.Store.
+func (s *Store) List(ctx context.Context, r page.Request) ([]user.User, error) {
+	rows, err := s.queries.ListUsers(ctx, db.ListUsersParams{ID: r.Before, Limit: int32(r.Fetch())}) //nolint:gosec // at most page.MaxLimit + 1
+	if err != nil {
+		return nil, wrap(err)
+	}
+	users := make([]user.User, len(rows))
+	for i, row := range rows {
+		users[i] = fromRow(row)
+	}
+	return users, nil
+}
+
+// Update is part of user.Store.
+func (s *Store) Update(ctx context.Context, u user.User) error {
+	return changed(s.queries.UpdateUser(ctx, db.UpdateUserParams{
+		ID: u.ID, Name: u.Name, Email: u.Email.String(), EmailKey: u.Email.Key(), Age: smallint(u.Age),
+		UpdatedAt: u.UpdatedAt, StoredVersion: u.Version - 1,
+	}))
+}
+
+// Delete is part of user.Store.
+func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
+	return changed(s.queries.DeleteUser(ctx, db.DeleteUserParams{ID: id, Version: version}))
+}
+
+// Recorded is part of idempotency.Store.
+func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
+	row, err := s.queries.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{Caller: key.Caller, Key: key.Value, At: now})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return idempotency.Record{}, idempotency.ErrNotFound
+	}
+	if err != nil {
+		return idempotency.Record{}, wrap(err)
+	}
+	return idempotency.Record{
+		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
+	}, nil
+}
+
+// Purge is part of idempotency.Store.
+func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	n, err := s.queries.PurgeIdempotencyKeys(ctx, db.PurgeIdempotencyKeysParams{ExpiresAt: now, Limit: int32(limit)}) //nolint:gosec // a small number
+	return int(n), wrap(err)
+}
+
+func fromRow(row db.UserServiceUser) user.User {
+	u := user.User{
+		ID: row.ID, Name: row.Name, Email: user.EmailFromStore(row.Email, row.EmailKey),
+		Version: row.Version, CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(),
+	}
+	if row.Age != nil {
+		age := int(*row.Age)
+		u.Age = &age
+	}
+	return u
+}
+
+func smallint(n *int) *int16 {
+	if n == nil {
+		return nil
+	}
+	small := int16(*n) //nolint:gosec // the domain has checked the range
+	return &small
+}
+
+func changed(n int64, err error) error {
+	if err == nil && n == 0 {
+		return user.ErrStale
+	}
+	return wrap(err)
+}
+
+func wrap(err error) error {
+	if postgres.UniqueViolation(err, uniqueEmail) {
+		return user.ErrEmailTaken
+	}
+	return postgres.Wrap(err)
+}

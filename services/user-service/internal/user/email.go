@@ -1,0 +1,97 @@
+package user
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/example/microservices/pkg/text"
+)
+
+const (
+	// MaxEmail is the length of the longest address, in bytes (RFC 5321,
+	// section 4.5.3.1.3, less the angle brackets).
+	MaxEmail = 254
+	maxLocal = 64
+)
+
+// Email is an address in the form dot-atom@domain (RFC 5322, section 3.4.1),
+// as it was written.
+type Email struct {
+	address, key string
+}
+
+var (
+	errEmailForm   = errors.New("must be an email address such as ada@example.com")
+	errEmailLocal  = errors.New("must have, before the @, 1 to 64 letters, digits or !#$%&'*+-/=?^_`{|}~, with single dots in between")
+	errEmailDomain = errors.New("must have a domain name with a dot, such as example.com, after the @")
+
+	domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckJoiners(true), idna.StrictDomainName(true), idna.ValidateLabels(true), idna.VerifyDNSLength(true))
+)
+
+// ParseEmail reads an address. Quoted local parts, IP literals, display names
+// and comments are not taken; international domain names are. Its errors are
+// fit to be shown to whoever sent s.
+func ParseEmail(s string) (Email, error) {
+	s, err := text.Line(s, MaxEmail)
+	if err != nil {
+		return Email{}, err
+	}
+	if len(s) > MaxEmail {
+		return Email{}, fmt.Errorf("must be at most %d bytes long", MaxEmail)
+	}
+	local, domain, found := strings.Cut(s, "@")
+	if !found || strings.Contains(domain, "@") {
+		return Email{}, errEmailForm
+	}
+	if !isDotAtom(local) || len(local) > maxLocal {
+		return Email{}, errEmailLocal
+	}
+	ascii, err := domains.ToASCII(domain)
+	if err != nil || !isDotted(ascii) {
+		return Email{}, errEmailDomain
+	}
+	key := strings.ToLower(local) + "@" + strings.ToLower(ascii)
+	if len(key) > MaxEmail {
+		return Email{}, fmt.Errorf("must be at most %d bytes long with its domain in ASCII", MaxEmail)
+	}
+	return Email{address: s, key: key}, nil
+}
+
+// EmailFromStore returns an address that ParseEmail has read before.
+func EmailFromStore(address, key string) Email { return Email{address: address, key: key} }
+
+// String returns the address as it was written.
+func (e Email) String() string { return e.address }
+
+// Key returns what is the same for two addresses that differ in case only, or
+// in how they write an international domain name.
+func (e Email) Key() string { return e.key }
+
+func isDotAtom(s string) bool {
+	for atom := range strings.SplitSeq(s, ".") {
+		if atom == "" {
+			return false
+		}
+		for i := range len(atom) {
+			c := atom[i]
+			letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+			if !letter && !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~", rune(c)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isDotted says that a domain name has a dot, and does not end like an IP
+// address.
+func isDotted(ascii string) bool {
+	i := strings.LastIndexByte(ascii, '.')
+	if i <= 0 || i == len(ascii)-1 {
+		return false
+	}
+	return strings.Trim(ascii[i+1:], "0123456789") != ""
+}

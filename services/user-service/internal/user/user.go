@@ -1,0 +1,211 @@
+// Package user is what a user is, and the rules that hold for one.
+package user
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/pkg/invalid"
+	"github.com/example/microservices/pkg/page"
+	"github.com/example/microservices/pkg/text"
+)
+
+const (
+	// MaxName is the length of the longest name, in characters.
+	MaxName = 100
+	// MaxAge is the highest age, in years.
+	MaxAge = 150
+)
+
+var (
+	// ErrNotFound says that there is no such user.
+	ErrNotFound = errors.New("there is no such user")
+	// ErrEmailTaken says that another user has the email address.
+	ErrEmailTaken = errors.New("the email address is taken")
+	// ErrStale says that the user has changed since it was read.
+	ErrStale = errors.New("the user has changed since it was read")
+)
+
+// User is someone known to the service.
+type User struct {
+	ID    uuid.UUID
+	Name  string
+	Email Email
+	// Age is in years, nil when it is not known.
+	Age *int
+	// Version counts the changes, from 1.
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Store keeps users.
+type Store interface {
+	// Create stores a new user and, unless it is nil, the record of the
+	// request, both or neither. It returns ErrEmailTaken, or
+	// idempotency.ErrTaken.
+	Create(ctx context.Context, u User, record *idempotency.Record) error
+	// Get returns the user, or ErrNotFound.
+	Get(ctx context.Context, id uuid.UUID) (User, error)
+	// List returns the users below r.Before, newest first, r.Fetch() at most.
+	List(ctx context.Context, r page.Request) ([]User, error)
+	// Update stores u in place of the version before it (u.Version - 1). It
+	// returns ErrStale when there is no such version any more, and
+	// ErrEmailTaken.
+	Update(ctx context.Context, u User) error
+	// Delete deletes that version of the user. It returns ErrStale when there
+	// is no such version any more.
+	Delete(ctx context.Context, id uuid.UUID, version int64) error
+}
+
+// Users is the operations on users.
+type Users struct {
+	store Store
+	now   func() time.Time
+}
+
+// New returns the operations on the users in a store.
+func New(store Store) *Users { return &Users{store: store, now: time.Now} }
+
+// Draft is a user to be.
+type Draft struct {
+	Name, Email string
+	Age         *int
+}
+
+// Create makes a user. record makes the record of the request, stored together
+// with the user, of what the user will be; it may return nil. The errors are
+// invalid.Fields and those of Store.Create.
+func (u *Users) Create(ctx context.Context, d Draft, record func(User) (*idempotency.Record, error)) (User, error) {
+	var created User
+	err := apply(&created, Patch{Name: &d.Name, Email: &d.Email, SetAge: true, Age: d.Age})
+	if err != nil {
+		return User{}, err
+	}
+	created.ID, err = ids.New()
+	if err != nil {
+		return User{}, err
+	}
+	created.Version = 1
+	created.CreatedAt = u.timestamp()
+	created.UpdatedAt = created.CreatedAt
+	r, err := record(created)
+	if err != nil {
+		return User{}, err
+	}
+	return created, u.store.Create(ctx, created, r)
+}
+
+// Get returns a user, or ErrNotFound.
+func (u *Users) Get(ctx context.Context, id uuid.UUID) (User, error) { return u.store.Get(ctx, id) }
+
+// List returns a page of users, newest first.
+func (u *Users) List(ctx context.Context, r page.Request) (page.Page[User], error) {
+	rows, err := u.store.List(ctx, r)
+	if err != nil {
+		return page.Page[User]{}, err
+	}
+	return page.Cut(r, rows, func(u User) uuid.UUID { return u.ID }), nil
+}
+
+// Patch is a change of a user. What is nil stays as it is.
+type Patch struct {
+	Name, Email *string
+	// SetAge says that the age becomes Age, which may be nil.
+	SetAge bool
+	Age    *int
+}
+
+// Update changes a user and returns what it has become. check may refuse, by
+// its error, the user as it is stored. The other errors are ErrNotFound,
+// ErrEmailTaken and invalid.Fields. A change that changes nothing is no new
+// version.
+func (u *Users) Update(ctx context.Context, id uuid.UUID, check func(User) error, p Patch) (User, error) {
+	// Optimistic: read, decide, write what was decided if nothing has changed
+	// meanwhile. Someone wins each round, so this ends.
+	for {
+		stored, err := u.store.Get(ctx, id)
+		if err != nil {
+			return User{}, err
+		}
+		err = check(stored)
+		if err != nil {
+			return User{}, err
+		}
+		changed := stored
+		err = apply(&changed, p)
+		if err != nil {
+			return User{}, err
+		}
+		if same(stored, changed) {
+			return stored, nil
+		}
+		changed.Version++
+		changed.UpdatedAt = later(u.timestamp(), stored.UpdatedAt)
+		err = u.store.Update(ctx, changed)
+		if !errors.Is(err, ErrStale) {
+			return changed, err
+		}
+	}
+}
+
+// Delete deletes a user. check may refuse, by its error, the user as it is
+// stored. The other error is ErrNotFound.
+func (u *Users) Delete(ctx context.Context, id uuid.UUID, check func(User) error) error {
+	for {
+		stored, err := u.store.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		err = check(stored)
+		if err != nil {
+			return err
+		}
+		err = u.store.Delete(ctx, id, stored.Version)
+		if !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+}
+
+// apply changes u. Its error is invalid.Fields, with everything that is wrong.
+func apply(u *User, p Patch) error {
+	var problems invalid.Fields
+	if p.Name != nil {
+		name, err := text.Line(*p.Name, MaxName)
+		problems.Check("name", err)
+		u.Name = name
+	}
+	if p.Email != nil {
+		email, err := ParseEmail(*p.Email)
+		problems.Check("email", err)
+		u.Email = email
+	}
+	if p.SetAge {
+		if p.Age != nil && (*p.Age < 0 || *p.Age > MaxAge) {
+			problems.Add("age", "must be 0 to 150")
+		}
+		u.Age = p.Age
+	}
+	return problems.Err()
+}
+
+func same(a, b User) bool {
+	sameAge := a.Age == b.Age || a.Age != nil && b.Age != nil && *a.Age == *b.Age
+	return a.Name == b.Name && a.Email == b.Email && sameAge
+}
+
+// timestamp is now, as exactly as both stores keep it.
+func (u *Users) timestamp() time.Time { return u.now().UTC().Truncate(time.Microsecond) }
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
