@@ -47,8 +47,8 @@ func Find(ctx context.Context) (Installation, error) {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
 		// A link in /usr/local/bin need not have an initdb beside it.
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			dirs = append(dirs, filepath.Dir(real))
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			dirs = append(dirs, filepath.Dir(target))
 		}
 	}
 	for _, pattern := range places {

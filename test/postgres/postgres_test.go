@@ -157,9 +157,9 @@ func TestKilledServerCanBeStopped(t *testing.T) {
 // as root; those of t.TempDir are root's own.
 func open(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "postgres-test-parent-")
+	dir, err := os.MkdirTemp("/tmp", "postgres-test-parent-") //nolint:usetesting // see above
 	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o777|os.ModeSticky))
 	return dir
 }
