@@ -5,7 +5,8 @@
 // A field is described by its tags:
 //
 //	envconfig  the variable's name
-//	default    its value when the variable is not set
+//	default    its value when the variable is not set; without the tag, that is
+//	           the value that the field has already
 //	desc       what it means, for people
 //	required   "true" when there must be a value
 //	min, max   the range of a number or a duration, both included
@@ -57,11 +58,15 @@ func Describe(w io.Writer, dst any) error {
 	if err != nil {
 		return err
 	}
-	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, _ reflect.Value) {
+	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, v reflect.Value) {
 		if err != nil {
 			return
 		}
-		_, err = fmt.Fprintf(table, "%s\t%s\t%s\n", name(field), field.Tag.Get("default"), meaning(field))
+		preset, tagged := field.Tag.Lookup("default")
+		if !tagged && !v.IsZero() {
+			preset = fmt.Sprint(v)
+		}
+		_, err = fmt.Fprintf(table, "%s\t%s\t%s\n", name(field), preset, meaning(field))
 	})
 	if err != nil {
 		return err
@@ -109,6 +114,7 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 		return fmt.Errorf("%s must be set: %s", variable, field.Tag.Get("desc"))
 	}
 	single := reflect.New(reflect.StructOf([]reflect.StructField{field}))
+	single.Elem().Field(0).Set(v)
 	err := envconfig.Process("", single.Interface())
 	if err != nil {
 		return fmt.Errorf("%s must be %s", variable, expected(field))

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -114,7 +115,7 @@ func fromHuma(status int, message string, errs []error) *Problem {
 		var detailer huma.ErrorDetailer
 		if errors.As(err, &detailer) {
 			d := detailer.ErrorDetail()
-			p.Errors = append(p.Errors, Detail{Location: d.Location, Message: d.Message})
+			p.Errors = append(p.Errors, Detail{Location: d.Location, Message: strings.TrimPrefix(d.Message, "invalid value: ")})
 		}
 	}
 	switch {

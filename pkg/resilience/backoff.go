@@ -23,7 +23,7 @@ func (b Backoff) Delay(retry int) time.Duration {
 		return 0
 	}
 	half := ceiling / 2
-	return half + rand.N(ceiling-half+1)
+	return half + rand.N(ceiling-half+1) //nolint:gosec // jitter is no secret
 }
 
 // ceiling doubles step by step, because a shift by an unbounded count overflows.

@@ -20,7 +20,7 @@ func TestFlightSharesOneCall(t *testing.T) {
 		for range 100 {
 			wg.Go(func() {
 				v, err := f.Do(t.Context(), "key", func(context.Context) (int, error) {
-					time.Sleep(time.Second)
+					pass(time.Second)
 					return int(calls.Add(1)), nil
 				})
 				require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestFlightKeepsKeysApart(t *testing.T) {
 		for key := range 10 {
 			wg.Go(func() {
 				v, err := f.Do(t.Context(), key, func(context.Context) (int, error) {
-					time.Sleep(time.Second)
+					pass(time.Second)
 					return key, nil
 				})
 				require.NoError(t, err)
@@ -90,14 +90,14 @@ func TestFlightEndsACallThatNobodyWaitsFor(t *testing.T) {
 		_, err := f.Do(ctx, "key", func(ctx context.Context) (int, error) {
 			<-ctx.Done()
 			cause <- context.Cause(ctx)
-			time.Sleep(time.Hour) // slow to go
+			pass(time.Hour) // slow to go
 			return 1, nil
 		})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, <-cause, ErrAbandoned)
 
 		v, err := f.Do(t.Context(), "key", func(context.Context) (int, error) {
-			time.Sleep(2 * time.Hour)
+			pass(2 * time.Hour)
 			return 2, nil
 		})
 		require.NoError(t, err)
@@ -149,21 +149,20 @@ func TestFlightFailsWhenTheCallExits(t *testing.T) {
 func TestFlightClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Flight[string, int]
-		result := make(chan error)
+		result := make(chan error, 1)
 		go func() {
 			_, err := f.Do(t.Context(), "key", func(ctx context.Context) (int, error) {
 				<-ctx.Done()
-				time.Sleep(time.Second)
+				pass(time.Second)
 				return 0, context.Cause(ctx)
 			})
 			result <- err
 		}()
 		synctest.Wait()
 		start := time.Now()
-		go f.Close()
-		require.ErrorIs(t, <-result, ErrClosed)
 		f.Close()
 		require.Equal(t, time.Second, time.Since(start), "Close waits for the call")
+		require.ErrorIs(t, <-result, ErrClosed)
 		_, err := f.Do(t.Context(), "key", func(context.Context) (int, error) { return 1, nil })
 		require.ErrorIs(t, err, ErrClosed)
 	})

@@ -12,7 +12,7 @@ import (
 // its own.
 type Config struct {
 	Host string `envconfig:"HOST" default:"0.0.0.0" desc:"address to listen on"`
-	Port int    `envconfig:"PORT" default:"8000" min:"0" max:"65535" desc:"port to listen on; 0 is any free one"`
+	Port int    `envconfig:"PORT" min:"0" max:"65535" desc:"port to listen on; 0 is any free one"`
 
 	HeaderTimeout  time.Duration `envconfig:"HEADER_TIMEOUT" default:"5s" min:"1ms" desc:"how long a client may take to send the headers"`
 	BodyTimeout    time.Duration `envconfig:"BODY_TIMEOUT" default:"15s" min:"1ms" desc:"how long a client may take to send the body"`

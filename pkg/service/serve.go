@@ -61,15 +61,7 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 
 func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, listener net.Listener) error {
 	var draining atomic.Bool
-	server := &http.Server{
-		Handler:           closeWhenDraining(app.Handler, &draining),
-		ReadHeaderTimeout: c.HeaderTimeout,
-		ReadTimeout:       c.HeaderTimeout + c.BodyTimeout,
-		WriteTimeout:      c.HeaderTimeout + c.BodyTimeout + c.RequestTimeout + writeSlack,
-		IdleTimeout:       c.IdleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(rt.Log.Handler(), slog.LevelDebug),
-	}
+	server := c.Server(closeWhenDraining(app.Handler, &draining), rt.Log)
 	// Background work outlives ctx: it goes on until the server has drained.
 	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
@@ -98,6 +90,19 @@ func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, listener net
 	failure = errors.Join(failure, bounded("stop background work", background.Wait))
 	rt.Log.InfoContext(ctx, "stopped")
 	return failure
+}
+
+// Server returns a server with the limits that c sets.
+func (c *Config) Server(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: c.HeaderTimeout,
+		ReadTimeout:       c.HeaderTimeout + c.BodyTimeout,
+		WriteTimeout:      c.HeaderTimeout + c.BodyTimeout + c.RequestTimeout + writeSlack,
+		IdleTimeout:       c.IdleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // drain waits for the requests in flight, and cuts them off when it takes too

@@ -1,5 +1,5 @@
-// User-service keeps users. It is configured by the environment; "user-service
-// config" lists the variables.
+// User-service keeps users. It is configured by the environment;
+// "user-service config" lists the variables.
 package main
 
 import (
@@ -21,9 +21,12 @@ import (
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
-const name = "user-service"
+const (
+	name = "user-service"
+	port = 8000 // unless PORT says otherwise
+)
 
-func main() { program(&configuration{}).Exit() }
+func main() { program(&configuration{Config: service.Config{Port: port}}).Exit() }
 
 func program(c *configuration) service.Program {
 	return service.Program{

@@ -6,12 +6,12 @@ package migration
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 // Set is the migrations of a service for one kind of database: files named
@@ -24,15 +24,26 @@ type Set struct {
 	Table string
 }
 
+// Lock keeps other processes from migrating the same database. It returns what
+// releases it.
+type Lock func(context.Context, *sql.DB) (unlock func() error, err error)
+
 // Up applies, under the lock, what has not been applied yet. A schema that is
 // newer than the set is left alone: an older binary serves on it.
-func (s Set) Up(ctx context.Context, db *sql.DB, locker lock.Locker, log *slog.Logger) error {
+//
+// The lock is not goose's own, which goose takes only after it has made its
+// table of versions.
+func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (err error) {
 	pending, err := s.Pending(ctx, db)
 	if err != nil || pending == 0 {
 		return err
 	}
-	provider, err := goose.NewProvider(s.Dialect, db, s.Files,
-		goose.WithTableName(s.Table), goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true))
+	unlock, err := lock(ctx, db)
+	if err != nil {
+		return fmt.Errorf("lock the migrations: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	provider, err := goose.NewProvider(s.Dialect, db, s.Files, goose.WithTableName(s.Table), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}

@@ -75,7 +75,7 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 // Migrate applies the migrations of a set.
 func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
 	plain := stdlib.OpenDBFromPool(db.Pool)
-	err := set.Up(ctx, plain, &lock{schema: db.schema}, log)
+	err := set.Up(ctx, plain, db.lock, log)
 	return errors.Join(Wrap(err), plain.Close())
 }
 
@@ -93,49 +93,40 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// lock is a transaction that holds an advisory lock: it works behind a pooler,
+// lock takes an advisory lock in a transaction: that works behind a pooler,
 // which keeps a transaction on one connection, and it ends with the process
 // that holds it. It also makes the schema, which must be there before goose's
 // table of versions.
-type lock struct {
-	schema string
-	held   *sql.Tx
-}
-
-func (l *lock) Lock(ctx context.Context, db *sql.DB) error {
+func (db *DB) lock(ctx context.Context, plain *sql.DB) (func() error, error) {
 	id := fnv.New64a()
-	fmt.Fprintf(id, "migrate %s", l.schema)
+	fmt.Fprintf(id, "migrate %s", db.schema)
 	for {
-		tx, err := db.BeginTx(ctx, nil)
+		tx, err := plain.BeginTx(ctx, nil)
 		if err != nil {
-			return fmt.Errorf("lock the migrations: %w", err)
+			return nil, err
 		}
 		var got bool
 		err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(id.Sum64())).Scan(&got) //nolint:gosec // any 64 bits will do
 		if err == nil && got {
-			l.held = tx
-			break
+			_, err := plain.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{db.schema}.Sanitize())
+			if err != nil {
+				return nil, errors.Join(err, tx.Rollback())
+			}
+			return tx.Rollback, nil
 		}
 		err = errors.Join(err, tx.Rollback())
 		if err != nil {
-			return fmt.Errorf("lock the migrations: %w", err)
+			return nil, err
 		}
 		timer := time.NewTimer(lockInterval)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-timer.C:
 		}
 	}
-	_, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{l.schema}.Sanitize())
-	if err != nil {
-		return errors.Join(fmt.Errorf("make the schema: %w", err), l.held.Rollback())
-	}
-	return nil
 }
-
-func (l *lock) Unlock(context.Context, *sql.DB) error { return l.held.Rollback() }
 
 // Wrap marks the errors that say that the database can't answer now: no
 // connection, a server that starts or stops, too many connections, a full

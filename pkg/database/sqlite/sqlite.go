@@ -122,7 +122,12 @@ func checkVersion(ctx context.Context, db *sql.DB) error {
 // Migrate applies the migrations of a set, under a lock on a file beside the
 // database.
 func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
-	return Wrap(set.Up(ctx, db.Writer, &fileLock{flock.New(db.path + ".migrate.lock")}, log))
+	lock := func(ctx context.Context, _ *sql.DB) (func() error, error) {
+		file := flock.New(db.path + ".migrate.lock")
+		_, err := file.TryLockContext(ctx, lockRetry)
+		return file.Unlock, err
+	}
+	return Wrap(set.Up(ctx, db.Writer, lock, log))
 }
 
 // Check returns an error unless the database answers and its schema has every
@@ -163,15 +168,3 @@ func UniqueViolation(err error, column string) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE && strings.Contains(e.Error(), column)
 }
-
-type fileLock struct{ *flock.Flock }
-
-func (l *fileLock) Lock(ctx context.Context, _ *sql.DB) error {
-	_, err := l.TryLockContext(ctx, lockRetry)
-	if err != nil {
-		return fmt.Errorf("lock %s: %w", l.Path(), err)
-	}
-	return nil
-}
-
-func (l *fileLock) Unlock(context.Context, *sql.DB) error { return l.Flock.Unlock() }

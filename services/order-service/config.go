@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/service"
+)
+
+// configuration is everything that order-service can be told, by environment
+// variables.
+type configuration struct {
+	service.Config
+
+	DatabaseURL    string        `envconfig:"DATABASE_URL" default:"sqlite://order-service.db" desc:"where orders are kept: postgres://… or sqlite://path"`
+	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
+	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
+
+	UserServiceURL       string        `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" desc:"where user-service is"`
+	ReadinessUserService string        `envconfig:"READINESS_USER_SERVICE" default:"required" oneof:"required,degraded" desc:"what the service is while user-service is away: not ready, or degraded"`
+	UserClientTimeout    time.Duration `envconfig:"USER_CLIENT_TIMEOUT" default:"2s" min:"1ms" desc:"how long looking a user up may take in all"`
+	UserClientTryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" default:"800ms" min:"1ms" desc:"how long one try of it may take"`
+	UserClientCacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" default:"5s" min:"-1s" desc:"how long a user who was seen counts as existing; negative: not at all"`
+	UserClientConcurrent int           `envconfig:"USER_CLIENT_MAX_CONCURRENT" default:"64" min:"1" desc:"how many lookups may be under way at once"`
+	BreakerOpen          time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" default:"10s" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
+}
+
+// Validate checks what concerns more than the form of a value.
+func (c *configuration) Validate() error {
+	var problems []error
+	_, err := database.KindOf(c.DatabaseURL)
+	if err != nil {
+		problems = append(problems, errors.New("DATABASE_URL "+err.Error()))
+	}
+	if c.UserClientTryTimeout > c.UserClientTimeout {
+		problems = append(problems, errors.New("USER_CLIENT_TRY_TIMEOUT must be at most USER_CLIENT_TIMEOUT"))
+	}
+	return errors.Join(problems...)
+}

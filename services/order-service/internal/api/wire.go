@@ -1,0 +1,109 @@
+package api
+
+import (
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/pkg/money"
+	"github.com/example/microservices/services/order-service/internal/order"
+)
+
+// Money is an amount of money on the wire: a JSON number, exact, with two
+// decimals.
+type Money struct{ money.Amount }
+
+// Schema describes an amount.
+func (Money) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeNumber, Examples: []any{999.99}}
+}
+
+// Item is an item on the wire.
+type Item struct {
+	ProductID   string `json:"product_id" doc:"1 to 100 characters." example:"laptop-15"`
+	ProductName string `json:"product_name" doc:"1 to 200 characters." example:"Laptop 15″"`
+	Quantity    int64  `json:"quantity" minimum:"1" maximum:"1000000" doc:"How many, a whole number." example:"3"`
+	Price       Money  `json:"price" minimum:"0" maximum:"99999999.99" doc:"Of one, with at most 2 decimals." example:"999.99"`
+}
+
+// Order is an order on the wire.
+type Order struct {
+	ID              uuid.UUID `json:"id" format:"uuid" doc:"Names the order; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	UserID          uuid.UUID `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Items           []Item    `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What was ordered."`
+	ShippingAddress string    `json:"shipping_address" minLength:"1" maxLength:"500" doc:"Where it goes; may have several lines." example:"12 St James's Square, London"`
+	Status          string    `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"pending"`
+	TotalAmount     Money     `json:"total_amount" minimum:"0" maximum:"999999999999.99" doc:"The sum of price × quantity, exact." example:"2999.97"`
+	CreatedAt       time.Time `json:"created_at" doc:"When the order was created."`
+	UpdatedAt       time.Time `json:"updated_at" doc:"When the order was changed last."`
+}
+
+func toWire(o order.Order) Order {
+	items := make([]Item, len(o.Items))
+	for i, item := range o.Items {
+		items[i] = Item{ProductID: item.ProductID, ProductName: item.ProductName, Quantity: item.Quantity, Price: Money{item.Price}}
+	}
+	return Order{
+		ID: o.ID, UserID: o.UserID, Items: items, ShippingAddress: o.ShippingAddress, Status: string(o.Status),
+		TotalAmount: Money{o.Total}, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
+	}
+}
+
+func fromWire(items []Item) []order.Item {
+	out := make([]order.Item, len(items))
+	for i, item := range items {
+		out[i] = order.Item{ProductID: item.ProductID, ProductName: item.ProductName, Quantity: item.Quantity, Price: item.Price.Amount}
+	}
+	return out
+}
+
+// NewOrder is what an order is created from.
+type NewOrder struct {
+	UserID          string `json:"user_id" format:"uuid" doc:"Whose order it is: a user that user-service knows." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Items           []Item `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What is ordered."`
+	ShippingAddress string `json:"shipping_address" doc:"Where it goes: 1 to 500 characters, in one or several lines." example:"12 St James's Square, London"`
+}
+
+func (n *NewOrder) draft() order.Draft {
+	return order.Draft{UserID: n.UserID, Items: fromWire(n.Items), ShippingAddress: n.ShippingAddress}
+}
+
+// OrderChange is a change of an order. What is left out stays as it is.
+type OrderChange struct {
+	Status          jsonbody.Optional[string] `json:"status,omitzero" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"confirmed"`
+	Items           jsonbody.Optional[[]Item] `json:"items,omitzero" minItems:"1" maxItems:"100" nullable:"false" doc:"Only while the order is pending."`
+	ShippingAddress jsonbody.Optional[string] `json:"shipping_address,omitzero" doc:"Only while the order is pending." example:"12 St James's Square, London"`
+
+	// What can't be changed may be sent back as it was read.
+	ID          jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	UserID      jsonbody.Optional[string] `json:"user_id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	TotalAmount jsonbody.Optional[Money]  `json:"total_amount,omitzero" doc:"Is computed; may be sent back unchanged." example:"2999.97"`
+	CreatedAt   jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
+	UpdatedAt   jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
+}
+
+func (c *OrderChange) patch() order.Patch {
+	p := order.Patch{
+		Status:          c.Status.Ptr(),
+		ShippingAddress: c.ShippingAddress.Ptr(),
+		More:            c.Items.Set || c.ShippingAddress.Set || c.ID.Set || c.UserID.Set || c.TotalAmount.Set || c.CreatedAt.Set || c.UpdatedAt.Set,
+	}
+	if c.Items.Set {
+		p.Items = fromWire(c.Items.Value)
+	}
+	return p
+}
+
+// checkReadOnly refuses a change of what can't be changed.
+func (c *OrderChange) checkReadOnly(stored order.Order) error {
+	var r httpapi.ReadOnly
+	r.ID("id", c.ID, stored.ID)
+	r.ID("user_id", c.UserID, stored.UserID)
+	r.Same("total_amount", !c.TotalAmount.Set || c.TotalAmount.Value.Amount == stored.Total)
+	r.Time("created_at", c.CreatedAt, stored.CreatedAt)
+	r.Time("updated_at", c.UpdatedAt, stored.UpdatedAt)
+	return r.Err()
+}

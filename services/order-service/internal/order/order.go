@@ -1,0 +1,74 @@
+// Package order is what an order is, and the rules that hold for one.
+package order
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/money"
+	"github.com/example/microservices/pkg/page"
+)
+
+var (
+	// ErrNotFound says that there is no such order.
+	ErrNotFound = errors.New("there is no such order")
+	// ErrStale says that the order has changed since it was read.
+	ErrStale = errors.New("the order has changed since it was read")
+)
+
+// Order is what a user has ordered.
+type Order struct {
+	ID              uuid.UUID
+	UserID          uuid.UUID
+	Items           []Item
+	ShippingAddress string
+	Status          Status
+	// Total is the sum over the items of price × quantity.
+	Total money.Amount
+	// Version counts the changes, from 1.
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Item is a product, and how many of it at which price. The tags are the form
+// in which stores keep items.
+type Item struct {
+	ProductID   string       `json:"product_id"`
+	ProductName string       `json:"product_name"`
+	Quantity    int64        `json:"quantity"`
+	Price       money.Amount `json:"price"`
+}
+
+// Filter chooses orders. A field that is zero lets all through.
+type Filter struct {
+	UserID uuid.UUID
+	Status Status
+}
+
+// Store keeps orders.
+type Store interface {
+	// Create stores a new order and, unless it is nil, the record of the
+	// request, both or neither. It returns idempotency.ErrTaken.
+	Create(ctx context.Context, o Order, record *idempotency.Record) error
+	// Get returns the order, or ErrNotFound.
+	Get(ctx context.Context, id uuid.UUID) (Order, error)
+	// List returns the orders that f lets through and that are below r.Before,
+	// newest first, r.Fetch() at most.
+	List(ctx context.Context, f Filter, r page.Request) ([]Order, error)
+	// Update stores o in place of the version before it (o.Version - 1). It
+	// returns ErrStale when there is no such version any more.
+	Update(ctx context.Context, o Order) error
+	// Delete deletes that version of the order. It returns ErrStale when there
+	// is no such version any more.
+	Delete(ctx context.Context, id uuid.UUID, version int64) error
+}
+
+func same(a, b Order) bool {
+	return a.Status == b.Status && a.ShippingAddress == b.ShippingAddress && slices.Equal(a.Items, b.Items)
+}

@@ -1,0 +1,221 @@
+package order
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/pkg/invalid"
+	"github.com/example/microservices/pkg/page"
+)
+
+// Orders is the operations on orders.
+type Orders struct {
+	store Store
+	users Users
+	now   func() time.Time
+}
+
+// New returns the operations on the orders in a store, of users that users
+// knows.
+func New(store Store, users Users) *Orders {
+	return &Orders{store: store, users: users, now: time.Now}
+}
+
+// Draft is an order to be.
+type Draft struct {
+	UserID          string
+	Items           []Item
+	ShippingAddress string
+}
+
+// Create makes an order for a user who is known to exist. record makes the
+// record of the request, stored together with the order, of what the order
+// will be; it may return nil. The errors are invalid.Fields, those of
+// Users.Verify but for ErrUserUnknown, and those of Store.Create.
+func (o *Orders) Create(ctx context.Context, d Draft, record func(Order) (*idempotency.Record, error)) (Order, error) {
+	created, err := parseDraft(d)
+	if err != nil {
+		return Order{}, err
+	}
+	err = o.users.Verify(ctx, created.UserID)
+	if errors.Is(err, ErrUserUnknown) {
+		return Order{}, invalid.Fields{{Path: "user_id", Message: "is not the id of a user"}}
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	created.ID, err = ids.New()
+	if err != nil {
+		return Order{}, err
+	}
+	created.Status = Pending
+	created.Version = 1
+	created.CreatedAt = o.timestamp()
+	created.UpdatedAt = created.CreatedAt
+	r, err := record(created)
+	if err != nil {
+		return Order{}, err
+	}
+	return created, o.store.Create(ctx, created, r)
+}
+
+func parseDraft(d Draft) (Order, error) {
+	var problems invalid.Fields
+	var parsed Order
+	var err error
+	parsed.UserID, err = ids.Parse(d.UserID)
+	problems.Check("user_id", err)
+	parsed.Items, parsed.Total, err = parseItems(d.Items)
+	problems = append(problems, fieldsOf(err)...)
+	parsed.ShippingAddress, err = parseAddress(d.ShippingAddress)
+	problems.Check("shipping_address", err)
+	return parsed, problems.Err()
+}
+
+func fieldsOf(err error) invalid.Fields {
+	var fields invalid.Fields
+	errors.As(err, &fields)
+	return fields
+}
+
+// Get returns an order, or ErrNotFound.
+func (o *Orders) Get(ctx context.Context, id uuid.UUID) (Order, error) { return o.store.Get(ctx, id) }
+
+// List returns a page of the orders that f lets through, newest first.
+func (o *Orders) List(ctx context.Context, f Filter, r page.Request) (page.Page[Order], error) {
+	rows, err := o.store.List(ctx, f, r)
+	if err != nil {
+		return page.Page[Order]{}, err
+	}
+	return page.Cut(r, rows, func(o Order) uuid.UUID { return o.ID }), nil
+}
+
+// Patch is a change of an order. What is nil stays as it is.
+type Patch struct {
+	Status          *string
+	Items           []Item
+	ShippingAddress *string
+	// More says that the status did not come alone, but with other fields, as
+	// when an order that was read is sent back. The status that the order has
+	// already is then no transition.
+	More bool
+}
+
+// Update changes an order and returns what it has become. check may refuse, by
+// its error, the order as it is stored. The other errors are ErrNotFound,
+// invalid.Fields, *TransitionError and *NotPendingError. All of a patch is
+// judged against the order as it is stored, and applied at once or not at all.
+// A change that changes nothing is no new version.
+func (o *Orders) Update(ctx context.Context, id uuid.UUID, check func(Order) error, p Patch) (Order, error) {
+	change, err := parsePatch(p)
+	if err != nil {
+		return Order{}, err
+	}
+	// Optimistic: read, decide, write what was decided if nothing has changed
+	// meanwhile. Someone wins each round, so this ends.
+	for {
+		stored, err := o.store.Get(ctx, id)
+		if err != nil {
+			return Order{}, err
+		}
+		err = check(stored)
+		if err != nil {
+			return Order{}, err
+		}
+		changed, err := change.apply(stored)
+		if err != nil {
+			return Order{}, err
+		}
+		if same(stored, changed) {
+			return stored, nil
+		}
+		changed.Version++
+		changed.UpdatedAt = later(o.timestamp(), stored.UpdatedAt)
+		err = o.store.Update(ctx, changed)
+		if !errors.Is(err, ErrStale) {
+			return changed, err
+		}
+	}
+}
+
+// change is a patch whose values are right in themselves.
+type change struct {
+	status  *Status
+	address *string
+	items   *Order // of which Items and Total count
+	more    bool
+}
+
+func parsePatch(p Patch) (change, error) {
+	var problems invalid.Fields
+	c := change{more: p.More}
+	if p.Status != nil {
+		status, err := ParseStatus(*p.Status)
+		problems.Check("status", err)
+		c.status = &status
+	}
+	if p.ShippingAddress != nil {
+		address, err := parseAddress(*p.ShippingAddress)
+		problems.Check("shipping_address", err)
+		c.address = &address
+	}
+	if p.Items != nil {
+		items, total, err := parseItems(p.Items)
+		problems = append(problems, fieldsOf(err)...)
+		c.items = &Order{Items: items, Total: total}
+	}
+	return c, problems.Err()
+}
+
+func (c change) apply(stored Order) (Order, error) {
+	changed := stored
+	if c.address != nil {
+		changed.ShippingAddress = *c.address
+	}
+	if c.items != nil {
+		changed.Items, changed.Total = c.items.Items, c.items.Total
+	}
+	if stored.Status != Pending && !same(stored, changed) {
+		return Order{}, &NotPendingError{Status: stored.Status}
+	}
+	if c.status != nil && (*c.status != stored.Status || !c.more) {
+		err := checkTransition(stored.Status, *c.status)
+		if err != nil {
+			return Order{}, err
+		}
+		changed.Status = *c.status
+	}
+	return changed, nil
+}
+
+// Delete deletes an order. check may refuse, by its error, the order as it is
+// stored. The other error is ErrNotFound.
+func (o *Orders) Delete(ctx context.Context, id uuid.UUID, check func(Order) error) error {
+	for {
+		stored, err := o.store.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		err = check(stored)
+		if err != nil {
+			return err
+		}
+		err = o.store.Delete(ctx, id, stored.Version)
+		if !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+}
+
+// timestamp is now, as exactly as both stores keep it.
+func (o *Orders) timestamp() time.Time { return o.now().UTC().Truncate(time.Microsecond) }
+
+func later(a, b time.Time) time.Time {
+	return slices.MaxFunc([]time.Time{a, b}, time.Time.Compare)
+}

@@ -1,0 +1,73 @@
+package order
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Status is how far an order has come.
+type Status string
+
+// The statuses of an order.
+const (
+	Pending   Status = "pending"
+	Confirmed Status = "confirmed"
+	Shipped   Status = "shipped"
+	Delivered Status = "delivered"
+	Cancelled Status = "cancelled"
+)
+
+var (
+	statuses    = []Status{Pending, Confirmed, Shipped, Delivered, Cancelled}
+	transitions = map[Status][]Status{
+		Pending:   {Confirmed, Cancelled},
+		Confirmed: {Shipped, Cancelled},
+		Shipped:   {Delivered},
+	}
+)
+
+var errStatus = errors.New("must be one of " + joinStatuses(statuses))
+
+// ParseStatus reads a status. Its error is fit to be shown to whoever sent s.
+func ParseStatus(s string) (Status, error) {
+	if !slices.Contains(statuses, Status(s)) {
+		return "", errStatus
+	}
+	return Status(s), nil
+}
+
+// TransitionError says that an order can't become what it was asked to.
+type TransitionError struct{ From, To Status }
+
+func (e *TransitionError) Error() string {
+	next := "it can't change any more"
+	if allowed := transitions[e.From]; len(allowed) > 0 {
+		next = "it can become " + joinStatuses(allowed)
+	}
+	return fmt.Sprintf("an order that is %s can't become %s; %s", e.From, e.To, next)
+}
+
+// NotPendingError says that an order is past the point where its items and its
+// address can be changed.
+type NotPendingError struct{ Status Status }
+
+func (e *NotPendingError) Error() string {
+	return fmt.Sprintf("an order that is %s can't change its items or its shipping address; only one that is %s can", e.Status, Pending)
+}
+
+func checkTransition(from, to Status) error {
+	if !slices.Contains(transitions[from], to) {
+		return &TransitionError{From: from, To: to}
+	}
+	return nil
+}
+
+func joinStatuses(s []Status) string {
+	words := make([]string, len(s))
+	for i, status := range s {
+		words[i] = string(status)
+	}
+	return strings.Join(words, ", ")
+}

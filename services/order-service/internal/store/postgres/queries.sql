@@ -1,0 +1,77 @@
+-- name: CreateOrder :exec
+INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- name: CreateOrderOnce :execrows
+-- The order and the record of its request, both or neither, in one statement:
+-- no row when the key is taken. A key whose time has run out is taken over.
+WITH record AS (
+    INSERT INTO order_service.idempotency_keys AS k
+        (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
+    VALUES (@caller, @key, @fingerprint, @answer_status, @location, @etag, @body, @recorded_at, @expires_at)
+    ON CONFLICT (caller, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
+            etag = excluded.etag, body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at
+        WHERE k.expires_at <= excluded.created_at
+    RETURNING 1
+)
+INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at)
+SELECT @id::uuid, @user_id::uuid, @items::jsonb, @shipping_address::text, @status::text, @total_amount::numeric, @version::bigint, @created_at::timestamptz, @updated_at::timestamptz
+FROM record;
+
+-- name: GetOrder :one
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+FROM order_service.orders
+WHERE id = $1;
+
+-- name: ListOrders :many
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+FROM order_service.orders
+WHERE id < @before
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: ListOrdersOfUser :many
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+FROM order_service.orders
+WHERE user_id = @user_id AND id < @before
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: ListOrdersInStatus :many
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+FROM order_service.orders
+WHERE status = @status AND id < @before
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: ListOrdersOfUserInStatus :many
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+FROM order_service.orders
+WHERE user_id = @user_id AND status = @status AND id < @before
+ORDER BY id DESC
+LIMIT @row_limit;
+
+-- name: UpdateOrder :execrows
+UPDATE order_service.orders
+SET items = @items, shipping_address = @shipping_address, status = @status, total_amount = @total_amount, version = version + 1, updated_at = @updated_at
+WHERE id = @id AND version = @stored_version;
+
+-- name: DeleteOrder :execrows
+DELETE FROM order_service.orders
+WHERE id = $1 AND version = $2;
+
+-- name: GetIdempotencyKey :one
+SELECT fingerprint, status, location, etag, body, created_at, expires_at
+FROM order_service.idempotency_keys
+WHERE caller = $1 AND key = $2 AND expires_at > @at;
+
+-- name: PurgeIdempotencyKeys :execrows
+DELETE FROM order_service.idempotency_keys
+WHERE (caller, key) IN (
+    SELECT k.caller, k.key FROM order_service.idempotency_keys AS k
+    WHERE k.expires_at <= $1
+    ORDER BY k.expires_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+);

@@ -1,0 +1,143 @@
+package userclient
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/resilience"
+)
+
+// patience is how long a test waits for something that must come about, on a
+// machine however busy. Nothing is asserted about how soon it does.
+const patience = time.Minute
+
+// Faults on the wire: what a user-service that is down, hung, slow or broken does
+// to its callers, and that the client comes back by itself when the fault is gone.
+func TestFaults(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		toxic   string // "" for a user-service that is down
+		outcome outcome
+		alive   bool // the liveness probe may see the status and be content
+	}{
+		{name: "down", outcome: network},
+		{name: "hung", toxic: `{"name":"x","type":"timeout","attributes":{"timeout":0}}`, outcome: timeout},
+		{name: "hung, the request not even read", toxic: `{"name":"x","type":"timeout","stream":"upstream","attributes":{"timeout":0}}`, outcome: timeout},
+		{name: "closing without an answer", toxic: `{"name":"x","type":"timeout","attributes":{"timeout":1}}`, outcome: network},
+		{name: "slow", toxic: `{"name":"x","type":"latency","attributes":{"latency":3600000}}`, outcome: timeout},
+		{name: "resetting", toxic: `{"name":"x","type":"reset_peer","attributes":{"timeout":0}}`, outcome: network},
+		{name: "breaking off in the middle of the answer", toxic: `{"name":"x","type":"limit_data","attributes":{"bytes":200}}`, outcome: network, alive: true},
+		{name: "dripping", toxic: `{"name":"x","type":"slicer","attributes":{"average_size":1,"delay":1000000}}`, outcome: timeout},
+		{name: "on a narrow line", toxic: `{"name":"x","type":"bandwidth","attributes":{"rate":1}}`, outcome: timeout, alive: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			proxy, _ := newProxy(t, knowsEveryoneAtLength)
+			c := newClient(t, Config{
+				BaseURL: "http://" + proxy.Listen,
+				Timeout: time.Second, TryTimeout: 200 * time.Millisecond,
+				BreakerMinimum: 4, BreakerOpen: 100 * time.Millisecond,
+				CacheTTL: time.Hour,
+			})
+			known := uuid.New()
+			until(t, func() bool { return c.Verify(t.Context(), known) == nil })
+
+			if test.toxic == "" {
+				proxy.Stop()
+			} else {
+				_, err := proxy.Toxics.AddToxicJson(strings.NewReader(test.toxic))
+				require.NoError(t, err)
+			}
+			// Until it has opened, let a probe through, and opened again.
+			probed := c.metrics.transitions.WithLabelValues("half-open", "open")
+			until(t, func() bool {
+				requireUnavailable(t, verifyNew(t.Context(), c))
+				return testutil.ToFloat64(probed) > 0
+			})
+			require.Positive(t, testutil.ToFloat64(c.metrics.requests[test.outcome]), "as %v", test.outcome)
+			require.Positive(t, testutil.ToFloat64(c.metrics.requests[breakerOpen]))
+			if !test.alive {
+				require.Error(t, c.Ready(t.Context()))
+			}
+			require.NoError(t, c.Verify(t.Context(), known), "what is remembered is still known")
+
+			if test.toxic == "" {
+				require.NoError(t, proxy.Start())
+			} else {
+				require.NoError(t, proxy.Toxics.RemoveToxic(t.Context(), "x"))
+			}
+			until(t, func() bool {
+				return verifyNew(t.Context(), c) == nil && c.breaker.State() == resilience.Closed
+			})
+			until(t, func() bool { return c.Ready(t.Context()) == nil })
+		})
+	}
+}
+
+// An answer in many small pieces, or one that takes a while, is still an answer.
+func TestAnOddLineIsNoFault(t *testing.T) {
+	for _, test := range []struct{ name, toxic string }{
+		{"sliced", `{"name":"x","type":"slicer","attributes":{"average_size":7,"size_variation":3,"delay":10}}`},
+		{"late", `{"name":"x","type":"latency","attributes":{"latency":30,"jitter":20}}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			proxy, requests := newProxy(t, knowsEveryone)
+			_, err := proxy.Toxics.AddToxicJson(strings.NewReader(test.toxic))
+			require.NoError(t, err)
+			c := newClient(t, patient("http://"+proxy.Listen))
+			for range 5 {
+				require.NoError(t, verifyNew(t.Context(), c))
+			}
+			require.EqualValues(t, 5, requests.Load())
+		})
+	}
+}
+
+// until calls condition until it is true.
+func until(t *testing.T, condition func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatal("it never comes about")
+		}
+	}
+}
+
+// knowsEveryoneAtLength answers with some 10 KB, enough for a line's width to
+// matter.
+func knowsEveryoneAtLength(w http.ResponseWriter, r *http.Request) {
+	knowsEveryone(w, r)
+	_, _ = io.WriteString(w, strings.Repeat(" ", 10_000))
+}
+
+// newProxy returns a proxy in front of a user-service that answers with handler,
+// and the number of requests that got through to it.
+func newProxy(t *testing.T, handler http.HandlerFunc) (*toxiproxy.Proxy, *atomic.Int64) {
+	t.Helper()
+	requests := &atomic.Int64{}
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		handler(w, r)
+	})
+	control := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(control, "user-service", "127.0.0.1:0", server.Listener.Addr().String())
+	require.NoError(t, proxy.Start())
+	t.Cleanup(proxy.Stop)
+	return proxy, requests
+}

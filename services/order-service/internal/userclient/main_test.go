@@ -1,0 +1,168 @@
+package userclient
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/example/microservices/services/order-service/internal/order"
+)
+
+func TestMain(m *testing.M) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's own log
+	goleak.VerifyTestMain(m,
+		// toxiproxy leaves these behind when a connection is closed while a toxic
+		// holds data back.
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"),
+	)
+}
+
+// newClient returns a client that is closed when the test ends.
+func newClient(t testing.TB, cfg Config) *Client {
+	t.Helper()
+	c, err := New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// newServer returns a user-service over real TCP that answers with handler.
+func newServer(t testing.TB, handler http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// patient is a configuration for tests over real TCP: no healthy answer is ever
+// too late, however busy the machine.
+func patient(baseURL string) Config {
+	return Config{BaseURL: baseURL, Timeout: time.Hour, TryTimeout: time.Hour / 10}
+}
+
+// knowsEveryone answers as user-service does for a user it knows.
+func knowsEveryone(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, userBody(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]))
+}
+
+func userBody(id string) string {
+	return `{"id":"` + id + `","name":"A","email":"a@example.com","age":null,` +
+		`"created_at":"2025-01-01T00:00:00Z","updated_at":"2025-01-01T00:00:00Z"}`
+}
+
+// upstream stands in for the network in tests with a synthetic clock, where no
+// real connection can be used. It counts the requests that reach it.
+type upstream struct {
+	answer   func(*http.Request) (*http.Response, error)
+	requests atomic.Int64
+}
+
+func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
+	u.requests.Add(1)
+	return u.answer(r)
+}
+
+// config returns a configuration whose requests go to u.
+func (u *upstream) config() Config {
+	return Config{
+		BaseURL:       "http://user-service:8000",
+		WrapTransport: func(http.RoundTripper) http.RoundTripper { return u },
+	}
+}
+
+func found200(r *http.Request) (*http.Response, error) {
+	return respond(http.StatusOK, userBody(r.URL.Path[len("/api/v1/users/"):])), nil
+}
+
+func unknown404(*http.Request) (*http.Response, error) {
+	r := respond(http.StatusNotFound, `{"status":404,"title":"Not Found"}`)
+	r.Header.Set("Content-Type", "application/problem+json")
+	return r, nil
+}
+
+func broken500(*http.Request) (*http.Response, error) {
+	return respond(http.StatusInternalServerError, ""), nil
+}
+
+// hung answers nothing until the request is given up.
+func hung(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// after answers like next, d later.
+func after(d time.Duration, next func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		select {
+		case <-time.After(d):
+			return next(r)
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+}
+
+func respond(status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode:    status,
+		Header:        http.Header{"Content-Type": {"application/json"}},
+		Body:          io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)),
+	}
+}
+
+// requireUnavailable asserts that err says that user-service can't be asked, and
+// when to come back, in whole seconds.
+func requireUnavailable(t *testing.T, err error) {
+	t.Helper()
+	require.NotErrorIs(t, err, order.ErrUserUnknown)
+	require.GreaterOrEqual(t, retryAfter(t, err), time.Second)
+	require.Zero(t, retryAfter(t, err)%time.Second)
+}
+
+// retryAfter returns when err, which says that user-service can't be asked, says
+// to come back.
+func retryAfter(t *testing.T, err error) time.Duration {
+	t.Helper()
+	var unavailable *order.UsersUnavailableError
+	require.ErrorAs(t, err, &unavailable)
+	return unavailable.RetryAfter
+}
+
+// together makes n calls at once and returns a function that waits for what they
+// return. Assertions belong on the test's own goroutine.
+func together(n int, call func() error) (wait func() []error) {
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = call() })
+	}
+	return func() []error {
+		wg.Wait()
+		return errs
+	}
+}
+
+// verifyNew asks about a user that nobody has asked about before.
+func verifyNew(ctx context.Context, c *Client) error {
+	return c.Verify(ctx, uuid.New())
+}
+
+// pass lets d go by on the synthetic clock of a synctest bubble.
+func pass(d time.Duration) { <-time.After(d) }

@@ -1,0 +1,107 @@
+package userclient
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/pkg/resilience"
+)
+
+// metrics is one collector, so that registering it succeeds or fails as a whole.
+// Every series exists from the start: a rate over one that appears with its first
+// event misses that event.
+type metrics struct {
+	requests      [outcomes]prometheus.Counter
+	tries         [outcomes]prometheus.Observer
+	retries       prometheus.Counter
+	retriesDenied prometheus.Counter
+	inFlight      prometheus.Gauge
+	cacheHits     prometheus.Counter
+	cacheMisses   prometheus.Counter
+	transitions   *prometheus.CounterVec
+
+	state      func() resilience.State
+	stateDesc  *prometheus.Desc
+	collectors []prometheus.Collector
+}
+
+func newMetrics(state func() resilience.State) *metrics {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "user_client_requests_total",
+		Help: "Questions whether a user exists, by outcome; from the cache or from user-service.",
+	}, []string{"outcome"})
+	tries := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "user_client_try_duration_seconds",
+		Help:    "Duration of single requests to user-service, by outcome.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+	}, []string{"outcome"})
+	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "user_client_cache_requests_total",
+		Help: "Look-ups in the cache of users seen, by result: hit or miss.",
+	}, []string{"result"})
+	m := &metrics{
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "user_client_retries_total",
+			Help: "Requests to user-service that repeated a failed one.",
+		}),
+		retriesDenied: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "user_client_retries_denied_total",
+			Help: "Retries that were not made because the retry budget was used up.",
+		}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "user_client_requests_in_flight",
+			Help: "Requests to user-service under way.",
+		}),
+		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "user_client_breaker_transitions_total",
+			Help: "Changes of the circuit breaker's state.",
+		}, []string{"from", "to"}),
+		cacheHits:   cache.WithLabelValues("hit"),
+		cacheMisses: cache.WithLabelValues("miss"),
+		state:       state,
+		stateDesc: prometheus.NewDesc("user_client_breaker_state",
+			"State of the circuit breaker: 1 for the state it is in, 0 for the others.",
+			[]string{"state"}, nil),
+	}
+	for o := range outcomes {
+		m.requests[o] = requests.WithLabelValues(o.String())
+		if o.tried() {
+			m.tries[o] = tries.WithLabelValues(o.String())
+		}
+	}
+	for _, t := range []struct{ from, to resilience.State }{
+		{resilience.Closed, resilience.Open},
+		{resilience.Open, resilience.HalfOpen},
+		{resilience.HalfOpen, resilience.Open},
+		{resilience.HalfOpen, resilience.Closed},
+	} {
+		m.transitions.WithLabelValues(t.from.String(), t.to.String())
+	}
+	m.collectors = []prometheus.Collector{
+		requests, tries, cache, m.retries, m.retriesDenied, m.inFlight, m.transitions,
+	}
+	return m
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- m.stateDesc
+	for _, c := range m.collectors {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector. The breaker's state is asked for here,
+// not noted at its changes: an open breaker turns half-open by the clock alone.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	now := m.state()
+	for _, s := range resilience.States {
+		value := 0.0
+		if s == now {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(m.stateDesc, prometheus.GaugeValue, value, s.String())
+	}
+	for _, c := range m.collectors {
+		c.Collect(ch)
+	}
+}

@@ -1,0 +1,111 @@
+package userclient
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/resilience"
+	"github.com/example/microservices/services/order-service/internal/order"
+)
+
+var errLimited = errors.New("too many requests to user-service are under way")
+
+// askWithRetry tries until there is an answer, or another try makes no sense.
+func (c *Client) askWithRetry(ctx context.Context, id uuid.UUID) error {
+	for retry := 0; ; retry++ {
+		err := c.guardedTry(ctx, id)
+		if retry == 0 && outcomeOf(err).tried() {
+			// What the breaker or the limit refused is no request, and earns
+			// no retries.
+			c.budget.Deposit()
+		}
+		if err == nil {
+			return nil
+		}
+		wait, ok := c.nextTry(ctx, err, retry)
+		if !ok {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return c.brokenOff(ctx, ctx.Err())
+		}
+		c.metrics.retries.Inc()
+	}
+}
+
+// nextTry returns how long to wait before trying again after err, and whether to
+// do so at all.
+func (c *Client) nextTry(ctx context.Context, err error, retry int) (time.Duration, bool) {
+	f, ok := errors.AsType[*failure](err)
+	if !ok || !f.mayRetry() || retry+1 >= c.cfg.MaxTries {
+		return 0, false
+	}
+	wait := max(c.backoff.Delay(retry), f.retryAfter)
+	// A try that gets only what is left of the total deadline would be cut off
+	// early and blamed on user-service.
+	deadline, ok := ctx.Deadline()
+	if ok && time.Until(deadline) < wait+c.cfg.TryTimeout {
+		return 0, false
+	}
+	if c.breaker.State() == resilience.Open {
+		return 0, false
+	}
+	if !c.budget.Withdraw() {
+		c.metrics.retriesDenied.Inc()
+		return 0, false
+	}
+	return wait, true
+}
+
+// guardedTry is one try behind the concurrency limit and the breaker. The limit
+// is the outer one: a slot that isn't there says nothing about user-service, and
+// must not use up the half-open breaker's only probe.
+func (c *Client) guardedTry(ctx context.Context, id uuid.UUID) error {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	default:
+		return &failure{outcome: limited, err: errLimited}
+	}
+	return c.breaker.Do(func() error { return c.try(ctx, id) })
+}
+
+// brokenOff tells why ctx, the shared call's, ended.
+func (c *Client) brokenOff(ctx context.Context, err error) *failure {
+	switch {
+	case errors.Is(context.Cause(ctx), resilience.ErrClosed):
+		return &failure{outcome: canceled, err: resilience.ErrClosed}
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &failure{outcome: canceled, err: err}
+	default:
+		return &failure{outcome: timeout, err: err}
+	}
+}
+
+// unavailable is what a caller gets for err. The time to come back is the longest
+// of what user-service asked for and what the breaker needs.
+func (c *Client) unavailable(err error) error {
+	wait := c.breaker.OpenLeft()
+	f, ok := errors.AsType[*failure](err)
+	if ok {
+		wait = max(wait, f.retryAfter)
+		if f.outcome == denied {
+			// Someone has to mend the configuration; that takes longer.
+			wait = max(wait, c.cfg.BreakerOpen)
+		}
+	}
+	return &order.UsersUnavailableError{RetryAfter: wholeSeconds(wait), Err: err}
+}
+
+// wholeSeconds rounds up to what a Retry-After header can say (RFC 9110 section
+// 10.2.3), at least 1s so that nobody is invited to a busy loop.
+func wholeSeconds(d time.Duration) time.Duration {
+	return max(time.Second, (d + time.Second - 1).Truncate(time.Second))
+}

@@ -1,0 +1,134 @@
+package userclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/requestid"
+)
+
+const (
+	// maxAnswer is the most that is read of an answer, in bytes. A user is far
+	// below 4 KiB.
+	maxAnswer = 64 << 10
+	// maxDrain is the most that is read of an answer nobody needs, only so that
+	// its connection can be used again.
+	maxDrain = 4 << 10
+)
+
+// try asks once. It returns nil when the user exists, and *failure otherwise.
+func (c *Client) try(ctx context.Context, id uuid.UUID) error {
+	c.metrics.inFlight.Inc()
+	defer c.metrics.inFlight.Dec()
+	start := time.Now()
+	err := c.get(ctx, id)
+	c.metrics.tries[outcomeOf(err)].Observe(time.Since(start).Seconds())
+	return err
+}
+
+func (c *Client) get(ctx context.Context, id uuid.UUID) error {
+	tryCtx, cancel := context.WithTimeout(ctx, c.cfg.TryTimeout)
+	defer cancel()
+	req, err := newRequest(tryCtx, c.users.JoinPath(id.String()).String())
+	if err != nil {
+		return &failure{outcome: rejected, err: err}
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.failedTransport(ctx, tryCtx, err)
+	}
+	defer resp.Body.Close()
+	status := resp.StatusCode
+	switch {
+	case status == http.StatusOK || status == http.StatusNotFound:
+		body, err := readAnswer(resp)
+		if errors.Is(err, errTooLarge) {
+			return &failure{outcome: invalid, err: err}
+		}
+		if err != nil {
+			return c.failedTransport(ctx, tryCtx, err)
+		}
+		if status == http.StatusNotFound {
+			return judgeNotFound(resp.Header, body)
+		}
+		return judgeUser(resp.Header, body, id)
+	default:
+		f := c.judgeStatus(ctx, resp)
+		drain(resp)
+		return f
+	}
+}
+
+// judgeStatus tells what an answer means that is neither 200 nor 404.
+func (c *Client) judgeStatus(ctx context.Context, resp *http.Response) *failure {
+	status := resp.StatusCode
+	f := &failure{err: fmt.Errorf("user-service answered %d", status)}
+	switch {
+	case status >= 500:
+		f.outcome = serverError
+	case status == http.StatusTooManyRequests:
+		f.outcome = tooManyRequests
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		f.outcome = denied
+		if c.denials.due() {
+			c.log.ErrorContext(ctx, "user-service refuses this service's requests: credentials or access rules are misconfigured",
+				"status", status, "request_id", requestid.From(ctx))
+		}
+	case status >= 400:
+		f.outcome = rejected
+	case status >= 300:
+		f.outcome = redirect
+	default:
+		f.outcome = invalid
+	}
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		f.retryAfter, f.hasRetryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	}
+	return f
+}
+
+// failedTransport tells whether a request that got no whole answer ended because
+// nobody wants it any more, because its time was over, or for a reason of its own.
+func (c *Client) failedTransport(ctx, tryCtx context.Context, err error) *failure {
+	if ctx.Err() != nil {
+		return c.brokenOff(ctx, err)
+	}
+	timedOut, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	if tryCtx.Err() != nil || ok && timedOut.Timeout() {
+		return &failure{outcome: timeout, err: err}
+	}
+	return &failure{outcome: network, err: err}
+}
+
+var errTooLarge = errors.New("user-service's answer is too large")
+
+func readAnswer(resp *http.Response) ([]byte, error) {
+	if resp.ContentLength > maxAnswer {
+		return nil, errTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxAnswer {
+		return nil, errTooLarge
+	}
+	return body, nil
+}
+
+// drain reads a short body to its end, for the connection's sake. One of unknown
+// length isn't worth waiting for.
+func drain(resp *http.Response) {
+	if resp.ContentLength >= 0 && resp.ContentLength <= maxDrain {
+		_, _ = io.Copy(io.Discard, resp.Body)
+	}
+}

@@ -1,0 +1,128 @@
+// Order-service keeps orders of the users that user-service knows. It is
+// configured by the environment; "order-service config" lists the variables.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/services/order-service/internal/api"
+	"github.com/example/microservices/services/order-service/internal/order"
+	"github.com/example/microservices/services/order-service/internal/store/postgres"
+	"github.com/example/microservices/services/order-service/internal/store/sqlite"
+	"github.com/example/microservices/services/order-service/internal/userclient"
+)
+
+const (
+	name = "order-service"
+	port = 8001 // unless PORT says otherwise
+)
+
+func main() { program(&configuration{Config: service.Config{Port: port}}).Exit() }
+
+func program(c *configuration) service.Program {
+	return service.Program{
+		Name:    name,
+		Summary: "keeps orders",
+		Config:  c,
+		Open:    func(ctx context.Context, rt service.Runtime) (*service.App, error) { return open(ctx, c, rt) },
+		Migrate: func(ctx context.Context, log *slog.Logger) error { return migrate(ctx, c, log) },
+		OpenAPI: document,
+	}
+}
+
+// store is what both kinds of database give.
+type store interface {
+	order.Store
+	idempotency.Store
+	Migrate(context.Context, *slog.Logger) error
+	Check(context.Context) error
+	Stats() database.PoolStats
+	Close() error
+}
+
+func openStore(ctx context.Context, address string) (store, error) {
+	kind, err := database.KindOf(address)
+	if err != nil {
+		return nil, err
+	}
+	if kind == database.Postgres {
+		return postgres.Open(ctx, address)
+	}
+	return sqlite.Open(ctx, database.SQLitePath(address))
+}
+
+func migrate(ctx context.Context, c *configuration, log *slog.Logger) error {
+	s, err := openStore(ctx, c.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(ctx, log), s.Close())
+}
+
+// open builds the service from its pieces.
+func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.App, error) {
+	s, err := openStore(ctx, c.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if c.MigrateOnStart {
+		err := s.Migrate(ctx, rt.Log)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	users, err := userclient.New(userclient.Config{
+		BaseURL: c.UserServiceURL, Timeout: c.UserClientTimeout, TryTimeout: c.UserClientTryTimeout,
+		MaxConcurrent: c.UserClientConcurrent, CacheTTL: c.UserClientCacheTTL, BreakerOpen: c.BreakerOpen,
+	}, rt.Log, rt.Metrics)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("USER_SERVICE_URL: %w", err), s.Close())
+	}
+	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
+	once := idempotency.NewOnce(s, c.IdempotencyTTL)
+	monitor := health.NewMonitor(rt.Log,
+		health.Dependency{Name: "database", Required: true, Check: s.Check},
+		health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready},
+	)
+	a := newAPI(httpapi.Config{
+		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics,
+	})
+	api.Register(a, order.New(s, users), once)
+	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
+	return &service.App{
+		Handler:    a.Handler(),
+		Monitor:    monitor,
+		Background: []func(context.Context) error{func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) }},
+		Close: func() error {
+			users.Close()
+			return s.Close()
+		},
+	}, nil
+}
+
+func newAPI(c httpapi.Config) *httpapi.API {
+	c.Title = name
+	c.Description = "Keeps orders."
+	c.Version = "1.0.0"
+	return httpapi.New(c)
+}
+
+// document describes the operations. Nothing behind them is needed for that.
+func document() *huma.OpenAPI {
+	metrics := prometheus.NewRegistry()
+	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics})
+	api.Register(a, nil, nil)
+	httpapi.RegisterHealth(a, name, "", nil, metrics)
+	return a.OpenAPI()
+}

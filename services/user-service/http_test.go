@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/postgres"
+)
+
+func TestProbes(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		want := `{"status":"ok","service":"user-service","version":"test"}`
+		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Body))
+		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
+		eventually(t, "ready", func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == http.StatusOK })
+		require.JSONEq(t, `{"status":"ready","dependencies":{"database":"up"}}`, string(s.Do(http.MethodGet, "/health/ready", nil).Body))
+		s.app.Monitor.Drain()
+		s.Do(http.MethodGet, "/health/ready", nil).Want(http.StatusServiceUnavailable)
+		s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
+	})
+}
+
+func TestErrorsOfTheRouter(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	for _, path := range []string{"/", "/nothing", "/api/v1/users/", "/api/v2/users", "/api/v1/users/" + unknown + "/x", "/docs/nothing", "/health/x"} {
+		s.Do(http.MethodGet, path, nil).Want(http.StatusNotFound)
+	}
+	for path, allow := range map[string]string{users: "GET, POST", users + "/" + unknown: "DELETE, GET, PATCH, PUT"} {
+		answer := s.Do(http.MethodOptions, path, nil).Want(http.StatusMethodNotAllowed)
+		methods := strings.Split(answer.Header.Get("Allow"), ", ")
+		require.ElementsMatch(t, strings.Split(allow, ", "), methods)
+	}
+}
+
+func TestWhatABodyMustBe(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	created := s.Do(http.MethodPost, users, person("first@example.com")).Want(http.StatusCreated)
+	for method, path := range map[string]string{http.MethodPost: users, http.MethodPut: users + "/" + created.ID(), http.MethodPatch: users + "/" + created.ID()} {
+		for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "application/xml", "x"} {
+			s.Do(method, path, `{}`, "Content-Type", contentType).Want(http.StatusUnsupportedMediaType)
+		}
+		s.Do(method, path, `{}`, "Content-Encoding", "gzip").Want(http.StatusUnsupportedMediaType)
+		s.Do(method, path, `{}`, "Content-Type", "Application/JSON; charset=UTF-8")
+		s.Do(method, path, strings.Repeat(" ", 64<<10)+" ").Want(http.StatusRequestEntityTooLarge)
+		s.Do(method, path, strings.Repeat(" ", 64<<10)).Want(http.StatusBadRequest)
+		s.Do(method, path, ``).Want(http.StatusBadRequest)
+	}
+	whole := person("second@example.com")
+	body := fmt.Sprintf(`{"name":"%s","email":"%s"}`, whole["name"], whole["email"])
+	s.Do(http.MethodPost, users, body+strings.Repeat(" ", 64<<10-len(body))).Want(http.StatusCreated)
+}
+
+// TestLimitsOfTheServer speaks HTTP by hand, as no well-behaved client does.
+func TestLimitsOfTheServer(t *testing.T) {
+	s := start(t, databases["sqlite"](t), func(c *configuration) {
+		c.HeaderTimeout, c.BodyTimeout = 300*time.Millisecond, 50*time.Millisecond
+	})
+	speak := func(t *testing.T, text string) *http.Response {
+		conn, err := net.Dial("tcp", s.Address) //nolint:noctx // to this test's own server
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = io.WriteString(conn, text)
+		require.NoError(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return nil // it was cut off
+		}
+		t.Cleanup(func() { _ = response.Body.Close() })
+		return response
+	}
+	t.Run("headers over 16 KiB", func(t *testing.T) {
+		response := speak(t, "GET /health HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
+		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
+	})
+	t.Run("headers of nearly 16 KiB", func(t *testing.T) {
+		response := speak(t, "GET /health HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 16<<10-200)+"\r\n\r\n")
+		require.Equal(t, http.StatusOK, response.StatusCode)
+	})
+	t.Run("headers that don't end", func(t *testing.T) {
+		require.Nil(t, speak(t, "GET /health HTTP/1.1\r\nHost: x\r\nX: "))
+	})
+	t.Run("a broken chunk", func(t *testing.T) {
+		response := speak(t, "POST "+users+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+		require.Equal(t, http.StatusBadRequest, response.StatusCode)
+		require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
+	})
+	path := users + "/" + unknown
+	for method, path := range map[string]string{http.MethodPost: users, http.MethodPut: path, http.MethodPatch: path} {
+		t.Run("a body that doesn't come: "+method, func(t *testing.T) {
+			// Through the client, so that it is held against the document.
+			pipe, writer := io.Pipe()
+			defer func() { _ = writer.Close() }()
+			answer := s.For(t).DoReader(method, path, pipe)
+			answer.Want(http.StatusRequestTimeout)
+		})
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	require.Equal(t, "trace-1.a_B", s.Do(http.MethodGet, users, nil, "X-Request-ID", "trace-1.a_B").Header.Get("X-Request-ID"))
+	for _, unfit := range []string{"", "a b", `"`, strings.Repeat("x", 65), "é"} {
+		made := s.Do(http.MethodGet, users, nil, "X-Request-ID", unfit).Header.Get("X-Request-ID")
+		require.NotEqual(t, unfit, made)
+		require.Len(t, made, 36)
+	}
+}
+
+func TestTheDocumentation(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	get := func(path string) (string, http.Header) {
+		response, err := http.Get("http://" + s.Address + path) //nolint:noctx,gosec // to this test's own server
+		require.NoError(t, err)
+		defer response.Body.Close() //nolint:errcheck // it has been read
+		require.Equal(t, http.StatusOK, response.StatusCode, path)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return string(body), response.Header
+	}
+	page, header := get("/docs")
+	require.Contains(t, page, "<title>user-service</title>")
+	require.NotContains(t, page, "//", "nothing from elsewhere")
+	require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
+	for path, contains := range map[string]string{
+		"/docs/start.js": "SwaggerUIBundle", "/docs/swagger-ui-bundle.js": "SwaggerUI", "/docs/swagger-ui.css": ".swagger-ui",
+		"/openapi.json": `"openapi":"3.1.0"`, "/docs/openapi.json": `"openapi":"3.1.0"`, "/openapi.yaml": "openapi: 3.1.0",
+	} {
+		body, _ := get(path)
+		require.Contains(t, body, contains, path)
+	}
+	committed, err := os.ReadFile("openapi.yaml")
+	require.NoError(t, err)
+	served, _ := get("/openapi.yaml")
+	require.Equal(t, string(committed), served, "openapi.yaml is not current: make generate")
+}
+
+func TestMetrics(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		created := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
+		s.Do(http.MethodGet, users+"/"+created.ID(), nil)
+		s.Do(http.MethodGet, "/made/up/ada@example.com", nil)
+		response, err := http.Get("http://" + s.Address + "/metrics") //nolint:noctx // to this test's own server
+		require.NoError(t, err)
+		defer response.Body.Close() //nolint:errcheck // it has been read
+		b, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		metrics := string(b)
+		for _, want := range []string{
+			`http_server_request_duration_seconds_count{method="POST",route="/api/v1/users",status="201"} 1`,
+			`http_server_request_duration_seconds_count{method="GET",route="/api/v1/users/:user_id",status="200"} 1`,
+			`http_server_request_duration_seconds_count{method="GET",route="unmatched",status="404"} 1`,
+			`http_server_requests_in_flight 1`, `db_pool_connections_max`, `build_info{`, `go_goroutines`,
+		} {
+			require.Contains(t, metrics, want)
+		}
+		for _, never := range []string{created.ID(), "ada@", "made/up"} {
+			require.NotContains(t, metrics, never)
+		}
+	})
+}
+
+// operations is a good request for each operation that needs the database.
+func operations(id string) []func(*apitest.Client) *apitest.Answer {
+	path := users + "/" + id
+	return []func(*apitest.Client) *apitest.Answer{
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, users, nil) },
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, path, nil) },
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodPost, users, person("grace@example.com"))
+		},
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodPost, users, person("edsger@example.com"), "Idempotency-Key", "e")
+		},
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodPut, path, map[string]any{"name": "X"})
+		},
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodPatch, path, map[string]any{"name": "Y"})
+		},
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodDelete, path, nil) },
+	}
+}
+
+func TestADatabaseThatIsAway(t *testing.T) {
+	server, err := postgres.Start(t.Context(), postgres.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	s := start(t, server.URL("postgres"))
+	id := s.Do(http.MethodPost, users, person("ada@example.com")).ID()
+	ready := func(status int) func() bool {
+		return func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == status }
+	}
+	eventually(t, "ready", ready(http.StatusOK))
+
+	require.NoError(t, server.Kill())
+	for _, request := range operations(id) {
+		request(s.Client).Want(http.StatusServiceUnavailable)
+	}
+	eventually(t, "not ready", ready(http.StatusServiceUnavailable))
+	s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
+
+	require.NoError(t, server.Restart(t.Context()))
+	eventually(t, "ready again", ready(http.StatusOK))
+	require.Equal(t, id, s.Do(http.MethodGet, users+"/"+id, nil).Want(http.StatusOK).ID())
+}
+
+// TestADatabaseThatIsWrong takes the table away: what the service can't have
+// expected is a 500 that says nothing.
+func TestADatabaseThatIsWrong(t *testing.T) {
+	drop := map[string]func(*testing.T, string){
+		"postgres": func(t *testing.T, address string) {
+			conn, err := pgx.Connect(t.Context(), address)
+			require.NoError(t, err)
+			_, err = conn.Exec(t.Context(), "DROP TABLE user_service.users")
+			require.NoError(t, err)
+			require.NoError(t, conn.Close(t.Context()))
+		},
+		"sqlite": func(t *testing.T, address string) {
+			db, err := sqlite.Open(t.Context(), database.SQLitePath(address))
+			require.NoError(t, err)
+			_, err = db.Writer.ExecContext(t.Context(), "DROP TABLE users")
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+		},
+	}
+	each(t, func(t *testing.T, s *server) {
+		id := s.Do(http.MethodPost, users, person("ada@example.com")).ID()
+		drop[filepath.Base(t.Name())](t, s.config.DatabaseURL)
+		for _, request := range operations(id) {
+			request(s.Client).Want(http.StatusInternalServerError)
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/idempotency"
+)
+
+func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		const body = `{"name":"Ada","email":"ada@example.com"}`
+		first := s.Do(http.MethodPost, users, body, "Idempotency-Key", "k").Want(http.StatusCreated)
+		require.Empty(t, first.Header.Get("Idempotent-Replayed"))
+		// The answer stays what it was, whatever happens to the user.
+		s.Do(http.MethodDelete, users+"/"+first.ID(), nil).Want(http.StatusNoContent)
+		for range 2 {
+			again := s.Do(http.MethodPost, users, body, "Idempotency-Key", "k").Want(http.StatusCreated)
+			require.Equal(t, "true", again.Header.Get("Idempotent-Replayed"))
+			require.Equal(t, first.Body, again.Body)
+			for _, header := range []string{"Location", "ETag", "Content-Type"} {
+				require.Equal(t, first.Header.Get(header), again.Header.Get(header))
+			}
+		}
+		other := s.Do(http.MethodPost, users, body+" ", "Idempotency-Key", "k").Want(http.StatusUnprocessableEntity)
+		require.Equal(t, []string{"header.Idempotency-Key"}, other.Locations())
+		s.Do(http.MethodPost, users, body, "Idempotency-Key", "K").Want(http.StatusCreated)
+	})
+}
+
+func TestARefusalIsNotRecorded(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		taken := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
+		s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusConflict)
+		s.Do(http.MethodPost, users, `{}`, "Idempotency-Key", "k").Want(http.StatusUnprocessableEntity)
+		s.Do(http.MethodDelete, users+"/"+taken.ID(), nil).Want(http.StatusNoContent)
+		s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
+	})
+}
+
+func TestAKeyIsPrintable(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		for _, bad := range []string{"", strings.Repeat("k", 256), "é", "a\tb"} {
+			answer := s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", bad).Want(http.StatusUnprocessableEntity)
+			require.Equal(t, []string{"header.Idempotency-Key"}, answer.Locations())
+		}
+		s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", strings.Repeat("k", 255)).Want(http.StatusCreated)
+	})
+}
+
+// TestAtTheSameTime: of many at once one happens; the others are told to wait,
+// or get its answer. Two servers on one database hold each other to it, too.
+func TestAtTheSameTime(t *testing.T) {
+	for kind, address := range databases {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			a := address(t)
+			servers := []*server{start(t, a), start(t, a)}
+			statuses := race(20, func(i int) int {
+				return servers[i%2].Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Status
+			})
+			require.Equal(t, 20, statuses[http.StatusCreated]+statuses[http.StatusConflict], "%v", statuses)
+			require.NotZero(t, statuses[http.StatusCreated])
+			var all userList
+			servers[0].Do(http.MethodGet, users, nil).Decode(&all)
+			require.Len(t, all.Items, 1)
+		})
+	}
+}
+
+func TestAKeyIsKeptForItsTimeAndThenPurged(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, store.Close()) }()
+
+		first := s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
+		key := idempotency.Key{Value: "k"}
+		now := time.Now()
+		record, err := store.Recorded(t.Context(), key, now)
+		require.NoError(t, err)
+		require.Equal(t, 24*time.Hour, record.ExpiresAt.Sub(record.CreatedAt))
+		require.Equal(t, first.Body, record.Answer.Body)
+
+		_, err = store.Recorded(t.Context(), key, record.ExpiresAt)
+		require.ErrorIs(t, err, idempotency.ErrNotFound, "its time is up")
+		for _, purge := range []struct {
+			at   time.Time
+			want int
+		}{{now, 0}, {record.ExpiresAt, 1}, {record.ExpiresAt, 0}} {
+			n, err := store.Purge(t.Context(), purge.at, 10)
+			require.NoError(t, err)
+			require.Equal(t, purge.want, n)
+		}
+	})
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/example/microservices/pkg/config"
+	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/pkg/telemetry"
+	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/postgres"
+)
+
+var described *apitest.Document
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	var err error
+	described, err = apitest.NewDocument(document())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	postgres.Exit(apitest.Main(m, described))
+}
+
+// databases are the kinds of database that every test of the API runs on. Each
+// gives the address of a new, empty one.
+var databases = map[string]func(testing.TB) string{
+	"sqlite":   func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "users.db") },
+	"postgres": func(t testing.TB) string { return postgres.New(t) },
+}
+
+// server is a user-service that runs in this process.
+type server struct {
+	*apitest.Client
+	// Address is the host and the port that it listens on.
+	Address string
+	config  *configuration
+	app     *service.App
+}
+
+// each runs a test on each kind of database.
+func each(t *testing.T, test func(*testing.T, *server)) {
+	for kind, address := range databases {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t, address(t)))
+		})
+	}
+}
+
+// start runs the service on a database, as the program does. change may change
+// the configuration first.
+func start(t testing.TB, address string, change ...func(*configuration)) *server {
+	t.Helper()
+	c := &configuration{}
+	require.NoError(t, config.Load(c))
+	c.DatabaseURL = address
+	for _, f := range change {
+		f(c)
+	}
+	log := slog.New(slog.DiscardHandler)
+	app, err := open(t.Context(), c, service.Runtime{Name: name, Version: "test", Log: log, Metrics: telemetry.NewRegistry(name, "test")})
+	require.NoError(t, err)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+
+	server := &server{Address: listener.Addr().String(), config: c, app: app}
+	http := c.Server(app.Handler, log)
+	background, stop := context.WithCancel(context.Background())
+	done := make(chan struct{}, 2)
+	go func() { _ = http.Serve(listener); done <- struct{}{} }()
+	go func() { _ = app.Monitor.Run(background); done <- struct{}{} }()
+	t.Cleanup(func() {
+		require.NoError(t, http.Close())
+		stop()
+		<-done
+		<-done
+		require.NoError(t, app.Close())
+	})
+	server.Client = apitest.NewClient(t, described, "http://"+server.Address)
+	return server
+}
+
+// eventually waits for something that happens in the background.
+func eventually(t testing.TB, what string, happened func() bool) {
+	t.Helper()
+	require.Eventually(t, happened, time.Minute, 5*time.Millisecond, what)
+}
+
+func TestNothingIsLeftRunning(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	for _, address := range databases {
+		t.Run("", func(t *testing.T) {
+			s := start(t, address(t))
+			s.Do(http.MethodPost, "/api/v1/users", map[string]any{"name": "Ada", "email": "ada@example.com"}).Want(http.StatusCreated)
+		})
+	}
+}

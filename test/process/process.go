@@ -1,0 +1,222 @@
+// Package process runs the real service binaries for tests: it builds them,
+// starts them on free ports, and stops or kills them.
+package process
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var builds sync.Map // name → func() (string, error)
+
+// Build returns the binary of a service, such as "user-service". It is built
+// once for the whole test binary.
+func Build(t testing.TB, service string) string {
+	t.Helper()
+	build, _ := builds.LoadOrStore(service, sync.OnceValues(func() (string, error) { return build(service) }))
+	path, err := build.(func() (string, error))()
+	require.NoError(t, err)
+	return path
+}
+
+func build(service string) (string, error) {
+	root, err := exec.CommandContext(context.Background(), "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	// In the module's own cache folder, which is git-ignored: the go command
+	// makes sure that it is current.
+	dir := strings.TrimSpace(string(root))
+	path := filepath.Join(dir, ".cache", "test", fmt.Sprintf("%s-%d", service, os.Getpid()))
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", path, "./services/"+service)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w\n%s", service, err, out)
+	}
+	return path, nil
+}
+
+// Clean removes what Build has built. It is called at the end of a TestMain.
+func Clean() error {
+	var errs []error
+	builds.Range(func(_, build any) bool {
+		path, err := build.(func() (string, error))()
+		if err == nil {
+			errs = append(errs, os.Remove(path))
+		}
+		return true
+	})
+	return errors.Join(errs...)
+}
+
+// Process is a service that runs.
+type Process struct {
+	// URL is where it serves, such as http://127.0.0.1:41234.
+	URL string
+	// Address is the host and the port in URL.
+	Address string
+
+	cmd    *exec.Cmd
+	exited chan struct{}
+	err    error
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// readyTimeout is how long a service may take to become ready before a test
+// gives up on it. It is generous: nothing is measured by it.
+const readyTimeout = 60 * time.Second
+
+// Start runs a binary with an environment (NAME=value, …) of its own, and
+// returns when it is ready. It listens on 127.0.0.1, on a free port unless the
+// environment has PORT. It is killed at the end of the test, if need be.
+func Start(t testing.TB, binary string, env ...string) *Process {
+	t.Helper()
+	p, err := Run(binary, env...)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", filepath.Base(binary), p.Log())
+		}
+	})
+	require.NoError(t, p.WaitReady(), "%s", p.Log())
+	return p
+}
+
+// Run is Start without waiting for readiness, and without a test that ends it:
+// it returns when the service listens, or has exited.
+func Run(binary string, env ...string) (*Process, error) {
+	p := &Process{cmd: exec.Command(binary), exited: make(chan struct{})} //nolint:noctx,gosec // it lives until it is killed
+	p.cmd.Env = append([]string{"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME")}, env...)
+	p.cmd.SysProcAttr = sysProcAttr()
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.cmd.Stderr = lockedWriter{p}
+	err = p.cmd.Start()
+	if err != nil {
+		return nil, err
+	}
+	listening := make(chan string, 1)
+	go func() {
+		p.follow(stdout, listening)
+		p.err = p.cmd.Wait()
+		close(p.exited)
+	}()
+	select {
+	case p.Address = <-listening:
+		p.URL = "http://" + p.Address
+		return p, nil
+	case <-p.exited:
+		return p, nil
+	}
+}
+
+// follow keeps the log, and finds in it where the service listens.
+func (p *Process) follow(stdout io.Reader, listening chan<- string) {
+	lines := bufio.NewScanner(stdout)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line struct{ Msg, Address string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
+			listening <- line.Address
+		}
+		_, _ = lockedWriter{p}.Write(append(lines.Bytes(), '\n'))
+	}
+}
+
+type lockedWriter struct{ p *Process }
+
+func (w lockedWriter) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return w.p.log.Write(b)
+}
+
+// Log returns what the service has written so far.
+func (p *Process) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// WaitReady returns when the service says that it is ready.
+func (p *Process) WaitReady() error {
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	return p.wait(ctx, "/health/ready", http.StatusOK)
+}
+
+// Wait returns when a GET of path answers status.
+func (p *Process) Wait(ctx context.Context, path string, status int) error {
+	return p.wait(ctx, path, status)
+}
+
+func (p *Process) wait(ctx context.Context, path string, status int) error {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+path, nil)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == status {
+				return nil
+			}
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("it has exited: %w", p.err)
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not answer %d in time (last: %w)", path, status, err)
+		case <-poll.C:
+		}
+	}
+}
+
+// Port returns the port that the service listens on.
+func (p *Process) Port() string {
+	_, port, _ := net.SplitHostPort(p.Address)
+	return port
+}
+
+// Kill ends the process at once (SIGKILL), and returns when it is gone.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// Signal sends a signal.
+func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
+// ExitCode waits for the end of the process and returns its exit code: -1 when
+// a signal ended it.
+func (p *Process) ExitCode() int {
+	<-p.exited
+	return p.cmd.ProcessState.ExitCode()
+}
