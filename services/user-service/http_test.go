@@ -26,7 +26,7 @@ func TestProbes(t *testing.T) {
 		want := `{"status":"ok","service":"user-service","version":"test"}`
 		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Body))
 		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
-		eventually(t, "ready", func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == http.StatusOK })
+		apitest.Eventually(t, "ready", func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == http.StatusOK })
 		require.JSONEq(t, `{"status":"ready","dependencies":{"database":"up"}}`, string(s.Do(http.MethodGet, "/health/ready", nil).Body))
 		s.app.Monitor.Drain()
 		s.Do(http.MethodGet, "/health/ready", nil).Want(http.StatusServiceUnavailable)
@@ -204,17 +204,17 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	ready := func(status int) func() bool {
 		return func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == status }
 	}
-	eventually(t, "ready", ready(http.StatusOK))
+	apitest.Eventually(t, "ready", ready(http.StatusOK))
 
 	require.NoError(t, server.Kill())
 	for _, request := range operations(id) {
 		request(s.Client).Want(http.StatusServiceUnavailable)
 	}
-	eventually(t, "not ready", ready(http.StatusServiceUnavailable))
+	apitest.Eventually(t, "not ready", ready(http.StatusServiceUnavailable))
 	s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
 
 	require.NoError(t, server.Restart(t.Context()))
-	eventually(t, "ready again", ready(http.StatusOK))
+	apitest.Eventually(t, "ready again", ready(http.StatusOK))
 	require.Equal(t, id, s.Do(http.MethodGet, users+"/"+id, nil).Want(http.StatusOK).ID())
 }
 

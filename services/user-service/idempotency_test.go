@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/test/apitest"
 )
 
 func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
@@ -60,7 +61,7 @@ func TestAtTheSameTime(t *testing.T) {
 			t.Parallel()
 			a := address(t)
 			servers := []*server{start(t, a), start(t, a)}
-			statuses := race(20, func(i int) int {
+			statuses := apitest.Race(20, func(i int) int {
 				return servers[i%2].Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Status
 			})
 			require.Equal(t, 20, statuses[http.StatusCreated]+statuses[http.StatusConflict], "%v", statuses)

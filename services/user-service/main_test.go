@@ -1,16 +1,13 @@
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -74,30 +71,8 @@ func start(t testing.TB, address string, change ...func(*configuration)) *server
 	log := slog.New(slog.DiscardHandler)
 	app, err := open(t.Context(), c, service.Runtime{Name: name, Version: "test", Log: log, Metrics: telemetry.NewRegistry(name, "test")})
 	require.NoError(t, err)
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-
-	server := &server{Address: listener.Addr().String(), config: c, app: app}
-	http := c.Server(app.Handler, log)
-	background, stop := context.WithCancel(context.Background())
-	done := make(chan struct{}, 2)
-	go func() { _ = http.Serve(listener); done <- struct{}{} }()
-	go func() { _ = app.Monitor.Run(background); done <- struct{}{} }()
-	t.Cleanup(func() {
-		require.NoError(t, http.Close())
-		stop()
-		<-done
-		<-done
-		require.NoError(t, app.Close())
-	})
-	server.Client = apitest.NewClient(t, described, "http://"+server.Address)
-	return server
-}
-
-// eventually waits for something that happens in the background.
-func eventually(t testing.TB, what string, happened func() bool) {
-	t.Helper()
-	require.Eventually(t, happened, time.Minute, 5*time.Millisecond, what)
+	address = apitest.Serve(t, &c.Config, app)
+	return &server{Client: apitest.NewClient(t, described, "http://"+address), Address: address, config: c, app: app}
 }
 
 func TestNothingIsLeftRunning(t *testing.T) {

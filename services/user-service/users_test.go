@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/apitest"
 )
 
 const users = "/api/v1/users"
@@ -127,33 +128,13 @@ func TestAnEmailAddressIsUniqueWhateverTheCase(t *testing.T) {
 
 func TestOfManyWithTheSameAddressOneIsCreated(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		statuses := race(20, func(i int) int {
+		statuses := apitest.Race(20, func(i int) int {
 			email := []byte("ada@example.com")
 			email[i%3] -= 'a' - 'A'
 			return s.Do(http.MethodPost, users, person(string(email))).Status
 		})
 		require.Equal(t, map[int]int{http.StatusCreated: 1, http.StatusConflict: 19}, statuses)
 	})
-}
-
-// race does the same n times at once, and counts what comes of it.
-func race(n int, do func(int) int) map[int]int {
-	results := make([]int, n)
-	var wg sync.WaitGroup
-	begin := make(chan struct{})
-	for i := range n {
-		wg.Go(func() {
-			<-begin
-			results[i] = do(i)
-		})
-	}
-	close(begin)
-	wg.Wait()
-	counts := map[int]int{}
-	for _, r := range results {
-		counts[r]++
-	}
-	return counts
 }
 
 func TestAUserIsChanged(t *testing.T) {
@@ -224,13 +205,13 @@ func TestConditions(t *testing.T) {
 func TestOfManyChangesToTheSameVersionOneWins(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		path := users + "/" + s.Do(http.MethodPost, users, person("ada@example.com")).ID()
-		statuses := race(20, func(i int) int {
+		statuses := apitest.Race(20, func(i int) int {
 			return s.Do(http.MethodPatch, path, map[string]any{"name": fmt.Sprint("Ada ", i)}, "If-Match", `"1"`).Status
 		})
 		require.Equal(t, map[int]int{http.StatusOK: 1, http.StatusPreconditionFailed: 19}, statuses)
 
 		// Without a condition all of them happen, one after the other.
-		statuses = race(20, func(i int) int {
+		statuses = apitest.Race(20, func(i int) int {
 			return s.Do(http.MethodPatch, path, map[string]any{"name": fmt.Sprint("Grace ", i)}).Status
 		})
 		require.Equal(t, map[int]int{http.StatusOK: 20}, statuses)

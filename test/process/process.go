@@ -26,14 +26,19 @@ import (
 
 var builds sync.Map // name → func() (string, error)
 
-// Build returns the binary of a service, such as "user-service". It is built
-// once for the whole test binary.
+// Build is BuildBinary for a test.
 func Build(t testing.TB, service string) string {
 	t.Helper()
-	build, _ := builds.LoadOrStore(service, sync.OnceValues(func() (string, error) { return build(service) }))
-	path, err := build.(func() (string, error))()
+	path, err := BuildBinary(service)
 	require.NoError(t, err)
 	return path
+}
+
+// BuildBinary returns the binary of a service, such as "user-service". It is
+// built once for the whole test binary; Clean removes it.
+func BuildBinary(service string) (string, error) {
+	once, _ := builds.LoadOrStore(service, sync.OnceValues(func() (string, error) { return build(service) }))
+	return once.(func() (string, error))()
 }
 
 func build(service string) (string, error) {

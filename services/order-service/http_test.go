@@ -1,0 +1,160 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/postgres"
+)
+
+func TestProbes(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	want := `{"status":"ok","service":"order-service","version":"test"}`
+	require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Body))
+	require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
+}
+
+func TestErrorsOfTheRouter(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	for _, path := range []string{"/", "/api/v1/orders/", "/api/v1/orders/user/", "/api/v1/orders/user/x/y"} {
+		s.Do(http.MethodGet, path, nil).Want(http.StatusNotFound)
+	}
+	answer := s.Do(http.MethodDelete, orders+"/user/"+unknown, nil).Want(http.StatusMethodNotAllowed)
+	require.Equal(t, "GET", answer.Header.Get("Allow"))
+}
+
+func TestWhatABodyMustBe(t *testing.T) {
+	s := start(t, databases["sqlite"](t), func(c *configuration) { c.BodyTimeout = 50 * time.Millisecond })
+	path := orders + "/" + unknown
+	for method, path := range map[string]string{http.MethodPost: orders, http.MethodPut: path, http.MethodPatch: path} {
+		s.Do(method, path, `{}`, "Content-Type", "text/plain").Want(http.StatusUnsupportedMediaType)
+		s.Do(method, path, strings.Repeat(" ", 64<<10+1)).Want(http.StatusRequestEntityTooLarge)
+		s.Do(method, path, ``).Want(http.StatusBadRequest)
+		never, writer := io.Pipe()
+		s.DoReader(method, path, never).Want(http.StatusRequestTimeout)
+		require.NoError(t, writer.Close())
+	}
+}
+
+func TestTheDocumentIsCurrent(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	response, err := http.Get("http://" + s.Address + "/openapi.yaml") //nolint:noctx // to this test's own server
+	require.NoError(t, err)
+	defer response.Body.Close() //nolint:errcheck // it has been read
+	served, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	committed, err := os.ReadFile("openapi.yaml")
+	require.NoError(t, err)
+	require.Equal(t, string(committed), string(served), "openapi.yaml is not current: make generate")
+}
+
+func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		body := s.raw(`{"quantity":1,"price":0.3}`)
+		first := s.Do(http.MethodPost, orders, body, "Idempotency-Key", "k").Want(http.StatusCreated)
+		again := s.Do(http.MethodPost, orders, body, "Idempotency-Key", "k").Want(http.StatusCreated)
+		require.Equal(t, "true", again.Header.Get("Idempotent-Replayed"))
+		require.Equal(t, string(first.Body), string(again.Body))
+		require.Equal(t, first.Header.Get("Location"), again.Header.Get("Location"))
+		s.Do(http.MethodPost, orders, body+"\n", "Idempotency-Key", "k").Want(http.StatusUnprocessableEntity)
+
+		statuses := apitest.Race(20, func(int) int {
+			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "l").Status
+		})
+		require.Equal(t, 20, statuses[http.StatusCreated]+statuses[http.StatusConflict], "%v", statuses)
+		require.Len(t, s.Do(http.MethodGet, orders, nil).Object()["items"], 2)
+	})
+}
+
+// TestARequestInFlightIsAConflict holds the first request back at user-service,
+// so that the second surely comes in between.
+func TestARequestInFlightIsAConflict(t *testing.T) {
+	users := newGate(t)
+	s := start(t, databases["sqlite"](t), func(c *configuration) {
+		c.UserServiceURL = users.URL
+		c.UserClientTimeout, c.UserClientTryTimeout = time.Minute, time.Minute
+	})
+	first := make(chan *apitest.Answer)
+	go func() { first <- s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k") }()
+	<-users.arrived
+	s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k").Want(http.StatusConflict)
+	close(users.open)
+	(<-first).Want(http.StatusCreated)
+	s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k").Want(http.StatusCreated)
+}
+
+// operations is a good request for each operation that needs the database.
+func (s *server) operations(id string) []func(*apitest.Client) *apitest.Answer {
+	path := orders + "/" + id
+	return []func(*apitest.Client) *apitest.Answer{
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, orders, nil) },
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, orders+"/user/"+s.user, nil) },
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, path, nil) },
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodPost, orders, s.order()) },
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "e")
+		},
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodPut, path, `{"status":"confirmed"}`) },
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodPatch, path, `{"status":"confirmed"}`) },
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodDelete, path, nil) },
+	}
+}
+
+func TestADatabaseThatIsAway(t *testing.T) {
+	server, err := postgres.Start(t.Context(), postgres.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	s := start(t, server.URL("postgres"))
+	id := s.create().ID()
+	ready := func(status int) func() bool {
+		return func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == status }
+	}
+	apitest.Eventually(t, "ready", ready(http.StatusOK))
+	require.NoError(t, server.Kill())
+	for _, request := range s.operations(id) {
+		request(s.Client).Want(http.StatusServiceUnavailable)
+	}
+	apitest.Eventually(t, "not ready", ready(http.StatusServiceUnavailable))
+	require.NoError(t, server.Restart(t.Context()))
+	apitest.Eventually(t, "ready again", ready(http.StatusOK))
+	require.Equal(t, id, s.Do(http.MethodGet, orders+"/"+id, nil).Want(http.StatusOK).ID())
+}
+
+// TestADatabaseThatIsWrong takes the table away: what the service can't have
+// expected is a 500 that says nothing.
+func TestADatabaseThatIsWrong(t *testing.T) {
+	drop := map[string]func(*testing.T, string){
+		"postgres": func(t *testing.T, address string) {
+			conn, err := pgx.Connect(t.Context(), address)
+			require.NoError(t, err)
+			_, err = conn.Exec(t.Context(), "DROP TABLE order_service.orders")
+			require.NoError(t, err)
+			require.NoError(t, conn.Close(t.Context()))
+		},
+		"sqlite": func(t *testing.T, address string) {
+			db, err := sqlite.Open(t.Context(), database.SQLitePath(address))
+			require.NoError(t, err)
+			_, err = db.Writer.ExecContext(t.Context(), "DROP TABLE orders")
+			require.NoError(t, err)
+			require.NoError(t, db.Close())
+		},
+	}
+	each(t, func(t *testing.T, s *server) {
+		id := s.create().ID()
+		drop[filepath.Base(t.Name())](t, s.config.DatabaseURL)
+		for _, request := range s.operations(id) {
+			request(s.Client).Want(http.StatusInternalServerError)
+		}
+	})
+}

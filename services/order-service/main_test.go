@@ -1,0 +1,137 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/example/microservices/pkg/config"
+	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/pkg/telemetry"
+	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/test/process"
+)
+
+var described *apitest.Document
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	var err error
+	described, err = apitest.NewDocument(document())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := apitest.Main(m, described)
+	stopUserService()
+	postgres.Exit(code)
+}
+
+// databases are the kinds of database that every test of the API runs on. Each
+// gives the address of a new, empty one.
+var databases = map[string]func(testing.TB) string{
+	"sqlite":   func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "orders.db") },
+	"postgres": func(t testing.TB) string { return postgres.New(t) },
+}
+
+// userService is the real user-service that the tests share: its binary, on a
+// database of its own.
+var userService = sync.OnceValues(func() (*process.Process, error) {
+	dir, err := os.MkdirTemp("", "user-service")
+	if err != nil {
+		return nil, err
+	}
+	binary, err := process.BuildBinary("user-service")
+	if err != nil {
+		return nil, err
+	}
+	p, err := process.Run(binary, "DATABASE_URL=sqlite://"+filepath.Join(dir, "users.db"))
+	if err != nil {
+		return nil, err
+	}
+	userServiceDir = dir
+	return p, p.WaitReady()
+})
+
+var userServiceDir string
+
+func stopUserService() {
+	if userServiceDir == "" {
+		return
+	}
+	p, err := userService()
+	if err == nil {
+		p.Kill()
+	}
+	for _, err := range []error{os.RemoveAll(userServiceDir), process.Clean()} {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+}
+
+// server is an order-service that runs in this process.
+type server struct {
+	*apitest.Client
+	// Address is the host and the port that it listens on.
+	Address string
+	config  *configuration
+	app     *service.App
+	// user is someone who may order.
+	user string
+}
+
+// each runs a test on each kind of database.
+func each(t *testing.T, test func(*testing.T, *server)) {
+	for kind, address := range databases {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t, address(t)))
+		})
+	}
+}
+
+// start runs the service on a database, as the program does. change may change
+// the configuration first.
+func start(t testing.TB, address string, change ...func(*configuration)) *server {
+	t.Helper()
+	users, err := userService()
+	require.NoError(t, err)
+	c := &configuration{}
+	require.NoError(t, config.Load(c))
+	c.DatabaseURL = address
+	c.UserServiceURL = users.URL
+	for _, f := range change {
+		f(c)
+	}
+	app, err := open(t.Context(), c, service.Runtime{
+		Name: name, Version: "test", Log: slog.New(slog.DiscardHandler), Metrics: telemetry.NewRegistry(name, "test"),
+	})
+	require.NoError(t, err)
+	address = apitest.Serve(t, &c.Config, app)
+	return &server{
+		Client: apitest.NewClient(t, described, "http://"+address), Address: address, config: c, app: app,
+		user: process.CreateUser(t, users),
+	}
+}
+
+func TestNothingIsLeftRunning(t *testing.T) {
+	_, err := userService()
+	require.NoError(t, err)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	for _, address := range databases {
+		t.Run("", func(t *testing.T) {
+			s := start(t, address(t))
+			s.Do(http.MethodPost, orders, s.order()).Want(http.StatusCreated)
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package apitest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/service"
+)
+
+// Serve serves an app on a free port of 127.0.0.1, with the limits of c, and
+// returns the host and the port. At the end of the test it is stopped, and the
+// app closed.
+func Serve(t testing.TB, c *service.Config, app *service.App) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	server := c.Server(app.Handler, slog.New(slog.DiscardHandler))
+	background, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Serve(listener) })
+	running.Go(func() { _ = app.Monitor.Run(background) })
+	t.Cleanup(func() {
+		require.NoError(t, server.Close())
+		stop()
+		running.Wait()
+		require.NoError(t, app.Close())
+	})
+	return listener.Addr().String()
+}
+
+// Race does the same n times at once, and counts what comes of it.
+func Race(n int, do func(int) int) map[int]int {
+	results := make([]int, n)
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-begin
+			results[i] = do(i)
+		})
+	}
+	close(begin)
+	wg.Wait()
+	counts := map[int]int{}
+	for _, r := range results {
+		counts[r]++
+	}
+	return counts
+}
+
+// Eventually waits for something that happens in the background.
+func Eventually(t testing.TB, what string, happened func() bool) {
+	t.Helper()
+	require.Eventually(t, happened, time.Minute, 5*time.Millisecond, what)
+}

@@ -1,0 +1,28 @@
+package process
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+)
+
+// CreateUser makes a user in a user-service that runs, and returns the id.
+func CreateUser(t testing.TB, userService *Process) string {
+	t.Helper()
+	body := `{"name":"Ada Lovelace","email":"` + uuid.NewString() + `@example.com"}`
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, userService.URL+"/api/v1/users", strings.NewReader(body))
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close() //nolint:errcheck // it has been read
+	require.Equal(t, http.StatusCreated, response.StatusCode)
+	var user struct{ ID string }
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&user))
+	return user.ID
+}
