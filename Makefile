@@ -1,8 +1,7 @@
 # The project's commands. `make` alone lists them.
 
-USER_PORT ?= 8000
-ORDER_PORT ?= 8001
-DATA_DIR ?= ./data
+# Variables given on the command line reach the programs by themselves: make
+# exports them. What they mean and their defaults is the programs' to say.
 
 # The recipes speak for themselves; make's own lines would only repeat them.
 MAKEFLAGS += --no-print-directory --silent
@@ -14,11 +13,11 @@ help: ## List the targets
 .PHONY: run
 run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR)
 	go build -o bin/local ./test/local
-	USER_PORT='$(USER_PORT)' ORDER_PORT='$(ORDER_PORT)' DATA_DIR='$(DATA_DIR)' bin/local
+	bin/local
 
 .PHONY: test
 test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=15m)
-	RUN='$(RUN)' PKG='$(PKG)' COUNT='$(COUNT)' TIMEOUT='$(TIMEOUT)' .ci/test
+	.ci/test
 
 .PHONY: lint
 lint: ## Check format, code, generated files and modules

@@ -36,7 +36,8 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	command := exec.Command(self, args...)
-	command.Env = append(os.Environ(), envMain+"=1")
+	// The race detector makes a program take a second to exit.
+	command.Env = append(os.Environ(), envMain+"=1", "GORACE=atexit_sleep_ms=0")
 	return command
 }
 

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package main
+
+import "syscall"
+
+// attributes puts a service in a group of its own, so that Ctrl-C in a terminal
+// reaches only the runner, which then stops the services in order.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}

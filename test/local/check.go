@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// host is the only address the services listen on: what a developer runs is
+// nobody else's business.
+const host = "127.0.0.1"
+
+// check finds out beforehand what would otherwise show as a stack of log lines.
+// Its errors are one line that names the thing and the variable to change.
+func (s settings) check(ctx context.Context) error {
+	err := checkPort(ctx, userService, s.userPort, "USER_PORT")
+	if err != nil {
+		return err
+	}
+	err = checkPort(ctx, orderService, s.orderPort, "ORDER_PORT")
+	if err != nil {
+		return err
+	}
+	return s.checkData()
+}
+
+func checkPort(ctx context.Context, service string, port int, variable string) error {
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("%s can't listen on %s: %w; choose another port: make run %s=%d",
+			service, address, reason(err), variable, port%65000+100)
+	}
+	return listener.Close()
+}
+
+// checkData makes the data folder if need be, and writes to it.
+func (s settings) checkData() error {
+	explain := func(err error) error {
+		return fmt.Errorf("can't write to the data folder %s: %w; choose another: make run DATA_DIR=/path/to/folder", s.dataDir, reason(err))
+	}
+	err := os.MkdirAll(s.dataDir, 0o750)
+	if err != nil {
+		return explain(err)
+	}
+	probe, err := os.CreateTemp(s.dataDir, ".writable-")
+	if err != nil {
+		return explain(err)
+	}
+	err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+	if err != nil {
+		return explain(err)
+	}
+	for _, service := range []string{userService, orderService} {
+		file, err := os.OpenFile(s.database(service), os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("can't write to the database %s: %w; choose another folder: make run DATA_DIR=/path/to/folder",
+				s.database(service), reason(err))
+		}
+		file.Close()
+	}
+	return nil
+}
+
+// database is the file that a service keeps its data in.
+func (s settings) database(service string) string {
+	return filepath.Join(s.dataDir, service+".db")
+}
+
+// reason is the innermost error: "address already in use", without the
+// operation and the path that the message has already.
+func reason(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+// Local builds both services and runs them on this machine, on SQLite files and
+// on loopback only. It is what `make run` starts:
+//
+//	USER_PORT, ORDER_PORT   their ports (8000, 8001)
+//	DATA_DIR                the folder of their databases (./data)
+//
+// The first Ctrl-C stops both in their own time, the second one at once. The
+// exit code is 0 when both were stopped, 1 when something went wrong.
+//
+// Other variables that reach the services: see [passed].
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// The services are to end with this process however it ends, and Linux ties
+// that to the thread that started them. The main thread lasts.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	err := start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// start runs the services until a signal.
+func start() error {
+	settings, err := settingsFrom(os.Getenv)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	hurry := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		close(hurry)
+	}()
+	r := runner{
+		settings: settings,
+		build:    build,
+		environ:  os.Environ(),
+		out:      newOutput(os.Stdout, onTerminal(os.Stdout)),
+		hurry:    hurry,
+		patience: time.Minute,
+		grace:    40 * time.Second, // DRAIN_TIMEOUT's default, and as much again
+	}
+	return r.run(ctx)
+}

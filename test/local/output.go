@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+)
+
+// maxLine is how much of a line is kept back to be written in one piece.
+const maxLine = 64 << 10
+
+// output is where the lines of several services meet, each whole.
+type output struct {
+	mu     sync.Mutex
+	writer io.Writer
+	color  bool
+}
+
+func newOutput(writer io.Writer, color bool) *output {
+	return &output{writer: writer, color: color}
+}
+
+// print writes the runner's own words.
+func (o *output) print(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, _ = io.WriteString(o.writer, text) // nobody left to tell if this fails
+}
+
+// lines returns a writer that puts name before each line.
+func (o *output) lines(name string, color int) *lineWriter {
+	prefix := fmt.Sprintf("%-13s | ", name)
+	if o.color {
+		prefix = fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, prefix)
+	}
+	return &lineWriter{output: o, prefix: []byte(prefix)}
+}
+
+// lineWriter passes whole lines on to an output.
+type lineWriter struct {
+	output *output
+	prefix []byte
+	rest   []byte // a line whose end has not come yet
+}
+
+// Write takes any part of a text. It never fails: a service must not block or
+// die for a terminal that is gone.
+func (w *lineWriter) Write(part []byte) (int, error) {
+	w.rest = append(w.rest, part...)
+	var whole []byte
+	for {
+		line, rest, found := bytes.Cut(w.rest, []byte("\n"))
+		if !found && len(w.rest) < maxLine {
+			break
+		}
+		whole = append(whole, w.prefix...)
+		whole = append(whole, line...)
+		whole = append(whole, '\n')
+		w.rest = rest
+	}
+	if len(whole) > 0 {
+		w.output.print(string(whole))
+	}
+	return len(part), nil
+}
+
+// flush writes a last line that has no end.
+func (w *lineWriter) flush() {
+	if len(w.rest) > 0 {
+		_, _ = w.Write([]byte("\n"))
+	}
+}
+
+// onTerminal reports whether file is a terminal that shows colours.
+func onTerminal(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && os.Getenv("NO_COLOR") == ""
+}
