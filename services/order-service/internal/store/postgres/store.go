@@ -78,12 +78,12 @@ func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.R
 	}
 	if record == nil {
 		return postgres.Wrap(s.queries.CreateOrder(ctx, db.CreateOrderParams{
-			ID: o.ID, UserID: o.UserID, Items: items, ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: o.Total,
+			ID: o.ID, UserID: o.UserID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: o.Total,
 			Version: o.Version, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
 		}))
 	}
 	n, err := s.queries.CreateOrderOnce(ctx, db.CreateOrderOnceParams{
-		ID: o.ID, UserID: o.UserID, Items: items, ShippingAddress: o.ShippingAddress, Status: string(o.Status), TotalAmount: o.Total,
+		ID: o.ID, UserID: o.UserID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: string(o.Status), TotalAmount: o.Total,
 		Version: o.Version, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
 		Caller: record.Key.Caller, Key: record.Key.Value, Fingerprint: record.Fingerprint,
 		AnswerStatus: int32(record.Answer.Status), Location: record.Answer.Location, Etag: record.Answer.ETag, Body: record.Answer.Body, //nolint:gosec // an HTTP status
@@ -145,7 +145,7 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 		return fmt.Errorf("write the items: %w", err)
 	}
 	return changed(s.queries.UpdateOrder(ctx, db.UpdateOrderParams{
-		ID: o.ID, Items: items, ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: o.Total,
+		ID: o.ID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: o.Total,
 		UpdatedAt: o.UpdatedAt, StoredVersion: o.Version - 1,
 	}))
 }
@@ -165,7 +165,7 @@ func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time
 		return idempotency.Record{}, postgres.Wrap(err)
 	}
 	return idempotency.Record{
-		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(),
 		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
 	}, nil
 }
@@ -181,7 +181,7 @@ func fromRow(row db.OrderServiceOrder) (order.Order, error) {
 		ID: row.ID, UserID: row.UserID, ShippingAddress: row.ShippingAddress, Status: row.Status, Total: row.TotalAmount,
 		Version: row.Version, CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(),
 	}
-	err := json.Unmarshal(row.Items, &o.Items)
+	err := json.Unmarshal([]byte(row.Items), &o.Items)
 	if err != nil {
 		return order.Order{}, fmt.Errorf("read the items of order %s: %w", row.ID, err)
 	}

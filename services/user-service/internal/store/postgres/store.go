@@ -136,7 +136,7 @@ func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time
 		return idempotency.Record{}, wrap(err)
 	}
 	return idempotency.Record{
-		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(),
 		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
 	}, nil
 }

@@ -27,7 +27,7 @@ type OrderServiceIdempotencyKey struct {
 type OrderServiceOrder struct {
 	ID              uuid.UUID
 	UserID          uuid.UUID
-	Items           []byte
+	Items           string
 	ShippingAddress string
 	Status          order.Status
 	TotalAmount     money.Amount

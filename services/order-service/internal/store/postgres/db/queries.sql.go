@@ -22,7 +22,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 type CreateOrderParams struct {
 	ID              uuid.UUID
 	UserID          uuid.UUID
-	Items           []byte
+	Items           string
 	ShippingAddress string
 	Status          order.Status
 	TotalAmount     money.Amount
@@ -65,7 +65,7 @@ FROM record
 type CreateOrderOnceParams struct {
 	ID              uuid.UUID
 	UserID          uuid.UUID
-	Items           []byte
+	Items           string
 	ShippingAddress string
 	Status          string
 	TotalAmount     money.Amount
@@ -402,7 +402,7 @@ WHERE id = $6 AND version = $7
 `
 
 type UpdateOrderParams struct {
-	Items           []byte
+	Items           string
 	ShippingAddress string
 	Status          order.Status
 	TotalAmount     money.Amount

@@ -1,0 +1,243 @@
+// Package storetest is what every store of orders must do. Each store runs it
+// in its own tests.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/pkg/page"
+	"github.com/example/microservices/services/order-service/internal/order"
+)
+
+// Store is a store as this package sees it.
+type Store interface {
+	order.Store
+	idempotency.Store
+}
+
+// Run runs the suite. open returns a store that is empty and migrated; the
+// store is closed by the one who opens it.
+func Run(t *testing.T, open func(*testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, Store){
+		"what is stored is what is read":                    readBack,
+		"an update replaces the version before it only":     updates,
+		"a deletion deletes that version only":              deletions,
+		"a list is newest first and starts below an id":     lists,
+		"a list may be of one user, in one status, or both": filters,
+		"a record and its order are stored both or not":     records,
+		"a record lives until it expires":                   expiry,
+		"of many writers of one version one wins":           writers,
+		"a caller that is gone leaves nothing half done":    cancelled,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// New returns an order that no store has yet.
+func New(t testing.TB, change ...func(*order.Order)) order.Order {
+	t.Helper()
+	id, err := ids.New()
+	require.NoError(t, err)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	o := order.Order{
+		ID: id, UserID: uuid.New(), ShippingAddress: "1 Main St\n\"Springfield\" 😀", Status: order.Pending, Total: 299997, Version: 1, CreatedAt: now, UpdatedAt: now,
+		Items: []order.Item{{ProductID: "p'1", ProductName: "\\ 15″", Quantity: 3, Price: 99999}},
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	return o
+}
+
+func create(t *testing.T, s Store, u order.Order) order.Order {
+	t.Helper()
+	require.NoError(t, s.Create(t.Context(), u, nil))
+	return u
+}
+
+func readBack(t *testing.T, s Store) {
+	many := make([]order.Item, order.MaxItems)
+	for i := range many {
+		many[i] = order.Item{ProductID: fmt.Sprint(i), ProductName: "P", Quantity: order.MaxQuantity, Price: order.MaxPrice}
+	}
+	for _, change := range []func(*order.Order){
+		func(*order.Order) {},
+		func(o *order.Order) { o.Total, o.Items[0].Price = 0, 0 },
+		func(o *order.Order) { o.Total, o.Items[0].Price = 30, 10 },
+		func(o *order.Order) { o.Total, o.Items = order.MaxTotal, many },
+		func(o *order.Order) { o.Status = order.Cancelled },
+	} {
+		o := create(t, s, New(t, change))
+		got, err := s.Get(t.Context(), o.ID)
+		require.NoError(t, err)
+		require.Equal(t, o, got)
+	}
+	_, err := s.Get(t.Context(), uuid.New())
+	require.ErrorIs(t, err, order.ErrNotFound)
+}
+
+func updates(t *testing.T, s Store) {
+	o := create(t, s, New(t))
+	o.Version, o.Status, o.ShippingAddress, o.Total = 2, order.Confirmed, "elsewhere", 15
+	o.Items = []order.Item{{ProductID: "q", ProductName: "Q", Quantity: 1, Price: 15}}
+	o.UpdatedAt = o.UpdatedAt.Add(time.Second)
+	require.NoError(t, s.Update(t.Context(), o))
+	got, err := s.Get(t.Context(), o.ID)
+	require.NoError(t, err)
+	require.Equal(t, o, got)
+
+	require.ErrorIs(t, s.Update(t.Context(), o), order.ErrStale, "again")
+	o.Version = 4
+	require.ErrorIs(t, s.Update(t.Context(), o), order.ErrStale, "one too many")
+	other := New(t, func(o *order.Order) { o.Version = 2 })
+	require.ErrorIs(t, s.Update(t.Context(), other), order.ErrStale, "never there")
+}
+
+func deletions(t *testing.T, s Store) {
+	u := create(t, s, New(t))
+	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 2), order.ErrStale)
+	require.NoError(t, s.Delete(t.Context(), u.ID, 1))
+	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 1), order.ErrStale)
+	_, err := s.Get(t.Context(), u.ID)
+	require.ErrorIs(t, err, order.ErrNotFound)
+}
+
+func lists(t *testing.T, s Store) {
+	got, err := s.List(t.Context(), order.Filter{}, page.First(10))
+	require.NoError(t, err)
+	require.Empty(t, got)
+	var want []order.Order
+	for range 5 {
+		want = append(want, create(t, s, New(t)))
+	}
+	slices.Reverse(want)
+	got, err = s.List(t.Context(), order.Filter{}, page.First(3))
+	require.NoError(t, err)
+	require.Equal(t, want[:4], got, "one more than the page, to tell that there is more")
+	got, err = s.List(t.Context(), order.Filter{}, page.Request{Before: want[2].ID, Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, want[3:], got)
+}
+
+func record(key string, at time.Time) *idempotency.Record {
+	at = at.UTC().Truncate(time.Microsecond)
+	return &idempotency.Record{
+		Key: idempotency.Key{Caller: "c", Value: key}, Fingerprint: []byte{0, 1, 255},
+		Answer:    idempotency.Answer{Status: 201, Location: "/here", ETag: `"1"`, Body: []byte(`{"a": 1}`)},
+		CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+	}
+}
+
+func records(t *testing.T, s Store) {
+	now := time.Now()
+	o, r := New(t), record("k", now)
+	require.NoError(t, s.Create(t.Context(), o, r))
+	got, err := s.Recorded(t.Context(), r.Key, now)
+	require.NoError(t, err)
+	require.Equal(t, *r, got)
+
+	second := New(t)
+	require.ErrorIs(t, s.Create(t.Context(), second, record("k", now)), idempotency.ErrTaken)
+	_, err = s.Get(t.Context(), second.ID)
+	require.ErrorIs(t, err, order.ErrNotFound, "no order without its record")
+
+	wrong := New(t, func(o *order.Order) { o.Status = "lost" })
+	require.Error(t, s.Create(t.Context(), wrong, record("l", now)))
+	_, err = s.Recorded(t.Context(), record("l", now).Key, now)
+	require.ErrorIs(t, err, idempotency.ErrNotFound, "no record without its order")
+
+	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "other", Value: "k"}, now)
+	require.ErrorIs(t, err, idempotency.ErrNotFound, "each caller has its own keys")
+}
+
+func expiry(t *testing.T, s Store) {
+	start := time.Now()
+	later := start.Add(time.Hour)
+	require.NoError(t, s.Create(t.Context(), New(t), record("k", start)))
+	_, err := s.Recorded(t.Context(), record("k", start).Key, later)
+	require.ErrorIs(t, err, idempotency.ErrNotFound)
+	u := New(t)
+	require.NoError(t, s.Create(t.Context(), u, record("k", later)), "the key may be used anew")
+	got, err := s.Recorded(t.Context(), record("k", start).Key, later)
+	require.NoError(t, err)
+	require.Equal(t, later.Add(time.Hour).UnixMicro(), got.ExpiresAt.UnixMicro())
+
+	for i := range 5 {
+		require.NoError(t, s.Create(t.Context(), New(t), record(fmt.Sprint(i), start)))
+	}
+	for _, want := range []int{3, 2, 0} {
+		n, err := s.Purge(t.Context(), later, 3)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	_, err = s.Recorded(t.Context(), record("k", start).Key, later)
+	require.NoError(t, err, "what has not expired stays")
+}
+
+func filters(t *testing.T, s Store) {
+	people := []uuid.UUID{uuid.New(), uuid.New()}
+	all := make([]order.Order, 0, 12)
+	for i := range 12 {
+		all = append(all, create(t, s, New(t, func(o *order.Order) {
+			o.UserID = people[i%2]
+			o.Status = []order.Status{order.Pending, order.Shipped, order.Cancelled}[i%3]
+		})))
+	}
+	slices.Reverse(all)
+	for _, f := range []order.Filter{{}, {UserID: people[0]}, {Status: order.Shipped}, {UserID: people[1], Status: order.Pending}, {UserID: uuid.New()}} {
+		var want []order.Order
+		for _, o := range all[3:] {
+			if (f.UserID == uuid.Nil || f.UserID == o.UserID) && (f.Status == "" || f.Status == o.Status) {
+				want = append(want, o)
+			}
+		}
+		got, err := s.List(t.Context(), f, page.Request{Before: all[2].ID, Limit: 20})
+		require.NoError(t, err)
+		require.ElementsMatch(t, want, got)
+		require.True(t, slices.IsSortedFunc(got, func(a, b order.Order) int { return -slices.Compare(a.ID[:], b.ID[:]) }))
+	}
+}
+
+func writers(t *testing.T, s Store) {
+	u := create(t, s, New(t))
+	u.Version = 2
+	var wg sync.WaitGroup
+	errs := make([]error, 30)
+	for i := range errs {
+		mine := u
+		mine.ShippingAddress = fmt.Sprint("writer ", i)
+		wg.Go(func() { errs[i] = s.Update(context.Background(), mine) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		require.ErrorIs(t, err, order.ErrStale)
+	}
+	require.Equal(t, 1, won)
+}
+
+func cancelled(t *testing.T, s Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	u := New(t)
+	require.ErrorIs(t, s.Create(ctx, u, record("k", time.Now())), context.Canceled)
+	_, err := s.Get(t.Context(), u.ID)
+	require.ErrorIs(t, err, order.ErrNotFound)
+	_, err = s.Recorded(t.Context(), record("k", time.Now()).Key, time.Now())
+	require.ErrorIs(t, err, idempotency.ErrNotFound)
+	create(t, s, u)
+}

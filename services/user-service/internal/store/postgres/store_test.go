@@ -1,0 +1,60 @@
+package postgres_test
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	testserver "github.com/example/microservices/test/postgres"
+
+	"github.com/example/microservices/services/user-service/internal/store/postgres"
+	"github.com/example/microservices/services/user-service/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
+
+func open(t *testing.T, address string) *postgres.Store {
+	s, err := postgres.Open(t.Context(), address)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	return s
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, testserver.New(t)) })
+}
+
+// TestStoreWithoutPreparedStatements is how the store runs behind an older
+// PgBouncer.
+func TestStoreWithoutPreparedStatements(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Store {
+		return open(t, testserver.New(t)+"&default_query_exec_mode=exec")
+	})
+}
+
+// TestTheSchemaHasTheRules goes around the service.
+func TestTheSchemaHasTheRules(t *testing.T) {
+	address := testserver.New(t)
+	open(t, address)
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	const insert = `INSERT INTO user_service.users (id, name, email, email_key, age, version, created_at, updated_at) VALUES (gen_random_uuid(), $1, $2, $2, $3, 1, now(), now())`
+	for name, c := range map[string]struct {
+		name, email string
+		age         int
+	}{
+		"a blank name": {"", "a@b.co", 1}, "a negative age": {"a", "b@b.co", -1}, "a great age": {"a", "c@b.co", 151},
+	} {
+		_, err := conn.Exec(t.Context(), insert, c.name, c.email, c.age)
+		require.ErrorContains(t, err, "check constraint", name)
+	}
+	_, err = conn.Exec(t.Context(), insert, "a", "a@b.co", 1)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), insert, "a", "a@b.co", 1)
+	require.ErrorContains(t, err, "unique constraint")
+}

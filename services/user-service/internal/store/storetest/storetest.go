@@ -1,0 +1,227 @@
+// Package storetest is what every store of users must do. Each store runs it
+// in its own tests.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/pkg/page"
+	"github.com/example/microservices/services/user-service/internal/user"
+)
+
+// Store is a store as this package sees it.
+type Store interface {
+	user.Store
+	idempotency.Store
+}
+
+// Run runs the suite. open returns a store that is empty and migrated; the
+// store is closed by the one who opens it.
+func Run(t *testing.T, open func(*testing.T) Store) {
+	for name, test := range map[string]func(*testing.T, Store){
+		"what is stored is what is read":                 readBack,
+		"an address is unique, also when it is changed":  uniqueEmail,
+		"an update replaces the version before it only":  updates,
+		"a deletion deletes that version only":           deletions,
+		"a list is newest first and starts below an id":  lists,
+		"a record and its user are stored both or not":   records,
+		"a record lives until it expires":                expiry,
+		"of many writers of one version one wins":        writers,
+		"a caller that is gone leaves nothing half done": cancelled,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// New returns a user that no store has yet.
+func New(t testing.TB, change ...func(*user.User)) user.User {
+	t.Helper()
+	id, err := ids.New()
+	require.NoError(t, err)
+	age := 36
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	u := user.User{ID: id, Name: "Ada 😀 O'Neil", Email: email(t, id.String()+"@Example.com"), Age: &age, Version: 1, CreatedAt: now, UpdatedAt: now}
+	for _, f := range change {
+		f(&u)
+	}
+	return u
+}
+
+func email(t testing.TB, s string) user.Email {
+	t.Helper()
+	e, err := user.ParseEmail(s)
+	require.NoError(t, err)
+	return e
+}
+
+func create(t *testing.T, s Store, u user.User) user.User {
+	t.Helper()
+	require.NoError(t, s.Create(t.Context(), u, nil))
+	return u
+}
+
+func readBack(t *testing.T, s Store) {
+	for _, age := range []*int{nil, ptr(0), ptr(150)} {
+		u := create(t, s, New(t, func(u *user.User) { u.Age = age }))
+		got, err := s.Get(t.Context(), u.ID)
+		require.NoError(t, err)
+		require.Equal(t, u, got)
+	}
+	_, err := s.Get(t.Context(), uuid.New())
+	require.ErrorIs(t, err, user.ErrNotFound)
+}
+
+func uniqueEmail(t *testing.T, s Store) {
+	ada := create(t, s, New(t, func(u *user.User) { u.Email = email(t, "ada@example.com") }))
+	require.ErrorIs(t, s.Create(t.Context(), New(t, func(u *user.User) { u.Email = email(t, "ADA@example.com") }), nil), user.ErrEmailTaken)
+	grace := create(t, s, New(t))
+	grace.Version, grace.Email = 2, email(t, "Ada@Example.com")
+	require.ErrorIs(t, s.Update(t.Context(), grace), user.ErrEmailTaken)
+	ada.Version, ada.Email = 2, email(t, "ADA@example.com")
+	require.NoError(t, s.Update(t.Context(), ada), "its own address is not taken")
+	require.NoError(t, s.Delete(t.Context(), ada.ID, 2))
+	require.NoError(t, s.Update(t.Context(), grace), "free again")
+}
+
+func updates(t *testing.T, s Store) {
+	u := create(t, s, New(t))
+	u.Version, u.Name, u.Age = 2, "Grace", nil
+	u.UpdatedAt = u.UpdatedAt.Add(time.Second)
+	require.NoError(t, s.Update(t.Context(), u))
+	got, err := s.Get(t.Context(), u.ID)
+	require.NoError(t, err)
+	require.Equal(t, u, got)
+
+	require.ErrorIs(t, s.Update(t.Context(), u), user.ErrStale, "again")
+	u.Version = 4
+	require.ErrorIs(t, s.Update(t.Context(), u), user.ErrStale, "one too many")
+	other := New(t, func(u *user.User) { u.Version = 2 })
+	require.ErrorIs(t, s.Update(t.Context(), other), user.ErrStale, "never there")
+}
+
+func deletions(t *testing.T, s Store) {
+	u := create(t, s, New(t))
+	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 2), user.ErrStale)
+	require.NoError(t, s.Delete(t.Context(), u.ID, 1))
+	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 1), user.ErrStale)
+	_, err := s.Get(t.Context(), u.ID)
+	require.ErrorIs(t, err, user.ErrNotFound)
+}
+
+func lists(t *testing.T, s Store) {
+	got, err := s.List(t.Context(), page.First(10))
+	require.NoError(t, err)
+	require.Empty(t, got)
+	var want []user.User
+	for range 5 {
+		want = append(want, create(t, s, New(t)))
+	}
+	slices.Reverse(want)
+	got, err = s.List(t.Context(), page.First(3))
+	require.NoError(t, err)
+	require.Equal(t, want[:4], got, "one more than the page, to tell that there is more")
+	got, err = s.List(t.Context(), page.Request{Before: want[2].ID, Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, want[3:], got)
+}
+
+func record(key string, at time.Time) *idempotency.Record {
+	at = at.UTC().Truncate(time.Microsecond)
+	return &idempotency.Record{
+		Key: idempotency.Key{Caller: "c", Value: key}, Fingerprint: []byte{0, 1, 255},
+		Answer:    idempotency.Answer{Status: 201, Location: "/here", ETag: `"1"`, Body: []byte(`{"a": 1}`)},
+		CreatedAt: at, ExpiresAt: at.Add(time.Hour),
+	}
+}
+
+func records(t *testing.T, s Store) {
+	now := time.Now()
+	u, r := New(t), record("k", now)
+	require.NoError(t, s.Create(t.Context(), u, r))
+	got, err := s.Recorded(t.Context(), r.Key, now)
+	require.NoError(t, err)
+	require.Equal(t, *r, got)
+
+	second := New(t)
+	require.ErrorIs(t, s.Create(t.Context(), second, record("k", now)), idempotency.ErrTaken)
+	_, err = s.Get(t.Context(), second.ID)
+	require.ErrorIs(t, err, user.ErrNotFound, "no user without its record")
+
+	taken := New(t, func(n *user.User) { n.Email = u.Email })
+	require.ErrorIs(t, s.Create(t.Context(), taken, record("l", now)), user.ErrEmailTaken)
+	_, err = s.Recorded(t.Context(), record("l", now).Key, now)
+	require.ErrorIs(t, err, idempotency.ErrNotFound, "no record without its user")
+
+	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "other", Value: "k"}, now)
+	require.ErrorIs(t, err, idempotency.ErrNotFound, "each caller has its own keys")
+}
+
+func expiry(t *testing.T, s Store) {
+	start := time.Now()
+	later := start.Add(time.Hour)
+	require.NoError(t, s.Create(t.Context(), New(t), record("k", start)))
+	_, err := s.Recorded(t.Context(), record("k", start).Key, later)
+	require.ErrorIs(t, err, idempotency.ErrNotFound)
+	u := New(t)
+	require.NoError(t, s.Create(t.Context(), u, record("k", later)), "the key may be used anew")
+	got, err := s.Recorded(t.Context(), record("k", start).Key, later)
+	require.NoError(t, err)
+	require.Equal(t, later.Add(time.Hour).UnixMicro(), got.ExpiresAt.UnixMicro())
+
+	for i := range 5 {
+		require.NoError(t, s.Create(t.Context(), New(t), record(fmt.Sprint(i), start)))
+	}
+	for _, want := range []int{3, 2, 0} {
+		n, err := s.Purge(t.Context(), later, 3)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	_, err = s.Recorded(t.Context(), record("k", start).Key, later)
+	require.NoError(t, err, "what has not expired stays")
+}
+
+func writers(t *testing.T, s Store) {
+	u := create(t, s, New(t))
+	u.Version = 2
+	var wg sync.WaitGroup
+	errs := make([]error, 30)
+	for i := range errs {
+		mine := u
+		mine.Name = fmt.Sprint("writer ", i)
+		wg.Go(func() { errs[i] = s.Update(context.Background(), mine) })
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+			continue
+		}
+		require.ErrorIs(t, err, user.ErrStale)
+	}
+	require.Equal(t, 1, won)
+}
+
+func cancelled(t *testing.T, s Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	u := New(t)
+	require.ErrorIs(t, s.Create(ctx, u, record("k", time.Now())), context.Canceled)
+	_, err := s.Get(t.Context(), u.ID)
+	require.ErrorIs(t, err, user.ErrNotFound)
+	_, err = s.Recorded(t.Context(), record("k", time.Now()).Key, time.Now())
+	require.ErrorIs(t, err, idempotency.ErrNotFound)
+	create(t, s, u)
+}
+
+func ptr[T any](v T) *T { return &v }
