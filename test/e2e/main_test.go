@@ -1,0 +1,28 @@
+// Package e2e tests the real binaries, as processes, on real databases.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/test/process"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	err := process.Clean()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	postgres.Exit(code)
+}
+
+// databases are the kinds of database that the tests run on. Each gives the
+// address of a new, empty one.
+var databases = map[string]func(testing.TB) string{
+	"sqlite":   func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "test.db") },
+	"postgres": func(t testing.TB) string { return postgres.New(t) },
+}
