@@ -74,6 +74,13 @@ func (r *restartable) start(t *testing.T) {
 
 func (r *restartable) url() string { return r.process.URL }
 
+// httpClient returns a client whose connections end with the test.
+func httpClient(t *testing.T) *http.Client {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: crashClients}, Timeout: time.Minute}
+	t.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
 // answer is what a client saw of a write that was acknowledged.
 type answer struct {
 	body     []byte
@@ -83,8 +90,7 @@ type answer struct {
 func crash(t *testing.T, seed uint64, victim *restartable, url string, body func(int) string) {
 	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test's, to be repeated
 	killAfter := int64(crashWrites/4 + random.IntN(crashWrites/2))
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: crashClients}, Timeout: time.Minute}
-	defer client.CloseIdleConnections()
+	client := httpClient(t)
 
 	var acknowledged atomic.Int64
 	killed := make(chan struct{})

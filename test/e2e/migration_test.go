@@ -109,6 +109,5 @@ func TestBothServicesShareADatabase(t *testing.T) {
 	users := process.Start(t, process.Build(t, "user-service"), database)
 	orders := process.Start(t, process.Build(t, "order-service"), database, "USER_SERVICE_URL="+users.URL)
 	body := `{"user_id":"` + process.CreateUser(t, users) + `","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":1}]}`
-	require.NotNil(t, write(http.DefaultClient, orders.URL+"/api/v1/orders", 1, body))
-	http.DefaultClient.CloseIdleConnections()
+	require.NotNil(t, write(httpClient(t), orders.URL+"/api/v1/orders", 1, body))
 }

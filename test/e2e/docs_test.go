@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"context"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/process"
+)
+
+// browser starts a headless Chromium, or fails the test where there is none.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		found, err := exec.LookPath(name)
+		if err == nil {
+			path = found
+			break
+		}
+	}
+	require.NotEmpty(t, path, "this test needs Chromium: install the package chromium")
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.NoSandbox, // it may run as root, and opens this test's own pages only
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("no-proxy-server", true),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+		chromedp.WindowSize(1280, 1600),
+	)
+	allocated, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, stop := chromedp.NewContext(allocated)
+	t.Cleanup(func() { stop(); stopAllocator() })
+	limited, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	t.Cleanup(cancel)
+	return limited
+}
+
+// do has the browser do something, and returns what comes of it.
+func do[T any](t *testing.T, ctx context.Context, action chromedp.Action[T]) T {
+	t.Helper()
+	result, err := chromedp.Run(ctx, action)
+	require.NoError(t, err)
+	return result
+}
+
+// TestARequestIsSentFromTheDocumentation opens /docs in a browser that reaches
+// nothing but the service, creates a user from the page, and sees the answer.
+func TestARequestIsSentFromTheDocumentation(t *testing.T) {
+	users := startUsers(t)
+	ctx := browser(t)
+	const operation = `#operations-Users-create-user `
+	do(t, ctx, chromedp.Navigate(users.URL+"/docs"))
+	do(t, ctx, chromedp.Click(operation+`.opblock-summary-control`, chromedp.NodeVisible))
+	do(t, ctx, chromedp.Click(operation+`button.execute`, chromedp.NodeVisible))
+	status := do(t, ctx, chromedp.Text(operation+`.live-responses-table .response .response-col_status`, chromedp.NodeVisible))
+	body := do(t, ctx, chromedp.Text(operation+`.live-responses-table .response .highlight-code`, chromedp.NodeVisible))
+	title := do(t, ctx, chromedp.Title())
+	require.Equal(t, "user-service", title)
+	require.Contains(t, status, "201")
+	require.Contains(t, body, `"name": "Ada Lovelace"`)
+	require.Len(t, readAll(t, httpClient(t), users.URL+"/api/v1/users"), 1, "it is there")
+}
+
+// TestTheDocumentationOfOrders shows that the other page is alive, too.
+func TestTheDocumentationOfOrders(t *testing.T) {
+	users := startUsers(t)
+	orders := process.Start(t, process.Build(t, "order-service"), "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+users.URL)
+	ctx := browser(t)
+	do(t, ctx, chromedp.Navigate(orders.URL+"/docs"))
+	do(t, ctx, chromedp.WaitVisible(`#operations-Orders-create-order`))
+	operations := do(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
+	require.Equal(t, 10, operations, "seven of orders and three of health")
+}
