@@ -1,0 +1,129 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// store is a Store in memory. The real ones are tested where they are.
+type store map[Key]Record
+
+func (s store) Recorded(_ context.Context, key Key, now time.Time) (Record, error) {
+	r, ok := s[key]
+	if !ok || !r.ExpiresAt.After(now) {
+		return Record{}, ErrNotFound
+	}
+	return r, nil
+}
+
+func (s store) Purge(_ context.Context, now time.Time, limit int) (int, error) {
+	n := 0
+	for key, r := range s {
+		if n < limit && !r.ExpiresAt.After(now) {
+			delete(s, key)
+			n++
+		}
+	}
+	return n, nil
+}
+
+// work is something to be done once.
+func (s store) work(done *int) func(func(Answer) *Record) (Answer, error) {
+	return func(seal func(Answer) *Record) (Answer, error) {
+		*done++
+		answer := Answer{Status: 201, Body: []byte{byte(*done)}}
+		if r := seal(answer); r != nil {
+			s[r.Key] = *r
+		}
+		return answer, nil
+	}
+}
+
+func TestAKeyIsAnsweredOnce(t *testing.T) {
+	s := store{}
+	once := NewOnce(s, time.Hour)
+	done := 0
+	first, replayed, err := once.Do(t.Context(), Key{Value: "k"}, []byte("body"), s.work(&done))
+	require.NoError(t, err)
+	require.False(t, replayed)
+	again, replayed, err := once.Do(t.Context(), Key{Value: "k"}, []byte("body"), s.work(&done))
+	require.NoError(t, err)
+	require.True(t, replayed)
+	require.Equal(t, first, again)
+	_, replayed, err = once.Do(t.Context(), Key{Value: "k"}, []byte("other"), s.work(&done))
+	require.ErrorIs(t, err, ErrMismatch)
+	require.False(t, replayed)
+	require.Equal(t, 1, done)
+
+	_, _, err = once.Do(t.Context(), Key{Caller: "other", Value: "k"}, []byte("other"), s.work(&done))
+	require.NoError(t, err, "each caller has its own keys")
+	_, _, err = once.Do(t.Context(), Key{}, nil, s.work(&done))
+	require.NoError(t, err, "no key, no record")
+	require.Equal(t, 3, done)
+	require.Len(t, s, 2)
+}
+
+func TestAFailureIsNotRecorded(t *testing.T) {
+	s := store{}
+	once := NewOnce(s, time.Hour)
+	broken := errors.New("broken")
+	_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, func(func(Answer) *Record) (Answer, error) { return Answer{}, broken })
+	require.ErrorIs(t, err, broken)
+	done := 0
+	_, _, err = once.Do(t.Context(), Key{Value: "k"}, nil, s.work(&done))
+	require.NoError(t, err)
+	require.Equal(t, 1, done)
+}
+
+// TestAnotherProcessWasFaster: the store has the key when the effect is to be
+// stored, though it had not when it was looked up.
+func TestAnotherProcessWasFaster(t *testing.T) {
+	s := store{}
+	here, there := NewOnce(s, time.Hour), NewOnce(s, time.Hour)
+	done := 0
+	answer, replayed, err := here.Do(t.Context(), Key{Value: "k"}, []byte("b"), func(func(Answer) *Record) (Answer, error) {
+		_, _, err := there.Do(t.Context(), Key{Value: "k"}, []byte("b"), s.work(&done))
+		require.NoError(t, err)
+		return Answer{}, ErrTaken
+	})
+	require.NoError(t, err)
+	require.True(t, replayed)
+	require.Equal(t, []byte{1}, answer.Body)
+}
+
+func TestASecondInFlightIsRefused(t *testing.T) {
+	s := store{}
+	once := NewOnce(s, time.Hour)
+	done := 0
+	_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, func(seal func(Answer) *Record) (Answer, error) {
+		_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, s.work(&done))
+		require.ErrorIs(t, err, ErrInFlight)
+		_, _, err = once.Do(t.Context(), Key{Value: "other"}, nil, s.work(&done))
+		require.NoError(t, err)
+		return s.work(&done)(seal)
+	})
+	require.NoError(t, err)
+	require.Equal(t, 2, done)
+}
+
+func TestKeysExpireAndArePurged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store{}
+		once := NewOnce(s, time.Hour)
+		done := 0
+		for range 2 {
+			_, replayed, err := once.Do(t.Context(), Key{Value: "k"}, nil, s.work(&done))
+			require.NoError(t, err)
+			require.False(t, replayed)
+			time.Sleep(time.Hour)
+		}
+		require.Equal(t, 2, done)
+		require.NoError(t, once.Purge(t.Context()))
+		require.Empty(t, s)
+	})
+}
