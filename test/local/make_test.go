@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +21,10 @@ func makeRun(t *testing.T, dataDir string) (*exec.Cmd, settings) {
 	command := exec.Command("make", "run",
 		fmt.Sprint("USER_PORT=", s.userPort), fmt.Sprint("ORDER_PORT=", s.orderPort), "DATA_DIR="+s.dataDir)
 	command.Dir = "../.."
+	// `make test` above us must not make this one a sub-make of its own.
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=")
+	})
 	// A group of its own, to send it what a terminal sends for Ctrl-C.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return command, s
