@@ -49,7 +49,10 @@ func New(c Config) *API {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	engine.ContextWithFallback = true
+	err := engine.SetTrustedProxies(nil) // no header says who the client is
+	if err != nil {
+		panic(err) // it has nothing to complain about
+	}
 	a := &API{Engine: engine, log: c.Log, config: c}
 
 	metrics := newMetrics(c.Metrics)

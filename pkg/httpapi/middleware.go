@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -101,6 +102,13 @@ func (a *API) recoverPanic(g *gin.Context) {
 		err, ok := cause.(error)
 		if ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(cause)
+		}
+		var network *net.OpError
+		if ok && errors.As(err, &network) {
+			// huma panics when an answer can't be written: the client is gone.
+			g.Status(statusClientClosedRequest)
+			g.Abort()
+			return
 		}
 		a.log.ErrorContext(g.Request.Context(), "panic", slog.String("cause", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
 		if !g.Writer.Written() {

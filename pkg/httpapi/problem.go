@@ -161,8 +161,12 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 		return NewProblem(status.GetStatus(), status.Error())
 	case errors.As(err, &fields):
 		return NewProblem(http.StatusUnprocessableEntity, validationFailed, bodyDetails(fields)...)
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
+		// Whatever err is, it comes of that.
 		return NewProblem(statusClientClosedRequest, "the client closed the request")
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		a.log.WarnContext(ctx, "request timed out", slog.Any("error", err))
+		return Unavailable("answering took too long", time.Second)
 	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		a.log.WarnContext(ctx, "database unavailable", slog.Any("error", err))
 		return Unavailable("the service can't reach its database right now", time.Second)
