@@ -93,28 +93,28 @@ func (o *Once) Do(ctx context.Context, key Key, body []byte, do func(seal func(A
 	}
 	defer o.leave(key)
 
-	print := sha256.Sum256(body)
-	answer, err := o.replay(ctx, key, print[:])
+	fingerprint := sha256.Sum256(body)
+	answer, err := o.replay(ctx, key, fingerprint[:])
 	if !errors.Is(err, ErrNotFound) {
 		return answer, err == nil, err
 	}
 	answer, err = do(func(a Answer) *Record {
 		now := o.now()
-		return &Record{Key: key, Fingerprint: print[:], Answer: a, CreatedAt: now, ExpiresAt: now.Add(o.keep)}
+		return &Record{Key: key, Fingerprint: fingerprint[:], Answer: a, CreatedAt: now, ExpiresAt: now.Add(o.keep)}
 	})
 	if errors.Is(err, ErrTaken) {
-		answer, err = o.replay(ctx, key, print[:])
+		answer, err = o.replay(ctx, key, fingerprint[:])
 		return answer, err == nil, err
 	}
 	return answer, false, err
 }
 
-func (o *Once) replay(ctx context.Context, key Key, print []byte) (Answer, error) {
+func (o *Once) replay(ctx context.Context, key Key, fingerprint []byte) (Answer, error) {
 	record, err := o.store.Recorded(ctx, key, o.now())
 	if err != nil {
 		return Answer{}, err
 	}
-	if !bytes.Equal(record.Fingerprint, print) {
+	if !bytes.Equal(record.Fingerprint, fingerprint) {
 		return Answer{}, ErrMismatch
 	}
 	return record.Answer, nil

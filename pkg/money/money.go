@@ -134,7 +134,7 @@ func (a Amount) Mul(n int64) (Amount, error) {
 func (a Amount) String() string { return string(a.append(nil)) }
 
 func (a Amount) append(b []byte) []byte {
-	n := uint64(a)
+	n := uint64(a) //nolint:gosec // two's complement: -n is then its absolute value
 	if a < 0 {
 		b = append(b, '-')
 		n = -n

@@ -204,7 +204,7 @@ func healthcheck(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing is read from it
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("not ready: %s answers %s", address, response.Status)
 	}

@@ -109,9 +109,9 @@ func TestUserServiceIsThereButOfNoUse(t *testing.T) {
 }
 
 func (s *server) metrics(t *testing.T) string {
-	response, err := http.Get("http://" + s.Address + "/metrics") //nolint:noctx // to this test's own server
+	response, err := http.Get("http://" + s.Address + "/metrics")
 	require.NoError(t, err)
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	b, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	return string(b)

@@ -70,7 +70,7 @@ func TestLimitsOfTheServer(t *testing.T) {
 		c.HeaderTimeout, c.BodyTimeout = 300*time.Millisecond, 50*time.Millisecond
 	})
 	speak := func(t *testing.T, text string) *http.Response {
-		conn, err := net.Dial("tcp", s.Address) //nolint:noctx // to this test's own server
+		conn, err := net.Dial("tcp", s.Address)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = conn.Close() })
 		_, err = io.WriteString(conn, text)
@@ -123,9 +123,9 @@ func TestRequestIDs(t *testing.T) {
 func TestTheDocumentation(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	get := func(path string) (string, http.Header) {
-		response, err := http.Get("http://" + s.Address + path) //nolint:noctx,gosec // to this test's own server
+		response, err := http.Get("http://" + s.Address + path) //nolint:gosec // to this test's own server
 		require.NoError(t, err)
-		defer response.Body.Close() //nolint:errcheck // it has been read
+		defer response.Body.Close()
 		require.Equal(t, http.StatusOK, response.StatusCode, path)
 		body, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
@@ -153,9 +153,9 @@ func TestMetrics(t *testing.T) {
 		created := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
 		s.Do(http.MethodGet, users+"/"+created.ID(), nil)
 		s.Do(http.MethodGet, "/made/up/ada@example.com", nil)
-		response, err := http.Get("http://" + s.Address + "/metrics") //nolint:noctx // to this test's own server
+		response, err := http.Get("http://" + s.Address + "/metrics")
 		require.NoError(t, err)
-		defer response.Body.Close() //nolint:errcheck // it has been read
+		defer response.Body.Close()
 		b, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
 		metrics := string(b)

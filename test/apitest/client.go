@@ -98,7 +98,7 @@ func (c *Client) send(method, path string, body io.Reader, headers []string) (*A
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	read, err := io.ReadAll(response.Body)
 	if err != nil {
 		return nil, err

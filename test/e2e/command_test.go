@@ -67,7 +67,7 @@ func TestAWrongConfigurationIsExplainedAtOnce(t *testing.T) {
 func TestWhatCantBeStartedSaysWhy(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	dir := t.TempDir()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it takes a port
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, listener.Close()) })
 	_, port, err := net.SplitHostPort(listener.Addr().String())

@@ -88,7 +88,7 @@ type answer struct {
 }
 
 func crash(t *testing.T, seed uint64, victim *restartable, url string, body func(int) string) {
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test's, to be repeated
+	random := rand.New(rand.NewPCG(seed, seed))
 	killAfter := int64(crashWrites/4 + random.IntN(crashWrites/2))
 	client := httpClient(t)
 
@@ -160,7 +160,7 @@ func eachKey(do func(int) *answer) []*answer {
 
 // write sends a write, and returns nil unless it was acknowledged.
 func write(client *http.Client, url string, key int, body string) *answer {
-	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body)) //nolint:noctx // the client has a timeout
+	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		panic(err)
 	}
@@ -170,7 +170,7 @@ func write(client *http.Client, url string, key int, body string) *answer {
 	if err != nil {
 		return nil
 	}
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	read, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusCreated {
 		return nil
@@ -183,7 +183,7 @@ func readAll(t *testing.T, client *http.Client, url string) map[string]int {
 	ids := map[string]int{}
 	cursor := ""
 	for {
-		response, err := client.Get(url + "?limit=100&cursor=" + cursor) //nolint:noctx // the client has a timeout
+		response, err := client.Get(url + "?limit=100&cursor=" + cursor)
 		require.NoError(t, err)
 		var page struct {
 			Items      []struct{ ID string }

@@ -43,7 +43,7 @@ func browser(t *testing.T) context.Context {
 }
 
 // do has the browser do something, and returns what comes of it.
-func do[T any](t *testing.T, ctx context.Context, action chromedp.Action[T]) T {
+func do[T any](ctx context.Context, t *testing.T, action chromedp.Action[T]) T {
 	t.Helper()
 	result, err := chromedp.Run(ctx, action)
 	require.NoError(t, err)
@@ -56,12 +56,12 @@ func TestARequestIsSentFromTheDocumentation(t *testing.T) {
 	users := startUsers(t)
 	ctx := browser(t)
 	const operation = `#operations-Users-create-user `
-	do(t, ctx, chromedp.Navigate(users.URL+"/docs"))
-	do(t, ctx, chromedp.Click(operation+`.opblock-summary-control`, chromedp.NodeVisible))
-	do(t, ctx, chromedp.Click(operation+`button.execute`, chromedp.NodeVisible))
-	status := do(t, ctx, chromedp.Text(operation+`.live-responses-table .response .response-col_status`, chromedp.NodeVisible))
-	body := do(t, ctx, chromedp.Text(operation+`.live-responses-table .response .highlight-code`, chromedp.NodeVisible))
-	title := do(t, ctx, chromedp.Title())
+	do(ctx, t, chromedp.Navigate(users.URL+"/docs"))
+	do(ctx, t, chromedp.Click(operation+`.opblock-summary-control`, chromedp.NodeVisible))
+	do(ctx, t, chromedp.Click(operation+`button.execute`, chromedp.NodeVisible))
+	status := do(ctx, t, chromedp.Text(operation+`.live-responses-table .response .response-col_status`, chromedp.NodeVisible))
+	body := do(ctx, t, chromedp.Text(operation+`.live-responses-table .response .highlight-code`, chromedp.NodeVisible))
+	title := do(ctx, t, chromedp.Title())
 	require.Equal(t, "user-service", title)
 	require.Contains(t, status, "201")
 	require.Contains(t, body, `"name": "Ada Lovelace"`)
@@ -73,8 +73,8 @@ func TestTheDocumentationOfOrders(t *testing.T) {
 	users := startUsers(t)
 	orders := process.Start(t, process.Build(t, "order-service"), "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+users.URL)
 	ctx := browser(t)
-	do(t, ctx, chromedp.Navigate(orders.URL+"/docs"))
-	do(t, ctx, chromedp.WaitVisible(`#operations-Orders-create-order`))
-	operations := do(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
+	do(ctx, t, chromedp.Navigate(orders.URL+"/docs"))
+	do(ctx, t, chromedp.WaitVisible(`#operations-Orders-create-order`))
+	operations := do(ctx, t, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
 	require.Equal(t, 10, operations, "seven of orders and three of health")
 }

@@ -24,7 +24,7 @@ type inFlight struct {
 
 func begin(t *testing.T, p *process.Process) *inFlight {
 	const body = `{"name":"Ada","email":"ada@example.com"}`
-	conn, err := net.Dial("tcp", p.Address) //nolint:noctx // to this test's own service
+	conn, err := net.Dial("tcp", p.Address)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	head := "POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 40\r\n\r\n"
@@ -75,7 +75,7 @@ func TestConnectionsAreClosedWhileDraining(t *testing.T) {
 	p := startUsers(t, "SHUTDOWN_DELAY=1s")
 	require.NoError(t, p.Signal(syscall.SIGINT))
 	require.NoError(t, p.Wait(t.Context(), "/health/ready", http.StatusServiceUnavailable))
-	response, err := http.Get(p.URL + "/health") //nolint:noctx // to this test's own service
+	response, err := http.Get(p.URL + "/health")
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.True(t, response.Close, "the client is told to let go of the connection")

@@ -33,7 +33,7 @@ func TestNoPersonIsInALogOrAMetric(t *testing.T) {
 				request.Header.Set("Idempotency-Key", canary.email+method)
 				response, err := client.Do(request)
 				require.NoError(t, err)
-				defer response.Body.Close() //nolint:errcheck // it has been read
+				defer response.Body.Close()
 				read, err := io.ReadAll(response.Body)
 				require.NoError(t, err)
 				return string(read)

@@ -56,7 +56,7 @@ func TestTheAddressesOfTheREADME(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
 	require.Contains(t, string(readme), "http://localhost:8000/docs")
-	response, err := httpClient(t).Get(startUsers(t).URL + "/docs") //nolint:noctx // the client has a timeout
+	response, err := httpClient(t).Get(startUsers(t).URL + "/docs")
 	require.NoError(t, err)
 	page, err := io.ReadAll(response.Body)
 	require.NoError(t, err)

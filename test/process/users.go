@@ -20,7 +20,7 @@ func CreateUser(t testing.TB, userService *Process) string {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close() //nolint:errcheck // it has been read
+	defer response.Body.Close()
 	require.Equal(t, http.StatusCreated, response.StatusCode)
 	var user struct{ ID string }
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&user))

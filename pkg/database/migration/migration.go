@@ -96,7 +96,7 @@ func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
 		return 0, nil
 	}
 	var v sql.NullInt64
-	err = db.QueryRowContext(ctx, `SELECT max(version_id) FROM `+s.Table).Scan(&v) //nolint:gosec // the table's name is the program's own
+	err = db.QueryRowContext(ctx, `SELECT max(version_id) FROM `+s.Table).Scan(&v)
 	if err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
 	}

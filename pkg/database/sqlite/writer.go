@@ -128,8 +128,8 @@ func fail(group []*job, err error) {
 
 // savepoint runs one job. Its error is of the transaction, not of the job.
 func savepoint(ctx context.Context, tx *sql.Tx, j *job) error {
-	if err := j.ctx.Err(); err != nil {
-		j.err = err
+	j.err = j.ctx.Err()
+	if j.err != nil {
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, "SAVEPOINT job")
