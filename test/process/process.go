@@ -111,7 +111,7 @@ func Start(t testing.TB, binary string, env ...string) *Process {
 // Run is Start without waiting for readiness, and without a test that ends it:
 // it returns when the service listens, or has exited.
 func Run(binary string, env ...string) (*Process, error) {
-	p := &Process{cmd: exec.Command(binary), exited: make(chan struct{})} //nolint:gosec // it lives until it is killed
+	p := &Process{cmd: exec.Command(binary), exited: make(chan struct{})}
 	p.cmd.Env = append([]string{"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME")}, env...)
 	p.cmd.SysProcAttr = sysProcAttr()
 	stdout, err := p.cmd.StdoutPipe()

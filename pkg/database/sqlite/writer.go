@@ -104,6 +104,10 @@ func (w *writer) commit(group []*job) {
 		return
 	}
 	for _, j := range group {
+		j.err = j.ctx.Err()
+		if j.err != nil {
+			continue
+		}
 		err := savepoint(ctx, tx, j)
 		if err != nil {
 			fail(group, Wrap(errors.Join(err, tx.Rollback())))
@@ -128,10 +132,6 @@ func fail(group []*job, err error) {
 
 // savepoint runs one job. Its error is of the transaction, not of the job.
 func savepoint(ctx context.Context, tx *sql.Tx, j *job) error {
-	j.err = j.ctx.Err()
-	if j.err != nil {
-		return nil
-	}
 	_, err := tx.ExecContext(ctx, "SAVEPOINT job")
 	if err != nil {
 		return err
