@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"sync/atomic"
 
 	"github.com/example/microservices/pkg/database"
 )
@@ -13,9 +14,8 @@ import (
 type Statements[Q any] struct {
 	prepare func(context.Context) (Q, error)
 
-	mu    sync.Mutex
-	ready bool
-	q     Q
+	mu   sync.Mutex // of those who prepare
+	made atomic.Pointer[Q]
 }
 
 // NewStatements returns the statements that prepare makes on db. D is the
@@ -27,20 +27,35 @@ func NewStatements[D, Q any](db *sql.DB, prepare func(context.Context, D) (Q, er
 	}}
 }
 
-// Get returns the statements. It must not be called from within a DB.Write,
-// which holds the connection that they are prepared on.
-func (s *Statements[Q]) Get(ctx context.Context) (Q, error) {
+// Get returns the statements, and the context to call them with. That one
+// isn't cancelled with ctx: what a service asks of SQLite takes microseconds,
+// and two goroutines that watch for the end of a context take longer than that.
+//
+// It must not be called from within a DB.Write, which holds the connection that
+// the statements are prepared on.
+func (s *Statements[Q]) Get(ctx context.Context) (context.Context, Q, error) {
+	err := ctx.Err()
+	if err != nil {
+		var none Q
+		return ctx, none, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	q := s.made.Load()
+	if q != nil {
+		return ctx, *q, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ready {
-		return s.q, nil
+	q = s.made.Load()
+	if q != nil {
+		return ctx, *q, nil
 	}
-	q, err := s.prepare(ctx)
+	prepared, err := s.prepare(ctx)
 	if err != nil {
-		return q, Wrap(err)
+		return ctx, prepared, Wrap(err)
 	}
-	s.q, s.ready = q, true
-	return q, nil
+	s.made.Store(&prepared)
+	return ctx, prepared, nil
 }
 
 // Stats returns the state of the pool of readers.

@@ -70,7 +70,7 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // write runs do in a transaction.
 func (s *Store) write(ctx context.Context, do func(context.Context, *db.Queries) error) error {
-	q, err := s.writes.Get(ctx)
+	_, q, err := s.writes.Get(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Rec
 
 // Get is part of user.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
-	q, err := s.reads.Get(ctx)
+	ctx, q, err := s.reads.Get(ctx)
 	if err != nil {
 		return user.User{}, err
 	}
@@ -119,7 +119,7 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 
 // List is part of user.Store.
 func (s *Store) List(ctx context.Context, r page.Request) ([]user.User, error) {
-	q, err := s.reads.Get(ctx)
+	ctx, q, err := s.reads.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 
 // Recorded is part of idempotency.Store.
 func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
-	q, err := s.reads.Get(ctx)
+	ctx, q, err := s.reads.Get(ctx)
 	if err != nil {
 		return idempotency.Record{}, err
 	}
