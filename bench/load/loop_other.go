@@ -1,0 +1,13 @@
+//go:build !linux
+
+package load
+
+import (
+	"context"
+	"errors"
+)
+
+// run needs epoll, and the measurements need /proc.
+func run(context.Context, Plan) (Result, error) {
+	return Result{}, errors.New("measuring needs Linux")
+}
