@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -52,6 +55,8 @@ type Program struct {
 	Migrate func(context.Context, *slog.Logger) error
 	// OpenAPI returns the document of the service's operations.
 	OpenAPI func() *huma.OpenAPI
+	// Extra are subcommands of the service's own. They write to the writer.
+	Extra map[string]func(context.Context, io.Writer) error
 }
 
 // Runtime is what a service is given to be built with.
@@ -104,9 +109,10 @@ func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	if len(args) > 0 {
 		command = args[0]
 	}
-	run, known := p.commands(stdout)[command]
+	commands := p.commands(stdout)
+	run, known := commands[command]
 	if !known || len(args) > 1 {
-		fmt.Fprintf(stderr, "usage: %s [serve|migrate|healthcheck|config|openapi|version]\n", p.Name)
+		fmt.Fprintf(stderr, "usage: %s [%s]\n", p.Name, strings.Join(slices.Sorted(maps.Keys(commands)), "|"))
 		return ExitUsage
 	}
 	err := run(ctx)
@@ -123,7 +129,7 @@ func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 }
 
 func (p Program) commands(stdout io.Writer) map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
+	commands := map[string]func(context.Context) error{
 		"serve": func(ctx context.Context) error {
 			rt, err := p.configure(stdout)
 			if err != nil {
@@ -165,6 +171,10 @@ func (p Program) commands(stdout io.Writer) map[string]func(context.Context) err
 			return err
 		},
 	}
+	for name, run := range p.Extra {
+		commands[name] = func(ctx context.Context) error { return run(ctx, stdout) }
+	}
+	return commands
 }
 
 // configure reads the environment. The log goes to stdout, where a container's

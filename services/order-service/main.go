@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -38,6 +39,7 @@ func program(c *configuration) service.Program {
 		Open:    func(ctx context.Context, rt service.Runtime) (*service.App, error) { return open(ctx, c, rt) },
 		Migrate: func(ctx context.Context, log *slog.Logger) error { return migrate(ctx, c, log) },
 		OpenAPI: document,
+		Extra:   map[string]func(context.Context, io.Writer) error{"smoke": smoke},
 	}
 }
 
