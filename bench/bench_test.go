@@ -66,3 +66,8 @@ func TestAMissedTargetSaysSo(t *testing.T) {
 	require.Contains(t, r.markdown(), "| w | ≥ 1 | 2.000 | 1.00–3.00 | yes |")
 	require.True(t, strings.HasSuffix(r.markdown(), "## T\n\nB"), r.markdown())
 }
+
+func TestABusyMachineIsAWarning(t *testing.T) {
+	require.Contains(t, report{idle: []float64{40, 50, 95}}.markdown(), "only 50 % of its processors")
+	require.NotContains(t, report{idle: []float64{98, 50, 95}}.markdown(), "was busy")
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,6 +34,36 @@ func describeMachine(ctx context.Context, l *lab) string {
 		line("PostgreSQL", output(ctx, program, "--version"))
 	}
 	return b.String()
+}
+
+// idleShare returns the share of the processors' time that nobody uses while
+// it looks, 0 to 1. Between two benchmarks that is what others leave.
+func idleShare(ctx context.Context) (float64, error) {
+	before := processorTimes()
+	err := wait(ctx, time.Second)
+	after := processorTimes()
+	var all, idle float64
+	for i := range min(len(before), len(after)) {
+		all += after[i] - before[i]
+		if i == 3 || i == 4 { // idle, and waiting for the disk: proc(5)
+			idle += after[i] - before[i]
+		}
+	}
+	return idle / max(all, 1), err
+}
+
+// processorTimes is the first line of /proc/stat.
+func processorTimes() []float64 {
+	line, _, _ := strings.Cut(content("/proc/stat"), "\n")
+	var times []float64
+	for _, word := range strings.Fields(strings.TrimPrefix(line, "cpu ")) {
+		n, err := strconv.ParseFloat(word, 64)
+		if err != nil {
+			return nil
+		}
+		times = append(times, n)
+	}
+	return times
 }
 
 // output returns the last line that a program prints, "" if it can't be run.

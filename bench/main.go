@@ -81,6 +81,11 @@ func run(ctx context.Context, args []string) (err error) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(began).Seconds(), b.name)
+		idle, err := idleShare(ctx)
+		if err != nil {
+			return err
+		}
+		report.idle = append(report.idle, idle*100)
 		s, err := b.run(ctx, l)
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
@@ -98,7 +103,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Print(report.summary())
+	fmt.Print(report.warning() + report.summary())
 	fmt.Println("\nwritten to", path)
 	return nil
 }

@@ -27,7 +27,10 @@ type section struct {
 
 // report is a whole run.
 type report struct {
-	machine  string
+	machine string
+	// idle is how much of the processors was free before each benchmark, in
+	// percent.
+	idle     []float64
 	sections []section
 	took     time.Duration
 }
@@ -63,6 +66,20 @@ func (f finding) judge(ok bool) finding {
 	return f
 }
 
+// enoughIdle is the share of the processors, in percent, that others must leave
+// free for the figures to mean something.
+const enoughIdle = 90
+
+// warning says so when the machine was busy with something else.
+func (r report) warning() string {
+	idle := spreadOf(r.idle)
+	if len(r.idle) == 0 || idle.median >= enoughIdle {
+		return ""
+	}
+	return fmt.Sprintf("**The machine was busy with other things: only %.0f %% of its processors were free. "+
+		"Neither a target that was met nor one that was missed shows anything; measure again when it is quiet.**\n\n", idle.median)
+}
+
 // summary is the one table that says it all.
 func (r report) summary() string {
 	var b strings.Builder
@@ -94,9 +111,11 @@ func note(name string) string {
 func (r report) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Figures\n\nWritten by `make bench`; don't edit. What is said about the figures is in `bench/notes`.\n\n")
+	b.WriteString(r.warning())
 	b.WriteString(r.summary())
 	b.WriteString("\n" + note("method"))
-	fmt.Fprintf(&b, "\n## The machine\n\n%s- This run took %s.\n", r.machine, r.took.Round(time.Second))
+	idle := spreadOf(r.idle)
+	fmt.Fprintf(&b, "\n## The machine\n\n%s- Processors that others left free, before each benchmark: %.0f %% (%.0f–%.0f)\n- This run took %s\n", r.machine, idle.median, idle.low, idle.high, r.took.Round(time.Second))
 	for _, s := range r.sections {
 		fmt.Fprintf(&b, "\n## %s\n\n%s%s", s.title, s.body, note(s.name))
 	}
