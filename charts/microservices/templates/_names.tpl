@@ -1,0 +1,51 @@
+{{/*
+The name of a service's objects, and its host name in the namespace: the release's
+name and the service's. (list $ "user-service")
+
+A label of a host name has at most 63 characters. Where the two don't fit, a hash
+takes the place of the rest of the release's name, so that two releases whose
+names begin alike never meet.
+*/}}
+{{- define "microservices.fullname" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $full := printf "%s-%s" $root.Release.Name $name -}}
+{{- if gt (len $full) 63 -}}
+{{- $room := sub 63 (len $name) 8 | int -}}
+{{- $full = printf "%s-%s-%s" ($root.Release.Name | trunc $room | trimSuffix "-") ($full | sha256sum | trunc 6) $name -}}
+{{- end -}}
+{{- $full -}}
+{{- end -}}
+
+{{/* Where a service is, in the cluster's DNS. Without the cluster's own domain,
+which not every cluster calls cluster.local. (list $ "user-service" port) */}}
+{{- define "microservices.url" -}}
+{{- $root := index . 0 -}}
+{{- printf "http://%s.%s.svc:%d" (include "microservices.fullname" (list $root (index . 1))) $root.Release.Namespace (int (index . 2)) -}}
+{{- end -}}
+
+{{/* What a Deployment and a Service find pods by. A Deployment's selector can't
+be changed later, so nothing that changes may be here. (list $ "user-service") */}}
+{{- define "microservices.selector" -}}
+app.kubernetes.io/name: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end -}}
+
+{{/* What all pods of a release have in common. */}}
+{{- define "microservices.releaseSelector" -}}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: {{ .Chart.Name }}
+{{- end -}}
+
+{{/* The labels of an object. The chart's version stays off the pods, which a new
+chart alone need not restart. (list $ "user-service") */}}
+{{- define "microservices.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "microservices.selector" . }}
+app.kubernetes.io/part-of: {{ $root.Chart.Name }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,86 @@
+{{/*
+All services that are enabled, as YAML: for each its block merged over `defaults`,
+and what follows from it:
+
+  fullname     the name of its objects
+  url          where the other services find it
+  embedded     whether its database is the embedded one
+  pods         how many there are, when no autoscaler counts them
+  environment  all plain variables
+  callers      the services that call it
+  secret, key  where the DSN is, with PostgreSQL
+
+Every template ranges over it, so everything has been validated wherever one looks.
+*/}}
+{{- define "microservices.services" -}}
+{{- $services := dict -}}
+{{- $embedded := eq .Values.database.mode "embedded" -}}
+{{- range $name, $own := .Values.services -}}
+  {{- $s := mustMergeOverwrite (deepCopy $.Values.defaults) (deepCopy ($own | default dict)) -}}
+  {{- if $s.enabled -}}
+    {{- range $variable, $upstream := $s.upstreams -}}
+      {{- /* null takes an upstream of the chart's own values away. */ -}}
+      {{- if not $upstream }}{{ $_ := unset $s.upstreams $variable }}{{ end -}}
+    {{- end -}}
+    {{- $_ := set $s "fullname" (include "microservices.fullname" (list $ $name)) -}}
+    {{- $_ := set $s "url" (include "microservices.url" (list $ $name $s.port)) -}}
+    {{- $_ := set $s "embedded" $embedded -}}
+    {{- $_ := set $s "pods" (ternary 1 2 $embedded) -}}
+    {{- if not (kindIs "invalid" $s.replicas) -}}
+      {{- $_ := set $s "pods" (int $s.replicas) -}}
+    {{- end -}}
+    {{- $_ := set $s "callers" list -}}
+    {{- $_ := set $s "secret" ($s.database.existingSecret | default (printf "%s-database" $s.fullname)) -}}
+    {{- $_ := set $s "key" (ternary $s.database.existingSecretKey "DATABASE_URL" (ne $s.database.existingSecret "")) -}}
+    {{- $_ := set $services $name $s -}}
+  {{- end -}}
+{{- end -}}
+{{- include "microservices.validate" (list $ $services) -}}
+{{- range $name, $s := $services -}}
+  {{- range $variable, $upstream := $s.upstreams -}}
+    {{- $callee := get $services $upstream -}}
+    {{- $_ := set $callee "callers" (append $callee.callers $name | uniq | sortAlpha) -}}
+  {{- end -}}
+  {{- $_ := set $s "environment" (include "microservices.environment" (list $services $name) | fromYaml) -}}
+{{- end -}}
+{{- toYaml $services -}}
+{{- end -}}
+
+{{/* The plain environment variables of a service. One map: two entries of one name
+can't happen, which server-side apply would refuse. (list services "user-service") */}}
+{{- define "microservices.environment" -}}
+{{- $services := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $s := get $services $name -}}
+{{- $environment := dict
+  "PORT" (int $s.port | toString)
+  "SHUTDOWN_DELAY" (printf "%ds" (int $s.lifecycle.shutdownDelaySeconds))
+  "DRAIN_TIMEOUT" (printf "%ds" (int $s.lifecycle.drainTimeoutSeconds))
+  "MIGRATE_ON_START" (toString $s.embedded)
+-}}
+{{- if $s.embedded -}}
+  {{- $_ := set $environment "DATABASE_URL" (printf "sqlite:///data/%s.db" $name) -}}
+{{- end -}}
+{{- with dig "limits" "memory" "" ($s.resources | default dict) -}}
+  {{- $_ := set $environment "GOMEMLIMIT" (include "microservices.percentOfBytes" (list . $s.memoryLimitPercent)) -}}
+{{- end -}}
+{{- range $variable, $upstream := $s.upstreams -}}
+  {{- $_ := set $environment $variable (get $services $upstream).url -}}
+{{- end -}}
+{{- range $variable, $value := $s.env -}}
+  {{- /* null takes a variable of defaults.env away. */ -}}
+  {{- if not (kindIs "invalid" $value) }}{{ $_ := set $environment $variable $value }}{{ end -}}
+{{- end -}}
+{{- toYaml $environment -}}
+{{- end -}}
+
+{{/* So many percent of a quantity such as 256Mi, in bytes. (list "256Mi" 90) */}}
+{{- define "microservices.percentOfBytes" -}}
+{{- $quantity := index . 0 -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
+{{- $unit := regexFind "[A-Za-z]*$" $quantity -}}
+{{- if or (not (hasKey $units $unit)) (not (regexMatch "^[0-9]+[A-Za-z]*$" $quantity)) -}}
+  {{- fail (printf "resources.limits.memory is %q: write a whole number and k, M, G, Ki, Mi or Gi, such as 256Mi" $quantity) -}}
+{{- end -}}
+{{- div (mul (trimSuffix $unit $quantity | int64) (get $units $unit | int64) (index . 1 | int64)) 100 -}}
+{{- end -}}

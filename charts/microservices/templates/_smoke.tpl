@@ -1,0 +1,12 @@
+{{/*
+Which services `helm test` asks: variable → service, as in smokeTest.upstreams. Empty
+when the test is off, or when a service that it needs is.
+*/}}
+{{- define "microservices.smokeTargets" -}}
+{{- $services := include "microservices.services" . | fromYaml -}}
+{{- $complete := and .Values.smokeTest.enabled (hasKey $services .Values.smokeTest.service) -}}
+{{- range .Values.smokeTest.upstreams -}}
+  {{- if not (hasKey $services .) }}{{ $complete = false }}{{ end -}}
+{{- end -}}
+{{- toYaml (ternary .Values.smokeTest.upstreams dict $complete) -}}
+{{- end -}}

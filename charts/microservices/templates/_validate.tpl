@@ -1,0 +1,94 @@
+{{/*
+What the schema can't see: values that contradict each other. All problems at once,
+each with what to change. (list $ services)
+*/}}
+{{- define "microservices.validate" -}}
+{{- $root := index . 0 -}}
+{{- $services := index . 1 -}}
+{{- $problems := list -}}
+{{- $reserved := dict
+  "PORT" "port"
+  "SHUTDOWN_DELAY" "lifecycle.shutdownDelaySeconds"
+  "DRAIN_TIMEOUT" "lifecycle.drainTimeoutSeconds"
+  "GOMEMLIMIT" "resources.limits.memory and memoryLimitPercent"
+  "DATABASE_URL" "database"
+  "MIGRATE_ON_START" "the value database.mode"
+-}}
+{{- $seen := dict -}}
+{{- if not $services -}}
+  {{- $problems = append $problems "no service is enabled: leave at least one of services.*.enabled on" -}}
+{{- end -}}
+{{- range $name, $s := $services -}}
+  {{- $at := printf "services.%s" $name -}}
+
+  {{- /* One way to set each thing. */ -}}
+  {{- range $variable, $_ := $s.env -}}
+    {{- if hasKey $reserved $variable -}}
+      {{- $problems = append $problems (printf "%s.env.%s: the chart sets this variable itself; use %s" $at $variable (get $reserved $variable)) -}}
+    {{- end -}}
+    {{- if hasKey $s.upstreams $variable -}}
+      {{- $problems = append $problems (printf "%s.env.%s is also in %s.upstreams: for a service outside of the release set %s.upstreams.%s to null" $at $variable $at $at $variable) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and $s.autoscaling.enabled (not (kindIs "invalid" $s.replicas)) -}}
+    {{- $problems = append $problems (printf "%s: replicas and autoscaling.enabled are both set; use autoscaling.minReplicas" $at) -}}
+  {{- end -}}
+  {{- if gt (int $s.autoscaling.minReplicas) (int $s.autoscaling.maxReplicas) -}}
+    {{- $problems = append $problems (printf "%s.autoscaling: minReplicas is more than maxReplicas" $at) -}}
+  {{- end -}}
+  {{- if and (not (kindIs "invalid" $s.pdb.maxUnavailable)) (not (kindIs "invalid" $s.pdb.minAvailable)) -}}
+    {{- $problems = append $problems (printf "%s.pdb: set maxUnavailable or minAvailable, not both" $at) -}}
+  {{- end -}}
+  {{- if and (not $s.serviceAccount.create) (not $s.serviceAccount.name) -}}
+    {{- $problems = append $problems (printf "%s.serviceAccount: create is off, so name must say which ServiceAccount to use" $at) -}}
+  {{- end -}}
+
+  {{- /* Upstreams are services of this release. */ -}}
+  {{- range $variable, $upstream := $s.upstreams -}}
+    {{- if not (hasKey $services $upstream) -}}
+      {{- $problems = append $problems (printf "%s.upstreams.%s: %q is no enabled service; there are %s" $at $variable $upstream (keys $services | sortAlpha | join ", ")) -}}
+    {{- end -}}
+  {{- end -}}
+
+  {{- /* The database. */ -}}
+  {{- $ways := list -}}
+  {{- if $s.database.url }}{{ $ways = append $ways "url" }}{{ end -}}
+  {{- if $s.database.existingSecret }}{{ $ways = append $ways "existingSecret" }}{{ end -}}
+  {{- if $s.database.externalSecret.key }}{{ $ways = append $ways "externalSecret.key" }}{{ end -}}
+  {{- if $s.embedded -}}
+    {{- if $ways -}}
+      {{- $problems = append $problems (printf "%s.database.%s is set, but database.mode is embedded: set database.mode=postgres" $at (first $ways)) -}}
+    {{- end -}}
+    {{- if gt (int $s.pods) 1 -}}
+      {{- $problems = append $problems (printf "%s.replicas: the embedded database is one pod's; set database.mode=postgres for more" $at) -}}
+    {{- end -}}
+    {{- if $s.autoscaling.enabled -}}
+      {{- $problems = append $problems (printf "%s.autoscaling: the embedded database is one pod's; set database.mode=postgres for more" $at) -}}
+    {{- end -}}
+  {{- else -}}
+    {{- if not $ways -}}
+      {{- $problems = append $problems (printf "%s.database: database.mode is postgres, so it needs existingSecret (a Secret with the DSN under the key %s), externalSecret.key or url" $at $s.database.existingSecretKey) -}}
+    {{- else if gt (len $ways) 1 -}}
+      {{- $problems = append $problems (printf "%s.database: set one of %s, not all" $at (join " and " $ways)) -}}
+    {{- end -}}
+    {{- /* One service's migrations would take the other's for their own. */ -}}
+    {{- $where := $s.database.url -}}
+    {{- if $s.database.existingSecret }}{{ $where = printf "%s %s" $s.database.existingSecret $s.database.existingSecretKey }}{{ end -}}
+    {{- with $s.database.externalSecret.key }}{{ $where = printf "%s %s" . $s.database.externalSecret.property }}{{ end -}}
+    {{- if and $where (hasKey $seen $where) -}}
+      {{- $problems = append $problems (printf "%s.database is %s's as well: each service needs a database of its own" $at (get $seen $where)) -}}
+    {{- end -}}
+    {{- $_ := set $seen $where $name -}}
+    {{- if and $s.database.externalSecret.key (not $root.Values.externalSecrets.storeName) -}}
+      {{- $problems = append $problems (printf "%s.database.externalSecret.key is set: externalSecrets.storeName must say where to look it up" $at) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+
+{{- if and $root.Values.httpRoute.enabled (not $root.Values.httpRoute.parentRefs) -}}
+  {{- $problems = append $problems "httpRoute.enabled is set: httpRoute.parentRefs must name a Gateway" -}}
+{{- end -}}
+{{- if $problems -}}
+  {{- fail (printf "\n\nThese values need a change:\n  - %s\n" (join "\n  - " $problems)) -}}
+{{- end -}}
+{{- end -}}
