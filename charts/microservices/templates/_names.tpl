@@ -11,7 +11,7 @@ names begin alike never meet.
 {{- $name := index . 1 -}}
 {{- $full := printf "%s-%s" $root.Release.Name $name -}}
 {{- if gt (len $full) 63 -}}
-{{- $room := sub 63 (len $name) 8 | int -}}
+{{- $room := sub 55 (len $name) | int -}}
 {{- $full = printf "%s-%s-%s" ($root.Release.Name | trunc $room | trimSuffix "-") ($full | sha256sum | trunc 6) $name -}}
 {{- end -}}
 {{- $full -}}

@@ -1,0 +1,87 @@
+package chart
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A wrong value is refused before anything is installed, by both Helms, with its
+// place and what is wrong with it.
+func TestWrongValuesAreRefused(t *testing.T) {
+	const digits = "/image/tag"
+	for _, test := range []struct {
+		name string
+		set  []string
+		says string
+	}{
+		{"a misspelled key", []string{"databse.mode=postgres"}, "databse"},
+		{"a misspelled key of a service", []string{"services.user-service.replica=2"}, "replica"},
+		{"a misspelled key of the defaults", []string{"defaults.lifecycle.preStop=2"}, "preStop"},
+		{"a tag of digits, which --set makes a number", []string{"image.tag=1234567"}, digits},
+		{"a number as a variable", []string{"services.user-service.env.A=1"}, "/services/user-service/env/A"},
+		{"a service without a port", []string{"services.cart.enabled=true"}, "port"},
+		{"a service whose name is no host's", []string{"services.Cart.port=80"}, "Cart"},
+		{"an unknown mode", []string{"database.mode=mysql"}, "/database/mode"},
+		{"metrics for everyone", []string{"services.user-service.public.prefixes={/metrics}"}, "/metrics"},
+		{"PostgreSQL without a DSN", []string{"database.mode=postgres"}, "services.user-service.database: database.mode is postgres, so it needs existingSecret"},
+		{"a DSN without PostgreSQL", []string{"services.user-service.database.existingSecret=a"}, "set database.mode=postgres"},
+		{"a DSN in two places", []string{"database.mode=postgres", "services.user-service.database.existingSecret=a", "services.user-service.database.url=postgres://u@h/d"}, "set one of url and existingSecret"},
+		{"one database for two", []string{"database.mode=postgres", "defaults.database.existingSecret=a"}, "each service needs a database of its own"},
+		{"two pods with one file", []string{"services.user-service.replicas=2"}, "the embedded database is one pod's"},
+		{"an autoscaler with one file", []string{"defaults.autoscaling.enabled=true"}, "the embedded database is one pod's"},
+		{"replicas and an autoscaler", []string{"defaults.autoscaling.enabled=true", "services.user-service.replicas=3"}, "replicas and autoscaling.enabled are both set"},
+		{"a disruption budget of two kinds", []string{"defaults.pdb.minAvailable=1", "defaults.pdb.maxUnavailable=1"}, "set maxUnavailable or minAvailable"},
+		{"a variable that the chart sets", []string{"services.user-service.env.PORT=a"}, "use port"},
+		{"a variable that is an upstream", []string{"services.order-service.env.USER_SERVICE_URL=http://users"}, "services.order-service.upstreams"},
+		{"an upstream that is not there", []string{"services.user-service.enabled=false"}, `"user-service" is no enabled service; there are order-service`},
+		{"no service", []string{"defaults.enabled=false"}, "no service is enabled"},
+		{"a route without a gateway", []string{"httpRoute.enabled=true"}, "httpRoute.parentRefs"},
+		{"a secret from no store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
+		{"a ServiceAccount of no name", []string{"defaults.serviceAccount.create=false"}, "name must say which ServiceAccount"},
+		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
+		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, helm := range helms {
+				arguments := templateArguments(nil)
+				for _, set := range test.set {
+					arguments = append(arguments, "--set", set)
+				}
+				_, said, err := try(t, "", tool(t, helm), arguments...)
+				require.Error(t, err, helm)
+				require.Contains(t, said, test.says, helm)
+			}
+		})
+	}
+}
+
+func TestAnotherReleaseSharesNothing(t *testing.T) {
+	helm := tool(t, "helm")
+	one := run(t, "", helm, "template", "one", chart, "--kube-version", kubernetes)
+	require.NotContains(t, run(t, "", helm, "template", "two", chart, "--kube-version", kubernetes), "name: one-")
+	require.Contains(t, one, "name: one-user-service")
+}
+
+func TestOldKubernetesIsRefused(t *testing.T) {
+	_, said, err := try(t, "", tool(t, "helm"), append(templateArguments(nil), "--kube-version", "1.31.9")...)
+	require.Error(t, err)
+	require.Contains(t, said, "kubeVersion")
+	run(t, "", tool(t, "helm"), append(templateArguments(nil), "--kube-version", "1.32.1-eks-1a2b3c")...)
+}
+
+// The table of values is made from the comments in values.yaml.
+func TestReadmeIsCurrent(t *testing.T) {
+	copied := filepath.Join(t.TempDir(), "microservices")
+	require.NoError(t, os.MkdirAll(copied, 0o755))
+	for _, name := range []string{"Chart.yaml", "values.yaml", "README.md.gotmpl"} {
+		b, err := os.ReadFile(filepath.Join(chart, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(copied, name), b, 0o600))
+	}
+	readme := run(t, "", tool(t, "helm-docs"), "--dry-run", "--log-level", "error",
+		"--sort-values-order", "file", "--chart-search-root", copied)
+	same(t, filepath.Join(chart, "README.md"), readme)
+}
