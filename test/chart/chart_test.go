@@ -1,7 +1,7 @@
 // Package chart tests the Helm chart as it is rendered: against the schemas of
 // Kubernetes, with both Helms that people use, and against renderings to review.
 //
-//	go test ./test/chart            runs all of it
+//	go test -count=1 ./test/chart   runs all of it (Go would not see that the chart changed)
 //	go test ./test/chart -update    writes golden/ and the chart's README.md
 //
 // The tools are those pinned under .ci/tools.
