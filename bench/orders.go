@@ -53,7 +53,7 @@ func ordersOn(ctx context.Context, l *lab, kind string) (_ []finding, _ string, 
 	for _, s := range []struct{ name, binary, cache string }{
 		{"without the check", l.programs.unchecked, ""},
 		{"user cached", l.programs.orders, ""},
-		{"user not cached", l.programs.orders, "USER_CLIENT_CACHE_TTL=-1s"},
+		{"user not cached", l.programs.orders, "USER_CLIENT_CACHE_TTL=0s"},
 	} {
 		address, err := l.address(ctx, kind)
 		if err != nil {

@@ -42,13 +42,10 @@ func Load(dst any) error {
 			problems = append(problems, err)
 		}
 	})
-	if len(problems) > 0 {
-		return errors.Join(problems...)
-	}
 	if v, ok := dst.(interface{ Validate() error }); ok {
-		return v.Validate()
+		problems = append(problems, v.Validate())
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // Describe writes a table of every variable that Load reads into dst.

@@ -14,6 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/pkg/jsonbody"
 )
 
 // Config says what a service is called and how patient it is.
@@ -56,12 +58,14 @@ func New(c Config) *API {
 	a := &API{Engine: engine, log: c.Log, config: c}
 
 	metrics := newMetrics(c.Metrics)
-	engine.Use(requestID, a.observe(metrics), a.recoverPanic, joinLists)
+	engine.Use(requestID, a.observe(metrics), a.recoverPanic, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
-		a.write(g, NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is"))
+		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
+		p.Type = TypeNoSuchPath
+		a.write(g, p)
 	})
 	engine.NoMethod(func(g *gin.Context) {
-		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not take "+g.Request.Method+"; it takes "+g.Writer.Header().Get("Allow")))
+		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not take "+jsonbody.Shorten(g.Request.Method)+"; it takes "+g.Writer.Header().Get("Allow")))
 	})
 
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
@@ -71,11 +75,9 @@ func New(c Config) *API {
 			Info:       &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Components: &huma.Components{Schemas: registry},
 		},
-		Formats:                      map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
-		DefaultFormat:                "application/json",
-		RejectUnknownQueryParameters: true,
+		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
+		DefaultFormat: "application/json",
 	})
-	a.huma.UseMiddleware(a.requireJSON)
 	a.serveDocs()
 	return a
 }
@@ -92,8 +94,10 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and 415 are
 // added.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	op.Middlewares = append(op.Middlewares, a.strictQuery)
 	if takesBody(op.Method) {
 		op.SkipValidateBody = true // Body[T] does that
+		op.Middlewares = append(op.Middlewares, a.requireJSON)
 		op.MaxBodyBytes = MaxBodyBytes + 1
 		op.BodyReadTimeout = a.config.BodyTimeout
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -91,10 +92,6 @@ var format = huma.Format{
 // requireJSON refuses a body that says to be something else than JSON, or
 // doesn't say what it is (RFC 9110, section 15.5.16).
 func (a *API) requireJSON(ctx huma.Context, next func(huma.Context)) {
-	if ctx.Operation().RequestBody == nil {
-		next(ctx)
-		return
-	}
 	mediaType, params, err := mime.ParseMediaType(ctx.Header("Content-Type"))
 	charset := params["charset"]
 	switch {
@@ -102,9 +99,11 @@ func (a *API) requireJSON(ctx huma.Context, next func(huma.Context)) {
 		a.refuse(ctx, NewProblem(http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json"))
 	case charset != "" && !strings.EqualFold(charset, "utf-8"):
 		a.refuse(ctx, NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type"))
-	case ctx.Header("Content-Encoding") != "" && ctx.Header("Content-Encoding") != "identity":
+	case ctx.Header("Content-Encoding") != "" && !strings.EqualFold(ctx.Header("Content-Encoding"), "identity"):
 		a.refuse(ctx, NewProblem(http.StatusUnsupportedMediaType, "send the body without Content-Encoding"))
 	default:
+		// As huma looks it up.
+		humagin.Unwrap(ctx).Request.Header.Set("Content-Type", "application/json")
 		next(ctx)
 	}
 }

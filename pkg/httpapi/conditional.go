@@ -24,11 +24,11 @@ type IfNoneMatch struct {
 }
 
 // Resolve checks the form of the header. It is called by huma.
-func (c *IfMatch) Resolve(huma.Context) []error { return checkTags("header.If-Match", c.Header) }
+func (c *IfMatch) Resolve(ctx huma.Context) []error { return checkTags(ctx, "If-Match", c.Header) }
 
 // Resolve checks the form of the header. It is called by huma.
-func (c *IfNoneMatch) Resolve(huma.Context) []error {
-	return checkTags("header.If-None-Match", c.Header)
+func (c *IfNoneMatch) Resolve(ctx huma.Context) []error {
+	return checkTags(ctx, "If-None-Match", c.Header)
 }
 
 // Check returns a 412 problem unless the resource's tag is one of those that
@@ -49,9 +49,6 @@ func (c *IfMatch) Check(etag string) error {
 	return NewProblem(http.StatusPreconditionFailed, "the resource has changed since: its ETag is "+etag).with("ETag", etag)
 }
 
-// Given says that there is a condition.
-func (c *IfMatch) Given() bool { return c.Header != "" }
-
 // Check returns a 304 when the client has the resource with this tag already.
 // Weak tags match, too.
 func (c *IfNoneMatch) Check(etag string) error {
@@ -70,15 +67,27 @@ func (c *IfNoneMatch) Check(etag string) error {
 	return nil
 }
 
-func checkTags(location, header string) []error {
-	if header == "" {
+// checkTags refuses a header that is there and is no condition, even an empty
+// one: what was meant to be conditional must not be done without a condition.
+func checkTags(ctx huma.Context, name, header string) []error {
+	if countHeader(ctx, name) == 0 {
 		return nil
 	}
 	_, err := parseTags(header)
 	if err != nil {
-		return []error{&Detail{Location: location, Message: err.Error()}}
+		return []error{&Detail{Location: "header." + name, Message: err.Error()}}
 	}
 	return nil
+}
+
+// countHeader returns how often a header was sent, empty or not.
+func countHeader(ctx huma.Context, name string) (n int) {
+	ctx.EachHeader(func(each, _ string) {
+		if http.CanonicalHeaderKey(each) == name {
+			n++
+		}
+	})
+	return n
 }
 
 var errTags = errors.New(`must be * or a list of entity tags, such as "3"`)
@@ -89,7 +98,7 @@ func parseTags(header string) ([]string, error) {
 		return []string{"*"}, nil
 	}
 	var tags []string
-	rest := strings.TrimSpace(header)
+	rest := strings.Trim(header, ", \t") // empty elements count for nothing (RFC 9110, section 5.6.1)
 	for rest != "" {
 		weak := ""
 		if strings.HasPrefix(rest, "W/") {

@@ -12,6 +12,8 @@ import (
 	"github.com/example/microservices/pkg/health"
 )
 
+const metricsPath = "/metrics"
+
 type healthBody struct {
 	Status  string `json:"status" enum:"ok" doc:"Always ok: it answers."`
 	Service string `json:"service" doc:"The service's name." example:"user-service"`
@@ -59,7 +61,7 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 		return out, nil
 	})
 	handler := promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true})
-	a.Engine.GET("/metrics", gin.WrapH(handler))
+	a.Engine.GET(metricsPath, gin.WrapH(handler))
 	for _, path := range []string{"/health", "/health/live", "/health/ready"} {
 		delete(a.OpenAPI().Paths[path].Get.Responses, "default")
 	}

@@ -77,7 +77,7 @@ func level(route string, status int) slog.Level {
 	switch {
 	case status >= http.StatusInternalServerError:
 		return slog.LevelWarn
-	case strings.HasPrefix(route, "/health") || route == "/metrics":
+	case strings.HasPrefix(route, "/health") || route == metricsPath:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
@@ -126,6 +126,14 @@ func joinLists(g *gin.Context) {
 		if values := g.Request.Header[name]; len(values) > 1 {
 			g.Request.Header[name] = []string{strings.Join(values, ", ")}
 		}
+	}
+}
+
+// onlyJSON takes away what a client would rather have: there is only JSON. The
+// metrics have several forms.
+func onlyJSON(g *gin.Context) {
+	if g.FullPath() != metricsPath {
+		g.Request.Header.Del("Accept")
 	}
 }
 

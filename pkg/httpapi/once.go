@@ -19,17 +19,16 @@ type IdempotencyKey struct {
 
 // Resolve checks the key. It is called by huma.
 func (k *IdempotencyKey) Resolve(ctx huma.Context) []error {
-	given := false
-	ctx.EachHeader(func(name, _ string) { given = given || http.CanonicalHeaderKey(name) == "Idempotency-Key" })
-	if !given {
+	n := countHeader(ctx, "Idempotency-Key")
+	if n == 0 {
 		return nil
 	}
-	valid := len(k.Key) >= 1 && len(k.Key) <= maxIdempotencyKey
+	valid := n == 1 && len(k.Key) >= 1 && len(k.Key) <= maxIdempotencyKey
 	for i := range len(k.Key) {
 		valid = valid && k.Key[i] >= ' ' && k.Key[i] <= '~'
 	}
 	if !valid {
-		return []error{&Detail{Location: "header.Idempotency-Key", Message: "must be 1 to 255 printable ASCII characters"}}
+		return []error{&Detail{Location: "header.Idempotency-Key", Message: "must be given once: 1 to 255 printable ASCII characters"}}
 	}
 	return nil
 }

@@ -1,13 +1,18 @@
 package httpapi
 
 import (
+	"maps"
+	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/pkg/jsonbody"
 	"github.com/example/microservices/pkg/page"
 )
 
@@ -27,6 +32,60 @@ func (id *ID) UnmarshalText(b []byte) error {
 // Schema describes an id.
 func (*ID) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "uuid", Examples: []any{"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"}}
+}
+
+// Param is a parameter that may be left out.
+type Param[T any] struct {
+	Value T
+	// Set says that it was given.
+	Set bool
+}
+
+// Receiver is where the value goes. It is called by huma.
+func (p *Param[T]) Receiver() reflect.Value { return reflect.ValueOf(p).Elem().Field(0) }
+
+// OnParamSet takes note of whether the parameter was given. It is called by
+// huma.
+func (p *Param[T]) OnParamSet(isSet bool, _ any) { p.Set = isSet }
+
+// Schema describes the parameter as T.
+func (*Param[T]) Schema(r huma.Registry) *huma.Schema {
+	return huma.SchemaFromType(r, reflect.TypeFor[T]())
+}
+
+// strictQuery refuses a query that would be read in part only: what can't be
+// parsed, is given twice or is empty would silently ask for something else.
+func (a *API) strictQuery(ctx huma.Context, next func(huma.Context)) {
+	raw := ctx.URL()
+	query, err := url.ParseQuery(raw.RawQuery)
+	if err != nil {
+		a.refuse(ctx, NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "can't be read; escape special characters, such as % as %25"}))
+		return
+	}
+	var details []Detail
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		location := "query." + jsonbody.Shorten(name)
+		switch {
+		case !knownParameter(ctx.Operation(), name):
+			details = append(details, Detail{Location: location, Message: "is not a known parameter"})
+		case len(query[name]) > 1:
+			details = append(details, Detail{Location: location, Message: "is given more than once"})
+		case query[name][0] == "":
+			details = append(details, Detail{Location: location, Message: "is empty; leave it out, or give it a value"})
+		}
+	}
+	if len(details) > 0 {
+		a.refuse(ctx, NewProblem(http.StatusUnprocessableEntity, validationFailed, details[:min(len(details), maxDetails)]...))
+		return
+	}
+	next(ctx)
+}
+
+// maxDetails is how many problems of a query are reported.
+const maxDetails = 20
+
+func knownParameter(op *huma.Operation, name string) bool {
+	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
 }
 
 // PageParams are the parameters of a list.

@@ -25,6 +25,7 @@ const statusClientClosedRequest = 499
 
 // Problem is the one form of every error (RFC 9457, application/problem+json).
 type Problem struct {
+	Type      string   `json:"type,omitzero" format:"uri" doc:"Tells problems with the same status apart, where there is something to tell." example:"urn:problem-type:no-such-path"`
 	Title     string   `json:"title" doc:"What the status means." example:"Unprocessable Entity"`
 	Status    int      `json:"status" doc:"The HTTP status code." example:"422"`
 	Detail    string   `json:"detail" doc:"What went wrong this time, for a person to read." example:"validation failed"`
@@ -57,6 +58,10 @@ func Unavailable(detail string, after time.Duration) *Problem {
 func NotFound(kind string) *Problem {
 	return NewProblem(http.StatusNotFound, "there is no such "+kind)
 }
+
+// TypeNoSuchPath is the type of the 404 of a path that leads nowhere, unlike one
+// that leads to a resource that isn't there.
+const TypeNoSuchPath = "urn:problem-type:no-such-path"
 
 func (p *Problem) with(name, value string) *Problem {
 	if p.header == nil {
@@ -169,7 +174,7 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 		return Unavailable("answering took too long", time.Second)
 	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		a.log.WarnContext(ctx, "database unavailable", slog.Any("error", err))
-		return Unavailable("the service can't reach its database right now", time.Second)
+		return Unavailable("the service can't use its database right now", time.Second)
 	}
 	return nil
 }
@@ -185,8 +190,8 @@ func bodyDetails(fields invalid.Fields) []Detail {
 }
 
 func bodyLocation(path string) string {
-	if path == "" {
-		return "body"
+	if path == "" || path[0] == '[' {
+		return "body" + path
 	}
 	return "body." + path
 }

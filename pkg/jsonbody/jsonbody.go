@@ -30,6 +30,8 @@ const (
 	maxProblems = 50
 	// maxName is how much of an unknown member's name is given back, in bytes.
 	maxName = 64
+	// maxPath is about how long a path that is given back may get, in bytes.
+	maxPath = 128
 )
 
 // SyntaxError says that a body is not one JSON text.
@@ -227,7 +229,7 @@ func (d *decoder) object(path string, v reflect.Value) error {
 		member := name.String()
 		i, known := s.index[member]
 		if !known {
-			err = d.refuse(join(path, shorten(member)), "is not a known field; known are "+s.known)
+			err = d.refuse(join(path, Shorten(member)), "is not a known field; known are "+s.known)
 		} else {
 			seen[i] = true
 			err = d.value(join(path, member), v.Field(s.members[i].field))
@@ -260,7 +262,7 @@ func (d *decoder) refuse(path, message string) error {
 		}
 	}
 	if deepest > MaxDepth {
-		message = fmt.Sprintf("is nested more than %d levels deep", MaxDepth)
+		message = tooDeep
 	}
 	d.problem(path, message)
 	return nil
@@ -270,29 +272,51 @@ func (d *decoder) syntaxError(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &syntax):
-		message := "the body is not valid JSON: " + syntax.Err.Error()
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			message = "the body has the same field twice"
+		path := pointerPath(syntax.JSONPointer)
+		if strings.Contains(syntax.Err.Error(), "max depth") {
+			// The tokenizer's own limit, far beyond ours.
+			return invalid.Fields{{Path: path, Message: tooDeep}}
 		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			message = "the body is not valid JSON: it ends too early"
-		}
-		return &SyntaxError{Path: pointerPath(syntax.JSONPointer), Message: message, Offset: syntax.ByteOffset}
+		return &SyntaxError{Path: path, Message: syntaxMessage(syntax.Err), Offset: syntax.ByteOffset}
 	case errors.Is(err, io.EOF):
 		return &SyntaxError{Message: "the body is empty", Offset: d.dec.InputOffset()}
 	}
 	return &SyntaxError{Message: "the body is not valid JSON", Offset: d.dec.InputOffset()}
 }
 
+var tooDeep = fmt.Sprintf("is nested more than %d levels deep", MaxDepth)
+
+// syntaxMessage says in our own words what the tokenizer found: its own quote
+// the body.
+func syntaxMessage(err error) string {
+	said := err.Error()
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return "the body has the same field twice"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the body is not valid JSON: it ends too early"
+	case strings.Contains(said, "surrogate"):
+		return "the body is not valid JSON: a surrogate stands alone"
+	case strings.Contains(said, "UTF-8"):
+		return "the body is not valid UTF-8"
+	case strings.Contains(said, "escape"):
+		return "the body is not valid JSON: there is no such escape sequence"
+	}
+	return "the body is not valid JSON: there is an unexpected character"
+}
+
 // pointerPath writes a JSON Pointer (RFC 6901) as a path: /items/1 is items[1].
 func pointerPath(p jsontext.Pointer) string {
 	path := ""
 	for token := range p.Tokens() {
-		if _, err := strconv.ParseUint(token, 10, 32); err == nil && path != "" {
+		if len(path) > maxPath {
+			return path + "…"
+		}
+		if _, err := strconv.ParseUint(token, 10, 32); err == nil {
 			path += "[" + token + "]"
 			continue
 		}
-		path = join(path, shorten(token))
+		path = join(path, Shorten(token))
 	}
 	return path
 }
@@ -304,7 +328,8 @@ func join(path, member string) string {
 	return path + "." + member
 }
 
-func shorten(name string) string {
+// Shorten cuts a name that someone sent to what is fit to be given back.
+func Shorten(name string) string {
 	if len(name) > maxName {
 		return strings.ToValidUTF8(name[:maxName], "") + "…"
 	}

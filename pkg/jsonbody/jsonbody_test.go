@@ -60,6 +60,7 @@ func TestDecodeRefusesAndLocates(t *testing.T) {
 		"a list for an amount":     {`{"name":"a","items":[{"product":"p","quantity":1,"price":[1]}]}`, "items[0].price must not be an object or an array"},
 		"every problem of a body":  {`{"age":true,"items":[{"product":"p","quantity":1,"price":1},{"product":"p","quantity":"1","price":0.001,"x":0}]}`, "age must be a whole number; items[1].quantity must be a whole number; items[1].price must have at most 2 decimals; items[1].x is not a known field; known are product, quantity, price; name is required"},
 		"nested too deep":          {`{"name":` + strings.Repeat("[", 33) + strings.Repeat("]", 33) + `}`, "name is nested more than 32 levels deep"},
+		"nested beyond any limit":  {`{"name":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, "name" + strings.Repeat("[0]", 42) + "… is nested more than 32 levels deep"},
 		"nested as deep as may be": {`{"name":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, "name must be a text"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,9 +25,6 @@ const (
 	decimals = 2
 	// maxDigits is how many digits an Amount can surely hold.
 	maxDigits = 18
-	// maxExponent bounds what is written with an exponent, so that 1e999999999
-	// costs nothing.
-	maxExponent = 1000
 )
 
 // Parse reads a number as JSON writes it (RFC 8259, section 6) by its value:
@@ -69,7 +66,9 @@ func scan(s string) (digits string, exponent int, negative bool, err error) {
 	mantissa := s
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
 		mantissa = s[:i]
-		exponent, err = scanExponent(s[i+1:])
+		// Beyond the number's own length an exponent makes it too large, or
+		// leaves decimals, whatever it is: 1e999999999 costs nothing.
+		exponent, err = scanExponent(s[i+1:], len(s)+maxDigits)
 		if err != nil {
 			return "", 0, false, err
 		}
@@ -82,7 +81,7 @@ func scan(s string) (digits string, exponent int, negative bool, err error) {
 	return whole + fraction, exponent - len(fraction), negative, nil
 }
 
-func scanExponent(s string) (int, error) {
+func scanExponent(s string, most int) (int, error) {
 	sign := 1
 	switch {
 	case strings.HasPrefix(s, "+"):
@@ -94,8 +93,8 @@ func scanExponent(s string) (int, error) {
 		return 0, errNotANumber
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n > maxExponent {
-		n = maxExponent
+	if err != nil || n > most {
+		n = most
 	}
 	return sign * n, nil
 }

@@ -11,7 +11,7 @@ import (
 // Config is what every service can be told. A service embeds it in a struct of
 // its own.
 type Config struct {
-	Host string `envconfig:"HOST" default:"0.0.0.0" desc:"address to listen on"`
+	Host string `envconfig:"HOST" desc:"address to listen on; empty is all of them"`
 	Port int    `envconfig:"PORT" min:"0" max:"65535" desc:"port to listen on; 0 is any free one"`
 
 	HeaderTimeout  time.Duration `envconfig:"HEADER_TIMEOUT" default:"5s" min:"1ms" desc:"how long a client may take to send the headers"`

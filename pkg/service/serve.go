@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,7 +45,16 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 	if err != nil {
 		return fmt.Errorf("can't listen on %s: %w (HOST and PORT choose another address)", c.address(), cause(err))
 	}
-	defer listener.Close() //nolint:errcheck // the server has closed it by then
+	rt.address = listener.Addr().String()
+	rt.Log.InfoContext(ctx, "starting", slog.String("address", rt.address))
+	var handler atomic.Pointer[http.Handler]
+	set := func(h http.Handler) { handler.Store(&h) }
+	set(starting())
+	server := c.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*handler.Load()).ServeHTTP(w, r)
+	}), rt.Log)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
 
 	var app *App
 	err = retryOpen(ctx, c.StartTimeout, rt.Log, func() error {
@@ -53,15 +63,35 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 		return err
 	})
 	if err != nil {
-		return err
+		if ctx.Err() != nil {
+			err = nil // told to stop before it had begun
+		}
+		return errors.Join(err, server.Close())
 	}
-	err = serveApp(ctx, c, rt, app, listener)
+	err = serveApp(ctx, c, rt, app, server, served, set)
 	return errors.Join(err, bounded("close", app.Close))
 }
 
-func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, listener net.Listener) error {
+// starting answers while the service is being opened: it is alive, and not
+// ready for anything else.
+func starting() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":"ok"}`)
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, `{"title":"Service Unavailable","status":503,"detail":"the service is starting"}`)
+	})
+	return mux
+}
+
+// serveApp serves an app that has been opened.
+func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, server *http.Server, served <-chan error, set func(http.Handler)) error {
 	var draining atomic.Bool
-	server := c.Server(closeWhenDraining(app.Handler, &draining), rt.Log)
 	// Background work outlives ctx: it goes on until the server has drained.
 	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
@@ -70,9 +100,8 @@ func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, listener net
 	for _, work := range app.Background {
 		background.Go(func() error { return work(backgroundCtx) })
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	rt.Log.InfoContext(ctx, "serving", slog.String("address", listener.Addr().String()))
+	set(closeWhenDraining(app.Handler, &draining))
+	rt.Log.InfoContext(ctx, "serving", slog.String("address", rt.address))
 
 	var failure error
 	select {

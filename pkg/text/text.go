@@ -33,6 +33,10 @@ func Block(s string, max int) (string, error) {
 	})
 }
 
+// visible says that a character leaves a mark: it is neither white space nor
+// one that only formats others, such as a zero-width space.
+func visible(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
+
 func check(s string, max int, refusal error, refused func(rune) bool) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errNotUTF8
@@ -41,7 +45,7 @@ func check(s string, max int, refusal error, refused func(rune) bool) (string, e
 		return "", refusal
 	}
 	s = strings.TrimSpace(s)
-	if s == "" {
+	if !strings.ContainsFunc(s, visible) {
 		return "", errors.New("must not be blank")
 	}
 	if n := utf8.RuneCountInString(s); n > max {

@@ -17,6 +17,7 @@ func TestLine(t *testing.T) {
 		"the longest, before trimming":    {in: "  " + strings.Repeat("a", 100) + "  ", want: strings.Repeat("a", 100)},
 		"one too long":                    {in: strings.Repeat("é", 101), err: "must be at most 100 characters long, and has 101"},
 		"empty":                           {in: "", err: "must not be blank"},
+		"only zero-width spaces":          {in: "\u200b\u200b", err: "must not be blank"},
 		"blank":                           {in: " \u2003 ", err: "must not be blank"},
 		"NUL":                             {in: "a\x00b", err: "control characters"},
 		"a line break at the end":         {in: "Ada\n", err: "control characters"},

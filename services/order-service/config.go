@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/services/order-service/internal/userclient"
 )
 
 // configuration is everything that order-service can be told, by environment
@@ -21,7 +23,7 @@ type configuration struct {
 	ReadinessUserService string        `envconfig:"READINESS_USER_SERVICE" default:"required" oneof:"required,degraded" desc:"what the service is while user-service is away: not ready, or degraded"`
 	UserClientTimeout    time.Duration `envconfig:"USER_CLIENT_TIMEOUT" default:"2s" min:"1ms" desc:"how long looking a user up may take in all"`
 	UserClientTryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" default:"800ms" min:"1ms" desc:"how long one try of it may take"`
-	UserClientCacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" default:"5s" min:"-1s" desc:"how long a user who was seen counts as existing; negative: not at all"`
+	UserClientCacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" default:"5s" min:"0s" desc:"how long a user who was seen counts as existing; 0s: not at all"`
 	UserClientConcurrent int           `envconfig:"USER_CLIENT_MAX_CONCURRENT" default:"64" min:"1" desc:"how many lookups may be under way at once"`
 	BreakerOpen          time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" default:"10s" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
 }
@@ -36,5 +38,17 @@ func (c *configuration) Validate() error {
 	if c.UserClientTryTimeout > c.UserClientTimeout {
 		problems = append(problems, errors.New("USER_CLIENT_TRY_TIMEOUT must be at most USER_CLIENT_TIMEOUT"))
 	}
+	err = userclient.CheckBaseURL(c.UserServiceURL)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("USER_SERVICE_URL is wrong: %w", err))
+	}
 	return errors.Join(problems...)
+}
+
+// cacheTTL is the setting as userclient has it: there 0 is a default.
+func (c *configuration) cacheTTL() time.Duration {
+	if c.UserClientCacheTTL == 0 {
+		return -1
+	}
+	return c.UserClientCacheTTL
 }

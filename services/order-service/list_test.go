@@ -61,13 +61,18 @@ func TestListsAndTheirFilters(t *testing.T) {
 		for _, user := range people {
 			require.Equal(t, want["user_id="+user], s.walk(t, orders+"/user/"+user+"?limit=3"))
 		}
-		require.Equal(t, want[""], s.walk(t, orders+"?user_id=&status="))
+		// Nobody's id is not "no filter".
+		for _, nobody := range []string{unknown, "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"} {
+			require.Empty(t, s.walk(t, orders+"/user/"+nobody))
+			require.Empty(t, s.walk(t, orders+"?user_id="+nobody))
+		}
 		require.Empty(t, s.walk(t, orders+"/user/"+unknown))
 		require.Empty(t, s.walk(t, orders+"?status=delivered"))
 
 		for query, location := range map[string]string{
 			"?status=lost": "query.status", "?user_id=x": "query.user_id", "?limit=0": "query.limit", "?cursor=x": "query.cursor",
-			"?user=x": "query.user", "/user/x": "path.user_id", "/user/" + unknown + "?limit=101": "query.limit",
+			"?user=x": "query.user", "?user_id=": "query.user_id", "?status=": "query.status", "?limit=": "query.limit", "?cursor=": "query.cursor",
+			"?limit=1&limit=2": "query.limit", "?status=pending&status=shipped": "query.status", "?user_id=%zz": "query", "?limit=1;cursor=x": "query", "/user/x": "path.user_id", "/user/" + unknown + "?limit=101": "query.limit",
 		} {
 			answer := s.Do(http.MethodGet, orders+query, nil).Want(http.StatusUnprocessableEntity)
 			require.Equal(t, []string{location}, answer.Locations(), query)

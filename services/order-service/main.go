@@ -86,10 +86,10 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	}
 	users, err := userclient.New(userclient.Config{
 		BaseURL: c.UserServiceURL, Timeout: c.UserClientTimeout, TryTimeout: c.UserClientTryTimeout,
-		MaxConcurrent: c.UserClientConcurrent, CacheTTL: c.UserClientCacheTTL, BreakerOpen: c.BreakerOpen,
+		MaxConcurrent: c.UserClientConcurrent, CacheTTL: c.cacheTTL(), BreakerOpen: c.BreakerOpen,
 	}, rt.Log, rt.Metrics)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("USER_SERVICE_URL: %w", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("the client of user-service: %w", err), s.Close())
 	}
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
 	once := idempotency.NewOnce(s, c.IdempotencyTTL)

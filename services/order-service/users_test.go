@@ -34,7 +34,7 @@ func TestUserServiceIsKilledAndComesBack(t *testing.T) {
 			user := process.CreateUser(t, users)
 			s := start(t, address(t), func(c *configuration) {
 				c.UserServiceURL = users.URL
-				c.UserClientCacheTTL = -1
+				c.UserClientCacheTTL = 0
 				c.BreakerOpen = 200 * time.Millisecond
 			})
 			s.user = user
@@ -86,7 +86,7 @@ func TestUserServiceIsThereButOfNoUse(t *testing.T) {
 			s := start(t, databases["sqlite"](t), func(c *configuration) {
 				c.UserServiceURL = "http://" + proxy.Listen
 				c.UserClientTimeout, c.UserClientTryTimeout = 300*time.Millisecond, 100*time.Millisecond
-				c.UserClientCacheTTL = -1
+				c.UserClientCacheTTL = 0
 				c.BreakerOpen = 200 * time.Millisecond
 			})
 			id := s.create().ID()
@@ -115,6 +115,13 @@ func (s *server) metrics(t *testing.T) string {
 	b, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
 	return string(b)
+}
+
+// TestAWrongPathToUserServiceIsNotAnUnknownUser: whoever set it up is wrong, not
+// the client.
+func TestAWrongPathToUserServiceIsNotAnUnknownUser(t *testing.T) {
+	s := start(t, databases["sqlite"](t), func(c *configuration) { c.UserServiceURL += "/v2" })
+	s.Do(http.MethodPost, orders, s.order()).Want(http.StatusServiceUnavailable)
 }
 
 func TestReadinessMayBeDegraded(t *testing.T) {

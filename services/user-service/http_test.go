@@ -28,6 +28,7 @@ func TestProbes(t *testing.T) {
 		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
 		apitest.Eventually(t, "ready", func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == http.StatusOK })
 		require.JSONEq(t, `{"status":"ready","dependencies":{"database":"up"}}`, string(s.Do(http.MethodGet, "/health/ready", nil).Body))
+		s.Do(http.MethodGet, "/health/ready?at=1", nil).Want(http.StatusOK)
 		s.app.Monitor.Drain()
 		s.Do(http.MethodGet, "/health/ready", nil).Want(http.StatusServiceUnavailable)
 		s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
@@ -54,7 +55,9 @@ func TestWhatABodyMustBe(t *testing.T) {
 			s.Do(method, path, `{}`, "Content-Type", contentType).Want(http.StatusUnsupportedMediaType)
 		}
 		s.Do(method, path, `{}`, "Content-Encoding", "gzip").Want(http.StatusUnsupportedMediaType)
-		s.Do(method, path, `{}`, "Content-Type", "Application/JSON; charset=UTF-8")
+		for _, fit := range []string{"Application/JSON; charset=UTF-8", "application/JSON", "application/merge-patch+json"} {
+			require.NotEqual(t, http.StatusUnsupportedMediaType, s.Do(method, path, `{}`, "Content-Type", fit, "Content-Encoding", "Identity").Status)
+		}
 		s.Do(method, path, strings.Repeat(" ", 64<<10)+" ").Want(http.StatusRequestEntityTooLarge)
 		s.Do(method, path, strings.Repeat(" ", 64<<10)).Want(http.StatusBadRequest)
 		s.Do(method, path, ``).Want(http.StatusBadRequest)
@@ -107,6 +110,14 @@ func TestLimitsOfTheServer(t *testing.T) {
 			answer := s.For(t).DoReader(method, path, pipe)
 			answer.Want(http.StatusRequestTimeout)
 		})
+	}
+}
+
+// TestTheAnswerIsJSONWhateverIsAskedFor: there is nothing else to choose.
+func TestTheAnswerIsJSONWhateverIsAskedFor(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	for _, accept := range []string{"json", "text/html", "application/problem+json", "*/*;q=0"} {
+		require.Equal(t, "application/json", s.Do(http.MethodGet, users, nil, "Accept", accept).Want(http.StatusOK).Header.Get("Content-Type"))
 	}
 }
 

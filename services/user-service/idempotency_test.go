@@ -43,6 +43,18 @@ func TestARefusalIsNotRecorded(t *testing.T) {
 	})
 }
 
+func TestAKeyIsGivenOnce(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.Address+users, strings.NewReader(`{}`))
+	require.NoError(t, err)
+	request.Header = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": {"a", "b"}}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusUnprocessableEntity, response.StatusCode)
+}
+
 func TestAKeyIsPrintable(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for _, bad := range []string{"", strings.Repeat("k", 256), "é", "a\tb"} {

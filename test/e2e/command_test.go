@@ -59,9 +59,10 @@ func TestAWrongConfigurationIsExplainedAtOnce(t *testing.T) {
 			require.NotContains(t, got.Stderr+got.Stdout, "hunter2")
 		})
 	}
-	got := process.Command(t, process.Build(t, "order-service"), nil, "USER_SERVICE_URL=ftp://user-service")
-	require.NotZero(t, got.ExitCode)
+	got := process.Command(t, process.Build(t, "order-service"), nil, "USER_SERVICE_URL=ftp://user-service", "PORT=x")
+	require.Equal(t, 2, got.ExitCode)
 	require.Contains(t, got.Stderr, "USER_SERVICE_URL")
+	require.Contains(t, got.Stderr, "PORT")
 }
 
 func TestWhatCantBeStartedSaysWhy(t *testing.T) {

@@ -181,9 +181,9 @@ func write(client *http.Client, url string, key int, body string) *answer {
 // readAll returns how often each id is in a list.
 func readAll(t *testing.T, client *http.Client, url string) map[string]int {
 	ids := map[string]int{}
-	cursor := ""
+	query := "?limit=100"
 	for {
-		response, err := client.Get(url + "?limit=100&cursor=" + cursor)
+		response, err := client.Get(url + query)
 		require.NoError(t, err)
 		var page struct {
 			Items      []struct{ ID string }
@@ -198,6 +198,6 @@ func readAll(t *testing.T, client *http.Client, url string) map[string]int {
 		if page.NextCursor == "" {
 			return ids
 		}
-		cursor = page.NextCursor
+		query = "?limit=100&cursor=" + page.NextCursor
 	}
 }

@@ -109,3 +109,17 @@ func TestHealthcheck(t *testing.T) {
 	p.Kill()
 	require.Equal(t, 1, check().ExitCode)
 }
+
+// TestAServiceThatWaitsForItsDatabaseIsAlive: it is not ready, and ends when it
+// is told to.
+func TestAServiceThatWaitsForItsDatabaseIsAlive(t *testing.T) {
+	p, err := process.Launch(process.Build(t, "user-service"), "DATABASE_URL=postgres://ada:hunter2@127.0.0.1:1/x", "START_TIMEOUT=10m")
+	require.NoError(t, err)
+	defer p.Kill()
+	require.NoError(t, p.Wait(t.Context(), "/health/live", http.StatusOK))
+	require.NoError(t, p.Wait(t.Context(), "/health/ready", http.StatusServiceUnavailable))
+	require.NoError(t, p.Wait(t.Context(), "/api/v1/users", http.StatusServiceUnavailable))
+	require.NoError(t, p.Signal(syscall.SIGTERM))
+	require.Equal(t, 0, p.ExitCode(), p.Log())
+	require.NotContains(t, p.Log(), "hunter2")
+}

@@ -111,3 +111,9 @@ func TestBothServicesShareADatabase(t *testing.T) {
 	body := `{"user_id":"` + process.CreateUser(t, users) + `","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":1}]}`
 	require.NotNil(t, write(httpClient(t), orders.URL+"/api/v1/orders", 1, body))
 }
+
+// TestMigratingNeedsOneConnectionOfThePool: the lock has one of its own.
+func TestMigratingNeedsOneConnectionOfThePool(t *testing.T) {
+	got := process.Command(t, process.Build(t, "user-service"), []string{"migrate"}, "DATABASE_URL="+databases["postgres"](t)+"&pool_max_conns=1")
+	require.Zero(t, got.ExitCode, got.Stderr)
+}

@@ -109,8 +109,18 @@ func Start(t testing.TB, binary string, env ...string) *Process {
 }
 
 // Run is Start without waiting for readiness, and without a test that ends it:
-// it returns when the service listens, or has exited.
+// it returns when the service has been opened and serves, or has exited.
 func Run(binary string, env ...string) (*Process, error) {
+	return run("serving", binary, env)
+}
+
+// Launch is Run, but returns as soon as the service listens.
+func Launch(binary string, env ...string) (*Process, error) {
+	return run("starting", binary, env)
+}
+
+// run starts a binary and waits for a line of its log.
+func run(message, binary string, env []string) (*Process, error) {
 	p := &Process{cmd: exec.Command(binary), exited: make(chan struct{})}
 	p.cmd.Env = append([]string{"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME")}, env...)
 	p.cmd.SysProcAttr = sysProcAttr()
@@ -125,7 +135,7 @@ func Run(binary string, env ...string) (*Process, error) {
 	}
 	listening := make(chan string, 1)
 	go func() {
-		p.follow(stdout, listening)
+		p.follow(stdout, message, listening)
 		p.err = p.cmd.Wait()
 		close(p.exited)
 	}()
@@ -139,12 +149,12 @@ func Run(binary string, env ...string) (*Process, error) {
 }
 
 // follow keeps the log, and finds in it where the service listens.
-func (p *Process) follow(stdout io.Reader, listening chan<- string) {
+func (p *Process) follow(stdout io.Reader, message string, listening chan<- string) {
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var line struct{ Msg, Address string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "serving" {
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == message {
 			listening <- line.Address
 		}
 		_, _ = lockedWriter{p}.Write(append(lines.Bytes(), '\n'))

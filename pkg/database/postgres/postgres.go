@@ -37,6 +37,9 @@ const (
 // DB is an open database.
 type DB struct {
 	*pgxpool.Pool
+	// probe has one connection for Check: when all of the pool's are busy, the
+	// database is not away.
+	probe  *pgxpool.Pool
 	schema string
 }
 
@@ -69,20 +72,27 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 		pool.Close()
 		return nil, Wrap(err)
 	}
-	return &DB{Pool: pool, schema: schema}, nil
+	alone := c.Copy()
+	alone.MaxConns, alone.MinConns, alone.MinIdleConns = 1, 0, 0
+	probe, err := pgxpool.NewWithConfig(ctx, alone)
+	if err != nil {
+		pool.Close()
+		return nil, Wrap(err)
+	}
+	return &DB{Pool: pool, probe: probe, schema: schema}, nil
 }
 
 // Migrate applies the migrations of a set.
 func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
 	plain := stdlib.OpenDBFromPool(db.Pool)
-	err := set.Up(ctx, plain, db.lock, log)
+	err := set.Up(ctx, plain, func(ctx context.Context, plain *sql.DB) (func() error, error) { return db.lock(ctx, plain, log) }, log)
 	return errors.Join(Wrap(err), plain.Close())
 }
 
 // Check returns an error unless the database answers and its schema has every
 // migration of the set.
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
-	plain := stdlib.OpenDBFromPool(db.Pool)
+	plain := stdlib.OpenDBFromPool(db.probe)
 	err := set.Check(ctx, plain)
 	return errors.Join(Wrap(err), plain.Close())
 }
@@ -90,47 +100,84 @@ func (db *DB) Check(ctx context.Context, set migration.Set) error {
 // Close waits for the queries that run, and closes the connections.
 func (db *DB) Close() error {
 	db.Pool.Close()
+	db.probe.Close()
 	return nil
 }
 
-// lock takes an advisory lock in a transaction: that works behind a pooler,
-// which keeps a transaction on one connection, and it ends with the process
-// that holds it. It also makes the schema, which must be there before goose's
-// table of versions.
-func (db *DB) lock(ctx context.Context, plain *sql.DB) (func() error, error) {
-	id := fnv.New64a()
-	fmt.Fprintf(id, "migrate %s", db.schema)
-	for {
-		tx, err := plain.BeginTx(ctx, nil)
+// lock takes an advisory lock in a transaction, on a connection of its own: that
+// works behind a pooler, which keeps a transaction on one connection, and ends
+// with the process that holds it. It also makes the schema, which must be there
+// before goose's table of versions.
+func (db *DB) lock(ctx context.Context, plain *sql.DB, log *slog.Logger) (func() error, error) {
+	conn, err := pgx.ConnectConfig(ctx, db.Config().ConnConfig)
+	if err != nil {
+		return nil, err
+	}
+	// Closing the connection ends the transaction and, with it, the lock.
+	unlock := func() error { return conn.Close(context.WithoutCancel(ctx)) }
+	for waits := 0; ; waits++ {
+		got, err := db.tryLock(ctx, conn)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, unlock())
 		}
-		var got bool
-		err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(id.Sum64())).Scan(&got) //nolint:gosec // any 64 bits will do
-		if err == nil && got {
-			_, err := plain.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{db.schema}.Sanitize())
-			if err != nil {
-				return nil, errors.Join(err, tx.Rollback())
-			}
-			return tx.Rollback, nil
+		if got {
+			break
 		}
-		err = errors.Join(err, tx.Rollback())
-		if err != nil {
-			return nil, err
+		if waits == 0 {
+			log.InfoContext(ctx, "waiting for another process to finish the migrations")
 		}
 		timer := time.NewTimer(lockInterval)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, ctx.Err()
+			return nil, errors.Join(ctx.Err(), unlock())
 		case <-timer.C:
 		}
 	}
+	err = db.makeSchema(ctx, plain)
+	if err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	return unlock, nil
+}
+
+// tryLock begins a transaction that holds the lock, or holds nothing.
+func (db *DB) tryLock(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	id := fnv.New64a()
+	fmt.Fprintf(id, "migrate %s", db.schema)
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	// It holds the lock for as long as the migrations take, and does nothing.
+	_, err = tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
+	if err != nil {
+		return false, errors.Join(err, tx.Rollback(ctx))
+	}
+	var got bool
+	err = tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(id.Sum64())).Scan(&got) //nolint:gosec // any 64 bits will do
+	if err != nil || !got {
+		return false, errors.Join(err, tx.Rollback(ctx))
+	}
+	return true, nil
+}
+
+// makeSchema makes the schema unless it is there: then the right to make one is
+// not needed.
+func (db *DB) makeSchema(ctx context.Context, plain *sql.DB) error {
+	var exists bool
+	err := plain.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NOT NULL", db.schema).Scan(&exists)
+	if err != nil || exists {
+		return err
+	}
+	_, err = plain.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{db.schema}.Sanitize())
+	return err
 }
 
 // Wrap marks the errors that say that the database can't answer now: no
-// connection, a server that starts or stops, too many connections, a full
-// disk, a server that is read-only after a failover.
+// connection, a server that starts or stops, too many connections, a full or
+// broken disk, a server that is read-only after a failover, a lock or a
+// statement that timed out, a transaction that had to give way.
 func Wrap(err error) error {
 	var server *pgconn.PgError
 	var network net.Error
@@ -138,9 +185,15 @@ func Wrap(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, database.ErrUnavailable):
+		return err
 	case errors.As(err, &server):
-		switch class := server.Code[:2]; {
-		case class == "08", class == "53", class == "57" && server.Code != "57014", server.Code == "25006", class == "28", server.Code == "3D000":
+		switch server.Code[:2] {
+		case "08", "28", "40", "53", "57", "58":
+			return database.Unavailable(err)
+		}
+		switch server.Code {
+		case "25006", "3D000", "55P03":
 			return database.Unavailable(err)
 		}
 		return err

@@ -36,6 +36,7 @@ type DB struct {
 	Writer *sql.DB
 
 	path   string
+	file   os.FileInfo
 	writer *writer
 }
 
@@ -64,9 +65,13 @@ func Open(ctx context.Context, path string) (*DB, error) {
 
 	err = checkVersion(ctx, write)
 	if err != nil {
-		return nil, errors.Join(Wrap(err), read.Close(), write.Close())
+		return nil, errors.Join(fmt.Errorf("open the database file %s (DATABASE_URL names it): %w", path, Wrap(err)), read.Close(), write.Close())
 	}
-	return &DB{Read: read, Writer: write, path: path, writer: startWriter(write)}, nil
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(err, read.Close(), write.Close())
+	}
+	return &DB{file: file, Read: read, Writer: write, path: path, writer: startWriter(write)}, nil
 }
 
 // checkFile says in plain words what SQLite would put as "unable to open
@@ -133,6 +138,10 @@ func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) 
 // Check returns an error unless the database answers and its schema has every
 // migration of the set.
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
+	now, err := os.Stat(db.path)
+	if err != nil || !os.SameFile(now, db.file) {
+		return fmt.Errorf("the database file %s is not there any more", db.path)
+	}
 	return Wrap(set.Check(ctx, db.Read))
 }
 
@@ -152,7 +161,7 @@ func (db *DB) Close() error {
 // Wrap marks the errors that say that the database can't answer now.
 func Wrap(err error) error {
 	var e *sqlite.Error
-	if !errors.As(err, &e) {
+	if errors.Is(err, database.ErrUnavailable) || !errors.As(err, &e) {
 		return err
 	}
 	switch e.Code() & 0xff {

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/example/microservices/pkg/database"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 	lockRetry = 10 * time.Millisecond
 )
 
-var errClosed = errors.New("the database is closed")
+var errClosed = database.Unavailable(errors.New("the database is closed"))
 
 // writer runs writes one after the other. Those that wait while it commits are
 // committed together, each in a savepoint of its own: what one does is undone
@@ -140,7 +142,9 @@ func savepoint(ctx context.Context, tx *sql.Tx, j *job) error {
 	if j.err != nil {
 		_, err = tx.ExecContext(ctx, "ROLLBACK TO job")
 		if err != nil {
-			return err
+			// A full or broken disk has ended the whole transaction: that is
+			// what the others must hear of.
+			return errors.Join(j.err, err)
 		}
 	}
 	_, err = tx.ExecContext(ctx, "RELEASE job")

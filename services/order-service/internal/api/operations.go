@@ -31,17 +31,21 @@ func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[Ord
 
 type listInput struct {
 	httpapi.PageParams
-	UserID httpapi.ID `query:"user_id" doc:"Only the orders of this user."`
-	Status string     `query:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"Only the orders in this status."`
+	UserID httpapi.Param[httpapi.ID] `query:"user_id" doc:"Only the orders of this user."`
+	Status string                    `query:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"Only the orders in this status."`
 }
 
 func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[Order], error) {
 	query := url.Values{}
-	filter := order.Filter{UserID: uuid.UUID(in.UserID), Status: order.Status(in.Status)}
-	if filter.UserID != uuid.Nil {
-		query.Set("user_id", filter.UserID.String())
+	var filter order.Filter
+	if in.UserID.Set {
+		userID := uuid.UUID(in.UserID.Value)
+		filter.UserID = &userID
+		query.Set("user_id", userID.String())
 	}
-	if filter.Status != "" {
+	if in.Status != "" {
+		status := order.Status(in.Status)
+		filter.Status = &status
 		query.Set("status", in.Status)
 	}
 	return h.page(ctx, filter, in.PageParams, path, query)
@@ -54,7 +58,7 @@ type userOrdersInput struct {
 
 func (h *api) listOfUser(ctx context.Context, in *userOrdersInput) (*httpapi.ListOutput[Order], error) {
 	userID := uuid.UUID(in.UserID)
-	return h.page(ctx, order.Filter{UserID: userID}, in.PageParams, path+"/user/"+userID.String(), url.Values{})
+	return h.page(ctx, order.Filter{UserID: &userID}, in.PageParams, path+"/user/"+userID.String(), url.Values{})
 }
 
 func (h *api) page(ctx context.Context, f order.Filter, params httpapi.PageParams, path string, query url.Values) (*httpapi.ListOutput[Order], error) {

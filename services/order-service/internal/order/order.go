@@ -45,10 +45,10 @@ type Item struct {
 	Price       money.Amount `json:"price"`
 }
 
-// Filter chooses orders. A field that is zero lets all through.
+// Filter chooses orders. A field that is nil lets all through.
 type Filter struct {
-	UserID uuid.UUID
-	Status Status
+	UserID *uuid.UUID
+	Status *Status
 }
 
 // Store keeps orders.

@@ -52,6 +52,10 @@ func decodeUser(body []byte, id uuid.UUID) error {
 	return nil
 }
 
+// noSuchPath is the type of user-service's 404 for a path that it doesn't have,
+// as when the base URL has a wrong prefix.
+const noSuchPath = "urn:problem-type:no-such-path"
+
 // judgeNotFound takes a 404 for "no such user" only when it is a problem document
 // (RFC 9457) that doesn't say otherwise. A proxy, a mesh or a web server in the way
 // also answers 404, and knows nothing of users.
@@ -61,10 +65,11 @@ func judgeNotFound(header http.Header, body []byte) error {
 	}
 	// Optional members, yet an object: null leaves the pointer nil.
 	var problem *struct {
-		Status *int `json:"status"`
+		Type   string `json:"type"`
+		Status *int   `json:"status"`
 	}
 	err := json.Unmarshal(body, &problem)
-	if err != nil || problem == nil || problem.Status != nil && *problem.Status != http.StatusNotFound {
+	if err != nil || problem == nil || problem.Status != nil && *problem.Status != http.StatusNotFound || problem.Type == noSuchPath {
 		return &failure{outcome: invalid, err: errNotFound}
 	}
 	return &failure{outcome: unknown, err: errUnknown}

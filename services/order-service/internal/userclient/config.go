@@ -122,6 +122,12 @@ func orDefault[T comparable](value, def T) T {
 	return value
 }
 
+// CheckBaseURL returns an error unless raw is fit to be Config.BaseURL.
+func CheckBaseURL(raw string) error {
+	_, err := parseBaseURL(raw)
+	return err
+}
+
 // parseBaseURL accepts an absolute http or https URL (RFC 3986 section 4.3) to
 // which a path can be appended.
 func parseBaseURL(raw string) (*url.URL, error) {

@@ -180,7 +180,7 @@ func TestWhatIsLogged(t *testing.T) {
 		u.answer = found200
 		require.NoError(t, verifyNew(ctx, c))
 
-		const denial = `level=ERROR msg="user-service refuses this service's requests: credentials or access rules are misconfigured" dependency=user-service status=403 request_id=req-1`
+		const denial = `level=ERROR msg="user-service refuses this service's requests: credentials or access rules are misconfigured" dependency=user-service status=403`
 		require.Equal(t, strings.Join([]string{
 			denial, // once for the hundred
 			denial,

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/example/microservices/pkg/requestid"
 )
 
 const (
@@ -78,7 +76,7 @@ func (c *Client) judgeStatus(ctx context.Context, resp *http.Response) *failure 
 		f.outcome = denied
 		if c.denials.due() {
 			c.log.ErrorContext(ctx, "user-service refuses this service's requests: credentials or access rules are misconfigured",
-				"status", status, "request_id", requestid.From(ctx))
+				"status", status)
 		}
 	case status >= 400:
 		f.outcome = rejected

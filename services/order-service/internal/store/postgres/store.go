@@ -126,14 +126,14 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) ([]ord
 // list has a query for each combination of filters, so that each has a plan
 // of its own.
 func (s *Store) list(ctx context.Context, f order.Filter, before uuid.UUID, limit int32) ([]db.OrderServiceOrder, error) {
-	ofUser, inStatus := f.UserID != uuid.Nil, f.Status != ""
+	ofUser, inStatus := f.UserID != nil, f.Status != nil
 	switch {
 	case ofUser && inStatus:
-		return s.queries.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: f.UserID, Status: f.Status, Before: before, RowLimit: limit})
+		return s.queries.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, RowLimit: limit})
 	case ofUser:
-		return s.queries.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: f.UserID, Before: before, RowLimit: limit})
+		return s.queries.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, RowLimit: limit})
 	case inStatus:
-		return s.queries.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: f.Status, Before: before, RowLimit: limit})
+		return s.queries.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, RowLimit: limit})
 	}
 	return s.queries.ListOrders(ctx, db.ListOrdersParams{Before: before, RowLimit: limit})
 }

@@ -143,14 +143,14 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) ([]ord
 // list has a query for each combination of filters, so that each has a plan
 // of its own.
 func list(ctx context.Context, q *db.Queries, f order.Filter, before uuid.UUID, limit int64) ([]db.Order, error) {
-	ofUser, inStatus := f.UserID != uuid.Nil, f.Status != ""
+	ofUser, inStatus := f.UserID != nil, f.Status != nil
 	switch {
 	case ofUser && inStatus:
-		return q.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: f.UserID, Status: f.Status, Before: before, RowLimit: limit})
+		return q.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, RowLimit: limit})
 	case ofUser:
-		return q.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: f.UserID, Before: before, RowLimit: limit})
+		return q.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, RowLimit: limit})
 	case inStatus:
-		return q.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: f.Status, Before: before, RowLimit: limit})
+		return q.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, RowLimit: limit})
 	}
 	return q.ListOrders(ctx, db.ListOrdersParams{Before: before, RowLimit: limit})
 }

@@ -194,10 +194,11 @@ func filters(t *testing.T, s Store) {
 		})))
 	}
 	slices.Reverse(all)
-	for _, f := range []order.Filter{{}, {UserID: people[0]}, {Status: order.Shipped}, {UserID: people[1], Status: order.Pending}, {UserID: uuid.New()}} {
+	shipped, pending, nobody := order.Shipped, order.Pending, uuid.Nil
+	for _, f := range []order.Filter{{}, {UserID: &people[0]}, {Status: &shipped}, {UserID: &people[1], Status: &pending}, {UserID: &nobody}} {
 		var want []order.Order
 		for _, o := range all[3:] {
-			if (f.UserID == uuid.Nil || f.UserID == o.UserID) && (f.Status == "" || f.Status == o.Status) {
+			if (f.UserID == nil || *f.UserID == o.UserID) && (f.Status == nil || *f.Status == o.Status) {
 				want = append(want, o)
 			}
 		}

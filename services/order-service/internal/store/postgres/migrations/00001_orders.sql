@@ -1,6 +1,4 @@
 -- +goose Up
-CREATE SCHEMA IF NOT EXISTS order_service;
-
 CREATE TABLE order_service.orders (
     id               uuid           PRIMARY KEY,
     user_id          uuid           NOT NULL,

@@ -1,6 +1,4 @@
 -- +goose Up
-CREATE SCHEMA IF NOT EXISTS user_service;
-
 CREATE TABLE user_service.users (
     id         uuid        PRIMARY KEY,
     name       text        NOT NULL CHECK (char_length(name) BETWEEN 1 AND 100),
