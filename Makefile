@@ -27,6 +27,10 @@ lint: ## Check format, code, generated files and modules
 generate: ## Write the generated files (sqlc, openapi.yaml)
 	.ci/generate
 
+.PHONY: chart
+chart: ## Test the chart (UPDATE=1 writes the golden renderings and the README)
+	go test -count=1 ./test/chart $(if $(UPDATE),-update)
+
 .PHONY: build
 build: ## Build the services into ./bin
 	mkdir -p bin
