@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/process"
 )
 
@@ -50,6 +52,25 @@ func do[T any](ctx context.Context, t *testing.T, action chromedp.Action[T]) T {
 	return result
 }
 
+// click clicks an element as soon as the page has it: the page draws itself in
+// steps, and an element may be drawn anew at any time.
+func click(ctx context.Context, t *testing.T, selector string) {
+	t.Helper()
+	script := fmt.Sprintf("(e => { if (e) e.click(); return !!e })(document.querySelector(%q))", selector)
+	apitest.Eventually(t, selector, func() bool { return do(ctx, t, chromedp.Evaluate[bool](script)) })
+}
+
+// text returns an element's text as soon as there is some.
+func text(ctx context.Context, t *testing.T, selector string) (got string) {
+	t.Helper()
+	script := fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", selector)
+	apitest.Eventually(t, selector, func() bool {
+		got = do(ctx, t, chromedp.Evaluate[string](script))
+		return got != ""
+	})
+	return got
+}
+
 // TestARequestIsSentFromTheDocumentation opens /docs in a browser that reaches
 // nothing but the service, creates a user from the page, and sees the answer.
 func TestARequestIsSentFromTheDocumentation(t *testing.T) {
@@ -57,10 +78,10 @@ func TestARequestIsSentFromTheDocumentation(t *testing.T) {
 	ctx := browser(t)
 	const operation = `#operations-Users-create-user `
 	do(ctx, t, chromedp.Navigate(users.URL+"/docs"))
-	do(ctx, t, chromedp.Click(operation+`.opblock-summary-control`, chromedp.NodeVisible))
-	do(ctx, t, chromedp.Click(operation+`button.execute`, chromedp.NodeVisible))
-	status := do(ctx, t, chromedp.Text(operation+`.live-responses-table .response .response-col_status`, chromedp.NodeVisible))
-	body := do(ctx, t, chromedp.Text(operation+`.live-responses-table .response .highlight-code`, chromedp.NodeVisible))
+	click(ctx, t, operation+`.opblock-summary-control`)
+	click(ctx, t, operation+`button.execute`)
+	status := text(ctx, t, operation+`.live-responses-table .response .response-col_status`)
+	body := text(ctx, t, operation+`.live-responses-table .response .highlight-code`)
 	title := do(ctx, t, chromedp.Title())
 	require.Equal(t, "user-service", title)
 	require.Contains(t, status, "201")
@@ -74,7 +95,7 @@ func TestTheDocumentationOfOrders(t *testing.T) {
 	orders := process.Start(t, process.Build(t, "order-service"), "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+users.URL)
 	ctx := browser(t)
 	do(ctx, t, chromedp.Navigate(orders.URL+"/docs"))
-	do(ctx, t, chromedp.WaitVisible(`#operations-Orders-create-order`))
+	text(ctx, t, `#operations-Orders-create-order`)
 	operations := do(ctx, t, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
 	require.Equal(t, 10, operations, "seven of orders and three of health")
 }
