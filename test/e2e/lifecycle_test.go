@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,4 +124,12 @@ func TestAServiceThatWaitsForItsDatabaseIsAlive(t *testing.T) {
 	require.NoError(t, p.Signal(syscall.SIGTERM))
 	require.Equal(t, 0, p.ExitCode(), p.Log())
 	require.NotContains(t, p.Log(), "hunter2")
+}
+
+// TestADatabaseFileThatIsTakenAwayIsNoticed: what is written to it then is lost.
+func TestADatabaseFileThatIsTakenAwayIsNoticed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "users.db")
+	p := process.Start(t, process.Build(t, "user-service"), "DATABASE_URL=sqlite://"+path)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, p.Wait(t.Context(), "/health/ready", http.StatusServiceUnavailable))
 }
