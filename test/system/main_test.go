@@ -1,5 +1,5 @@
-// Package e2e tests the real binaries, as processes, on real databases.
-package e2e
+// Package system tests the real binaries, as processes, on real databases.
+package system
 
 import (
 	"fmt"
