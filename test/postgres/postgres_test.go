@@ -170,3 +170,10 @@ func entries(t *testing.T, dir string) []string {
 	require.NoError(t, err)
 	return found
 }
+
+func TestStartListensAtOneMoreAddress(t *testing.T) {
+	server := start(t, postgres.Options{NoFsync: true, Listen: "127.0.0.2"})
+	other := strings.Replace(server.URL("postgres"), "127.0.0.1", "127.0.0.2", 1)
+	require.NotEqual(t, server.URL("postgres"), other)
+	require.Equal(t, "1", query(t, connect(t, other), "SELECT 1"))
+}

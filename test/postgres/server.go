@@ -34,6 +34,9 @@ type Options struct {
 	// NoFsync trades durability against a power loss, which tests can't cause,
 	// for speed. A killed server (see [Server.Kill]) keeps its data either way.
 	NoFsync bool
+	// Listen is one more address of this machine to listen at, without a password
+	// for whoever reaches it: one that only a network of the test's own does.
+	Listen string
 	// Settings are added to postgresql.conf, e.g. {"max_connections": "20"}.
 	Settings map[string]string
 	// Parent is the folder in which the server's own is made; default: [os.TempDir].
@@ -127,23 +130,34 @@ func (s *Server) configure(options Options) error {
 		// POSIX shared memory would stay in /dev/shm.
 		"dynamic_shared_memory_type": "mmap",
 	}
+	if options.Listen != "" {
+		settings["listen_addresses"] += "," + options.Listen
+		err := appendTo(filepath.Join(s.data(), "pg_hba.conf"), "host all all all trust\n")
+		if err != nil {
+			return err
+		}
+	}
 	if options.NoFsync {
 		settings["fsync"] = "off"
 		settings["synchronous_commit"] = "off"
 		settings["full_page_writes"] = "off"
 	}
 	maps.Copy(settings, options.Settings)
-	file, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&lines, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
+	}
+	return appendTo(filepath.Join(s.data(), "postgresql.conf"), lines.String())
+}
+
+// appendTo appends text to a file.
+func appendTo(path, text string) error {
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		_, err = fmt.Fprintf(file, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
-		if err != nil {
-			return errors.Join(err, file.Close())
-		}
-	}
-	return file.Close()
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
 }
 
 // Restart starts the server again after [Server.Kill], on the same port. It
