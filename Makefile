@@ -36,6 +36,10 @@ build: ## Build the services into ./bin
 	mkdir -p bin
 	for main in services/*/main.go; do CGO_ENABLED=0 go build -trimpath -o bin/ "./$${main%/main.go}" || exit; done
 
+.PHONY: images
+images: ## Build the images and push them (REGISTRY, TAG, PLATFORM, BASE_IMAGE)
+	.ci/images
+
 .PHONY: bench
 bench: ## Measure side by side and write bench/RESULTS.md
 	go run ./bench
