@@ -1,0 +1,39 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/postgres"
+)
+
+// outside is a PostgreSQL beside the cluster, as a managed one is: on this
+// machine, at an address that pods reach (E2E_POSTGRES_HOST).
+var outside = sync.OnceValues(func() (*postgres.Server, error) {
+	host := os.Getenv("E2E_POSTGRES_HOST")
+	if host == "" {
+		return nil, fmt.Errorf("E2E_POSTGRES_HOST must be this machine's address as pods see it")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return postgres.Start(ctx, postgres.Options{Listen: host})
+})
+
+// newDatabase returns the address of a new, empty database, as pods see it.
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	server, err := outside()
+	require.NoError(t, err)
+	config, err := pgx.ParseConfig(server.New(t))
+	require.NoError(t, err)
+	return fmt.Sprintf("postgres://%s@%s:%d/%s?sslmode=disable", config.User, os.Getenv("E2E_POSTGRES_HOST"), config.Port, config.Database)
+}

@@ -1,0 +1,67 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// measured are the figures of this run, in the order in which they were taken.
+var measured []measurement
+
+// measurement is one figure of bench/cluster.json.
+type measurement struct {
+	What  string  `json:"what"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+}
+
+// figure keeps a figure. No test depends on one: the machine may be busy.
+func figure(what string, value float64, unit string) {
+	measured = append(measured, measurement{what, value, unit})
+}
+
+// writeFigures writes the figures of a run that has passed into the file that
+// E2E_FIGURES names, and prints them.
+func writeFigures(code int) {
+	for _, m := range measured {
+		fmt.Fprintf(os.Stderr, "%-75s %8.1f %s\n", m.What, m.Value, m.Unit)
+	}
+	file := os.Getenv("E2E_FIGURES")
+	if file == "" || code != 0 {
+		return
+	}
+	text, err := json.MarshalIndent(measured, "", "  ")
+	if err == nil {
+		err = os.WriteFile(file, append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// readyAfter is how long a pod took from its creation to ready. Kubernetes tells
+// it in whole seconds.
+func readyAfter(p pod) time.Duration {
+	for _, c := range p.Status.Conditions {
+		if c.Type == "Ready" {
+			return c.LastTransitionTime.Sub(p.Metadata.CreationTimestamp)
+		}
+	}
+	return 0
+}
+
+// resident is the memory that a service says it uses, in MiB.
+func resident(t *testing.T, address string) float64 {
+	t.Helper()
+	bytes, err := strconv.ParseFloat(metric(t, address, "process_resident_memory_bytes"), 64)
+	require.NoError(t, err)
+	return bytes / (1 << 20)
+}

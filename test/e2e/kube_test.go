@@ -1,0 +1,201 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// commandTimeout bounds what kubectl or helm may wait for.
+const commandTimeout = 4 * time.Minute
+
+// namespace is a namespace of one test.
+type namespace struct {
+	t    *testing.T
+	name string
+}
+
+// newNamespace makes a namespace that enforces Pod Security "restricted". It is
+// removed with the test; if the test has failed, what happened in it is shown.
+func newNamespace(t *testing.T) *namespace {
+	n := &namespace{t: t, name: fmt.Sprintf("e2e-%08x", rand.Uint32())}
+	n.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: %s
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+    pod-security.kubernetes.io/enforce-version: latest
+`, n.name))
+	t.Cleanup(func() {
+		if t.Failed() {
+			n.show()
+		}
+		// Nobody is to be spared here: not the grace period of each pod.
+		_, _ = n.try("delete", "deployments,jobs,statefulsets", "--all", "--wait=false")
+		_, _ = n.try("delete", "pods", "--all", "--grace-period=1", "--wait=false")
+		out, err := n.try("delete", "namespace", n.name)
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	return n
+}
+
+// show logs what a reader of a failure wants to know.
+func (n *namespace) show() {
+	for _, arguments := range [][]string{
+		{"get", "all,pvc,endpointslices", "--output=wide"},
+		{"get", "events", "--sort-by=.lastTimestamp"},
+		{"logs", "--selector=app.kubernetes.io/part-of=microservices", "--all-containers", "--prefix", "--tail=30"},
+	} {
+		out, _ := n.try(arguments...)
+		n.t.Logf("kubectl %s\n%s", strings.Join(arguments, " "), out)
+	}
+}
+
+// try runs kubectl in the namespace and returns all it prints.
+func (n *namespace) try(arguments ...string) (string, error) {
+	return run("", append(append([]string{}, kubectl...), append([]string{"--namespace", n.name}, arguments...)...))
+}
+
+// kubectl is try that must succeed.
+func (n *namespace) kubectl(arguments ...string) string {
+	n.t.Helper()
+	out, err := n.try(arguments...)
+	require.NoError(n.t, err, out)
+	return out
+}
+
+// apply creates or changes objects.
+func (n *namespace) apply(objects string) {
+	n.t.Helper()
+	out, err := run(objects, append(append([]string{}, kubectl...), "--namespace", n.name, "apply", "--filename=-"))
+	require.NoError(n.t, err, out)
+}
+
+// tryHelm runs helm in the namespace and returns all it prints.
+func (n *namespace) tryHelm(arguments ...string) (string, error) {
+	return run("", append(append([]string{}, helm...), append([]string{"--namespace", n.name}, arguments...)...))
+}
+
+// helm is tryHelm that must succeed.
+func (n *namespace) helm(arguments ...string) string {
+	n.t.Helper()
+	out, err := n.tryHelm(arguments...)
+	require.NoError(n.t, err, out)
+	return out
+}
+
+// get decodes an object, or a list of them.
+func (n *namespace) get(into any, arguments ...string) {
+	n.t.Helper()
+	out := n.kubectl(append([]string{"get", "--output=json"}, arguments...)...)
+	require.NoError(n.t, json.Unmarshal([]byte(out), into), out)
+}
+
+// pod is what the tests look at of a pod.
+type pod struct {
+	Metadata struct {
+		Name              string
+		CreationTimestamp time.Time
+		DeletionTimestamp *time.Time
+	}
+	Status struct {
+		Phase             string
+		Conditions        []condition
+		ContainerStatuses []containerStatus
+		// InitContainerStatuses are the migration's.
+		InitContainerStatuses []containerStatus
+	}
+}
+
+type condition struct {
+	Type, Status       string
+	LastTransitionTime time.Time
+}
+
+type containerStatus struct {
+	RestartCount     int
+	ImageID          string
+	State, LastState struct {
+		Waiting    struct{ Reason, Message string }
+		Terminated struct{ Reason, Message string }
+	}
+}
+
+// pods returns a service's pods that are not on their way out.
+func (n *namespace) pods(service string) []pod {
+	n.t.Helper()
+	var list struct{ Items []pod }
+	n.get(&list, "pods", "--selector=app.kubernetes.io/name="+service)
+	var staying []pod
+	for _, p := range list.Items {
+		if p.Metadata.DeletionTimestamp == nil {
+			staying = append(staying, p)
+		}
+	}
+	return staying
+}
+
+// eventually polls until something has happened.
+func (n *namespace) eventually(what string, happened func() bool) {
+	n.t.Helper()
+	require.Eventually(n.t, happened, 2*time.Minute, 250*time.Millisecond, what)
+}
+
+// forward makes a port of a pod or a Service ("service/shop-user-service") one
+// of this machine, and returns its address, HOST:PORT. It ends with the test, or
+// with the pod.
+func (n *namespace) forward(target string, port int) string {
+	n.t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	arguments := append(append([]string{}, kubectl[1:]...), "--namespace", n.name, "port-forward", target, fmt.Sprintf(":%d", port))
+	command := exec.CommandContext(ctx, kubectl[0], arguments...)
+	var said bytes.Buffer
+	command.Stderr = &said
+	stdout, err := command.StdoutPipe()
+	require.NoError(n.t, err)
+	require.NoError(n.t, command.Start())
+	n.t.Cleanup(func() {
+		stop()
+		_ = command.Wait()
+	})
+	first := make([]byte, 200)
+	read, err := stdout.Read(first)
+	require.NoError(n.t, err, said.String())
+	go func() {
+		rest := make([]byte, 4096)
+		for err == nil {
+			_, err = stdout.Read(rest)
+		}
+	}()
+	found := regexp.MustCompile(`127\.0\.0\.1:(\d+)`).FindSubmatch(first[:read])
+	require.NotNil(n.t, found, string(first[:read]))
+	return "localhost:" + string(found[1])
+}
+
+// run runs a program with its arguments and returns all it prints.
+func run(stdin string, words []string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	command := exec.CommandContext(ctx, words[0], words[1:]...)
+	command.Stdin = strings.NewReader(stdin)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", strings.Join(words[1:], " "), err)
+	}
+	return string(out), err
+}

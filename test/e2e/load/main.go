@@ -1,0 +1,185 @@
+// Command load writes to both services at a constant rate from inside the
+// cluster, over their Services and the cluster's DNS as any client there, and
+// keeps what it was answered.
+//
+// The load is open: a request is sent when its time has come, whether or not
+// those before it were answered, so that a service that stalls gets no rest. No
+// request is sent twice: what a client's retry would hide is to be seen.
+//
+//	POST /stop    ends the load and answers with the [Report]
+//	GET  /report  answers with what is known so far
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Report is what became of the writes.
+type Report struct {
+	Writes []Write `json:"writes"`
+}
+
+// Write is one request.
+type Write struct {
+	// Kind is "user" or "order".
+	Kind string `json:"kind"`
+	// Key is the request's Idempotency-Key.
+	Key string `json:"key"`
+	// At is when it was due, since the start of the load.
+	At time.Duration `json:"at"`
+	// Took is the time from when it was due to the end of the answer.
+	Took time.Duration `json:"took"`
+	// Status is the answer's; 0 without one.
+	Status int `json:"status"`
+	// ID is that of what was created.
+	ID string `json:"id,omitempty"`
+	// Error is why there is no answer, or the answer, unless it is 201.
+	Error string `json:"error,omitempty"`
+}
+
+const requestTimeout = 10 * time.Second
+
+func main() {
+	err := run()
+	if err != nil {
+		slog.Error(err.Error())
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	rate, err := strconv.Atoi(os.Getenv("RATE"))
+	if err != nil || rate < 1 || rate > 1000 {
+		return errors.New("RATE must be a number of requests per second, 1 to 1000")
+	}
+	l := &load{
+		users: os.Getenv("USERS_URL"), orders: os.Getenv("ORDERS_URL"), run: os.Getenv("RUN"),
+		// Its own: without the default's connections for two hosts only.
+		client: &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
+			DialContext: (&net.Dialer{Timeout: requestTimeout}).DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
+		}},
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	failed, done := make(chan error, 2), make(chan struct{})
+	go func() {
+		defer close(done)
+		err := l.drive(ctx, time.Second/time.Duration(rate))
+		if err != nil {
+			failed <- err
+		}
+	}()
+	http.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
+		stop()
+		<-done
+		l.report(w)
+	})
+	http.HandleFunc("GET /report", func(w http.ResponseWriter, _ *http.Request) { l.report(w) })
+	go func() { failed <- http.ListenAndServe(":8080", nil) }()
+	return <-failed
+}
+
+type load struct {
+	users, orders, run string
+	client             *http.Client
+
+	mu     sync.Mutex
+	writes []Write
+}
+
+func (l *load) report(w http.ResponseWriter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := json.NewEncoder(w).Encode(Report{Writes: l.writes})
+	if err != nil {
+		slog.Error(err.Error())
+	}
+}
+
+// drive sends a write every interval, users and orders in turn, until ctx ends;
+// then it waits for the answers.
+func (l *load) drive(ctx context.Context, interval time.Duration) error {
+	buyer := l.send("user", "buyer", 0, time.Now(), l.users+"/api/v1/users", l.user("buyer"))
+	if buyer.ID == "" {
+		return fmt.Errorf("create the user who orders: %d %s", buyer.Status, buyer.Error)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	start := time.Now()
+	for n := 0; ; n++ {
+		at := time.Duration(n) * interval
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Until(start.Add(at))):
+		}
+		wg.Go(func() {
+			key := strconv.Itoa(n)
+			if n%2 == 0 {
+				l.send("user", key, at, start.Add(at), l.users+"/api/v1/users", l.user(key))
+				return
+			}
+			l.send("order", key, at, start.Add(at), l.orders+"/api/v1/orders", fmt.Sprintf(
+				`{"user_id":%q,"shipping_address":%q,"items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, buyer.ID, key))
+		})
+	}
+}
+
+func (l *load) user(key string) string {
+	return fmt.Sprintf(`{"name":"Load","email":"%s-%s@example.com"}`, l.run, key)
+}
+
+// send sends one write, and keeps and returns what became of it.
+func (l *load) send(kind, key string, at time.Duration, due time.Time, url, body string) Write {
+	w := Write{Kind: kind, Key: l.run + "-" + key, At: at}
+	var err error
+	w.Status, w.ID, err = l.post(url, w.Key, body)
+	if err != nil {
+		w.Error = err.Error()
+	}
+	w.Took = time.Since(due)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writes = append(l.writes, w)
+	return w
+}
+
+func (l *load) post(url, key, body string) (status int, id string, err error) {
+	request, err := http.NewRequest(http.MethodPost, url, bytes.NewBufferString(body))
+	if err != nil {
+		return 0, "", err
+	}
+	// With an Idempotency-Key net/http would send it again on a new connection
+	// when an old one was closed under it. Without a way to read the body again
+	// it can't.
+	request.GetBody = nil
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Idempotency-Key", key)
+	response, err := l.client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	read, err := io.ReadAll(response.Body)
+	err = errors.Join(err, response.Body.Close())
+	if err != nil {
+		return response.StatusCode, "", err
+	}
+	if response.StatusCode != http.StatusCreated {
+		return response.StatusCode, "", errors.New(string(read))
+	}
+	var created struct{ ID string }
+	err = json.Unmarshal(read, &created)
+	return response.StatusCode, created.ID, err
+}

@@ -1,0 +1,134 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/example/microservices/test/postgres"
+)
+
+const root = "../.."
+
+var (
+	// kubectl and helm are the pinned programs, with their first arguments.
+	kubectl, helm []string
+	// releases are the images of two builds that differ in their version alone.
+	releases [2]images
+	// loadImage writes to the services from inside the cluster: [load].
+	loadImage string
+)
+
+// images are the images of one build, by service: NAME@sha256:…
+type images map[string]string
+
+func TestMain(m *testing.M) {
+	code := 1
+	err := prepare()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+		writeFigures(code)
+	}
+	postgres.Exit(code)
+}
+
+// prepare finds the cluster and the tools, and builds the images.
+func prepare() error {
+	// Not whatever cluster kubectl happens to point to: .ci/e2e has asked.
+	if os.Getenv("E2E_CLUSTER") == "" || os.Getenv("KUBECONFIG") == "" {
+		return fmt.Errorf("these tests need a cluster: make e2e brings one, or E2E_CLUSTER=current uses kubectl's")
+	}
+	program, err := output(nil, "./.ci/tool", "--path", "kubernetes")
+	if err != nil {
+		return err
+	}
+	kubectl = []string{program, "kubectl"}
+	program, err = output(nil, "./.ci/tool", "--path", "helm")
+	if err != nil {
+		return err
+	}
+	helm = []string{program}
+	for i := range releases {
+		releases[i], err = buildImages(fmt.Sprintf("v0.0.%d-e2e", i+1))
+		if err != nil {
+			return err
+		}
+	}
+	loadImage, err = buildLoad()
+	return err
+}
+
+// buildLoad builds and pushes [loadImage] as the services' are.
+func buildLoad() (string, error) {
+	environment := []string{"KO_DOCKER_REPO=" + registry(), "VERSION=e2e"}
+	base := os.Getenv("BASE_IMAGE")
+	if base != "" {
+		environment = append(environment, "KO_DEFAULTBASEIMAGE="+base)
+	}
+	return output(environment, "./.ci/tool", "ko", "build", "--base-import-paths", "--sbom", "none", "--platform", "linux/"+runtime.GOARCH, "./test/e2e/load")
+}
+
+// registry is where the images are pushed, and pulled by the cluster.
+func registry() string {
+	given := os.Getenv("REGISTRY")
+	if given != "" {
+		return given
+	}
+	return "localhost:5001"
+}
+
+// buildImages builds and pushes the services at a version.
+func buildImages(version string) (images, error) {
+	out, err := output([]string{"VERSION=" + version, "TAG=" + version, "PLATFORM=linux/" + runtime.GOARCH}, "./.ci/images")
+	if err != nil {
+		return nil, err
+	}
+	built := images{}
+	reference := regexp.MustCompile(`^(.+/([a-z-]+)):[^@]+(@sha256:[0-9a-f]{64})$`)
+	for _, line := range strings.Split(out, "\n") {
+		found := reference.FindStringSubmatch(line)
+		if found == nil {
+			return nil, fmt.Errorf(".ci/images printed %q, which is no reference", line)
+		}
+		built[found[2]] = found[1] + found[3]
+	}
+	return built, nil
+}
+
+// values are the chart's values for the images.
+func (i images) values() []string {
+	var set []string
+	for service, reference := range i {
+		repository, digest, _ := strings.Cut(reference, "@")
+		set = append(set, "--set", "services."+service+".image.repository="+repository, "--set", "services."+service+".image.digest="+digest)
+	}
+	return set
+}
+
+// output runs a program of the project, in its folder, with more environment, and
+// returns what it prints.
+func output(env []string, program string, arguments ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, program, arguments...)
+	command.Dir = root
+	command.Env = append(os.Environ(), env...)
+	var said strings.Builder
+	command.Stderr = &said
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), strings.Join(arguments, " "), err, said.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,113 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// unreachable is a database at an address where nobody answers.
+const unreachable = "postgres://shop:hunter2@10.255.255.1:5432/shop?connect_timeout=2"
+
+// TestAMisspelledValueIsRefused before anything is installed.
+func TestAMisspelledValueIsRefused(t *testing.T) {
+	n := newNamespace(t)
+	out, err := n.tryHelm("install", name, chart, "--set", "databse.mode=postgres")
+	require.Error(t, err)
+	require.Contains(t, out, "databse")
+	require.Empty(t, n.objects(), "nothing was made")
+}
+
+// TestAMissingSecretIsNamed, and what is waiting for it starts once it's there.
+func TestAMissingSecretIsNamed(t *testing.T) {
+	n := newNamespace(t)
+	values := n.postgresMode()
+	url := n.kubectl("get", "secret", "user-service-database", "--output=jsonpath={.data.DATABASE_URL}")
+	n.kubectl("delete", "secret", "user-service-database")
+	arguments := installation{images: releases[0], values: values}.arguments(t)
+	n.helm(append([]string{"install"}, without(arguments, "--wait")...)...)
+	n.eventually("kubectl describe names the Secret", func() bool {
+		return strings.Contains(n.kubectl("describe", "pods", "--selector=app.kubernetes.io/name=user-service"), `secret "user-service-database" not found`)
+	})
+	n.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: user-service-database}\ndata: {DATABASE_URL: " + url + "}\n")
+	n.rolledOut()
+}
+
+// TestAnUnreachableDatabase: the upgrade fails, what is wrong is in the pod's
+// message, what was there goes on, and the rollback takes the rest away.
+func TestAnUnreachableDatabase(t *testing.T) {
+	n := newNamespace(t)
+	good := installation{images: releases[0], values: n.postgresMode()}
+	n.install(good)
+	users := n.forward("pod/"+n.pods("user-service")[0].Metadata.Name, 8000)
+	before := n.podNames()
+	n.kubectl("create", "secret", "generic", "wrong", "--from-literal=DATABASE_URL="+unreachable)
+
+	bad := good
+	bad.values = strings.Replace(good.values, "existingSecret: user-service-database", "existingSecret: wrong", 1)
+	arguments := bad.arguments(t)
+	out, err := n.tryHelm(append([]string{"upgrade"}, replace(arguments, "3m", "15s")...)...)
+	require.Error(t, err, out)
+
+	said := ""
+	n.eventually("the migration says why it failed", func() bool {
+		for _, p := range n.pods("user-service") {
+			for _, c := range p.Status.InitContainerStatuses {
+				said += c.State.Terminated.Message + c.LastState.Terminated.Message
+			}
+		}
+		return said != ""
+	})
+	require.Contains(t, said, "DATABASE_URL")
+	require.Contains(t, said, "10.255.255.1")
+	require.NotContains(t, said, "hunter2")
+	require.Subset(t, n.podNames(), before, "the old pods are still there")
+	require.Equal(t, http.StatusOK, ask(t, http.MethodGet, "http://"+users+"/health/ready", "").status)
+	ask(t, http.MethodPost, "http://"+users+"/api/v1/users", aUser).id(t)
+
+	n.helm("rollback", name, "1", "--wait", "--timeout", "3m")
+	n.eventually("only the old pods are left", func() bool { return strings.Join(n.podNames(), " ") == strings.Join(before, " ") })
+}
+
+// TestTwoReleasesInOneNamespace have nothing in common.
+func TestTwoReleasesInOneNamespace(t *testing.T) {
+	n := newNamespace(t)
+	first := installation{images: releases[0]}
+	n.install(first)
+	other := first.arguments(t)
+	other[0] = "market"
+	n.helm(append([]string{"install"}, other...)...)
+	ask(t, http.MethodPost, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", aUser).id(t)
+	a := ask(t, http.MethodGet, "http://"+n.forward("service/market-user-service", 8000)+"/api/v1/users", "")
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.NotContains(t, a.body, "Ada Lovelace")
+	for _, release := range []string{name, "market"} {
+		require.Contains(t, n.helm("test", release, "--logs"), "it works")
+	}
+	n.helm("uninstall", "market", "--wait")
+	require.Contains(t, n.helm("test", name, "--logs"), "it works", "one goes, the other stays")
+	out, err := n.tryHelm(append([]string{"install"}, first.arguments(t)...)...)
+	require.Error(t, err)
+	require.Contains(t, out, "in use", "a name that is taken is said to be")
+}
+
+// without returns the words but one.
+func without(words []string, word string) []string { return replace(words, word, "") }
+
+// replace returns the words with one replaced; by nothing, and it is gone.
+func replace(words []string, old, by string) []string {
+	var out []string
+	for _, w := range words {
+		if w == old {
+			w = by
+		}
+		if w != "" {
+			out = append(out, w)
+		}
+	}
+	return out
+}

@@ -1,0 +1,127 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// breakerOpen is how long the breaker stays open before it tries again.
+const breakerOpen = 2 * time.Second
+
+// orderFixture is a release in which an order was made, and user-service is
+// about to go away.
+type orderFixture struct {
+	*namespace
+	user, orders string
+	order        string
+}
+
+// newOrderFixture installs a release with two pods of each service, and makes a
+// user and an order.
+func newOrderFixture(t *testing.T, readiness string) *orderFixture {
+	n := newNamespace(t)
+	n.install(installation{images: releases[0], values: n.postgresMode() + `
+defaults: {env: {USER_CLIENT_CACHE_TTL: 0s, USER_CLIENT_BREAKER_OPEN: ` + breakerOpen.String() + `, READINESS_USER_SERVICE: ` + readiness + `}}
+`})
+	f := &orderFixture{namespace: n}
+	f.user = ask(t, http.MethodPost, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", aUser).id(t)
+	// One pod's own port: a Service's would lead elsewhere when readiness is lost.
+	f.orders = n.forward("pod/"+n.pods("order-service")[0].Metadata.Name, 8001)
+	f.order = f.create().id(t)
+	return f
+}
+
+func (f *orderFixture) create() answer {
+	f.t.Helper()
+	return ask(f.t, http.MethodPost, "http://"+f.orders+"/api/v1/orders", anOrder(f.user))
+}
+
+// scale sets how many pods user-service has, and waits for them.
+func (f *orderFixture) scale(pods string) {
+	f.t.Helper()
+	f.kubectl("scale", "deployment/shop-user-service", "--replicas="+pods)
+	if pods == "0" {
+		f.kubectl("wait", "--for=delete", "pod", "--selector=app.kubernetes.io/name=user-service", "--timeout=2m")
+		return
+	}
+	f.kubectl("rollout", "status", "deployment/shop-user-service", "--timeout=2m")
+}
+
+// endpoints is how many pods of order-service its Service leads to.
+func (f *orderFixture) endpoints() int {
+	f.t.Helper()
+	return strings.Count(f.kubectl("get", "endpointslices", "--selector=kubernetes.io/service-name=shop-order-service",
+		"--output=jsonpath={.items[*].endpoints[*].conditions.ready}"), "true")
+}
+
+// healthy checks that no pod of order-service was restarted.
+func (f *orderFixture) healthy() {
+	f.t.Helper()
+	pods := f.pods("order-service")
+	require.Len(f.t, pods, 2)
+	for _, p := range pods {
+		require.Zero(f.t, p.Status.ContainerStatuses[0].RestartCount, p.Metadata.Name)
+	}
+}
+
+const openSeries = `user_client_breaker_state{state="open"}`
+
+// TestUserServiceAway takes every pod of user-service away. With "degraded"
+// order-service keeps on doing what it can.
+func TestUserServiceAway(t *testing.T) {
+	f := newOrderFixture(t, "degraded")
+	f.scale("0")
+
+	// The first ones wait for connections that nobody takes; then the breaker is open.
+	f.eventually("the breaker is open", func() bool {
+		a := f.create()
+		require.Equal(t, http.StatusServiceUnavailable, a.status, a.body)
+		return metric(t, f.orders, openSeries) == "1"
+	})
+	// It lets a try through every now and then, so the fastest of some counts.
+	fastest := time.Hour
+	for range 10 {
+		a := f.create()
+		require.Equal(t, http.StatusServiceUnavailable, a.status, a.body)
+		fastest = min(fastest, a.took)
+	}
+	figure("503 while user-service is away, fastest of 10 through a port-forward", fastest.Seconds()*1000, "ms")
+	a := ask(t, http.MethodGet, "http://"+f.orders+"/api/v1/orders/"+f.order, "")
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	ready := ask(t, http.MethodGet, "http://"+f.orders+"/health/ready", "")
+	require.Equal(t, http.StatusOK, ready.status, ready.body)
+	require.Contains(t, ready.body, "degraded")
+	require.Equal(t, 2, f.endpoints())
+	f.healthy()
+
+	f.scale("2")
+	back := time.Now()
+	f.eventually("orders are taken again", func() bool { return f.create().status == http.StatusCreated })
+	figure("user-service back to the first order taken", time.Since(back).Seconds(), "s")
+	require.LessOrEqual(t, time.Since(back), breakerOpen+5*time.Second, "it recovers by itself, soon after the breaker's timeout")
+	f.eventually("the breaker is closed", func() bool {
+		f.create()
+		return metric(t, f.orders, openSeries) == "0"
+	})
+	f.healthy()
+}
+
+// TestUserServiceRequired: with "required" order-service's pods leave their
+// Service while user-service is away, and come back with it.
+func TestUserServiceRequired(t *testing.T) {
+	f := newOrderFixture(t, "required")
+	require.Equal(t, 2, f.endpoints())
+	f.scale("0")
+	f.eventually("no pod takes requests", func() bool { return f.endpoints() == 0 })
+	f.healthy()
+	f.scale("1")
+	f.eventually("both are back", func() bool { return f.endpoints() == 2 })
+	require.Equal(t, http.StatusCreated, f.create().status)
+	f.healthy()
+}

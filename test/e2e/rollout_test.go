@@ -1,0 +1,206 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// loadRate is how many writes a second are sent throughout, half of them users,
+// half of them orders.
+const loadRate = 40
+
+// TestNothingFailsWhile sends writes at a constant rate from inside the cluster
+// while everything happens to the pods that happens to pods on a working day.
+// Not one of them may fail, and in the end there is exactly one row for each.
+func TestNothingFailsWhile(t *testing.T) {
+	n := newNamespace(t)
+	// A lookup for every order: no answer of the cache hides that user-service
+	// is being replaced.
+	values := n.postgresMode() + "defaults: {env: {USER_CLIENT_CACHE_TTL: 0s}}\n"
+	first := installation{images: releases[0], values: values}
+	start := time.Now()
+	n.install(first)
+	figure("helm install to both ready, PostgreSQL, 2 + 2 pods", time.Since(start).Seconds(), "s")
+	for service := range ports {
+		require.Len(t, n.pods(service), 2)
+	}
+	load := n.startLoad()
+
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{
+		{"a new image", func() { n.upgrade(installation{images: releases[1], values: values}) }},
+		{"kubectl rollout restart", func() {
+			n.kubectl("rollout", "restart", "deployment/shop-user-service", "deployment/shop-order-service")
+			n.rolledOut()
+		}},
+		{"helm rollback", func() { n.helm("rollback", name, "1", "--wait", "--timeout", "3m") }},
+		{"a deleted pod", func() {
+			for service := range ports {
+				n.kubectl("delete", "pod", n.pods(service)[0].Metadata.Name)
+			}
+			n.rolledOut()
+		}},
+	} {
+		before := n.podNames()
+		step.do()
+		require.NotEqual(t, before, n.podNames(), "%s replaces pods", step.name)
+		report := load.report()
+		t.Logf("%s: %s", step.name, report)
+		require.Empty(t, report.failures(), step.name)
+	}
+	for service, image := range releases[0] {
+		for _, p := range n.pods(service) {
+			require.Contains(t, p.Status.ContainerStatuses[0].ImageID, image[len(image)-64:], "the rollback brought the first image back")
+		}
+	}
+	for service, port := range ports {
+		figure("memory of a pod under load, "+service, resident(t, n.forward("service/shop-"+service, port)), "MiB")
+	}
+	report := load.stop()
+	t.Logf("in the end: %s", report)
+	require.Empty(t, report.failures())
+	figure("writes during four replacements of all pods", float64(len(report.Writes)), "")
+	figure("of which failed", 0, "")
+	figure("their median latency", report.quantile(0.5).Seconds()*1000, "ms")
+	figure("their 99th percentile", report.quantile(0.99).Seconds()*1000, "ms")
+
+	for kind, url := range map[string]string{
+		"user":  n.forward("service/shop-user-service", 8000) + "/api/v1/users",
+		"order": n.forward("service/shop-order-service", 8001) + "/api/v1/orders",
+	} {
+		want := map[string]int{}
+		for _, w := range report.Writes {
+			if w.Kind == kind {
+				want[w.ID] = 1
+			}
+		}
+		require.NotEmpty(t, want)
+		require.Equal(t, want, list(t, "http://"+url), "nothing is lost, nothing is there twice")
+	}
+}
+
+// rolledOut waits until both services have all their pods.
+func (n *namespace) rolledOut() {
+	n.t.Helper()
+	for service := range ports {
+		n.kubectl("rollout", "status", "deployment/shop-"+service, "--timeout=3m")
+	}
+}
+
+// podNames are the names of all pods that stay.
+func (n *namespace) podNames() []string {
+	n.t.Helper()
+	var names []string
+	for service := range ports {
+		for _, p := range n.pods(service) {
+			names = append(names, p.Metadata.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// generator is the pod that sends the load.
+type generator struct {
+	n       *namespace
+	address string
+}
+
+// startLoad starts the load, and waits until it has been answered.
+func (n *namespace) startLoad() *generator {
+	n.t.Helper()
+	n.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata:
+  name: load
+  labels: {app: load}
+spec:
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: load
+      image: %s
+      env:
+        - {name: RATE, value: "%d"}
+        - {name: RUN, value: load}
+        - {name: USERS_URL, value: "http://shop-user-service:8000"}
+        - {name: ORDERS_URL, value: "http://shop-order-service:8001"}
+      readinessProbe: {httpGet: {path: /report, port: 8080}, periodSeconds: 1}
+      securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+---
+# What the chart's policies know nothing of.
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: load}
+spec:
+  podSelector: {matchLabels: {app.kubernetes.io/part-of: microservices}}
+  policyTypes: [Ingress]
+  ingress:
+    - from: [{podSelector: {matchLabels: {app: load}}}]
+`, loadImage, loadRate))
+	n.kubectl("wait", "--for=condition=Ready", "pod/load", "--timeout=1m")
+	g := &generator{n: n, address: n.forward("pod/load", 8080)}
+	n.eventually("the load is answered", func() bool { return len(g.report().Writes) > loadRate })
+	return g
+}
+
+func (g *generator) report() report { return g.ask(http.MethodGet, "/report") }
+
+// stop ends the load and returns all of it.
+func (g *generator) stop() report { return g.ask(http.MethodPost, "/stop") }
+
+func (g *generator) ask(method, path string) report {
+	g.n.t.Helper()
+	a := ask(g.n.t, method, "http://"+g.address+path, "")
+	require.Equal(g.n.t, http.StatusOK, a.status, a.body)
+	var r report
+	require.NoError(g.n.t, json.Unmarshal([]byte(a.body), &r))
+	return r
+}
+
+// report is what became of the writes, as the load tells it.
+type report struct{ Writes []write }
+
+type write struct {
+	Kind, Key, ID, Error string
+	At, Took             time.Duration
+	Status               int
+}
+
+// failures are the writes that were not done.
+func (r report) failures() []write {
+	var failed []write
+	for _, w := range r.Writes {
+		if w.Status != http.StatusCreated || w.ID == "" {
+			failed = append(failed, w)
+		}
+	}
+	return failed
+}
+
+// quantile is the latency that the given part of the writes did not exceed.
+func (r report) quantile(q float64) time.Duration {
+	took := make([]time.Duration, len(r.Writes))
+	for i, w := range r.Writes {
+		took[i] = w.Took
+	}
+	slices.Sort(took)
+	return took[int(q*float64(len(took)-1))]
+}
+
+func (r report) String() string {
+	return fmt.Sprintf("%d writes, %d failed, median %v, p99 %v, longest %v",
+		len(r.Writes), len(r.failures()), r.quantile(0.5), r.quantile(0.99), r.quantile(1))
+}
