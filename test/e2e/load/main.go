@@ -54,7 +54,7 @@ const requestTimeout = 10 * time.Second
 func main() {
 	err := run()
 	if err != nil {
-		slog.Error(err.Error())
+		slog.Error("load", "error", err)
 		os.Exit(1)
 	}
 }
@@ -104,7 +104,7 @@ func (l *load) report(w http.ResponseWriter) {
 	defer l.mu.Unlock()
 	err := json.NewEncoder(w).Encode(Report{Writes: l.writes})
 	if err != nil {
-		slog.Error(err.Error())
+		slog.Error("load", "error", err)
 	}
 }
 
