@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory --silent
 
 .PHONY: help
 help: ## List the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR)
@@ -40,9 +40,25 @@ build: ## Build the services into ./bin
 images: ## Build the images and push them (REGISTRY, TAG, PLATFORM, BASE_IMAGE)
 	.ci/images
 
+.PHONY: compose
+compose: ## Run PostgreSQL and both services in Docker (USER_PORT, ORDER_PORT)
+	.ci/compose up
+
+.PHONY: compose-down
+compose-down: ## Stop what make compose started, and keep its data
+	.ci/compose down
+
 .PHONY: bench
 bench: ## Measure side by side and write bench/RESULTS.md
 	go run ./bench
+
+.PHONY: e2e
+e2e: ## Test on Kubernetes (E2E_CLUSTER=local|kind|current, RUN, COUNT)
+	.ci/e2e
+
+.PHONY: configure
+configure: ## Give a fork its own names (REPO=…, REGISTRY=…, MODULE=…)
+	.ci/configure $(if $(REPO),REPO=$(REPO)) $(if $(REGISTRY),REGISTRY=$(REGISTRY)) $(if $(MODULE),MODULE=$(MODULE))
 
 .PHONY: clean
 clean: ## Remove what was built (not ./data)

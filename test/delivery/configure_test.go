@@ -1,0 +1,57 @@
+package delivery
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What the project is called before a fork gives it names of its own.
+var (
+	names = []string{"github.com/example", "ghcr.io/example"}
+	fork  = []string{
+		"REPO=git@git.acme.test:shop/shop.git", "REGISTRY=registry.acme.test:5000/shop", "MODULE=git.acme.test/shop/shop",
+	}
+)
+
+// TestAForkIsItsOwn: make configure leaves no name of the original anywhere, and
+// what comes of it builds, once and when it's done again.
+func TestAForkIsItsOwn(t *testing.T) {
+	folder := checkout(t)
+	search := []string{"grep", "--text", "-lF", "-e", names[0], "-e", names[1], "--", ".", ":!test/delivery"}
+	require.NotEmpty(t, must(t, folder, "git", search...), "the search finds what is there")
+
+	must(t, folder, ".ci/configure", fork...)
+	left, err := try(folder, "", "git", search...)
+	require.Error(t, err, "these still have the old names:\n%s", left)
+	require.Contains(t, read(t, folder, "argocd/root.yaml"), "repoURL: git@git.acme.test:shop/shop.git")
+	require.Contains(t, read(t, folder, "charts/microservices/values.yaml"), "registry: registry.acme.test:5000/shop")
+	require.Contains(t, read(t, folder, "go.mod"), "module git.acme.test/shop/shop\n")
+	require.Empty(t, must(t, folder, "bash", "-c", "gofmt -l $(git ls-files '*.go')"))
+	must(t, folder, "go", "vet", "./...")
+
+	must(t, folder, "git", "commit", "--quiet", "--all", "--message", "Fork")
+	must(t, folder, ".ci/configure", "MODULE=acme.test/other", "REPO=https://git.acme.test/other.git")
+	left, err = try(folder, "", "git", "grep", "-lF", "-e", "git.acme.test/shop", "-e", "git.acme.test:shop", "--", ".", ":!test/delivery")
+	require.Error(t, err, "these still have the names of the first time:\n%s", left)
+	require.Contains(t, read(t, folder, "charts/microservices/values.yaml"), "registry: registry.acme.test:5000/shop", "what isn't given stays")
+	must(t, folder, "go", "build", "./services/...")
+}
+
+func TestWrongNamesAreRefused(t *testing.T) {
+	folder := checkout(t)
+	for argument, says := range map[string]string{
+		"REPO=shop":                  "write a git address",
+		"REPO=https://x/a b.git":     "write a git address",
+		"REGISTRY=https://ghcr.io/x": "write a host and a path",
+		"REGISTRY=ghcr.io/Acme":      "write a host and a path",
+		"MODULE=shop":                "write a Go module's path",
+		"MODULE=acme/shop|x":         "write a Go module's path",
+		"NAME=shop":                  "it takes REPO=",
+	} {
+		out, err := try(folder, "", ".ci/configure", argument)
+		require.Error(t, err, argument)
+		require.Contains(t, out, says)
+	}
+	require.Empty(t, must(t, folder, "git", "status", "--porcelain"))
+}

@@ -1,0 +1,60 @@
+// Package delivery tests what takes the project to a cluster: that the commands
+// that change its files do so, and that the files agree with one another.
+package delivery
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const root = "../.."
+
+// checkout copies the project, with what isn't committed yet, into a repository
+// of the test's own, and returns its folder.
+func checkout(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	must(t, root, "bash", "-euo", "pipefail", "-c", `git ls-files --cached --others --exclude-standard -z |
+		xargs -0 ls -d 2>/dev/null | tar --create --files-from=- | tar --extract --directory "$0"`, folder)
+	must(t, folder, "git", "init", "--quiet", "--initial-branch=main")
+	for _, setting := range [][2]string{
+		{"user.name", "Test"}, {"user.email", "test@example.com"}, {"commit.gpgsign", "false"}, {"core.hooksPath", "/dev/null"},
+	} {
+		must(t, folder, "git", "config", setting[0], setting[1])
+	}
+	must(t, folder, "git", "add", "--all")
+	must(t, folder, "git", "commit", "--quiet", "--message", "Begin")
+	return folder
+}
+
+// must runs a program in a folder and returns what it prints.
+func must(t *testing.T, folder, program string, arguments ...string) string {
+	t.Helper()
+	out, err := try(folder, "", program, arguments...)
+	require.NoError(t, err, "%s %s\n%s", program, strings.Join(arguments, " "), out)
+	return out
+}
+
+// try runs a program in a folder and returns all it prints.
+func try(folder, stdin, program string, arguments ...string) (string, error) {
+	command := exec.Command(program, arguments...)
+	command.Dir = folder
+	command.Stdin = strings.NewReader(stdin)
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	err := command.Run()
+	return out.String(), err
+}
+
+func read(t *testing.T, elements ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(elements...))
+	require.NoError(t, err)
+	return string(text)
+}
