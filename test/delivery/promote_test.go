@@ -57,8 +57,14 @@ func TestWhatCantBePromotedIsRefused(t *testing.T) {
 // rendered is the chart with the values of dev, as Argo CD renders it.
 func rendered(t *testing.T, folder string) string {
 	t.Helper()
-	helm, err := exec.Command(root+"/.ci/tool", "--path", "helm").Output()
-	require.NoError(t, err)
-	return must(t, folder, strings.TrimSpace(string(helm)), "template", "shop", "charts/microservices", "--kube-version", "1.34.4",
+	return must(t, folder, helm(t), "template", "shop", "charts/microservices", "--kube-version", "1.34.4",
 		"--values", "charts/microservices/values-dev.yaml", "--values", "charts/microservices/images-dev.yaml")
+}
+
+// helm is the path of the pinned Helm.
+func helm(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command(root+"/.ci/tool", "--path", "helm").Output()
+	require.NoError(t, err)
+	return strings.TrimSpace(string(out))
 }
