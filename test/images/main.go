@@ -1,7 +1,8 @@
 // Images makes images that stand in for public ones and pushes them to a
 // registry, for machines that reach no public registry:
 //
-//	go run ./test/images base REGISTRY/NAME:TAG   for `make images BASE_IMAGE=REGISTRY/NAME:TAG`
+//	go run ./test/images base REGISTRY/NAME:TAG       for `make images BASE_IMAGE=REGISTRY/NAME:TAG`
+//	go run ./test/images postgres REGISTRY/NAME:TAG   the PostgreSQL that this machine's Debian has
 //
 // A registry at localhost is spoken to without TLS. The reference with its
 // digest is printed.
@@ -16,6 +17,7 @@ import (
 	"os/signal"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/example/microservices/test/images/standin"
@@ -32,25 +34,51 @@ func main() {
 }
 
 func run(ctx context.Context, arguments []string, stdout io.Writer) error {
-	if len(arguments) != 2 || arguments[0] != "base" {
-		return errors.New("usage: go run ./test/images base REGISTRY/NAME:TAG")
+	if len(arguments) != 2 {
+		return errUsage
 	}
 	reference, err := name.ParseReference(arguments[1])
 	if err != nil {
 		return err
 	}
-	index, err := standin.Base(ctx)
+	var digest v1.Hash
+	switch arguments[0] {
+	case "base":
+		digest, err = pushBase(ctx, reference)
+	case "postgres":
+		digest, err = pushPostgres(ctx, reference)
+	default:
+		return errUsage
+	}
 	if err != nil {
 		return err
-	}
-	digest, err := index.Digest()
-	if err != nil {
-		return err
-	}
-	err = remote.WriteIndex(reference, index, remote.WithContext(ctx))
-	if err != nil {
-		return fmt.Errorf("can't push to %s: %w", reference, err)
 	}
 	_, err = fmt.Fprintf(stdout, "%s@%s\n", reference, digest)
 	return err
+}
+
+var errUsage = errors.New("usage: go run ./test/images base|postgres REGISTRY/NAME:TAG")
+
+func pushBase(ctx context.Context, reference name.Reference) (v1.Hash, error) {
+	index, err := standin.Base(ctx)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	err = remote.WriteIndex(reference, index, remote.WithContext(ctx))
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("can't push to %s: %w", reference, err)
+	}
+	return index.Digest()
+}
+
+func pushPostgres(ctx context.Context, reference name.Reference) (v1.Hash, error) {
+	image, err := standin.Postgres(ctx)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	err = remote.Write(reference, image, remote.WithContext(ctx))
+	if err != nil {
+		return v1.Hash{}, fmt.Errorf("can't push to %s: %w", reference, err)
+	}
+	return image.Digest()
 }

@@ -36,6 +36,13 @@ func (f files) link(name, target string) {
 	f[name] = file{kind: tar.TypeSymlink, mode: 0o777, target: target}
 }
 
+// executable lets everyone run a file.
+func (f files) executable(name string) {
+	changed := f[name]
+	changed.mode = 0o755
+	f[name] = changed
+}
+
 // layer packs the files such that the same files make the same bytes: sorted,
 // without times or names of users. Folders that are missing are made.
 func (f files) layer() (v1.Layer, error) {

@@ -1,0 +1,157 @@
+//go:build e2e
+
+package compose
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// commandTimeout is far more than building and starting everything takes.
+const commandTimeout = 5 * time.Minute
+
+// project is what `make compose` runs, beside whatever else runs on the engine.
+type project struct {
+	program       []string // docker compose
+	environment   []string
+	users, orders string // addresses on this machine
+}
+
+// newProject makes sure that the engine has PostgreSQL's image. What is left of
+// the project goes with the test.
+func newProject(t *testing.T) project {
+	t.Helper()
+	p := project{program: []string{"docker", "compose"}, users: freeAddress(t), orders: freeAddress(t)}
+	_, usersPort, _ := strings.Cut(p.users, ":")
+	_, ordersPort, _ := strings.Cut(p.orders, ":")
+	name := fmt.Sprint("compose-test-", os.Getpid())
+	p.environment = []string{
+		"COMPOSE_PROJECT_NAME=" + name, "TAG=" + name, "VERSION=v1.2.3-test",
+		"USER_PORT=" + usersPort, "ORDER_PORT=" + ordersPort, "BASE_IMAGE=" + baseImage(t),
+	}
+	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() != nil {
+		path, _ := p.must(t, "./.ci/tool", "--path", "compose")
+		p.program = []string{strings.TrimSpace(path)}
+	}
+	postgres, err := named("docker-compose.yml", `image: (postgres:\S+)`)
+	require.NoError(t, err)
+	_, _, err = p.try(t.Context(), "docker", "image", "inspect", postgres)
+	if err != nil {
+		p.must(t, "docker", "load", "--input", filepath.Join(images, "postgres.tar"))
+		t.Cleanup(func() { p.undo(t, "docker", "image", "rm", postgres) })
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, said, _ := p.try(context.Background(), append(p.program, "ps", "--all")...)
+			t.Log(out, said)
+			out, said, _ = p.try(context.Background(), append(p.program, "logs", "--no-color", "--tail", "20")...)
+			t.Log(out, said)
+		}
+		p.undo(t, append(p.program, "down", "--volumes", "--remove-orphans", "--rmi", "local")...)
+		for _, service := range []string{"user-service", "order-service"} {
+			p.undo(t, "docker", "image", "rm", "--force", "microservices.local/"+service+":"+name)
+		}
+	})
+	return p
+}
+
+// with is the project with other variables of the environment.
+func (p project) with(variables ...string) project {
+	p.environment = append(slices.Clip(p.environment), variables...)
+	return p
+}
+
+// compose runs a command of Docker Compose, which must do it, and returns what
+// it prints.
+func (p project) compose(t *testing.T, arguments ...string) string {
+	t.Helper()
+	out, _ := p.must(t, append(slices.Clip(p.program), arguments...)...)
+	return out
+}
+
+func (p project) must(t *testing.T, words ...string) (stdout, stderr string) {
+	t.Helper()
+	stdout, stderr, err := p.try(t.Context(), words...)
+	require.NoError(t, err, "%s\n%s%s", strings.Join(words, " "), stdout, stderr)
+	return stdout, stderr
+}
+
+func (p project) undo(t *testing.T, words ...string) {
+	stdout, stderr, err := p.try(context.Background(), words...)
+	if err != nil {
+		t.Errorf("%s: %v\n%s%s", strings.Join(words, " "), err, stdout, stderr)
+	}
+}
+
+func (p project) try(ctx context.Context, words ...string) (stdout, stderr string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	command := exec.CommandContext(ctx, words[0], words[1:]...)
+	command.Dir = root
+	// Neither the make that runs the tests nor settings of whoever runs it are
+	// to have a say.
+	command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return strings.HasPrefix(name, "MAKE") || strings.HasPrefix(name, "COMPOSE_") || strings.HasSuffix(name, "_PASSWORD") ||
+			slices.Contains([]string{"MFLAGS", "REGISTRY", "TAG", "PLATFORM", "PULL_POLICY", "BIND"}, name)
+	}), p.environment...)
+	var out, said bytes.Buffer
+	command.Stdout, command.Stderr = &out, &said
+	err = command.Run()
+	return out.String(), said.String(), err
+}
+
+// container is what Docker says of one.
+type container struct {
+	Name  string
+	Image string
+	State struct {
+		Status string
+		Health struct{ Status string }
+	}
+	Config struct {
+		User  string
+		Image string
+	}
+	HostConfig struct {
+		ReadonlyRootfs bool
+		Privileged     bool
+		CapDrop        []string
+		CapAdd         []string
+		SecurityOpt    []string
+		PortBindings   map[string][]struct {
+			HostIP string `json:"HostIp"`
+		}
+	}
+}
+
+// containers are the project's, also those that have ended.
+func (p project) containers(t *testing.T) []container {
+	t.Helper()
+	ids := strings.Fields(p.compose(t, "ps", "--all", "--quiet"))
+	require.NotEmpty(t, ids)
+	out, _ := p.must(t, append([]string{"docker", "inspect"}, ids...)...)
+	var all []container
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	return all
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes the database at the first start, as the official image does: over the
+# network nobody gets in without a password.
+set -eu
+
+if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
+	if [ -z "${POSTGRES_PASSWORD:-}" ]; then
+		echo "Error: Database is uninitialized and superuser password is not specified: set POSTGRES_PASSWORD" >&2
+		exit 1
+	fi
+	mkdir -p "$PGDATA"
+	chmod 700 "$PGDATA"
+	password=$(mktemp)
+	printf '%s\n' "$POSTGRES_PASSWORD" >"$password"
+	initdb --username="${POSTGRES_USER:-postgres}" --pwfile="$password" --auth-local=trust --auth-host=trust
+	rm "$password"
+	echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+	database=${POSTGRES_DB:-${POSTGRES_USER:-postgres}}
+	if [ "$database" != postgres ]; then
+		echo "CREATE DATABASE \"$database\"" | postgres --single -D "$PGDATA" postgres >/dev/null
+	fi
+fi
+[ "$1" = postgres ] && set -- "$@" -c "listen_addresses=*" -c unix_socket_directories=/var/run/postgresql
+exec "$@"
