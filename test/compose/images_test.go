@@ -11,14 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -26,10 +23,6 @@ import (
 
 	"github.com/example/microservices/test/images/standin"
 )
-
-// reachTimeout is how long a public registry may take to answer before its
-// image gets a stand-in.
-const reachTimeout = 20 * time.Second
 
 // supply puts the images that the services and docker-compose.yml start from
 // into a folder: the real ones, or where their registry isn't reached, what
@@ -39,13 +32,9 @@ func supply(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	index, err := reach(ctx, base, remote.Index)
+	index, err := standin.BaseFor(ctx, base)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "a stand-in for %s, which can't be had: %v\n", base, err)
-		index, err = standin.Base(ctx)
-		if err != nil {
-			return err
-		}
+		return err
 	}
 	_, err = layout.Write(filepath.Join(dir, "base"), index)
 	if err != nil {
@@ -55,15 +44,9 @@ func supply(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	image, err := reach(ctx, postgres, func(reference name.Reference, options ...remote.Option) (v1.Image, error) {
-		return remote.Image(reference, append(options, remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))...)
-	})
+	image, err := standin.PostgresFor(ctx, postgres)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "a stand-in for %s, which can't be had: %v\n", postgres, err)
-		image, err = standin.Postgres(ctx)
-		if err != nil {
-			return err
-		}
+		return err
 	}
 	tag, err := name.NewTag(postgres)
 	if err != nil {
@@ -83,22 +66,6 @@ func named(file, pattern string) (string, error) {
 		return "", fmt.Errorf("%s has no %s", file, pattern)
 	}
 	return string(found[1]), nil
-}
-
-// reach gets an image from its registry.
-func reach[T any](ctx context.Context, image string, get func(name.Reference, ...remote.Option) (T, error)) (T, error) {
-	var none T
-	reference, err := name.ParseReference(image)
-	if err != nil {
-		return none, err
-	}
-	asked, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
-	_, err = remote.Head(reference, remote.WithContext(asked))
-	if err != nil {
-		return none, err
-	}
-	return get(reference, remote.WithContext(ctx))
 }
 
 // baseImage serves the services' base from a registry on this machine and

@@ -26,14 +26,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := push(ctx, os.Args[1:], os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, arguments []string, stdout io.Writer) error {
+func push(ctx context.Context, arguments []string, stdout io.Writer) error {
 	if len(arguments) != 2 {
 		return errUsage
 	}
