@@ -38,7 +38,7 @@ const (
 )
 
 var (
-	services  = []string{"user-service", "order-service"}
+	services  = []string{"order-service", "user-service"} // as sorted
 	platforms = []string{"linux/amd64", "linux/arm64"}
 )
 
