@@ -52,6 +52,17 @@ compose-down: ## Stop what make compose started, and keep its data
 bench: ## Measure side by side and write bench/RESULTS.md
 	go run ./bench
 
+.PHONY: cluster
+cluster: ## Start a Kubernetes on this machine, without Docker (REGISTRY_PORT)
+	.ci/dependencies containerd runc containernetworking-plugins nftables iproute2
+	mkdir -p .cache/bin
+	go build -o .cache/bin/cluster ./test/cluster
+	.cache/bin/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Remove it
+	go run ./test/cluster down
+
 .PHONY: e2e
 e2e: ## Test on Kubernetes (E2E_CLUSTER=local|kind|current, RUN, COUNT)
 	.ci/e2e

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// component is a process of the node.
+type component struct {
+	// name is that of its log.
+	name string
+	// command is the program and its arguments.
+	command []string
+}
+
+// pinned are the tools that the components are.
+var pinned = []string{"kubernetes", "etcd", "coredns", "storage"}
+
+// components are the node's processes, in the order in which they start. None
+// waits for another: each tries until it finds what it needs.
+func components(s state, tools map[string]string) []component {
+	kubernetes := func(name string, arguments ...string) component {
+		return component{name, append([]string{tools["kubernetes"], name}, arguments...)}
+	}
+	return []component{
+		{"etcd", []string{
+			tools["etcd"],
+			"--data-dir=" + s.path("etcd"),
+			"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
+			"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=default=http://127.0.0.1:2380",
+			"--unsafe-no-fsync", // nothing here has to outlive the machine
+			"--log-level=warn",
+		}},
+		kubernetes("kube-apiserver",
+			"--etcd-servers=http://127.0.0.1:2379",
+			"--advertise-address="+nodeAddress,
+			"--service-cluster-ip-range="+serviceRange,
+			"--tls-cert-file="+s.cert("apiserver"), "--tls-private-key-file="+s.key("apiserver"),
+			"--client-ca-file="+s.cert("ca"),
+			"--authorization-mode=Node,RBAC",
+			"--allow-privileged=true",
+			"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+			"--service-account-key-file="+s.path("pki", "service-account.pub"),
+			"--service-account-signing-key-file="+s.key("service-account"),
+			"--kubelet-client-certificate="+s.cert("admin"), "--kubelet-client-key="+s.key("admin"),
+			"--kubelet-certificate-authority="+s.cert("ca"),
+			// Else logs, exec and port-forward look for the node's name in DNS.
+			"--kubelet-preferred-address-types=InternalIP",
+		),
+		kubernetes("kube-controller-manager",
+			"--kubeconfig="+s.kubeconfig(),
+			"--leader-elect=false",
+			"--service-account-private-key-file="+s.key("service-account"),
+			"--root-ca-file="+s.cert("ca"),
+		),
+		kubernetes("kube-scheduler", "--kubeconfig="+s.kubeconfig(), "--leader-elect=false"),
+		{"containerd", []string{"containerd", "--config", s.path("containerd.toml")}},
+		kubernetes("kubelet",
+			"--config="+s.path("kubelet.yaml"),
+			"--kubeconfig="+s.kubeconfig(),
+			"--hostname-override="+nodeName,
+			"--node-ip="+nodeAddress,
+			"--root-dir="+s.path("kubelet"),
+		),
+		kubernetes("kube-proxy", "--config="+s.path("kube-proxy.yaml")),
+		{"coredns", []string{tools["coredns"], "-conf", s.path("Corefile")}},
+		{"storage", []string{tools["storage"], s.kubeconfig(), nodeName, s.path("volumes")}},
+	}
+}
+
+// writeConfigurations writes the files that components are told of.
+func writeConfigurations(s state) error {
+	mirror := func(server string) string {
+		return fmt.Sprintf("server = %q\n[host.\"http://%s:%s\"]\n", server, hostAddress, registryPort())
+	}
+	files := map[string]string{
+		s.path("containerd.toml"): expand(s, `version = 2
+root = "{state}/containerd"
+state = "/run/containerd"
+oom_score = 0
+[grpc]
+  address = "/run/containerd/containerd.sock"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "`+pauseReference+`"
+  # Where the machine doesn't allow it, runc dies of a negative score.
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/run/cni/bin"
+    conf_dir = "{state}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{state}/registries"
+`),
+		// A route of its own for each pod: all that pods send to one another is
+		// routed, and meets kube-proxy's rules and the network policies', where a
+		// bridge would carry it past them.
+		s.path("cni", "10-pods.conflist"): expand(s, `{
+  "cniVersion": "0.4.0", "name": "pods",
+  "plugins": [
+    {"type": "ptp", "ipMasq": false, "ipam": {"type": "host-local", "dataDir": "/run/cni/addresses", "ranges": [[{"subnet": "`+podRange+`"}]], "routes": [{"dst": "0.0.0.0/0"}]}}
+  ]
+}
+`),
+		s.path("registries", "localhost:"+registryPort(), "hosts.toml"): mirror("http://localhost:" + registryPort()),
+		s.path("kubelet.yaml"): expand(s, `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+authentication:
+  anonymous: {enabled: false}
+  x509: {clientCAFile: "{state}/pki/ca.crt"}
+authorization: {mode: Webhook}
+tlsCertFile: "{state}/pki/kubelet.crt"
+tlsPrivateKeyFile: "{state}/pki/kubelet.key"
+clusterDomain: cluster.local
+clusterDNS: [`+dnsService+`]
+resolvConf: "{state}/resolv.conf"
+podLogsDir: "{state}/pods"
+# Under one of the cluster's own, so that down finds them all.
+cgroupRoot: /`+controlGroup+`
+cgroupDriver: cgroupfs
+cgroupsPerQOS: true
+enforceNodeAllocatable: []
+failCgroupV1: false
+failSwapOn: false
+# The disk is the machine's: how full it is, is not the cluster's to mend.
+evictionHard: {nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%", memory.available: 50Mi}
+imageGCHighThresholdPercent: 100
+syncFrequency: 10s
+# Pulls and probes at once: an end-to-end test starts a dozen pods.
+serializeImagePulls: false
+registryPullQPS: 0
+kubeAPIQPS: 100
+kubeAPIBurst: 200
+`),
+		s.path("resolv.conf"): "# Pods that don't ask the cluster's DNS ask nobody.\n",
+		s.path("kube-proxy.yaml"): expand(s, `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection: {kubeconfig: "{state}/kubeconfig"}
+hostnameOverride: `+nodeName+`
+mode: nftables
+clusterCIDR: `+podRange+`
+# The machine's settings stay as they are.
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+nftables: {syncPeriod: 10s, minSyncPeriod: 100ms}
+`),
+		s.path("Corefile"): expand(s, `.:53 {
+  bind `+nodeAddress+`
+  errors
+  ready 127.0.0.1:8181
+  kubernetes cluster.local in-addr.arpa {
+    kubeconfig {state}/kubeconfig
+    ttl 5
+  }
+  cache 5
+}
+`),
+	}
+	return writeFiles(files)
+}
+
+// expand writes the state's folder for {state}.
+func expand(s state, text string) string { return strings.ReplaceAll(text, "{state}", string(s)) }

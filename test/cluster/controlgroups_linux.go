@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// controlGroups are the cluster's own: one in each hierarchy of version 1, or one
+// in all of version 2.
+func controlGroups() ([]string, error) {
+	const mount = "/sys/fs/cgroup"
+	_, err := os.Stat(mount + "/cgroup.controllers")
+	if err == nil {
+		return []string{filepath.Join(mount, controlGroup)}, nil
+	}
+	entries, err := os.ReadDir(mount)
+	if err != nil {
+		return nil, err
+	}
+	var groups []string
+	for _, entry := range entries {
+		if entry.IsDir() {
+			groups = append(groups, filepath.Join(mount, entry.Name(), controlGroup))
+		}
+	}
+	return groups, nil
+}
+
+func makeControlGroups() error {
+	groups, err := controlGroups()
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		err = os.MkdirAll(group, 0o755)
+		if err != nil {
+			return err
+		}
+		err = inheritSets(group)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inheritSets gives a new group of version 1's cpuset its parent's processors and
+// memory: it begins with none.
+func inheritSets(group string) error {
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		set, err := os.ReadFile(filepath.Join(filepath.Dir(group), file))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = os.WriteFile(filepath.Join(group, file), set, 0o600)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeControlGroups removes them with those within, which must be empty of
+// processes.
+func removeControlGroups() error {
+	groups, err := controlGroups()
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		var folders []string
+		err = filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				folders = append(folders, path)
+			}
+			return err
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for i := len(folders) - 1; i >= 0; i-- {
+			err = os.Remove(folders[i])
+			if err != nil {
+				return fmt.Errorf("a control group of the cluster: %w", err)
+			}
+		}
+	}
+	return nil
+}

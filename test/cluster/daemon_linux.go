@@ -1,0 +1,306 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// startLimit bounds a start: some 20 seconds on an idle machine.
+	startLimit = 4 * time.Minute
+	// stopLimit bounds what the kernel needs to end a node.
+	stopLimit = time.Minute
+)
+
+// up starts the cluster in the background, unless it runs, and waits until it
+// can be used.
+func up() error {
+	s, err := here()
+	if err != nil {
+		return err
+	}
+	if s.running() != 0 {
+		fmt.Fprintln(os.Stderr, usage(s))
+		return nil
+	}
+	err = clean(s)
+	if err != nil {
+		return err
+	}
+	for _, tool := range pinned {
+		_, err = s.tool(tool)
+		if err != nil {
+			return err
+		}
+	}
+	err = os.MkdirAll(s.path("logs"), 0o755)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "starting the cluster")
+	err = startDaemon(s)
+	if err != nil {
+		return errors.Join(err, down())
+	}
+	fmt.Fprintln(os.Stderr, usage(s))
+	return nil
+}
+
+func usage(s state) string {
+	return fmt.Sprintf(`The cluster runs. To use it:
+
+  export KUBECONFIG=%s
+  .ci/tool kubernetes kubectl get nodes        (or your own kubectl)
+  make images                                  pushes to its registry, localhost:%s
+
+make cluster-down removes it. Logs are in %s.`, s.kubeconfig(), registryPort(), s.path("logs"))
+}
+
+// startDaemon starts the daemon, and returns when it says that the cluster is
+// ready, or why not.
+func startDaemon(s state) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	// go run removes its program when it ends; the daemon has a copy.
+	program := s.path("cluster")
+	binary, err := os.ReadFile(self)
+	if err != nil {
+		return err
+	}
+	err = os.WriteFile(program, binary, 0o700)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(s.log("daemon"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	said, says, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	command := exec.Command(program, "daemon")
+	command.Dir = s.project()
+	command.Stdout, command.Stderr = log, log
+	command.ExtraFiles = []*os.File{says}
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it
+	err = command.Start()
+	if err != nil {
+		return err
+	}
+	err = says.Close()
+	if err != nil {
+		return err
+	}
+	word, err := io.ReadAll(said)
+	if err != nil {
+		return err
+	}
+	if string(word) != "ready" {
+		return fmt.Errorf("it did not start: %s", strings.TrimSpace(string(word)))
+	}
+	return command.Process.Release()
+}
+
+// daemon serves the registry, keeps the node, and removes everything when it is
+// told to end. Its parent reads "ready", or an error, from descriptor 3.
+func daemon() error {
+	s, err := here()
+	if err != nil {
+		return err
+	}
+	parent := os.NewFile(3, "parent")
+	err = os.WriteFile(s.path("pid"), []byte(strconv.Itoa(os.Getpid())), 0o600)
+	if err != nil {
+		return err
+	}
+	ended := make(chan os.Signal, 1)
+	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+
+	node, err := startNode(s)
+	if err == nil {
+		err = waitReady(s, node)
+	}
+	word := "ready"
+	if err != nil {
+		word = err.Error()
+	}
+	_, _ = parent.WriteString(word) // it may be gone; the log has it too
+	_ = parent.Close()
+	if err != nil {
+		return errors.Join(err, node.stop())
+	}
+	select {
+	case <-ended:
+	case <-node.gone:
+		err = fmt.Errorf("the node has ended: %s", tail(s.log("node")))
+	}
+	return errors.Join(err, node.stop())
+}
+
+// nodeProcess is the node as this machine sees it: one process, with which all
+// others end.
+type nodeProcess struct {
+	command *exec.Cmd
+	gone    chan struct{}
+}
+
+// startNode prepares everything that the node needs and starts it in namespaces
+// of its own, joined to this machine by a pair of network cards.
+func startNode(s state) (*nodeProcess, error) {
+	n := &nodeProcess{gone: make(chan struct{})}
+	err := errors.Join(writeCertificates(s), writeConfigurations(s), writePauseImage(s), os.MkdirAll(s.path("volumes"), 0o755), makeControlGroups())
+	if err != nil {
+		return n, err
+	}
+	log, err := os.Create(s.log("node"))
+	if err != nil {
+		return n, err
+	}
+	defer log.Close()
+	begin, joined, err := os.Pipe()
+	if err != nil {
+		return n, err
+	}
+	defer begin.Close()
+	n.command = exec.Command(s.path("cluster"), "init")
+	n.command.Dir = s.project()
+	n.command.Stdout, n.command.Stderr = log, log
+	n.command.ExtraFiles = []*os.File{begin}
+	n.command.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	// The death signal is the parent's thread's: this one stays.
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		started <- n.command.Start()
+		_ = n.command.Wait()
+		close(n.gone)
+	}()
+	err = <-started
+	if err != nil {
+		n.command = nil
+		return n, err
+	}
+	err = join(n.command.Process.Pid)
+	if err != nil {
+		return n, err
+	}
+	err = joined.Close() // the node goes on
+	if err != nil {
+		return n, err
+	}
+	var listeners []net.Listener
+	for _, host := range []string{"127.0.0.1", hostAddress} {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, registryPort()))
+		if err != nil {
+			return n, fmt.Errorf("the registry's port: %w; REGISTRY_PORT takes another", err)
+		}
+		listeners = append(listeners, listener)
+	}
+	serveRegistry(s, listeners)
+	return n, nil
+}
+
+// stop ends the node and waits until the kernel has taken everything of it away.
+func (n *nodeProcess) stop() error {
+	if n.command == nil {
+		return nil
+	}
+	_ = n.command.Process.Kill() // it may be gone
+	select {
+	case <-n.gone:
+		return nil
+	case <-time.After(stopLimit):
+		return errors.New("the node does not end")
+	}
+}
+
+// down ends the cluster and removes what it made. It's no error if there is none.
+func down() error {
+	s, err := here()
+	if err != nil {
+		return err
+	}
+	pid := s.running()
+	if pid != 0 {
+		err = syscall.Kill(pid, syscall.SIGTERM)
+		if err != nil {
+			return err
+		}
+		deadline := time.Now().Add(stopLimit)
+		for s.running() != 0 {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("process %d does not end", pid)
+			}
+			<-time.After(50 * time.Millisecond)
+		}
+	}
+	return clean(s)
+}
+
+// clean removes what a cluster leaves that has ended: files and control groups.
+func clean(s state) error {
+	err := removeControlGroups()
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(string(s))
+}
+
+// status prints whether the cluster runs.
+func status() error {
+	s, err := here()
+	if err != nil {
+		return err
+	}
+	if s.running() == 0 {
+		return errors.New("it doesn't run; make cluster starts it")
+	}
+	fmt.Fprintln(os.Stderr, usage(s))
+	return nil
+}
+
+// running returns the daemon's process id, 0 if it doesn't run.
+func (s state) running() int {
+	text, err := os.ReadFile(s.path("pid"))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(string(text))
+	if err != nil {
+		return 0
+	}
+	// The number may be somebody else's by now.
+	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil || strings.TrimSuffix(program, " (deleted)") != s.path("cluster") {
+		return 0
+	}
+	return pid
+}
+
+// tail is the end of a log.
+func tail(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return strings.Join(lines[max(0, len(lines)-15):], "\n") + "\n(" + file + ")"
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// The addresses of the cluster. Nobody else sees them: the node's are in a
+// network of its own, whose one neighbour is this machine.
+const (
+	hostAddress    = "10.231.0.1"
+	nodeAddress    = "10.231.0.2"
+	linkPrefix     = "/30"
+	podRange       = "10.244.0.0/16"
+	serviceRange   = "10.96.0.0/16"
+	apiService     = "10.96.0.1" // the first of the range: kubernetes.default
+	dnsService     = "10.96.0.10"
+	apiURL         = "https://" + nodeAddress + ":6443"
+	hostLink       = "microservices0"
+	nodeName       = "node"
+	controlGroup   = "microservices"
+	pauseReference = "localhost/pause:1"
+)
+
+// state is where everything is kept that the cluster writes.
+type state string
+
+// here is the state of the cluster of this checkout.
+func here() (state, error) {
+	// The program is in .cache/bin, or go run has it somewhere else.
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	_, err = os.Stat(filepath.Join(folder, ".ci", "tool"))
+	if err != nil {
+		return "", fmt.Errorf("run it in the project's folder: %w", err)
+	}
+	return state(filepath.Join(folder, ".cache", "cluster")), nil
+}
+
+// path is that of a file or folder in the state.
+func (s state) path(elements ...string) string {
+	return filepath.Join(append([]string{string(s)}, elements...)...)
+}
+
+// project is the folder of the checkout.
+func (s state) project() string { return filepath.Dir(filepath.Dir(string(s))) }
+
+func (s state) kubeconfig() string      { return s.path("kubeconfig") }
+func (s state) log(name string) string  { return s.path("logs", name+".log") }
+func (s state) cert(name string) string { return s.path("pki", name+".crt") }
+func (s state) key(name string) string  { return s.path("pki", name+".key") }
+
+// tool returns the path of a pinned tool, and builds it if need be.
+func (s state) tool(name string) (string, error) {
+	command := exec.Command(filepath.Join(s.project(), ".ci", "tool"), "--path", name)
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", name, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// registryPort is the port of the registry, on localhost.
+func registryPort() string {
+	port := os.Getenv("REGISTRY_PORT")
+	if port == "" {
+		return "5001"
+	}
+	return port
+}
+
+// writeFiles writes files with their folders.
+func writeFiles(files map[string]string) error {
+	for path, text := range files {
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err != nil {
+			return err
+		}
+		err = os.WriteFile(path, []byte(text), 0o600)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// initialize is the first process of the node's namespaces. It takes orphans in,
+// as an init has to, and ends with its one child, the node.
+func initialize() error {
+	// Descriptor 3 ends when this machine has joined the networks.
+	_, err := io.ReadAll(os.NewFile(3, "joined"))
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	child, err := os.StartProcess(self, []string{self, "node"}, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	if err != nil {
+		return err
+	}
+	for {
+		pid, err := syscall.Wait4(-1, nil, 0, nil)
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if pid == child.Pid {
+			return errors.New("the node has ended")
+		}
+	}
+}
+
+// node prepares the namespaces, starts the components and starts them again when
+// one ends.
+func node() error {
+	s, err := here()
+	if err != nil {
+		return err
+	}
+	err = mounts()
+	if err != nil {
+		return err
+	}
+	err = joinFromWithin()
+	if err != nil {
+		return err
+	}
+	err = syscall.Sethostname([]byte(nodeName))
+	if err != nil {
+		return err
+	}
+	tools := map[string]string{}
+	for _, name := range pinned {
+		tools[name], err = s.tool(name)
+		if err != nil {
+			return err
+		}
+	}
+	var wg sync.WaitGroup
+	for _, c := range components(s, tools) {
+		if c.name == "kubelet" {
+			// Its first pod needs the image.
+			err = importPauseImage(s)
+			if err != nil {
+				return err
+			}
+		}
+		wg.Go(func() { c.keep(s) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// keep runs a component, again and again.
+func (c component) keep(s state) {
+	log, err := os.Create(s.log(c.name))
+	if err != nil {
+		slog.Error("no log", "component", c.name, "error", err)
+		return
+	}
+	for {
+		command := exec.Command(c.command[0], c.command[1:]...)
+		command.Stdout, command.Stderr = log, log
+		err := command.Run()
+		slog.Warn("a component has ended, and is started again", "component", c.name, "log", s.log(c.name), "error", err)
+		<-time.After(time.Second)
+	}
+}
+
+// importPauseImage waits for containerd and gives it the image of the sandboxes.
+func importPauseImage(s state) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	for {
+		out, err := exec.CommandContext(ctx, "ctr", "--namespace", "k8s.io", "images", "import", s.path("pause.tar")).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("containerd does not take the image of the sandboxes: %w\n%s\n%s", err, out, tail(s.log("containerd")))
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// mounts gives the node what of the file system must be its own: the processes
+// it sees, and the folders in which its programs keep their sockets and notes.
+func mounts() error {
+	// What is mounted from here on is not seen outside.
+	err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+	if err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	err = syscall.Mount("proc", "/proc", "proc", 0, "")
+	if err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	for _, folder := range []string{"/run", "/var/log", "/var/lib/cni", "/var/lib/kubelet", "/etc/cni"} {
+		err = os.MkdirAll(folder, 0o755)
+		if err != nil {
+			return err
+		}
+		err = syscall.Mount("tmpfs", folder, "tmpfs", 0, "mode=0755")
+		if err != nil {
+			return fmt.Errorf("mount %s: %w", folder, err)
+		}
+	}
+	plugins, err := pluginFolder()
+	if err != nil {
+		return err
+	}
+	err = os.MkdirAll("/run/cni", 0o755)
+	if err != nil {
+		return err
+	}
+	return os.Symlink(plugins, "/run/cni/bin")
+}
+
+// pluginFolder is where the distribution has the network plugins.
+func pluginFolder() (string, error) {
+	folders := []string{"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"}
+	for _, folder := range folders {
+		_, err := os.Stat(filepath.Join(folder, "ptp"))
+		if err == nil {
+			return folder, nil
+		}
+	}
+	return "", fmt.Errorf("there are no network plugins in %s: install containernetworking-plugins", strings.Join(folders, ", "))
+}

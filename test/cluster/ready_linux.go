@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+//go:embed addons.yaml
+var addons string
+
+// waitReady waits until pods can be run: the API answers, the add-ons are
+// installed, the node is ready, and names are resolved.
+func waitReady(s state, node *nodeProcess) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	objects := strings.ReplaceAll(addons, "REGISTRY_PORT", registryPort())
+	for _, step := range []struct {
+		name, component string
+		try             func() error
+	}{
+		{"the API answers", "kube-apiserver", func() error { return kubectl(ctx, s, "", "get", "--raw", "/readyz") }},
+		{"the default namespaces are there", "kube-controller-manager", func() error {
+			return kubectl(ctx, s, "", "get", "namespace/kube-public", "serviceaccount/default")
+		}},
+		{"the add-ons are installed", "kube-apiserver", func() error { return kubectl(ctx, s, objects, "apply", "--filename=-") }},
+		{"the node is ready", "kubelet", func() error {
+			return kubectl(ctx, s, "", "wait", "--for=condition=Ready", "node/"+nodeName, "--timeout=1s")
+		}},
+		{"names are resolved", "coredns", func() error { return resolve(ctx, "kubernetes.default.svc.cluster.local") }},
+	} {
+		err := step.try()
+		for err != nil {
+			select {
+			case <-node.gone:
+				return fmt.Errorf("the node has ended: %s", tail(s.log("node")))
+			case <-ctx.Done():
+				return fmt.Errorf("%w before %s; %s says: %s", errors.Join(ctx.Err(), err), step.name, step.component, tail(s.log(step.component)))
+			case <-time.After(200 * time.Millisecond):
+			}
+			err = step.try()
+		}
+	}
+	return nil
+}
+
+// kubectl runs it with something to read.
+func kubectl(ctx context.Context, s state, stdin string, arguments ...string) error {
+	program, err := s.tool("kubernetes")
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, program, append([]string{"kubectl"}, arguments...)...)
+	command.Env = append(os.Environ(), "KUBECONFIG="+s.kubeconfig())
+	command.Stdin = strings.NewReader(stdin)
+	out, err := command.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("kubectl %s: %w\n%s", strings.Join(arguments, " "), err, out)
+	}
+	return nil
+}
+
+// resolve asks the node's DNS.
+func resolve(ctx context.Context, name string) error {
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, network, nodeAddress+":53")
+	}}
+	addresses, err := resolver.LookupHost(ctx, name)
+	if err != nil {
+		return err
+	}
+	if len(addresses) != 1 || addresses[0] != apiService {
+		return fmt.Errorf("%s is %v", name, addresses)
+	}
+	return nil
+}
