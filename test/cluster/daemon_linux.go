@@ -163,7 +163,7 @@ type nodeProcess struct {
 // of its own, joined to this machine by a pair of network cards.
 func startNode(s state) (*nodeProcess, error) {
 	n := &nodeProcess{gone: make(chan struct{})}
-	err := errors.Join(writeCertificates(s), writeConfigurations(s), writePauseImage(s), os.MkdirAll(s.path("volumes"), 0o755), makeControlGroups())
+	err := errors.Join(writeCertificates(s), writeConfigurations(s), writePauseImage(s), os.MkdirAll(s.path("volumes"), 0o755), os.MkdirAll(s.path("registry"), 0o755), makeControlGroups())
 	if err != nil {
 		return n, err
 	}

@@ -187,15 +187,18 @@ func (n *namespace) forward(target string, port int) string {
 	return "localhost:" + string(found[1])
 }
 
-// run runs a program with its arguments and returns all it prints.
+// run runs a program with its arguments and returns what it prints: its output, and
+// if it fails its messages as well.
 func run(stdin string, words []string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Stdin = strings.NewReader(stdin)
-	out, err := command.CombinedOutput()
+	var out, said strings.Builder
+	command.Stdout, command.Stderr = &out, &said
+	err := command.Run()
 	if err != nil {
-		err = fmt.Errorf("%s: %w", strings.Join(words[1:], " "), err)
+		return out.String() + said.String(), fmt.Errorf("%s: %w", strings.Join(words[1:], " "), err)
 	}
-	return string(out), err
+	return out.String(), nil
 }

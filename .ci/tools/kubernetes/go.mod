@@ -2,6 +2,9 @@ module github.com/example/microservices/.ci/tools/kubernetes
 
 go 1.26.0
 
+// Without it a server is older than any chart asks for.
+// ldflags: -s -w -X k8s.io/component-base/version.gitVersion=v1.34.4 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34
+
 require (
 	github.com/spf13/cobra v1.9.1
 	k8s.io/component-base v0.34.4
