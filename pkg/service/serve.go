@@ -192,8 +192,11 @@ func retryOpen(ctx context.Context, timeout time.Duration, log *slog.Logger, ope
 	deadline := time.Now().Add(timeout)
 	for {
 		err := open()
-		if err == nil || !errors.Is(err, database.ErrUnavailable) || time.Now().After(deadline) {
+		if err == nil || !errors.Is(err, database.ErrUnavailable) {
 			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("DATABASE_URL: %w", err) // which names the address, not what to change
 		}
 		log.WarnContext(ctx, "waiting for the database", slog.Any("error", err))
 		timer := time.NewTimer(retryInterval)

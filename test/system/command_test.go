@@ -80,7 +80,7 @@ func TestWhatCantBeStartedSaysWhy(t *testing.T) {
 		"a port that is taken":         {[]string{"PORT=" + port, "DATABASE_URL=sqlite://" + dir + "/a.db"}, []string{port, "address already in use", "PORT"}},
 		"a folder that isn't there":    {[]string{"DATABASE_URL=sqlite://" + dir + "/no/a.db"}, []string{dir + "/no/a.db", "no such file or directory", "DATABASE_URL"}},
 		"a folder in the file's place": {[]string{"DATABASE_URL=sqlite://" + dir}, []string{dir, "is a directory", "DATABASE_URL"}},
-		"a database that isn't there":  {[]string{"START_TIMEOUT=0s", "DATABASE_URL=postgres://ada:hunter2@127.0.0.1:1/x"}, []string{"unavailable", "127.0.0.1"}},
+		"a database that isn't there":  {[]string{"START_TIMEOUT=0s", "DATABASE_URL=postgres://ada:hunter2@127.0.0.1:1/x"}, []string{"DATABASE_URL", "unavailable", "127.0.0.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
