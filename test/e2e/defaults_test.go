@@ -16,6 +16,7 @@ import (
 // TestDefaults installs the chart without a single value but the images', as
 // somebody would who has just found it.
 func TestDefaults(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	start := time.Now()
 	n.install(installation{images: releases[0]})

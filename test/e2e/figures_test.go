@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +15,10 @@ import (
 )
 
 // measured are the figures of this run, in the order in which they were taken.
-var measured []measurement
+var (
+	measured   []measurement
+	measuredMu sync.Mutex
+)
 
 // measurement is one figure of bench/cluster.json.
 type measurement struct {
@@ -25,6 +29,8 @@ type measurement struct {
 
 // figure keeps a figure. No test depends on one: the machine may be busy.
 func figure(what string, value float64, unit string) {
+	measuredMu.Lock()
+	defer measuredMu.Unlock()
 	measured = append(measured, measurement{what, value, unit})
 }
 

@@ -15,6 +15,7 @@ const unreachable = "postgres://shop:hunter2@10.255.255.1:5432/shop?connect_time
 
 // TestAMisspelledValueIsRefused before anything is installed.
 func TestAMisspelledValueIsRefused(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	out, err := n.tryHelm("install", name, chart, "--set", "databse.mode=postgres")
 	require.Error(t, err)
@@ -24,6 +25,7 @@ func TestAMisspelledValueIsRefused(t *testing.T) {
 
 // TestAMissingSecretIsNamed, and what is waiting for it starts once it's there.
 func TestAMissingSecretIsNamed(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	values := n.postgresMode()
 	url := n.kubectl("get", "secret", "user-service-database", "--output=jsonpath={.data.DATABASE_URL}")
@@ -40,6 +42,7 @@ func TestAMissingSecretIsNamed(t *testing.T) {
 // TestAnUnreachableDatabase: the upgrade fails, what is wrong is in the pod's
 // message, what was there goes on, and the rollback takes the rest away.
 func TestAnUnreachableDatabase(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	good := installation{images: releases[0], values: n.postgresMode()}
 	n.install(good)
@@ -75,6 +78,7 @@ func TestAnUnreachableDatabase(t *testing.T) {
 
 // TestTwoReleasesInOneNamespace have nothing in common.
 func TestTwoReleasesInOneNamespace(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	first := installation{images: releases[0]}
 	n.install(first)

@@ -75,6 +75,7 @@ const openSeries = `user_client_breaker_state{state="open"}`
 // TestUserServiceAway takes every pod of user-service away. With "degraded"
 // order-service keeps on doing what it can.
 func TestUserServiceAway(t *testing.T) {
+	t.Parallel()
 	f := newOrderFixture(t, "degraded")
 	f.scale("0")
 
@@ -115,6 +116,7 @@ func TestUserServiceAway(t *testing.T) {
 // TestUserServiceRequired: with "required" order-service's pods leave their
 // Service while user-service is away, and come back with it.
 func TestUserServiceRequired(t *testing.T) {
+	t.Parallel()
 	f := newOrderFixture(t, "required")
 	require.Equal(t, 2, f.endpoints())
 	f.scale("0")

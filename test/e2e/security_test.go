@@ -12,6 +12,7 @@ import (
 // TestRootIsRefused: that the other tests pass in namespaces that enforce
 // "restricted" says something only if these refuse the rest.
 func TestRootIsRefused(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	container := strings.Join([]string{
 		"image: " + releases[0]["user-service"],
@@ -46,6 +47,7 @@ func TestRootIsRefused(t *testing.T) {
 // every container of a release is non-root, read-only, without capabilities and
 // without a token of the cluster's.
 func TestPodsAreAsRestrictedAsTheySay(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	n.install(installation{images: releases[0], values: n.postgresMode()})
 	var list struct {

@@ -36,8 +36,8 @@ var (
 // Postgres returns a stand-in for the official image of PostgreSQL, for this
 // machine's processor: the newest PostgreSQL that this machine's Debian has,
 // whatever tag it is given. It knows POSTGRES_USER, POSTGRES_PASSWORD,
-// POSTGRES_DB, PGDATA, and can be run as any user; it runs no
-// /docker-entrypoint-initdb.d.
+// POSTGRES_DB, PGDATA and the .sql files of /docker-entrypoint-initdb.d, and can
+// be run as any user.
 func Postgres(ctx context.Context) (image v1.Image, err error) {
 	dir, err := os.MkdirTemp("", "postgres-")
 	if err != nil {

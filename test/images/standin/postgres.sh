@@ -3,13 +3,15 @@
 # network nobody gets in without a password.
 set -eu
 
+if [ "$1" = postgres ]; then
+	mkdir -p "$PGDATA"
+	chmod 700 "$PGDATA" # a volume's group may have been given it, which the server refuses
+fi
 if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 	if [ -z "${POSTGRES_PASSWORD:-}" ]; then
 		echo "Error: Database is uninitialized and superuser password is not specified: set POSTGRES_PASSWORD" >&2
 		exit 1
 	fi
-	mkdir -p "$PGDATA"
-	chmod 700 "$PGDATA"
 	password=$(mktemp)
 	printf '%s\n' "$POSTGRES_PASSWORD" >"$password"
 	initdb --username="${POSTGRES_USER:-postgres}" --pwfile="$password" --auth-local=trust --auth-host=trust
@@ -19,6 +21,13 @@ if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 	if [ "$database" != postgres ]; then
 		echo "CREATE DATABASE \"$database\"" | postgres --single -D "$PGDATA" postgres >/dev/null
 	fi
+	# On its socket only: nobody is to find a database that isn't finished.
+	pg_ctl --silent --wait --options="-c listen_addresses= -c unix_socket_directories=/var/run/postgresql" start
+	for script in /docker-entrypoint-initdb.d/*.sql; do
+		[ -e "$script" ] || continue
+		psql --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --host=/var/run/postgresql --username="${POSTGRES_USER:-postgres}" --dbname="$database" --file="$script"
+	done
+	pg_ctl --silent --wait --mode=fast stop
 fi
 [ "$1" = postgres ] && set -- "$@" -c "listen_addresses=*" -c unix_socket_directories=/var/run/postgresql
 exec "$@"
