@@ -228,7 +228,7 @@ func TestSkaffoldSetsValuesThatTheChartHas(t *testing.T) {
 			arguments = append(arguments, "--set", key+"="+value)
 		}
 		rendering := must(t, root, helm(t), arguments...)
-		require.Contains(t, rendering, "registry.test/x@"+digest)
+		require.Contains(t, rendering, "registry.test/x:v1@"+digest)
 		require.Contains(t, read(t, root, "skaffold.yaml"), "charts/microservices/values-"+environment+".yaml")
 	}
 }

@@ -23,8 +23,8 @@ func TestPromotionIsOneCommit(t *testing.T) {
 	require.Equal(t, "charts/microservices/images-dev.yaml\n", must(t, folder, "git", "diff", "--name-only", "HEAD~"))
 	require.Empty(t, must(t, folder, "git", "status", "--porcelain"))
 	after := rendered(t, folder)
-	require.Contains(t, after, "localhost:5001/user-service@"+digests[0])
-	require.Contains(t, after, "localhost:5001/order-service@"+digests[1])
+	require.Contains(t, after, "localhost:5001/user-service:v1@"+digests[0])
+	require.Contains(t, after, "localhost:5001/order-service:v1@"+digests[1])
 
 	out, err = try(folder, promoted, ".ci/promote", "dev")
 	require.NoError(t, err, out)

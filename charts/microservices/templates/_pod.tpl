@@ -1,10 +1,11 @@
-{{/* The image of a service: a digest wins over a tag. (list $ "user-service" service) */}}
+{{/* The image of a service. With a digest, its own tag is there to be read: it's the
+digest that is pulled. (list $ "user-service" service) */}}
 {{- define "microservices.image" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 2 -}}
 {{- $repository := $s.image.repository | default (printf "%s/%s" $root.Values.image.registry (index . 1)) -}}
 {{- if $s.image.digest -}}
-{{ $repository }}@{{ $s.image.digest }}
+{{ $repository }}{{ with $s.image.tag }}:{{ . }}{{ end }}@{{ $s.image.digest }}
 {{- else -}}
 {{ $repository }}:{{ include "microservices.tag" . }}
 {{- end -}}
