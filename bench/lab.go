@@ -13,6 +13,8 @@ import (
 
 // lab is where the benchmarks are run: the programs, a folder, a PostgreSQL.
 type lab struct {
+	// root is the project's folder.
+	root     string
 	size     size
 	programs programs
 	// dir holds databases and logs, and goes at the end.
@@ -30,7 +32,7 @@ func newLab(ctx context.Context, root string, s size, profiles string) (*lab, er
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{size: s, dir: dir, stop: []func() error{func() error { return os.RemoveAll(dir) }}}
+	l := &lab{size: s, root: root, dir: dir, stop: []func() error{func() error { return os.RemoveAll(dir) }}}
 	l.newDatabase = l.ownDatabase
 	extra := []string{"-trimpath"}
 	if profiles != "" {

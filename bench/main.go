@@ -41,6 +41,7 @@ var benchmarks = []struct {
 	{"start", benchStart},
 	{"memory", benchMemory},
 	{"breaker", benchBreaker},
+	{"cluster", benchCluster},
 }
 
 func run(ctx context.Context, args []string) (err error) {

@@ -32,6 +32,7 @@ func TestDefaults(t *testing.T) {
 	for service, port := range ports {
 		p := n.pods(service)
 		require.Len(t, p, 1)
+		figure("compressed image, "+service, size(t, releases[0][service]), "MB")
 		figure("pod created to ready, "+service, readyAfter(p[0]).Seconds(), "s")
 		figure("idle memory of a pod, "+service, resident(t, n.forward("service/shop-"+service, port)), "MiB")
 	}

@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	containers "github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 )
 
@@ -44,7 +48,11 @@ func writeFigures(code int) {
 	if file == "" || code != 0 {
 		return
 	}
-	text, err := json.MarshalIndent(measured, "", "  ")
+	commit, err := output(nil, "git", "describe", "--always", "--dirty")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	text, err := json.MarshalIndent(map[string]any{"commit": commit, "date": time.Now().UTC().Format(time.DateOnly), "figures": measured}, "", "  ")
 	if err == nil {
 		err = os.WriteFile(file, append(text, '\n'), 0o644)
 	}
@@ -70,4 +78,20 @@ func resident(t *testing.T, address string) float64 {
 	bytes, err := strconv.ParseFloat(metric(t, address, "process_resident_memory_bytes"), 64)
 	require.NoError(t, err)
 	return bytes / (1 << 20)
+}
+
+// size is that of an image as it's pulled, in MB.
+func size(t *testing.T, reference string) float64 {
+	t.Helper()
+	named, err := containers.ParseReference(reference)
+	require.NoError(t, err)
+	image, err := remote.Image(named, remote.WithContext(t.Context()), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))
+	require.NoError(t, err)
+	manifest, err := image.Manifest()
+	require.NoError(t, err)
+	total := manifest.Config.Size
+	for _, layer := range manifest.Layers {
+		total += layer.Size
+	}
+	return float64(total) / 1e6
 }

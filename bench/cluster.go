@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxImage is the most that an image may be, compressed, in MB.
+const maxImage = 15
+
+// benchCluster tells what the end-to-end tests measured on a cluster when they
+// last wrote it down: E2E_FIGURES=$PWD/bench/cluster.json make e2e.
+func benchCluster(_ context.Context, l *lab) (section, error) {
+	s := section{title: "On a cluster"}
+	text, err := os.ReadFile(filepath.Join(l.root, "bench", "cluster.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		s.body = "Not measured yet.\n"
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	var run struct {
+		Commit, Date string
+		Figures      []struct {
+			What, Unit string
+			Value      float64
+		}
+	}
+	err = json.Unmarshal(text, &run)
+	if err != nil {
+		return s, fmt.Errorf("bench/cluster.json: %w", err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Measured by the end-to-end tests on %s at %s, on the cluster of `make cluster`: all of Kubernetes, the pods, PostgreSQL and the tests share two processors. Times that Kubernetes tells are in whole seconds.\n\n| what | value |\n|---|---|\n", run.Date, run.Commit)
+	for _, f := range run.Figures {
+		fmt.Fprintf(&b, "| %s | %.1f %s |\n", f.What, f.Value, f.Unit)
+		if strings.HasPrefix(f.What, "compressed image") {
+			s.findings = append(s.findings, atMost(strings.ToUpper(f.What[:1])+f.What[1:], "%.1f MB", spread{f.Value, f.Value, f.Value}, maxImage))
+		}
+	}
+	s.body = b.String()
+	return s, nil
+}
