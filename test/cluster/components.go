@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -13,8 +14,19 @@ type component struct {
 	command []string
 }
 
-// pinned are the tools that the components are.
-var pinned = []string{"kubernetes", "etcd", "coredns", "storage"}
+// pinned returns the tools that the components are.
+func pinned() []string {
+	tools := []string{"kubernetes", "etcd", "coredns", "storage"}
+	if enforcing() {
+		tools = append(tools, "networkpolicies")
+	}
+	return tools
+}
+
+// enforcing says whether network policies are to hold. CLUSTER_NETWORK_POLICIES=on
+// asks for it; without it they are accepted, and nothing more, as on many a
+// cluster.
+func enforcing() bool { return os.Getenv("CLUSTER_NETWORK_POLICIES") == "on" }
 
 // components are the node's processes, in the order in which they start. None
 // waits for another: each tries until it finds what it needs.
@@ -22,7 +34,7 @@ func components(s state, tools map[string]string) []component {
 	kubernetes := func(name string, arguments ...string) component {
 		return component{name, append([]string{tools["kubernetes"], name}, arguments...)}
 	}
-	return []component{
+	all := []component{
 		{"etcd", []string{
 			tools["etcd"],
 			"--data-dir=" + s.path("etcd"),
@@ -66,13 +78,14 @@ func components(s state, tools map[string]string) []component {
 		{"coredns", []string{tools["coredns"], "-conf", s.path("Corefile")}},
 		{"storage", []string{tools["storage"], s.kubeconfig(), nodeName, s.path("volumes")}},
 	}
+	if enforcing() {
+		all = append(all, component{"networkpolicies", []string{tools["networkpolicies"], s.kubeconfig()}})
+	}
+	return all
 }
 
 // writeConfigurations writes the files that components are told of.
 func writeConfigurations(s state) error {
-	mirror := func(server string) string {
-		return fmt.Sprintf("server = %q\n[host.\"http://%s:%s\"]\n", server, hostAddress, registryPort())
-	}
 	files := map[string]string{
 		s.path("containerd.toml"): expand(s, `version = 2
 root = "{state}/containerd"
@@ -100,7 +113,9 @@ oom_score = 0
   ]
 }
 `),
-		s.path("registries", "localhost:"+registryPort(), "hosts.toml"): mirror("http://localhost:" + registryPort()),
+		// Every name, whatever its registry: ghcr.io/example/microservices/user-service
+		// is example/microservices/user-service here. There is no other to ask.
+		s.path("registries", "_default", "hosts.toml"): fmt.Sprintf("[host.\"http://%s:%s\"]\n", hostAddress, registryPort()),
 		s.path("kubelet.yaml"): expand(s, `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
@@ -149,6 +164,10 @@ nftables: {syncPeriod: 10s, minSyncPeriod: 100ms}
   kubernetes cluster.local in-addr.arpa {
     kubeconfig {state}/kubeconfig
     ttl 5
+  }
+  # Other names are nobody's. Without an answer, clients would try again.
+  template ANY ANY . {
+    rcode NXDOMAIN
   }
   cache 5
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -20,6 +21,8 @@ const (
 	startLimit = 4 * time.Minute
 	// stopLimit bounds what the kernel needs to end a node.
 	stopLimit = time.Minute
+	// killLimit bounds what it still needs after somebody has killed one.
+	killLimit = 10 * time.Second
 )
 
 // up starts the cluster in the background, unless it runs, and waits until it
@@ -33,11 +36,17 @@ func up() error {
 		fmt.Fprintln(os.Stderr, usage(s))
 		return nil
 	}
+	// Before anything is removed: it could be another checkout's.
+	turn, err := takeTurn(s)
+	if err != nil {
+		return err
+	}
+	defer turn.Close()
 	err = clean(s)
 	if err != nil {
 		return err
 	}
-	for _, tool := range pinned {
+	for _, tool := range pinned() {
 		_, err = s.tool(tool)
 		if err != nil {
 			return err
@@ -48,9 +57,9 @@ func up() error {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "starting the cluster")
-	err = startDaemon(s)
+	err = startDaemon(s, turn)
 	if err != nil {
-		return errors.Join(err, down())
+		return errors.Join(err, remains(s))
 	}
 	fmt.Fprintln(os.Stderr, usage(s))
 	return nil
@@ -68,7 +77,7 @@ make cluster-down removes it. Logs are in %s.`, s.kubeconfig(), registryPort(), 
 
 // startDaemon starts the daemon, and returns when it says that the cluster is
 // ready, or why not.
-func startDaemon(s state) error {
+func startDaemon(s state, turn *os.File) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -96,7 +105,7 @@ func startDaemon(s state) error {
 	command := exec.Command(program, "daemon")
 	command.Dir = s.project()
 	command.Stdout, command.Stderr = log, log
-	command.ExtraFiles = []*os.File{says}
+	command.ExtraFiles = []*os.File{says, turn}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it
 	err = command.Start()
 	if err != nil {
@@ -124,6 +133,9 @@ func daemon() error {
 		return err
 	}
 	parent := os.NewFile(3, "parent")
+	// The turn is held as long as this process has it open, and by no other.
+	syscall.CloseOnExec(3)
+	syscall.CloseOnExec(4)
 	err = os.WriteFile(s.path("pid"), []byte(strconv.Itoa(os.Getpid())), 0o600)
 	if err != nil {
 		return err
@@ -244,27 +256,59 @@ func down() error {
 		if err != nil {
 			return err
 		}
-		deadline := time.Now().Add(stopLimit)
-		for s.running() != 0 {
-			if time.Now().After(deadline) {
-				return fmt.Errorf("process %d does not end", pid)
-			}
-			<-time.After(50 * time.Millisecond)
+		err = s.ended(pid)
+		if err != nil {
+			return err
 		}
 	}
+	_, err = os.Stat(string(s))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // what there may be on the machine is another checkout's
+	}
+	turn, err := takeTurn(s)
+	if err != nil {
+		return err
+	}
+	defer turn.Close()
 	return clean(s)
 }
 
-// clean removes what a cluster leaves that has ended: files and control groups.
+// remains removes what a start leaves that has failed, but for the logs, which
+// say why. It needs the turn.
+func remains(s state) error {
+	pid := s.running()
+	if pid != 0 {
+		err := s.ended(pid)
+		if err != nil {
+			return err
+		}
+	}
+	return eventually(killLimit, removeControlGroups)
+}
+
+// clean removes what a cluster leaves that has ended: control groups and files.
+// The processes of one that was killed may still be ending.
 func clean(s state) error {
-	err := removeControlGroups()
+	err := eventually(killLimit, removeControlGroups)
 	if err != nil {
 		return err
 	}
 	return os.RemoveAll(string(s))
 }
 
-// status prints whether the cluster runs.
+// eventually tries until it succeeds or the time has passed.
+func eventually(limit time.Duration, try func() error) error {
+	deadline := time.Now().Add(limit)
+	for {
+		err := try()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}
+
+// status prints whether the cluster runs, and what became of each component.
 func status() error {
 	s, err := here()
 	if err != nil {
@@ -273,8 +317,22 @@ func status() error {
 	if s.running() == 0 {
 		return errors.New("it doesn't run; make cluster starts it")
 	}
-	fmt.Fprintln(os.Stderr, usage(s))
+	text, err := s.components()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, usage(s)+"\n\n"+text)
 	return nil
+}
+
+// ended waits for the daemon's end.
+func (s state) ended(pid int) error {
+	return eventually(stopLimit, func() error {
+		if s.running() != 0 {
+			return fmt.Errorf("process %d does not end", pid)
+		}
+		return nil
+	})
 }
 
 // running returns the daemon's process id, 0 if it doesn't run.

@@ -3,7 +3,7 @@
 //
 //	cluster up       starts it; it goes on in the background
 //	cluster down     ends it and removes all that it made
-//	cluster status   says whether it runs; exit code 1 if it doesn't
+//	cluster status   says whether it runs, and what of it; exit code 1 if it doesn't
 //	cluster host     prints this machine's address as pods see it
 //
 // What runs, and where:
@@ -22,6 +22,10 @@
 // every process, mount, card and rule of the node. What can be left are files
 // under .cache/cluster and empty control groups; down removes them, and so does
 // the next up.
+//
+// REGISTRY_PORT is the registry's port, 5001 unless given. With
+// CLUSTER_NETWORK_POLICIES=on network policies hold; without it they are accepted
+// and nothing more. There can be one cluster on a machine.
 //
 // Kubernetes, etcd and CoreDNS are built from their Go modules (.ci/tools);
 // containerd, runc and the network plugins are the distribution's.

@@ -15,6 +15,7 @@ const (
 	nodeAddress    = "10.231.0.2"
 	linkPrefix     = "/30"
 	podRange       = "10.244.0.0/16"
+	podAddress     = "10.244.0.1" // the first of the range
 	serviceRange   = "10.96.0.0/16"
 	apiService     = "10.96.0.1" // the first of the range: kubernetes.default
 	dnsService     = "10.96.0.10"

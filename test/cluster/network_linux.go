@@ -12,13 +12,11 @@ import (
 // network, and gives this machine the way to the pods. The pair goes with the
 // process.
 func join(pid int) error {
-	out, err := exec.Command("ip", "-4", "route", "show", "to", "match", nodeAddress).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("ip route: %w\n%s", err, out)
-	}
-	for _, route := range strings.Split(strings.TrimSpace(string(out)), "\n") {
-		if route != "" && !strings.HasPrefix(route, "default ") {
-			return fmt.Errorf("%s is taken on this machine, perhaps by another checkout's cluster: %s", nodeAddress, route)
+	for _, address := range []string{nodeAddress, podAddress} {
+		// The cards of a cluster that was killed go a moment after it.
+		err := eventually(killLimit, func() error { return free(address) })
+		if err != nil {
+			return err
 		}
 	}
 	return ip(
@@ -27,6 +25,21 @@ func join(pid int) error {
 		"link set "+hostLink+" up",
 		"route add "+podRange+" via "+nodeAddress+" dev "+hostLink,
 	)
+}
+
+// free returns an error if the machine has a way to the address already, other
+// than by its default route.
+func free(address string) error {
+	out, err := exec.Command("ip", "-4", "route", "show", "to", "match", address).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ip route: %w\n%s", err, out)
+	}
+	for route := range strings.Lines(string(out)) {
+		if !strings.HasPrefix(route, "default ") {
+			return fmt.Errorf("%s is taken on this machine, by a network that the cluster can't share: %s", address, strings.TrimSpace(route))
+		}
+	}
+	return nil
 }
 
 // joinFromWithin is the node's side of join. There is no default route: what is

@@ -65,7 +65,7 @@ func node() error {
 		return err
 	}
 	tools := map[string]string{}
-	for _, name := range pinned {
+	for _, name := range pinned() {
 		tools[name], err = s.tool(name)
 		if err != nil {
 			return err
@@ -93,13 +93,40 @@ func (c component) keep(s state) {
 		slog.Error("no log", "component", c.name, "error", err)
 		return
 	}
-	for {
+	for ends := 0; ; ends++ {
+		err = c.note(s, ends)
+		if err != nil {
+			slog.Error("no note for status", "component", c.name, "error", err)
+		}
 		command := exec.Command(c.command[0], c.command[1:]...)
 		command.Stdout, command.Stderr = log, log
-		err := command.Run()
+		err = command.Run()
 		slog.Warn("a component has ended, and is started again", "component", c.name, "log", s.log(c.name), "error", err)
 		<-time.After(time.Second)
 	}
+}
+
+// note writes a line on the component for status.
+func (c component) note(s state, ends int) error {
+	line := fmt.Sprintf("%-24s since %s, ended before: %d times, log: %s\n", c.name, time.Now().Format(time.TimeOnly), ends, s.log(c.name))
+	return writeFiles(map[string]string{s.path("components", c.name): line})
+}
+
+// components returns a line on each component that was started.
+func (s state) components() (string, error) {
+	files, err := filepath.Glob(s.path("components", "*"))
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		text.Write(line)
+	}
+	return text.String(), nil
 }
 
 // importPauseImage waits for containerd and gives it the image of the sandboxes.

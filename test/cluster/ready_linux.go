@@ -34,6 +34,7 @@ func waitReady(s state, node *nodeProcess) error {
 			return kubectl(ctx, s, "", "wait", "--for=condition=Ready", "node/"+nodeName, "--timeout=1s")
 		}},
 		{"names are resolved", "coredns", func() error { return resolve(ctx, "kubernetes.default.svc.cluster.local") }},
+		{"a volume is made", "storage", func() error { return tryStorage(ctx, s) }},
 	} {
 		err := step.try()
 		for err != nil {
@@ -64,6 +65,22 @@ func kubectl(ctx context.Context, s state, stdin string, arguments ...string) er
 		return fmt.Errorf("kubectl %s: %w\n%s", strings.Join(arguments, " "), err, out)
 	}
 	return nil
+}
+
+//go:embed volume.yaml
+var volume string
+
+// tryStorage claims a volume of the default class, and gives it back.
+func tryStorage(ctx context.Context, s state) error {
+	err := kubectl(ctx, s, volume, "apply", "--filename=-")
+	if err != nil {
+		return err
+	}
+	err = kubectl(ctx, s, volume, "wait", "--for=jsonpath={.status.phase}=Bound", "--timeout=5s", "--filename=-")
+	if err != nil {
+		return err
+	}
+	return kubectl(ctx, s, volume, "delete", "--wait=false", "--filename=-")
 }
 
 // resolve asks the node's DNS.

@@ -10,10 +10,11 @@ import (
 	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func main() {
 	// The order in which they handle a request.
-	dnsserver.Directives = []string{"bind", "ready", "health", "errors", "cache", "kubernetes"}
+	dnsserver.Directives = []string{"bind", "ready", "health", "errors", "cache", "kubernetes", "template"}
 	coremain.Run()
 }
