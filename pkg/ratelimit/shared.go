@@ -1,0 +1,73 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-redis/redis_rate/v10"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/example/microservices/pkg/resilience"
+)
+
+const (
+	// askTimeout is how long the shared count may take. It's asked for every
+	// request, so it must not cost more than the request itself.
+	askTimeout = 50 * time.Millisecond
+	// awayFor is how long nobody asks for it once it is away.
+	awayFor = 2 * time.Second
+)
+
+// Shared counts in Valkey or Redis, for all replicas together. While that is away
+// each replica lets its own share through: the limit holds, about, and nobody is
+// shut out.
+type Shared struct {
+	name    string
+	limit   redis_rate.Limit
+	limiter *redis_rate.Limiter
+	breaker *resilience.Breaker
+	local   *Local
+}
+
+// NewShared returns a limiter by a name that is the same in all replicas, of
+// which there are so many. onChange, if given, is told when the shared count
+// goes away (true) and comes back.
+func NewShared(name string, limit Limit, client redis.UniversalClient, replicas, callers int, onChange func(away bool)) (*Shared, error) {
+	local, err := NewLocal(limit.share(max(1, replicas)), callers)
+	if err != nil {
+		return nil, err
+	}
+	return &Shared{
+		name:    name,
+		limit:   redis_rate.Limit{Rate: limit.Requests, Period: limit.Period, Burst: limit.Burst},
+		limiter: redis_rate.NewLimiter(client),
+		local:   local,
+		breaker: resilience.NewBreaker(resilience.BreakerConfig{
+			Window: time.Second, OpenFor: awayFor, Minimum: 3, Ratio: 0.5,
+			IsFailure:  func(error) bool { return true },
+			IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
+			OnChange: func(from, to resilience.State) {
+				if onChange != nil && to != resilience.HalfOpen && (from == resilience.Closed || to == resilience.Closed) {
+					onChange(to == resilience.Open)
+				}
+			},
+		}),
+	}, nil
+}
+
+// Allow decides about one request of a caller.
+func (s *Shared) Allow(ctx context.Context, caller string) Decision {
+	var result *redis_rate.Result
+	err := s.breaker.Do(func() error {
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		var err error
+		result, err = s.limiter.Allow(ctx, s.name+":"+caller, s.limit)
+		return err
+	})
+	if err != nil {
+		return s.local.Allow(ctx, caller)
+	}
+	return Decision{Allowed: result.Allowed > 0, Remaining: result.Remaining, Reset: result.ResetAfter, RetryAfter: max(0, result.RetryAfter)}
+}

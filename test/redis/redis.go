@@ -1,0 +1,64 @@
+// Package redis runs a real Redis for a test, on a socket of its own.
+package redis
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// Server is a Redis that can be killed and started again.
+type Server struct {
+	// URL is where it is: unix://…
+	URL string
+
+	t       testing.TB
+	socket  string
+	command *exec.Cmd
+}
+
+// Start starts a server without persistence; it ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	// Short: a socket's path has 108 characters at most.
+	folder, err := os.MkdirTemp("", "redis-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	s := &Server{t: t, socket: filepath.Join(folder, "s")}
+	s.URL = "unix://" + s.socket
+	s.Start()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Start starts it again after Kill, and waits until it answers.
+func (s *Server) Start() {
+	s.t.Helper()
+	s.command = exec.Command("redis-server", "--port", "0", "--unixsocket", s.socket, "--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", "/dev/null")
+	require.NoError(s.t, s.command.Start(), "redis-server must be installed")
+	client := s.Client()
+	require.Eventually(s.t, func() bool { return client.Ping(context.Background()).Err() == nil }, 30*time.Second, 5*time.Millisecond)
+	require.NoError(s.t, client.Close())
+}
+
+// Kill ends it as a crash would.
+func (s *Server) Kill() {
+	if s.command != nil {
+		_ = s.command.Process.Kill()
+		_ = s.command.Wait()
+		s.command = nil
+	}
+}
+
+// Client returns a client of it, which the caller closes.
+func (s *Server) Client() *redis.Client {
+	options, err := redis.ParseURL(s.URL)
+	require.NoError(s.t, err)
+	return redis.NewClient(options)
+}
