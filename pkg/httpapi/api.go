@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/jsonbody"
 )
 
@@ -30,6 +31,9 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics takes the metrics of the requests.
 	Metrics prometheus.Registerer
+	// Auth tells who sends a request; Rules say who may use which operation.
+	Auth  *auth.Verifier
+	Rules Rules
 }
 
 // API is a set of operations, and the handler that serves them.
@@ -47,6 +51,9 @@ var releaseMode sync.Once
 
 // New returns an API without operations.
 func New(c Config) *API {
+	if c.Auth == nil {
+		panic("httpapi: Config.Auth is missing; auth.Open() is for everybody")
+	}
 	releaseMode.Do(func() { gin.SetMode(gin.ReleaseMode) })
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
@@ -71,9 +78,10 @@ func New(c Config) *API {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	a.huma = humagin.New(engine, huma.Config{
 		OpenAPI: &huma.OpenAPI{
-			OpenAPI:    "3.1.0",
-			Info:       &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
-			Components: &huma.Components{Schemas: registry},
+			OpenAPI:        "3.1.0",
+			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
+			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes},
+			OnAddOperation: []huma.AddOpFunc{describeChallenges},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
 		DefaultFormat: "application/json",
@@ -91,9 +99,11 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // Register adds an operation. Its handler may return a *Problem, the errors
 // of a domain that the API's service maps to one, or any other error, which
 // becomes a 500. op.Errors lists the statuses beyond success that it can have;
-// 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and 415 are
-// added.
+// 401, 403, 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and
+// 415 are added. Who may use it is said by the rule under its id; without one
+// Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	a.protect(&op, a.rule(&op))
 	op.Middlewares = append(op.Middlewares, a.strictQuery)
 	if takesBody(op.Method) {
 		op.SkipValidateBody = true // Body[T] does that

@@ -18,6 +18,7 @@ type healthBody struct {
 	Status  string `json:"status" enum:"ok" doc:"Always ok: it answers."`
 	Service string `json:"service" doc:"The service's name." example:"user-service"`
 	Version string `json:"version" doc:"The version of this build."`
+	Auth    string `json:"auth" enum:"token,open" doc:"token: the operations need one. open: whoever reaches the service may do everything."`
 }
 
 type healthOutput struct{ Body healthBody }
@@ -29,9 +30,11 @@ type readyOutput struct {
 
 // RegisterHealth adds the probes and the metrics.
 func RegisterHealth(a *API, service, version string, monitor *health.Monitor, metrics prometheus.Gatherer) {
-	alive := func(context.Context, *struct{}) (*healthOutput, error) {
-		return &healthOutput{healthBody{Status: "ok", Service: service, Version: version}}, nil
+	body := healthBody{Status: "ok", Service: service, Version: version, Auth: "token"}
+	if a.config.Auth.IsOpen() {
+		body.Auth = "open"
 	}
+	alive := func(context.Context, *struct{}) (*healthOutput, error) { return &healthOutput{body}, nil }
 	tags := []string{"Health"}
 	// These have no errors of their own: the response is spelled out so that
 	// huma adds none.

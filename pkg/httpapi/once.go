@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/idempotency"
 )
 
@@ -48,9 +49,10 @@ func NewAnswer[T any](location string, version int64, resource T) (idempotency.A
 	return idempotency.Answer{Status: http.StatusCreated, Location: location, ETag: ETag(version), Body: body}, err
 }
 
-// Once answers a POST through once (see idempotency.Once.Do).
+// Once answers a POST through once (see idempotency.Once.Do). Each caller has
+// keys of its own.
 func Once[T any](ctx context.Context, once *idempotency.Once, key IdempotencyKey, raw []byte, do func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error)) (*Created[T], error) {
-	answer, replayed, err := once.Do(ctx, idempotency.Key{Value: key.Key}, raw, do)
+	answer, replayed, err := once.Do(ctx, idempotency.Key{Caller: auth.From(ctx).Key(), Value: key.Key}, raw, do)
 	switch {
 	case errors.Is(err, idempotency.ErrInFlight):
 		return nil, NewProblem(http.StatusConflict, err.Error()).with("Retry-After", "1")

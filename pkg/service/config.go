@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/telemetry"
 )
 
@@ -23,6 +24,7 @@ type Config struct {
 	ShutdownDelay time.Duration `envconfig:"SHUTDOWN_DELAY" default:"0s" min:"0s" desc:"how long to go on serving, not ready and closing connections, after SIGTERM"`
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" min:"0s" desc:"how long to wait for requests in flight before they are cut off"`
 
+	auth.IssuerConfig
 	telemetry.LogConfig
 }
 

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/services/order-service/internal/userclient"
@@ -25,12 +27,13 @@ type configuration struct {
 	UserClientTryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" default:"800ms" min:"1ms" desc:"how long one try of it may take"`
 	UserClientCacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" default:"5s" min:"0s" desc:"how long a user who was seen counts as existing; 0s: not at all"`
 	UserClientConcurrent int           `envconfig:"USER_CLIENT_MAX_CONCURRENT" default:"64" min:"1" desc:"how many lookups may be under way at once"`
+	UserClientTokenFile  string        `envconfig:"USER_CLIENT_TOKEN_FILE" desc:"the file of the token that user-service knows this service by, read anew for each lookup; empty: none is sent"`
 	BreakerOpen          time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" default:"10s" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
 }
 
 // Validate checks what concerns more than the form of a value.
 func (c *configuration) Validate() error {
-	var problems []error
+	problems := []error{c.IssuerConfig.Validate()}
 	_, err := database.KindOf(c.DatabaseURL)
 	if err != nil {
 		problems = append(problems, errors.New("DATABASE_URL "+err.Error()))
@@ -51,4 +54,17 @@ func (c *configuration) cacheTTL() time.Duration {
 		return -1
 	}
 	return c.UserClientCacheTTL
+}
+
+// identity returns what puts this service's own token into the requests to
+// user-service, or nil when it has none. The error is of a file without a token.
+func (c *configuration) identity() (func(http.RoundTripper) http.RoundTripper, error) {
+	if c.UserClientTokenFile == "" {
+		return nil, nil
+	}
+	err := auth.CheckTokenFile(c.UserClientTokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("USER_CLIENT_TOKEN_FILE: %w", err)
+	}
+	return auth.TokenFile(c.UserClientTokenFile), nil
 }

@@ -20,7 +20,7 @@ import (
 
 func TestProbes(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
-	want := `{"status":"ok","service":"order-service","version":"test"}`
+	want := `{"status":"ok","service":"order-service","version":"test","auth":"open"}`
 	require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Body))
 	require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
 }

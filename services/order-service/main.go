@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
@@ -84,21 +85,30 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	wrap, err := c.identity()
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	verifier, err := auth.New(c.IssuerConfig, rt.Log, rt.Metrics)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	users, err := userclient.New(userclient.Config{
 		BaseURL: c.UserServiceURL, Timeout: c.UserClientTimeout, TryTimeout: c.UserClientTryTimeout,
 		MaxConcurrent: c.UserClientConcurrent, CacheTTL: c.cacheTTL(), BreakerOpen: c.BreakerOpen,
+		WrapTransport: wrap,
 	}, rt.Log, rt.Metrics)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the client of user-service: %w", err), s.Close())
 	}
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
 	once := idempotency.NewOnce(s, c.IdempotencyTTL)
-	monitor := health.NewMonitor(rt.Log,
+	monitor := health.NewMonitor(rt.Log, append(verifier.Dependencies(),
 		health.Dependency{Name: "database", Required: true, Check: s.Check},
 		health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready},
-	)
+	)...)
 	a := newAPI(httpapi.Config{
-		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics,
+		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics, Auth: verifier,
 	})
 	api.Register(a, order.New(s, users), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
@@ -108,6 +118,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 		Background: []func(context.Context) error{func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) }},
 		Close: func() error {
 			users.Close()
+			verifier.Close()
 			return s.Close()
 		},
 	}, nil
@@ -117,13 +128,14 @@ func newAPI(c httpapi.Config) *httpapi.API {
 	c.Title = name
 	c.Description = "Keeps orders."
 	c.Version = "1.0.0"
+	c.Rules = api.Rules
 	return httpapi.New(c)
 }
 
 // document describes the operations. Nothing behind them is needed for that.
 func document() *huma.OpenAPI {
 	metrics := prometheus.NewRegistry()
-	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics})
+	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics, Auth: auth.Open()})
 	api.Register(a, nil, nil)
 	httpapi.RegisterHealth(a, name, "", nil, metrics)
 	return a.OpenAPI()

@@ -20,9 +20,10 @@ type configuration struct {
 
 // Validate checks what concerns more than the form of a value.
 func (c *configuration) Validate() error {
+	problems := []error{c.IssuerConfig.Validate()}
 	_, err := database.KindOf(c.DatabaseURL)
 	if err != nil {
-		return errors.New("DATABASE_URL " + err.Error())
+		problems = append(problems, errors.New("DATABASE_URL "+err.Error()))
 	}
-	return nil
+	return errors.Join(problems...)
 }

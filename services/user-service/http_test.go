@@ -23,7 +23,7 @@ import (
 
 func TestProbes(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		want := `{"status":"ok","service":"user-service","version":"test"}`
+		want := `{"status":"ok","service":"user-service","version":"test","auth":"open"}`
 		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Body))
 		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
 		apitest.Eventually(t, "ready", func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == http.StatusOK })

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
@@ -80,11 +81,15 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	verifier, err := auth.New(c.IssuerConfig, rt.Log, rt.Metrics)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
 	once := idempotency.NewOnce(s, c.IdempotencyTTL)
-	monitor := health.NewMonitor(rt.Log, health.Dependency{Name: "database", Required: true, Check: s.Check})
+	monitor := health.NewMonitor(rt.Log, append(verifier.Dependencies(), health.Dependency{Name: "database", Required: true, Check: s.Check})...)
 	a := newAPI(httpapi.Config{
-		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics,
+		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics, Auth: verifier,
 	})
 	api.Register(a, user.New(s), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
@@ -92,7 +97,10 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 		Handler:    a.Handler(),
 		Monitor:    monitor,
 		Background: []func(context.Context) error{func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) }},
-		Close:      s.Close,
+		Close: func() error {
+			verifier.Close()
+			return s.Close()
+		},
 	}, nil
 }
 
@@ -100,13 +108,14 @@ func newAPI(c httpapi.Config) *httpapi.API {
 	c.Title = name
 	c.Description = "Keeps users."
 	c.Version = "1.0.0"
+	c.Rules = api.Rules
 	return httpapi.New(c)
 }
 
 // document describes the operations. Nothing behind them is needed for that.
 func document() *huma.OpenAPI {
 	metrics := prometheus.NewRegistry()
-	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics})
+	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics, Auth: auth.Open()})
 	api.Register(a, nil, nil)
 	httpapi.RegisterHealth(a, name, "", nil, metrics)
 	return a.OpenAPI()

@@ -144,3 +144,32 @@ func (d *Document) check(t testing.TB, request *http.Request, response *http.Res
 	}
 	t.FailNow()
 }
+
+// Operation is an operation of the document.
+type Operation struct {
+	Method, Path string
+	*huma.Operation
+}
+
+// ByID returns the operations by their ids.
+func (d *Document) ByID() map[string]Operation {
+	all := map[string]Operation{}
+	for path, item := range d.api.Paths {
+		for method, op := range operations(item) {
+			all[op.OperationID] = Operation{Method: method, Path: path, Operation: op}
+		}
+	}
+	return all
+}
+
+// Scopes returns the scopes of which the operation needs one, as the document
+// says, without admin. There are none for one that needs no token.
+func (o Operation) Scopes() []string {
+	var scopes []string
+	for _, requirement := range o.Security {
+		for _, needed := range requirement {
+			scopes = append(scopes, needed...)
+		}
+	}
+	return slices.DeleteFunc(scopes, func(s string) bool { return s == "admin" })
+}

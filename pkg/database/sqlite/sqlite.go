@@ -172,8 +172,11 @@ func Wrap(err error) error {
 }
 
 // UniqueViolation says that err is a row that breaks a UNIQUE constraint or
-// index on the column, given as table.column.
+// index, or the primary key, on the column, given as table.column.
 func UniqueViolation(err error, column string) bool {
 	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE && strings.Contains(e.Error(), column)
+	if !errors.As(err, &e) || !strings.Contains(e.Error(), column) {
+		return false
+	}
+	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }

@@ -25,7 +25,7 @@ func Register(a *httpapi.API, orders *order.Orders, once *idempotency.Once) {
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-order", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create an order", DefaultStatus: http.StatusCreated,
-		Description: "The user must exist in user-service. While that can't be told, the answer is 503, with Retry-After.",
+		Description: "The user must exist in user-service, and be the caller unless that has the scope admin. While that can't be told, the answer is 503, with Retry-After.",
 		Errors:      []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, h.create)
 	httpapi.Register(a, huma.Operation{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/example/microservices/pkg/access"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/invalid"
@@ -34,16 +35,17 @@ type Draft struct {
 	ShippingAddress string
 }
 
-// Create makes an order for a user who is known to exist. record makes the
+// Create makes an order for a user within reach who is known to exist. record
+// makes the
 // record of the request, stored together with the order, of what the order
 // will be; it may return nil. The errors are invalid.Fields, those of
 // Users.Verify but for ErrUserUnknown, and those of Store.Create.
-func (o *Orders) Create(ctx context.Context, d Draft, record func(Order) (*idempotency.Record, error)) (Order, error) {
+func (o *Orders) Create(ctx context.Context, reach access.Reach, d Draft, record func(Order) (*idempotency.Record, error)) (Order, error) {
 	created, err := parseDraft(d)
 	if err != nil {
 		return Order{}, err
 	}
-	err = o.users.Verify(ctx, created.UserID)
+	err = o.verify(ctx, reach, created.UserID)
 	if errors.Is(err, ErrUserUnknown) {
 		return Order{}, invalid.Fields{{Path: "user_id", Message: "is not the id of a user"}}
 	}
@@ -65,6 +67,14 @@ func (o *Orders) Create(ctx context.Context, d Draft, record func(Order) (*idemp
 	return created, o.store.Create(ctx, created, r)
 }
 
+// verify is Users.Verify for a user within reach. There seem to be no others.
+func (o *Orders) verify(ctx context.Context, reach access.Reach, user uuid.UUID) error {
+	if !reach.Includes(user) {
+		return ErrUserUnknown
+	}
+	return o.users.Verify(ctx, user)
+}
+
 func parseDraft(d Draft) (Order, error) {
 	var problems invalid.Fields
 	var parsed Order
@@ -84,11 +94,26 @@ func fieldsOf(err error) invalid.Fields {
 	return fields
 }
 
-// Get returns an order, or ErrNotFound.
-func (o *Orders) Get(ctx context.Context, id uuid.UUID) (Order, error) { return o.store.Get(ctx, id) }
+// Get returns an order within reach, or ErrNotFound.
+func (o *Orders) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (Order, error) {
+	stored, err := o.store.Get(ctx, id)
+	if err != nil {
+		return Order{}, err
+	}
+	if !reach.Includes(stored.UserID) {
+		return Order{}, ErrNotFound
+	}
+	return stored, nil
+}
 
-// List returns a page of the orders that f lets through, newest first.
-func (o *Orders) List(ctx context.Context, f Filter, r page.Request) (page.Page[Order], error) {
+// List returns a page of the orders within reach that f lets through, newest
+// first.
+func (o *Orders) List(ctx context.Context, reach access.Reach, f Filter, r page.Request) (page.Page[Order], error) {
+	if f.UserID == nil {
+		f.UserID = reach.Owner()
+	} else if !reach.Includes(*f.UserID) {
+		return page.Page[Order]{}, nil
+	}
 	rows, err := o.store.List(ctx, f, r)
 	if err != nil {
 		return page.Page[Order]{}, err
@@ -107,12 +132,12 @@ type Patch struct {
 	More bool
 }
 
-// Update changes an order and returns what it has become. check may refuse, by
+// Update changes an order within reach and returns what it has become. check may refuse, by
 // its error, the order as it is stored. The other errors are ErrNotFound,
 // invalid.Fields, *TransitionError and *NotPendingError. All of a patch is
 // judged against the order as it is stored, and applied at once or not at all.
 // A change that changes nothing is no new version.
-func (o *Orders) Update(ctx context.Context, id uuid.UUID, check func(Order) error, p Patch) (Order, error) {
+func (o *Orders) Update(ctx context.Context, reach access.Reach, id uuid.UUID, check func(Order) error, p Patch) (Order, error) {
 	change, err := parsePatch(p)
 	if err != nil {
 		return Order{}, err
@@ -120,7 +145,7 @@ func (o *Orders) Update(ctx context.Context, id uuid.UUID, check func(Order) err
 	// Optimistic: read, decide, write what was decided if nothing has changed
 	// meanwhile. Someone wins each round, so this ends.
 	for {
-		stored, err := o.store.Get(ctx, id)
+		stored, err := o.Get(ctx, reach, id)
 		if err != nil {
 			return Order{}, err
 		}
@@ -194,11 +219,11 @@ func (c change) apply(stored Order) (Order, error) {
 	return changed, nil
 }
 
-// Delete deletes an order. check may refuse, by its error, the order as it is
+// Delete deletes an order within reach. check may refuse, by its error, the order as it is
 // stored. The other error is ErrNotFound.
-func (o *Orders) Delete(ctx context.Context, id uuid.UUID, check func(Order) error) error {
+func (o *Orders) Delete(ctx context.Context, reach access.Reach, id uuid.UUID, check func(Order) error) error {
 	for {
-		stored, err := o.store.Get(ctx, id)
+		stored, err := o.Get(ctx, reach, id)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/services/user-service/internal/user"
@@ -29,7 +30,8 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-user", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create a user", DefaultStatus: http.StatusCreated,
-		Errors: []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Description: "With a token the user is the caller: its id is the token's subject. With the scope admin, or where no token is needed, it is a new one.",
+		Errors:      []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
@@ -63,9 +65,10 @@ type createInput struct {
 }
 
 func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[User], error) {
+	reach := auth.From(ctx).Reach()
 	return httpapi.Once[User](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
 		var answer idempotency.Answer
-		_, err := h.users.Create(ctx, in.Body.Value.draft(), func(u user.User) (_ *idempotency.Record, err error) {
+		_, err := h.users.Create(ctx, reach, in.Body.Value.draft(), func(u user.User) (_ *idempotency.Record, err error) {
 			answer, err = httpapi.NewAnswer(path+"/"+u.ID.String(), u.Version, toWire(u))
 			return seal(answer), err
 		})
@@ -78,7 +81,7 @@ func (h *api) list(ctx context.Context, in *httpapi.PageParams) (*httpapi.ListOu
 	if err != nil {
 		return nil, err
 	}
-	p, err := h.users.List(ctx, request)
+	p, err := h.users.List(ctx, auth.From(ctx).Reach(), request)
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -105,7 +108,7 @@ type getInput struct {
 }
 
 func (h *api) get(ctx context.Context, in *getInput) (*userOutput, error) {
-	u, err := h.users.Get(ctx, uuid.UUID(in.UserID))
+	u, err := h.users.Get(ctx, auth.From(ctx).Reach(scopeLookup), uuid.UUID(in.UserID))
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -130,7 +133,7 @@ func (h *api) update(ctx context.Context, in *updateInput) (*userOutput, error) 
 		}
 		return in.Body.Value.checkReadOnly(stored)
 	}
-	u, err := h.users.Update(ctx, uuid.UUID(in.UserID), check, in.Body.Value.patch())
+	u, err := h.users.Update(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID), check, in.Body.Value.patch())
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -144,7 +147,7 @@ type deleteInput struct {
 
 func (h *api) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
 	check := func(stored user.User) error { return in.Check(httpapi.ETag(stored.Version)) }
-	return nil, problem(h.users.Delete(ctx, uuid.UUID(in.UserID), check))
+	return nil, problem(h.users.Delete(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID), check))
 }
 
 // problem says what the errors of the domain are in HTTP.
@@ -154,6 +157,10 @@ func problem(err error) error {
 		return httpapi.NotFound("user")
 	case errors.Is(err, user.ErrEmailTaken):
 		return httpapi.NewProblem(http.StatusConflict, "another user has this email address")
+	case errors.Is(err, user.ErrExists):
+		return httpapi.NewProblem(http.StatusConflict, "the user that the token is of exists already")
+	case errors.Is(err, user.ErrNobody):
+		return httpapi.Forbidden(auth.Admin)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/example/microservices/pkg/access"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/invalid"
@@ -27,6 +28,10 @@ var (
 	ErrNotFound = errors.New("there is no such user")
 	// ErrEmailTaken says that another user has the email address.
 	ErrEmailTaken = errors.New("the email address is taken")
+	// ErrExists says that the user who would be created is there already.
+	ErrExists = errors.New("the user exists already")
+	// ErrNobody says that no user can be created who would be within reach.
+	ErrNobody = errors.New("there is no user within reach")
 	// ErrStale says that the user has changed since it was read.
 	ErrStale = errors.New("the user has changed since it was read")
 )
@@ -44,16 +49,32 @@ type User struct {
 	UpdatedAt time.Time
 }
 
+// newID returns the id of a user that is created within reach.
+func newID(reach access.Reach) (uuid.UUID, error) {
+	owner := reach.Owner()
+	switch {
+	case owner == nil:
+		return ids.New()
+	case !reach.Includes(*owner):
+		return uuid.Nil, ErrNobody
+	}
+	return *owner, nil
+}
+
+// Filter chooses users. A field that is nil lets all through.
+type Filter struct{ ID *uuid.UUID }
+
 // Store keeps users.
 type Store interface {
 	// Create stores a new user and, unless it is nil, the record of the
-	// request, both or neither. It returns ErrEmailTaken, or
+	// request, both or neither. It returns ErrExists, ErrEmailTaken, or
 	// idempotency.ErrTaken.
 	Create(ctx context.Context, u User, record *idempotency.Record) error
 	// Get returns the user, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (User, error)
-	// List returns the users below r.Before, newest first, r.Fetch() at most.
-	List(ctx context.Context, r page.Request) ([]User, error)
+	// List returns the users that f lets through and that are below r.Before,
+	// newest first, r.Fetch() at most.
+	List(ctx context.Context, f Filter, r page.Request) ([]User, error)
 	// Update stores u in place of the version before it (u.Version - 1). It
 	// returns ErrStale when there is no such version any more, and
 	// ErrEmailTaken.
@@ -78,16 +99,17 @@ type Draft struct {
 	Age         *int
 }
 
-// Create makes a user. record makes the record of the request, stored together
+// Create makes a user: the one within reach, or a new one when all are. record
+// makes the record of the request, stored together
 // with the user, of what the user will be; it may return nil. The errors are
-// invalid.Fields and those of Store.Create.
-func (u *Users) Create(ctx context.Context, d Draft, record func(User) (*idempotency.Record, error)) (User, error) {
+// invalid.Fields, ErrNobody and those of Store.Create.
+func (u *Users) Create(ctx context.Context, reach access.Reach, d Draft, record func(User) (*idempotency.Record, error)) (User, error) {
 	var created User
 	err := apply(&created, Patch{Name: &d.Name, Email: &d.Email, SetAge: true, Age: d.Age})
 	if err != nil {
 		return User{}, err
 	}
-	created.ID, err = ids.New()
+	created.ID, err = newID(reach)
 	if err != nil {
 		return User{}, err
 	}
@@ -101,12 +123,17 @@ func (u *Users) Create(ctx context.Context, d Draft, record func(User) (*idempot
 	return created, u.store.Create(ctx, created, r)
 }
 
-// Get returns a user, or ErrNotFound.
-func (u *Users) Get(ctx context.Context, id uuid.UUID) (User, error) { return u.store.Get(ctx, id) }
+// Get returns a user within reach, or ErrNotFound.
+func (u *Users) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (User, error) {
+	if !reach.Includes(id) {
+		return User{}, ErrNotFound
+	}
+	return u.store.Get(ctx, id)
+}
 
-// List returns a page of users, newest first.
-func (u *Users) List(ctx context.Context, r page.Request) (page.Page[User], error) {
-	rows, err := u.store.List(ctx, r)
+// List returns a page of the users within reach, newest first.
+func (u *Users) List(ctx context.Context, reach access.Reach, r page.Request) (page.Page[User], error) {
+	rows, err := u.store.List(ctx, Filter{ID: reach.Owner()}, r)
 	if err != nil {
 		return page.Page[User]{}, err
 	}
@@ -125,11 +152,11 @@ type Patch struct {
 // its error, the user as it is stored. The other errors are ErrNotFound,
 // ErrEmailTaken and invalid.Fields. A change that changes nothing is no new
 // version.
-func (u *Users) Update(ctx context.Context, id uuid.UUID, check func(User) error, p Patch) (User, error) {
+func (u *Users) Update(ctx context.Context, reach access.Reach, id uuid.UUID, check func(User) error, p Patch) (User, error) {
 	// Optimistic: read, decide, write what was decided if nothing has changed
 	// meanwhile. Someone wins each round, so this ends.
 	for {
-		stored, err := u.store.Get(ctx, id)
+		stored, err := u.Get(ctx, reach, id)
 		if err != nil {
 			return User{}, err
 		}
@@ -156,9 +183,9 @@ func (u *Users) Update(ctx context.Context, id uuid.UUID, check func(User) error
 
 // Delete deletes a user. check may refuse, by its error, the user as it is
 // stored. The other error is ErrNotFound.
-func (u *Users) Delete(ctx context.Context, id uuid.UUID, check func(User) error) error {
+func (u *Users) Delete(ctx context.Context, reach access.Reach, id uuid.UUID, check func(User) error) error {
 	for {
-		stored, err := u.store.Get(ctx, id)
+		stored, err := u.Get(ctx, reach, id)
 		if err != nil {
 			return err
 		}

@@ -31,6 +31,13 @@ WHERE id < $1
 ORDER BY id DESC
 LIMIT $2;
 
+-- name: ListOneUser :many
+-- What of the list is within reach of one who only reaches itself.
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE id = @id AND id < @before
+LIMIT @row_limit;
+
 -- name: UpdateUser :execrows
 UPDATE user_service.users
 SET name = @name, email = @email, email_key = @email_key, age = @age, version = version + 1, updated_at = @updated_at

@@ -24,6 +24,7 @@ import (
 
 const (
 	schema          = "user_service"
+	primaryKey      = "users_pkey"
 	uniqueEmail     = "users_email_key_unique"
 	migrationsTable = schema + ".goose_db_version"
 )
@@ -101,8 +102,8 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 }
 
 // List is part of user.Store.
-func (s *Store) List(ctx context.Context, r page.Request) ([]user.User, error) {
-	rows, err := s.queries.ListUsers(ctx, db.ListUsersParams{ID: r.Before, Limit: int32(r.Fetch())}) //nolint:gosec // at most page.MaxLimit + 1
+func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) ([]user.User, error) {
+	rows, err := s.list(ctx, f, r.Before, int32(r.Fetch())) //nolint:gosec // at most page.MaxLimit + 1
 	if err != nil {
 		return nil, wrap(err)
 	}
@@ -111,6 +112,13 @@ func (s *Store) List(ctx context.Context, r page.Request) ([]user.User, error) {
 		users[i] = fromRow(row)
 	}
 	return users, nil
+}
+
+func (s *Store) list(ctx context.Context, f user.Filter, before uuid.UUID, limit int32) ([]db.UserServiceUser, error) {
+	if f.ID != nil {
+		return s.queries.ListOneUser(ctx, db.ListOneUserParams{ID: *f.ID, Before: before, RowLimit: limit})
+	}
+	return s.queries.ListUsers(ctx, db.ListUsersParams{ID: before, Limit: limit})
 }
 
 // Update is part of user.Store.
@@ -175,6 +183,9 @@ func changed(n int64, err error) error {
 }
 
 func wrap(err error) error {
+	if postgres.UniqueViolation(err, primaryKey) {
+		return user.ErrExists
+	}
 	if postgres.UniqueViolation(err, uniqueEmail) {
 		return user.ErrEmailTaken
 	}

@@ -23,6 +23,13 @@ WHERE id < sqlc.arg(before)
 ORDER BY id DESC
 LIMIT sqlc.arg(row_limit);
 
+-- name: ListOneUser :many
+-- What of the list is within reach of one who only reaches itself.
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM users
+WHERE id = sqlc.arg(id) AND id < sqlc.arg(before)
+LIMIT sqlc.arg(row_limit);
+
 -- name: UpdateUser :execrows
 UPDATE users
 SET name = sqlc.arg(name), email = sqlc.arg(email), email_key = sqlc.arg(email_key), age = sqlc.arg(age), version = version + 1, updated_at = sqlc.arg(updated_at)

@@ -23,6 +23,7 @@ import (
 )
 
 const (
+	primaryKey      = "users.id"
 	uniqueEmail     = "users.email_key"
 	migrationsTable = "goose_db_version"
 )
@@ -75,6 +76,9 @@ func (s *Store) write(ctx context.Context, do func(context.Context, *db.Queries)
 		return err
 	}
 	err = s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return do(ctx, q.WithTx(tx)) })
+	if sqlite.UniqueViolation(err, primaryKey) {
+		return user.ErrExists
+	}
 	if sqlite.UniqueViolation(err, uniqueEmail) {
 		return user.ErrEmailTaken
 	}
@@ -118,12 +122,12 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 }
 
 // List is part of user.Store.
-func (s *Store) List(ctx context.Context, r page.Request) ([]user.User, error) {
+func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) ([]user.User, error) {
 	ctx, q, err := s.reads.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.ListUsers(ctx, db.ListUsersParams{Before: r.Before, RowLimit: int64(r.Fetch())})
+	rows, err := list(ctx, q, f, r.Before, int64(r.Fetch()))
 	if err != nil {
 		return nil, sqlite.Wrap(err)
 	}
@@ -132,6 +136,13 @@ func (s *Store) List(ctx context.Context, r page.Request) ([]user.User, error) {
 		users[i] = fromRow(row)
 	}
 	return users, nil
+}
+
+func list(ctx context.Context, q *db.Queries, f user.Filter, before uuid.UUID, limit int64) ([]db.User, error) {
+	if f.ID != nil {
+		return q.ListOneUser(ctx, db.ListOneUserParams{ID: *f.ID, Before: before, RowLimit: limit})
+	}
+	return q.ListUsers(ctx, db.ListUsersParams{Before: before, RowLimit: limit})
 }
 
 // Update is part of user.Store.

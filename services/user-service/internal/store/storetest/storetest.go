@@ -119,7 +119,7 @@ func deletions(t *testing.T, s Store) {
 }
 
 func lists(t *testing.T, s Store) {
-	got, err := s.List(t.Context(), page.First(10))
+	got, err := s.List(t.Context(), user.Filter{}, page.First(10))
 	require.NoError(t, err)
 	require.Empty(t, got)
 	var want []user.User
@@ -127,10 +127,10 @@ func lists(t *testing.T, s Store) {
 		want = append(want, create(t, s, New(t)))
 	}
 	slices.Reverse(want)
-	got, err = s.List(t.Context(), page.First(3))
+	got, err = s.List(t.Context(), user.Filter{}, page.First(3))
 	require.NoError(t, err)
 	require.Equal(t, want[:4], got, "one more than the page, to tell that there is more")
-	got, err = s.List(t.Context(), page.Request{Before: want[2].ID, Limit: 10})
+	got, err = s.List(t.Context(), user.Filter{}, page.Request{Before: want[2].ID, Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, want[3:], got)
 }

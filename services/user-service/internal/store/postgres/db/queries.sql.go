@@ -183,6 +183,49 @@ func (q *Queries) GetUser(ctx context.Context, id uuid.UUID) (UserServiceUser, e
 	return i, err
 }
 
+const listOneUser = `-- name: ListOneUser :many
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE id = $1 AND id < $2
+LIMIT $3
+`
+
+type ListOneUserParams struct {
+	ID       uuid.UUID
+	Before   uuid.UUID
+	RowLimit int32
+}
+
+// What of the list is within reach of one who only reaches itself.
+func (q *Queries) ListOneUser(ctx context.Context, arg ListOneUserParams) ([]UserServiceUser, error) {
+	rows, err := q.db.Query(ctx, listOneUser, arg.ID, arg.Before, arg.RowLimit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UserServiceUser
+	for rows.Next() {
+		var i UserServiceUser
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Email,
+			&i.EmailKey,
+			&i.Age,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listUsers = `-- name: ListUsers :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users

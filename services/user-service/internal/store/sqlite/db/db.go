@@ -36,6 +36,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getUserStmt, err = db.PrepareContext(ctx, getUser); err != nil {
 		return nil, fmt.Errorf("error preparing query GetUser: %w", err)
 	}
+	if q.listOneUserStmt, err = db.PrepareContext(ctx, listOneUser); err != nil {
+		return nil, fmt.Errorf("error preparing query ListOneUser: %w", err)
+	}
 	if q.listUsersStmt, err = db.PrepareContext(ctx, listUsers); err != nil {
 		return nil, fmt.Errorf("error preparing query ListUsers: %w", err)
 	}
@@ -71,6 +74,11 @@ func (q *Queries) Close() error {
 	if q.getUserStmt != nil {
 		if cerr := q.getUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getUserStmt: %w", cerr)
+		}
+	}
+	if q.listOneUserStmt != nil {
+		if cerr := q.listOneUserStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listOneUserStmt: %w", cerr)
 		}
 	}
 	if q.listUsersStmt != nil {
@@ -136,6 +144,7 @@ type Queries struct {
 	deleteUserStmt           *sql.Stmt
 	getIdempotencyKeyStmt    *sql.Stmt
 	getUserStmt              *sql.Stmt
+	listOneUserStmt          *sql.Stmt
 	listUsersStmt            *sql.Stmt
 	purgeIdempotencyKeysStmt *sql.Stmt
 	recordIdempotencyKeyStmt *sql.Stmt
@@ -150,6 +159,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteUserStmt:           q.deleteUserStmt,
 		getIdempotencyKeyStmt:    q.getIdempotencyKeyStmt,
 		getUserStmt:              q.getUserStmt,
+		listOneUserStmt:          q.listOneUserStmt,
 		listUsersStmt:            q.listUsersStmt,
 		purgeIdempotencyKeysStmt: q.purgeIdempotencyKeysStmt,
 		recordIdempotencyKeyStmt: q.recordIdempotencyKeyStmt,

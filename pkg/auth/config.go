@@ -1,0 +1,162 @@
+// Package auth knows who sends a request: it verifies bearer tokens (RFC 6750)
+// that are JWTs (RFC 9068, by the rules of RFC 8725), with the keys of the
+// issuers that a service is told to trust.
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/example/microservices/pkg/jsonbody"
+)
+
+// IssuerConfig says whom a service trusts to issue tokens.
+type IssuerConfig struct {
+	AuthIssuers  string `envconfig:"AUTH_ISSUERS" desc:"whose tokens are accepted, a JSON list: see docs/auth.md; empty: no token is needed"`
+	AuthRequired bool   `envconfig:"AUTH_REQUIRED" default:"false" desc:"refuse to start without AUTH_ISSUERS"`
+}
+
+// Profile is the kind of tokens that an issuer makes.
+type Profile string
+
+const (
+	// RFC9068 is access tokens as RFC 9068 has them. Their type is at+jwt, so
+	// that no other JWT of the same issuer, such as an ID token, passes for one.
+	RFC9068 Profile = "rfc9068"
+	// Kubernetes is the tokens of ServiceAccounts. They have no type; what keeps
+	// others from passing for one is their audience, and that only the subjects
+	// that are granted something are accepted.
+	Kubernetes Profile = "kubernetes"
+)
+
+// Issuer is somebody who is trusted to issue tokens.
+type Issuer struct {
+	// URL is what tokens have as iss.
+	URL string
+	// Audience must be among those of a token.
+	Audience string
+	// JWKS is where the keys are: http://, https://, or file:// and an absolute
+	// path. When it is "", the issuer's OpenID configuration says it.
+	JWKS    string
+	Profile Profile
+	// Grants are the scopes of subjects. When there are any, the tokens' own
+	// scopes count for nothing.
+	Grants map[string][]string
+	// CAFile holds the certificates (PEM) that the keys' server is verified
+	// with, instead of the system's; TokenFile the bearer token to send to it.
+	// The API server of a cluster needs both.
+	CAFile, TokenFile string
+}
+
+// Validate returns what is wrong with the configuration, all at once.
+func (c *IssuerConfig) Validate() error {
+	_, err := c.parse()
+	return err
+}
+
+// issuerJSON is an issuer as AUTH_ISSUERS has it.
+type issuerJSON struct {
+	Issuer    string                         `json:"issuer"`
+	Audience  string                         `json:"audience"`
+	JWKS      jsonbody.Optional[string]      `json:"jwks"`
+	Profile   jsonbody.Optional[string]      `json:"profile"`
+	Grants    jsonbody.Optional[[]grantJSON] `json:"grants"`
+	CAFile    jsonbody.Optional[string]      `json:"ca_file"`
+	TokenFile jsonbody.Optional[string]      `json:"token_file"`
+}
+
+type grantJSON struct {
+	Subject string   `json:"subject"`
+	Scopes  []string `json:"scopes"`
+}
+
+func (c *IssuerConfig) parse() ([]Issuer, error) {
+	if strings.TrimSpace(c.AuthIssuers) == "" {
+		if c.AuthRequired {
+			return nil, errors.New("AUTH_ISSUERS must be set, since AUTH_REQUIRED is true: a JSON list such as " + example)
+		}
+		return nil, nil
+	}
+	// Within an object, which is what jsonbody reads.
+	var list struct {
+		Issuers []issuerJSON `json:"AUTH_ISSUERS"`
+	}
+	err := jsonbody.Decode([]byte(`{"AUTH_ISSUERS":`+c.AuthIssuers+`}`), &list)
+	if err != nil {
+		return nil, fmt.Errorf("AUTH_ISSUERS must be a JSON list such as %s: %w", example, err)
+	}
+	if len(list.Issuers) == 0 {
+		return nil, errors.New("AUTH_ISSUERS is an empty list; leave it out for a service that needs no token")
+	}
+	var problems []error
+	seen := map[string]bool{}
+	issuers := make([]Issuer, len(list.Issuers))
+	for i, in := range list.Issuers {
+		wrong := func(field, message string) {
+			problems = append(problems, fmt.Errorf("AUTH_ISSUERS[%d].%s %s", i, field, message))
+		}
+		issuers[i] = in.issuer(wrong)
+		if seen[in.Issuer] {
+			wrong("issuer", "is there already")
+		}
+		seen[in.Issuer] = true
+	}
+	return issuers, errors.Join(problems...)
+}
+
+const example = `[{"issuer":"https://id.example.com","audience":"user-service"}]`
+
+// issuer reads an issuer. What is wrong is told by field; no value is.
+func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
+	out := Issuer{
+		URL: in.Issuer, Audience: in.Audience, JWKS: in.JWKS.Value, Profile: RFC9068,
+		CAFile: in.CAFile.Value, TokenFile: in.TokenFile.Value,
+	}
+	if !validURL(in.Issuer, "http", "https") {
+		wrong("issuer", "must be a URL that starts with https:// or http://, as it is in the tokens")
+	}
+	if in.Audience == "" {
+		wrong("audience", "must name this service as tokens do")
+	}
+	if in.JWKS.Set && !validURL(in.JWKS.Value, "http", "https", "file") {
+		wrong("jwks", "must be a URL that starts with https://, http:// or, with an absolute path, file:///")
+	}
+	if in.Profile.Set {
+		out.Profile = Profile(in.Profile.Value)
+	}
+	if out.Profile != RFC9068 && out.Profile != Kubernetes {
+		wrong("profile", "must be rfc9068 or kubernetes")
+	}
+	if out.Profile == Kubernetes && len(in.Grants.Value) == 0 {
+		wrong("grants", "must say which subjects have which scopes: these tokens have none of their own")
+	}
+	if len(in.Grants.Value) > 0 {
+		out.Grants = map[string][]string{}
+	}
+	for i, g := range in.Grants.Value {
+		if g.Subject == "" || len(g.Scopes) == 0 {
+			wrong(fmt.Sprintf("grants[%d]", i), "must have a subject and scopes")
+		}
+		out.Grants[g.Subject] = append(out.Grants[g.Subject], g.Scopes...)
+	}
+	return out
+}
+
+func validURL(raw string, schemes ...string) bool {
+	u, err := url.Parse(raw)
+	if err != nil || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	for _, scheme := range schemes {
+		if u.Scheme != scheme {
+			continue
+		}
+		if scheme == "file" {
+			return u.Host == "" && strings.HasPrefix(u.Path, "/")
+		}
+		return u.Hostname() != ""
+	}
+	return false
+}

@@ -1,0 +1,255 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// defaultRefresh is how old keys get before they are fetched again: how long
+	// a key counts that the issuer has taken away.
+	defaultRefresh = 5 * time.Minute
+	// defaultCooldown is the least time between the ends of two fetches, whatever
+	// the tokens say that come in.
+	defaultCooldown = 5 * time.Second
+	// maxAbsent is how many ids of unknown keys are remembered.
+	maxAbsent = 1024
+	// minRSABits is the size of the smallest RSA key that is taken (RFC 7518,
+	// section 3.3).
+	minRSABits = 2048
+)
+
+var (
+	errCooldown = errors.New("the keys were fetched just now")
+	errNoKeys   = errors.New("there is no key that could be used")
+)
+
+// key is a public key, and the only algorithm that it verifies (RFC 8725,
+// section 3.1).
+type key struct {
+	public    any
+	algorithm jose.SignatureAlgorithm
+}
+
+// keys is an issuer's keys as they were once.
+type keys struct {
+	byID    map[string]key
+	fetched time.Time
+
+	mu sync.Mutex
+	// absent are ids that were looked for, and that were not there the last time.
+	absent map[string]struct{}
+}
+
+func newKeys(byID map[string]key, fetched time.Time, before *keys) *keys {
+	k := &keys{byID: byID, fetched: fetched, absent: map[string]struct{}{}}
+	if before == nil {
+		return k
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	for id := range before.absent {
+		_, there := byID[id]
+		if !there {
+			k.absent[id] = struct{}{}
+		}
+	}
+	return k
+}
+
+// keySet is an issuer's keys as they are now.
+type keySet struct {
+	fetch             func(context.Context) ([]byte, error)
+	fetched           func(error) // is told of each fetch
+	log               *slog.Logger
+	now               func() time.Time
+	refresh, cooldown time.Duration
+
+	current atomic.Pointer[keys] // nil until they are had
+	flight  singleflight.Group
+	until   atomic.Pointer[time.Time] // no fetch before
+
+	// ctx ends with the key set: fetches belong to no request.
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// find returns a key by its id, and the keys that it is one of. An id that isn't
+// there has the keys fetched, once for however many ask. The errors are
+// *InvalidError and *UnavailableError.
+func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
+	current := s.current.Load()
+	if current != nil {
+		k, ok := current.byID[id]
+		if ok {
+			return k, current, nil
+		}
+		if current.lacks(id) {
+			return key{}, nil, invalid(unknownKey, "the token is signed with a key that its issuer does not have")
+		}
+	}
+	current, err := s.newer(ctx, current)
+	if err != nil {
+		return key{}, nil, &UnavailableError{RetryAfter: s.wait(), Err: err}
+	}
+	k, ok := current.byID[id]
+	if !ok {
+		current.remember(id)
+		return key{}, nil, invalid(unknownKey, "the token is signed with a key that its issuer does not have")
+	}
+	return k, current, nil
+}
+
+// newer returns keys that are newer than those seen.
+func (s *keySet) newer(ctx context.Context, seen *keys) (*keys, error) {
+	for {
+		current := s.current.Load()
+		if current != seen {
+			return current, nil
+		}
+		select {
+		case done := <-s.flight.DoChan("", s.update):
+			if done.Err != nil && s.current.Load() == seen {
+				return nil, done.Err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// update fetches the keys. When that fails, those there are stay.
+func (s *keySet) update() (any, error) {
+	if s.wait() > 0 {
+		return nil, errCooldown
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, fetchTimeout)
+	defer cancel()
+	content, err := s.fetch(ctx)
+	var byID map[string]key
+	if err == nil {
+		byID, err = parseKeys(content)
+	}
+	if s.ctx.Err() != nil {
+		return nil, s.ctx.Err()
+	}
+	s.fetched(err)
+	until := s.now().Add(s.cooldown)
+	defer s.until.Store(&until) // after the keys, so that nobody meets a cooldown without them
+	if err != nil {
+		s.log.WarnContext(ctx, "the keys of an issuer can't be had", slog.Any("error", err))
+		return nil, err
+	}
+	s.current.Store(newKeys(byID, s.now(), s.current.Load()))
+	return nil, nil
+}
+
+// wait returns how long it is until the keys may be fetched again.
+func (s *keySet) wait() time.Duration {
+	until := s.until.Load()
+	if until == nil {
+		return 0
+	}
+	return max(0, until.Sub(s.now()))
+}
+
+// check returns an error until there are keys, and has them fetched in the
+// background when they have grown old.
+func (s *keySet) check(ctx context.Context) error {
+	current := s.current.Load()
+	if current == nil {
+		_, err := s.newer(ctx, nil)
+		return err
+	}
+	if s.now().Sub(current.fetched) >= s.refresh {
+		s.flight.DoChan("", s.update)
+	}
+	return nil
+}
+
+// close ends a fetch that is under way, and waits for its end.
+func (s *keySet) close() {
+	s.cancel()
+	_, _, _ = s.flight.Do("", func() (any, error) { return nil, nil })
+}
+
+func (k *keys) lacks(id string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, absent := k.absent[id]
+	return absent
+}
+
+func (k *keys) remember(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.absent) >= maxAbsent {
+		clear(k.absent)
+	}
+	k.absent[id] = struct{}{}
+}
+
+// parseKeys reads a JWK set. What can't be used is left out (RFC 7517, section
+// 5), so that a new kind of key doesn't take the others along.
+func parseKeys(content []byte) (map[string]key, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	err := json.Unmarshal(content, &set)
+	if err != nil {
+		return nil, fmt.Errorf("what is there is no JWK set: %w", err)
+	}
+	byID := map[string]key{}
+	for _, raw := range set.Keys {
+		var jwk jose.JSONWebKey
+		if json.Unmarshal(raw, &jwk) != nil || !jwk.Valid() || jwk.KeyID == "" || jwk.Use != "" && jwk.Use != "sig" {
+			continue
+		}
+		k, ok := usable(&jwk)
+		if ok {
+			byID[jwk.KeyID] = k
+		}
+	}
+	if len(byID) == 0 {
+		return nil, errNoKeys
+	}
+	return byID, nil
+}
+
+// usable returns the key with its algorithm, if it is one of those that count.
+// A secret or a private key is none.
+func usable(jwk *jose.JSONWebKey) (key, bool) {
+	k := key{public: jwk.Key}
+	switch public := jwk.Key.(type) {
+	case *ecdsa.PublicKey:
+		k.algorithm = jose.ES256
+		if public.Curve != elliptic.P256() {
+			return key{}, false
+		}
+	case ed25519.PublicKey:
+		k.algorithm = jose.EdDSA
+	case *rsa.PublicKey:
+		k.algorithm = jose.RS256
+		if public.N.BitLen() < minRSABits {
+			return key{}, false
+		}
+	default:
+		return key{}, false
+	}
+	// RFC 9864 calls EdDSA with this curve Ed25519.
+	named := jwk.Algorithm == "" || jwk.Algorithm == string(k.algorithm) || jwk.Algorithm == "Ed25519" && k.algorithm == jose.EdDSA
+	return k, named
+}

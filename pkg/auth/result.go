@@ -1,0 +1,95 @@
+package auth
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// result is what came of a token. There are no others, which bounds the metric.
+type result string
+
+const (
+	accepted     result = "accepted"
+	missing      result = "missing"
+	malformed    result = "malformed"
+	tooLarge     result = "too_large"
+	badAlgorithm result = "algorithm"
+	badHeader    result = "header"
+	badType      result = "type"
+	badIssuer    result = "issuer"
+	unknownKey   result = "unknown_key"
+	badSignature result = "signature"
+	expired      result = "expired"
+	notYetValid  result = "not_yet_valid"
+	badAudience  result = "audience"
+	badSubject   result = "subject"
+	badScopes    result = "scopes"
+	notJudged    result = "unavailable"
+	lacksScope   result = "insufficient_scope"
+)
+
+var results = []result{
+	accepted, missing, malformed, tooLarge, badAlgorithm, badHeader, badType, badIssuer, unknownKey, badSignature,
+	expired, notYetValid, badAudience, badSubject, badScopes, notJudged, lacksScope,
+}
+
+// InvalidError says that a token proves nothing.
+type InvalidError struct {
+	result result
+	// Description is fit to be shown to whoever sent the token.
+	Description string
+	// Missing says that there was none.
+	Missing bool
+}
+
+func (e *InvalidError) Error() string { return e.Description }
+
+func invalid(r result, description string) error {
+	return &InvalidError{result: r, Description: description}
+}
+
+// UnavailableError says that a token can't be judged now: the issuer's keys, or
+// its newest, are not to be had.
+type UnavailableError struct {
+	// RetryAfter is when it makes sense to try again.
+	RetryAfter time.Duration
+	// Err is the cause, for the log.
+	Err error
+}
+
+func (e *UnavailableError) Error() string { return fmt.Sprintf("the token can't be judged: %v", e.Err) }
+func (e *UnavailableError) Unwrap() error { return e.Err }
+
+type metrics struct {
+	tokens  map[result]prometheus.Counter
+	fetches *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	tokens := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "auth_tokens_total",
+		Help: "Requests that need a token, by what came of it.",
+	}, []string{"result"})
+	m := &metrics{
+		tokens: map[result]prometheus.Counter{},
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "auth_key_fetches_total",
+			Help: "Times an issuer's keys were fetched, by whether they were had.",
+		}, []string{"result"}),
+	}
+	for _, r := range results {
+		m.tokens[r] = tokens.WithLabelValues(string(r))
+	}
+	r.MustRegister(tokens, m.fetches)
+	return m
+}
+
+func (m *metrics) fetched(err error) {
+	label := "ok"
+	if err != nil {
+		label = "failed"
+	}
+	m.fetches.WithLabelValues(label).Inc()
+}

@@ -1,0 +1,345 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/jellydator/ttlcache/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/example/microservices/pkg/health"
+)
+
+const (
+	// maxToken is the size of the largest token that is looked at, in bytes.
+	maxToken = 8 << 10
+	// maxSubject is the size of the largest subject (OpenID Connect Core 1.0,
+	// section 2), in bytes.
+	maxSubject = 255
+	// maxKeyID is the size of the largest key id, in bytes.
+	maxKeyID = 255
+	// leeway is how far the clocks of issuers may be off.
+	leeway = 60 * time.Second
+	// cacheSize is how many verified tokens are remembered.
+	cacheSize = 10_000
+)
+
+// algorithms are all that a token may be signed with.
+var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256}
+
+// refusedHeaders bring keys along or want more than a signature checked. None is
+// of use in an access token, and each has been an attack.
+var refusedHeaders = []string{"jwk", "jku", "x5u", "x5c", "crit", "b64", "cty", "zip", "enc"}
+
+// Verifier tells who sends a request.
+type Verifier struct {
+	issuers map[string]*trusted
+	metrics *metrics
+	now     func() time.Time
+	cache   *ttlcache.Cache[[sha256.Size]byte, verified]
+}
+
+// trusted is an issuer, and its keys.
+type trusted struct {
+	Issuer
+	keys   *keySet
+	source *source
+}
+
+// verified is a token that was verified.
+type verified struct {
+	caller  Caller
+	issuer  *trusted
+	keys    *keys
+	expires time.Time
+}
+
+// Option changes a Verifier, for tests.
+type Option func(*Verifier)
+
+// Clock makes now the time.
+func Clock(now func() time.Time) Option { return func(v *Verifier) { v.now = now } }
+
+// Refresh sets how old keys get before they are fetched again, and the least
+// time between two fetches.
+func Refresh(age, cooldown time.Duration) Option {
+	return func(v *Verifier) {
+		for _, t := range v.issuers {
+			t.keys.refresh, t.keys.cooldown = age, cooldown
+		}
+	}
+}
+
+// New returns what a configuration asks for. Without issuers that is a Verifier
+// to which everybody is Anyone. The issuers' keys are fetched later: see Check.
+// Call Close when done.
+func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, options ...Option) (*Verifier, error) {
+	issuers, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	if len(issuers) == 0 {
+		log.Warn("open: whoever reaches this service may do everything; AUTH_ISSUERS says whose tokens to ask for")
+		return Open(), nil
+	}
+	v := &Verifier{
+		issuers: map[string]*trusted{},
+		metrics: newMetrics(registerer),
+		now:     time.Now,
+		// Not started, so no goroutine: what has expired makes room when the
+		// capacity is reached.
+		cache: ttlcache.New(
+			ttlcache.WithCapacity[[sha256.Size]byte, verified](cacheSize),
+			ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, verified](),
+		),
+	}
+	for _, issuer := range issuers {
+		s, err := newSource(issuer)
+		if err != nil {
+			v.Close()
+			return nil, err
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		v.issuers[issuer.URL] = &trusted{Issuer: issuer, source: s, keys: &keySet{
+			fetch: s.fetch, fetched: v.metrics.fetched, log: log.With(slog.String("issuer", issuer.URL)),
+			now: func() time.Time { return v.now() }, refresh: defaultRefresh, cooldown: defaultCooldown,
+			ctx: ctx, cancel: cancel,
+		}}
+	}
+	for _, option := range options {
+		option(v)
+	}
+	return v, nil
+}
+
+// Open returns a Verifier to which everybody is Anyone.
+func Open() *Verifier { return &Verifier{} }
+
+// IsOpen reports whether no token is needed.
+func (v *Verifier) IsOpen() bool { return v.issuers == nil }
+
+// Check returns an error until there are keys of every issuer. It also keeps
+// them fresh, so it is to be called again and again.
+func (v *Verifier) Check(ctx context.Context) error {
+	var g errgroup.Group
+	for _, t := range v.issuers {
+		g.Go(func() error { return t.keys.check(ctx) })
+	}
+	return g.Wait()
+}
+
+// Dependencies returns what the service can't do without, for its readiness.
+func (v *Verifier) Dependencies() []health.Dependency {
+	if v.IsOpen() {
+		return nil
+	}
+	return []health.Dependency{{Name: "token-keys", Required: true, Check: v.Check}}
+}
+
+// Close ends what is under way.
+func (v *Verifier) Close() {
+	for _, t := range v.issuers {
+		t.keys.close()
+		t.source.close()
+	}
+}
+
+// Authenticate returns who sends a request with these Authorization headers. The
+// errors are *InvalidError and *UnavailableError.
+func (v *Verifier) Authenticate(ctx context.Context, authorization []string) (Caller, error) {
+	if v.IsOpen() {
+		return Anyone(), nil
+	}
+	caller, err := v.authenticate(ctx, authorization)
+	v.metrics.tokens[resultOf(err)].Inc()
+	return caller, err
+}
+
+// Denied counts a caller who lacks a scope.
+func (v *Verifier) Denied() {
+	if !v.IsOpen() {
+		v.metrics.tokens[lacksScope].Inc()
+	}
+}
+
+func resultOf(err error) result {
+	var wrong *InvalidError
+	switch {
+	case err == nil:
+		return accepted
+	case errors.As(err, &wrong):
+		return wrong.result
+	}
+	return notJudged
+}
+
+func (v *Verifier) authenticate(ctx context.Context, authorization []string) (Caller, error) {
+	if len(authorization) == 0 {
+		return Caller{}, &InvalidError{result: missing, Description: "this needs a token: send Authorization: Bearer and the token", Missing: true}
+	}
+	if len(authorization) > 1 {
+		return Caller{}, invalid(malformed, "there is more than one Authorization header")
+	}
+	scheme, token, found := strings.Cut(authorization[0], " ")
+	if !found || !strings.EqualFold(scheme, "Bearer") {
+		return Caller{}, invalid(malformed, "the Authorization header must be Bearer and a token")
+	}
+	return v.verify(ctx, strings.TrimLeft(token, " "))
+}
+
+// verify returns whom a token is of.
+func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
+	if len(token) > maxToken {
+		return Caller{}, invalid(tooLarge, "the token is too large")
+	}
+	hash := sha256.Sum256([]byte(token))
+	known := v.cache.Get(hash)
+	if known != nil {
+		seen := known.Value()
+		// Keys that are gone take their tokens with them.
+		if seen.keys == seen.issuer.keys.current.Load() && v.now().Before(seen.expires) {
+			return seen.caller, nil
+		}
+	}
+	seen, err := v.judge(ctx, token)
+	if err != nil {
+		return Caller{}, err
+	}
+	life := seen.expires.Sub(v.now())
+	if life > 0 { // not within the leeway
+		v.cache.Set(hash, seen, life)
+	}
+	return seen.caller, nil
+}
+
+// claims are what is read of a token (RFC 9068, section 2.2). scp is what some
+// issuers have instead of scope.
+type claims struct {
+	jwt.Claims
+	Scope string   `json:"scope"`
+	SCP   []string `json:"scp"`
+}
+
+var errMalformed = invalid(malformed, "the token is malformed")
+
+// judge verifies a token, by RFC 9068, section 4.
+func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
+	parsed, err := jwt.ParseSigned(token, algorithms)
+	var algorithm *jose.ErrUnexpectedSignatureAlgorithm
+	if errors.As(err, &algorithm) {
+		return verified{}, invalid(badAlgorithm, "the token must be signed with ES256, EdDSA or RS256")
+	}
+	if err != nil || len(parsed.Headers) != 1 {
+		return verified{}, errMalformed
+	}
+	var unverified struct {
+		Issuer string `json:"iss"`
+	}
+	if parsed.UnsafeClaimsWithoutVerification(&unverified) != nil {
+		return verified{}, errMalformed
+	}
+	issuer := v.issuers[unverified.Issuer]
+	if issuer == nil {
+		return verified{}, invalid(badIssuer, "the token's issuer is not trusted")
+	}
+	header := parsed.Headers[0]
+	err = issuer.checkHeader(token, header)
+	if err != nil {
+		return verified{}, err
+	}
+	k, current, err := issuer.keys.find(ctx, header.KeyID)
+	if err != nil {
+		return verified{}, err
+	}
+	if header.Algorithm != string(k.algorithm) {
+		return verified{}, invalid(badAlgorithm, "the token is signed with another algorithm than its key is for")
+	}
+	var c claims
+	err = parsed.Claims(k.public, &c)
+	if errors.Is(err, jose.ErrCryptoFailure) {
+		return verified{}, invalid(badSignature, "the token's signature is wrong")
+	}
+	if err != nil {
+		return verified{}, errMalformed
+	}
+	caller, err := issuer.caller(&c, v.now())
+	if err != nil {
+		return verified{}, err
+	}
+	return verified{caller: caller, issuer: issuer, keys: current, expires: c.Expiry.Time()}, nil
+}
+
+// checkHeader judges what isn't signed for the sake of a claim.
+func (t *trusted) checkHeader(token string, header jose.Header) error {
+	encoded, _, _ := strings.Cut(token, ".")
+	decoded, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return errMalformed
+	}
+	var all map[string]json.RawMessage
+	if json.Unmarshal(decoded, &all) != nil {
+		return errMalformed
+	}
+	for _, name := range refusedHeaders {
+		_, there := all[name]
+		if there {
+			return invalid(badHeader, "the token's header must not have "+name)
+		}
+	}
+	if header.KeyID == "" || len(header.KeyID) > maxKeyID {
+		return invalid(badHeader, "the token's header must name its key (kid)")
+	}
+	return t.checkType(header.ExtraHeaders[jose.HeaderType])
+}
+
+// checkType keeps other JWTs of the issuer from passing for access tokens (RFC
+// 9068, section 4; RFC 8725, section 3.11).
+func (t *trusted) checkType(header any) error {
+	name, _ := header.(string)
+	name = strings.TrimPrefix(strings.ToLower(name), "application/")
+	switch {
+	case t.Profile == Kubernetes && (header == nil || name == "jwt"):
+		return nil
+	case t.Profile == RFC9068 && name == "at+jwt":
+		return nil
+	}
+	return invalid(badType, "the token's type (typ) must be that of an access token: at+jwt")
+}
+
+// caller judges the claims of a token whose signature is right.
+func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
+	if c.Expiry == nil {
+		return Caller{}, invalid(expired, "the token must say when it expires (exp)")
+	}
+	err := c.ValidateWithLeeway(jwt.Expected{Issuer: t.URL, AnyAudience: jwt.Audience{t.Audience}, Time: now}, leeway)
+	switch {
+	case errors.Is(err, jwt.ErrExpired):
+		return Caller{}, invalid(expired, "the token has expired")
+	case errors.Is(err, jwt.ErrNotValidYet), errors.Is(err, jwt.ErrIssuedInTheFuture):
+		return Caller{}, invalid(notYetValid, "the token is not valid yet")
+	case errors.Is(err, jwt.ErrInvalidAudience):
+		return Caller{}, invalid(badAudience, "the token is for somebody else (aud)")
+	case err != nil:
+		return Caller{}, invalid(badIssuer, "the token's issuer is not trusted")
+	}
+	if c.Subject == "" || len(c.Subject) > maxSubject {
+		return Caller{}, invalid(badSubject, "the token must name a subject (sub)")
+	}
+	scopes := strings.Fields(c.Scope)
+	if c.Scope == "" {
+		scopes = c.SCP
+	}
+	if t.Grants != nil {
+		scopes = t.Grants[c.Subject]
+	}
+	return newCaller(t.URL, c.Subject, scopes), nil
+}

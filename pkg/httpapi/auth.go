@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/example/microservices/pkg/auth"
+)
+
+// Rule says who may use an operation. Whose resources it then reaches is the
+// operation's to ask (auth.Caller.Reach).
+type Rule struct{ scopes []string }
+
+// Needs is the rule that a caller has one of the scopes. auth.Admin always will
+// do.
+func Needs(scopes ...string) Rule { return Rule{scopes: scopes} }
+
+// Rules are the rules of operations, by their ids.
+type Rules map[string]Rule
+
+// securityScheme is what the OpenAPI document calls the tokens.
+const securityScheme = "token"
+
+var securitySchemes = map[string]*huma.SecurityScheme{
+	securityScheme: {
+		Type: "http", Scheme: "bearer", BearerFormat: "JWT",
+		Description: "An access token (RFC 9068). Where the service is open (see /health) none is needed.",
+	},
+}
+
+// rule returns the rule of an operation. One without a rule is a mistake in the
+// program, which is not to start.
+func (a *API) rule(op *huma.Operation) Rule {
+	rule, found := a.config.Rules[op.OperationID]
+	if !found || len(rule.scopes) == 0 {
+		panic("httpapi: no rule says who may use " + op.OperationID)
+	}
+	return rule
+}
+
+// protect adds a rule to an operation, and to what the document says of it.
+func (a *API) protect(op *huma.Operation, rule Rule) {
+	op.Middlewares = append(op.Middlewares, a.authorize(rule))
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	for _, scope := range append(rule.scopes[:len(rule.scopes):len(rule.scopes)], auth.Admin) {
+		op.Security = append(op.Security, map[string][]string{securityScheme: {scope}})
+	}
+}
+
+// describeChallenges adds a header to an operation's 401 and 403.
+func describeChallenges(_ *huma.OpenAPI, op *huma.Operation) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		response := op.Responses[strconv.Itoa(status)]
+		if response == nil {
+			continue
+		}
+		response.Headers = map[string]*huma.Header{
+			"WWW-Authenticate": {Description: "What is wrong with the token (RFC 6750, section 3).", Schema: &huma.Schema{Type: huma.TypeString}},
+		}
+	}
+}
+
+// authorize lets through who may use an operation, and puts who it is into the
+// context.
+func (a *API) authorize(rule Rule) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		var sent []string
+		ctx.EachHeader(func(name, value string) {
+			if http.CanonicalHeaderKey(name) == "Authorization" {
+				sent = append(sent, value)
+			}
+		})
+		caller, err := a.config.Auth.Authenticate(ctx.Context(), sent)
+		if err != nil {
+			a.refuse(ctx, authProblem(err))
+			return
+		}
+		if !caller.Has(rule.scopes...) {
+			a.config.Auth.Denied()
+			a.refuse(ctx, Forbidden(rule.scopes...))
+			return
+		}
+		next(huma.WithContext(ctx, auth.With(ctx.Context(), caller)))
+	}
+}
+
+// authProblem says what the errors of auth are in HTTP (RFC 6750, section 3.1).
+func authProblem(err error) *Problem {
+	var wrong *auth.InvalidError
+	var unavailable *auth.UnavailableError
+	switch {
+	case errors.As(err, &wrong) && wrong.Missing:
+		return NewProblem(http.StatusUnauthorized, wrong.Description).with("WWW-Authenticate", "Bearer")
+	case errors.As(err, &wrong):
+		return NewProblem(http.StatusUnauthorized, wrong.Description).
+			with("WWW-Authenticate", fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, wrong.Description))
+	case errors.As(err, &unavailable):
+		return Unavailable("the token can't be checked right now", unavailable.RetryAfter)
+	}
+	return Unavailable("the token can't be checked right now", 0)
+}
+
+// Forbidden is the 403 of a caller whose token lacks a scope: one of these.
+func Forbidden(scopes ...string) *Problem {
+	detail := "the token lacks the scope " + strings.Join(scopes, " or ")
+	return NewProblem(http.StatusForbidden, detail).
+		with("WWW-Authenticate", fmt.Sprintf(`Bearer error="insufficient_scope", error_description="%s", scope="%s"`, detail, scopes[0]))
+}

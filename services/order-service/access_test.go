@@ -1,0 +1,222 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/test/process"
+)
+
+// guarded is an order-service that needs tokens, beside a user-service that does,
+// too, and that knows it by its own.
+type guarded struct {
+	*server
+	is    *apitest.Issuers
+	users *process.Process
+	// tokenFile is where order-service has its own token.
+	tokenFile string
+}
+
+func eachWithTokens(t *testing.T, test func(*testing.T, *guarded)) {
+	for kind, address := range databases {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, startGuarded(t, address(t), apitest.ServiceSubject))
+		})
+	}
+}
+
+// startGuarded starts both. identity is the subject of order-service's token.
+func startGuarded(t *testing.T, address, identity string) *guarded {
+	t.Helper()
+	is := apitest.NewIssuers(t, name, "users:lookup")
+	g := &guarded{is: is, tokenFile: filepath.Join(t.TempDir(), "token")}
+	require.NoError(t, issuer.WriteToken(g.tokenFile, is.ServiceToken(t, "user-service", identity)))
+	g.users = process.Start(t, process.Build(t, "user-service"), "DATABASE_URL=sqlite://"+filepath.Join(t.TempDir(), "users.db"),
+		"AUTH_ISSUERS="+is.SettingOf("user-service", "users:lookup"), "AUTH_REQUIRED=true")
+	g.server = start(t, address, func(c *configuration) {
+		c.AuthIssuers, c.AuthRequired = is.Setting, true
+		c.UserServiceURL, c.UserClientTokenFile = g.users.URL, g.tokenFile
+		c.UserClientCacheTTL = 0
+	})
+	return g
+}
+
+// register makes the user who has a subject.
+func (g *guarded) register(t *testing.T, subject string) {
+	t.Helper()
+	token, err := g.is.People.Token([]string{"user-service"}, subject, "users:write")
+	require.NoError(t, err)
+	body := strings.NewReader(`{"name":"Ada","email":"` + uuid.NewString() + `@example.com"}`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.users.URL+"/api/v1/users", body)
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusCreated, response.StatusCode)
+}
+
+// orderFor makes an order of a registered user, with the user's own token.
+func (g *guarded) orderFor(t *testing.T, subject string) string {
+	t.Helper()
+	g.register(t, subject)
+	return g.For(t).Do(http.MethodPost, orders, g.order(map[string]any{"user_id": subject}),
+		"Authorization", g.is.Token(t, subject, "orders:write")).Want(http.StatusCreated).ID()
+}
+
+// owners returns whose the orders of a list are, each once.
+func owners(t *testing.T, a *apitest.Answer) []string {
+	t.Helper()
+	var list struct {
+		Items []struct {
+			UserID string `json:"user_id"`
+		}
+	}
+	a.Decode(&list)
+	found := []string{}
+	for _, item := range list.Items {
+		found = append(found, item.UserID)
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, g *guarded) {
+		one := func(body any) func(*testing.T, string) (string, any) {
+			return func(t *testing.T, owner string) (string, any) { return orders + "/" + g.orderFor(t, owner), body }
+		}
+		list := func(path string) func(*testing.T, string) (string, any) {
+			return func(t *testing.T, owner string) (string, any) {
+				g.orderFor(t, owner)
+				g.orderFor(t, uuid.NewString())
+				return orders + strings.ReplaceAll(path, "{owner}", owner), nil
+			}
+		}
+		ofOwner := func(t *testing.T, who, _, owner string, a *apitest.Answer) {
+			if who == "other" {
+				require.Empty(t, owners(t, a))
+				return
+			}
+			require.Equal(t, []string{owner}, owners(t, a))
+		}
+		g.TestAccess(t, g.is, []string{"health", "health-live", "health-ready"}, map[string]apitest.Access{
+			"create-order": {
+				Prepare: func(t *testing.T, owner string) (string, any) {
+					g.register(t, owner)
+					return orders, g.order(map[string]any{"user_id": owner})
+				},
+				Owner: 201, Other: 422, Admin: 201, Service: 403,
+			},
+			"list-orders": {
+				Prepare: list("?limit=100"), Owner: 200, Other: 200, Admin: 200, Service: 403,
+				Check: func(t *testing.T, who, subject, owner string, a *apitest.Answer) {
+					if who == "admin" {
+						require.Contains(t, owners(t, a), owner)
+						require.Greater(t, len(owners(t, a)), 1)
+						return
+					}
+					ofOwner(t, who, subject, owner, a)
+				},
+			},
+			"list-orders-of-user": {Prepare: list("/user/{owner}"), Owner: 200, Other: 200, Admin: 200, Service: 403, Check: ofOwner},
+			"get-order":           {Prepare: one(nil), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"put-order":           {Prepare: one(map[string]any{"status": "confirmed"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"patch-order":         {Prepare: one(map[string]any{"status": "confirmed"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"delete-order":        {Prepare: one(nil), Owner: 204, Other: 404, Admin: 204, Service: 403},
+		})
+	})
+}
+
+func TestFiltersReachNobodyElse(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, g *guarded) {
+		ada, bob := uuid.NewString(), uuid.NewString()
+		g.orderFor(t, ada)
+		g.orderFor(t, bob)
+		token := g.is.Token(t, ada, "orders:read")
+		for query, want := range map[string][]string{
+			"":                                  {ada},
+			"?user_id=" + ada:                   {ada},
+			"?user_id=" + bob:                   {},
+			"?status=pending":                   {ada},
+			"?status=pending&user_id=" + bob:    {},
+			"?status=cancelled&user_id=" + ada:  {},
+			"?limit=1":                          {ada},
+			"?user_id=" + uuid.Nil.String():     {},
+			"?user_id=" + strings.ToUpper(ada):  {ada},
+			"?user_id=" + strings.ToUpper(bob):  {},
+			"?status=confirmed&user_id=" + bob:  {},
+			"?status=pending&limit=1":           {ada},
+			"?user_id=" + uuid.Max.String():     {},
+			"?status=pending&user_id=" + ada:    {ada},
+			"?limit=100&user_id=" + bob:         {},
+			"?limit=100&status=pending":         {ada},
+			"?user_id=" + bob + "&limit=1":      {},
+			"?user_id=" + unknown + "&limit=10": {},
+		} {
+			got := g.Do(http.MethodGet, orders+query, nil, "Authorization", token).Want(http.StatusOK)
+			require.Equal(t, want, owners(t, got), query)
+			require.NotContains(t, string(got.Body), bob, query)
+		}
+	})
+}
+
+// TestOthersSeemNotToExist: to whoever may not reach a user, its id says as much
+// as one that was never given.
+func TestOthersSeemNotToExist(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, g *guarded) {
+		ada, bob := uuid.NewString(), uuid.NewString()
+		order := g.orderFor(t, bob)
+		token := g.is.Token(t, ada, "orders:write orders:read")
+		same := func(method, there, nowhere string, body, other any) {
+			a := g.Do(method, there, body, "Authorization", token, "X-Request-Id", "same")
+			b := g.Do(method, nowhere, other, "Authorization", token, "X-Request-Id", "same")
+			require.Equal(t, b.Status, a.Status)
+			require.JSONEq(t, string(b.Body), string(a.Body))
+		}
+		same(http.MethodGet, orders+"/"+order, orders+"/"+unknown, nil, nil)
+		same(http.MethodDelete, orders+"/"+order, orders+"/"+unknown, nil, nil)
+		same(http.MethodPatch, orders+"/"+order, orders+"/"+unknown, map[string]any{"status": "confirmed"}, map[string]any{"status": "confirmed"})
+		same(http.MethodPost, orders, orders, g.order(map[string]any{"user_id": bob}), g.order(map[string]any{"user_id": unknown}))
+		same(http.MethodGet, orders+"/user/"+bob, orders+"/user/"+unknown, nil, nil)
+	})
+}
+
+func TestUserServiceKnowsOrderServiceByItsToken(t *testing.T) {
+	g := startGuarded(t, databases["sqlite"](t), "system:serviceaccount:other:order-service")
+	ada := uuid.NewString()
+	g.register(t, ada)
+	create := func() int {
+		return g.Do(http.MethodPost, orders, g.order(map[string]any{"user_id": ada}), "Authorization", g.is.Token(t, ada, "orders:write")).Status
+	}
+	require.Equal(t, http.StatusServiceUnavailable, create(), "another ServiceAccount may not look users up")
+
+	require.NoError(t, issuer.WriteToken(g.tokenFile, g.is.ServiceToken(t, "user-service", apitest.ServiceSubject)))
+	require.Equal(t, http.StatusCreated, create(), "the file is read anew")
+
+	require.NoError(t, issuer.WriteToken(g.tokenFile, g.is.ServiceToken(t, "another", apitest.ServiceSubject)))
+	require.Equal(t, http.StatusServiceUnavailable, create(), "a token for somebody else")
+
+	require.NoError(t, os.Remove(g.tokenFile))
+	require.Equal(t, http.StatusServiceUnavailable, create(), "no token")
+}
+
+func TestATokenFileThatIsMissingIsFoundAtTheStart(t *testing.T) {
+	c := &configuration{UserClientTokenFile: filepath.Join(t.TempDir(), "token")}
+	_, err := c.identity()
+	require.ErrorContains(t, err, "USER_CLIENT_TOKEN_FILE")
+	require.NoError(t, os.WriteFile(c.UserClientTokenFile, []byte("\n"), 0o600))
+	_, err = c.identity()
+	require.ErrorContains(t, err, "empty")
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/test/apitest"
+)
+
+// eachWithTokens is each, of a service that needs tokens.
+func eachWithTokens(t *testing.T, test func(*testing.T, *server, *apitest.Issuers)) {
+	for kind, address := range databases {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			is := apitest.NewIssuers(t, name, "users:lookup")
+			test(t, start(t, address(t), func(c *configuration) { c.AuthIssuers, c.AuthRequired = is.Setting, true }), is)
+		})
+	}
+}
+
+func newUser() map[string]any {
+	return map[string]any{"name": "Ada", "email": uuid.NewString() + "@example.com"}
+}
+
+func ids(t *testing.T, a *apitest.Answer) []string {
+	t.Helper()
+	var list struct{ Items []struct{ ID string } }
+	a.Decode(&list)
+	var found []string
+	for _, item := range list.Items {
+		found = append(found, item.ID)
+	}
+	return found
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		create := func(t *testing.T, owner string) {
+			t.Helper()
+			s.For(t).Do(http.MethodPost, users, newUser(), "Authorization", is.Token(t, owner, "users:write")).Want(http.StatusCreated)
+		}
+		one := func(body any) func(*testing.T, string) (string, any) {
+			return func(t *testing.T, owner string) (string, any) {
+				create(t, owner)
+				return users + "/" + owner, body
+			}
+		}
+		s.TestAccess(t, is, []string{"health", "health-live", "health-ready"}, map[string]apitest.Access{
+			"create-user": {
+				Prepare: func(*testing.T, string) (string, any) { return users, newUser() },
+				Owner:   201, Other: 201, Admin: 201, Service: 403,
+				Check: func(t *testing.T, who, subject, _ string, a *apitest.Answer) {
+					require.Equal(t, who != "admin", a.ID() == subject, "the user is the caller, or a new one")
+				},
+			},
+			"list-users": {
+				Prepare: func(t *testing.T, owner string) (string, any) { create(t, owner); return users + "?limit=100", nil },
+				Owner:   200, Other: 200, Admin: 200, Service: 403,
+				Check: func(t *testing.T, who, _, owner string, a *apitest.Answer) {
+					switch who {
+					case "owner":
+						require.Equal(t, []string{owner}, ids(t, a))
+					case "other":
+						require.Empty(t, ids(t, a))
+					case "admin":
+						require.Contains(t, ids(t, a), owner)
+						require.Greater(t, len(ids(t, a)), 1)
+					}
+				},
+			},
+			"get-user":    {Prepare: one(nil), Owner: 200, Other: 404, Admin: 200, Service: 200},
+			"put-user":    {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"patch-user":  {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"delete-user": {Prepare: one(nil), Owner: 204, Other: 404, Admin: 204, Service: 403},
+		})
+	})
+}
+
+func TestWhoIsNoUserCreatesNone(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		for _, subject := range []string{"ada@example.com", "auth0|1", uuid.Nil.String()} {
+			got := s.Do(http.MethodPost, users, newUser(), "Authorization", is.Token(t, subject, "users:write users:read")).Want(http.StatusForbidden)
+			require.Contains(t, got.Header.Get("WWW-Authenticate"), `scope="admin"`)
+			list := s.Do(http.MethodGet, users, nil, "Authorization", is.Token(t, subject, "users:read")).Want(http.StatusOK)
+			require.Empty(t, ids(t, list))
+		}
+	})
+}
+
+func TestACallerIsOneUser(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		me := uuid.NewString()
+		token := is.Token(t, me, "users:write users:read")
+		s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusCreated)
+		again := s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusConflict)
+		require.Contains(t, again.Detail(), "exists already")
+		s.Do(http.MethodDelete, users+"/"+me, nil, "Authorization", token).Want(http.StatusNoContent)
+		s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusCreated)
+	})
+}
+
+func TestIdempotencyKeysAreEachCallersOwn(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		a, b := uuid.NewString(), uuid.NewString()
+		body := func(n string) map[string]any { return map[string]any{"name": n, "email": n + "@example.com"} }
+		send := func(subject, n string) *apitest.Answer {
+			return s.Do(http.MethodPost, users, body(n), "Authorization", is.Token(t, subject, "users:write"), "Idempotency-Key", "the same")
+		}
+		require.Equal(t, a, send(a, "ada").Want(http.StatusCreated).ID())
+		require.Equal(t, b, send(b, "bob").Want(http.StatusCreated).ID())
+		again := send(a, "ada").Want(http.StatusCreated)
+		require.Equal(t, a, again.ID())
+		require.Equal(t, "true", again.Header.Get("Idempotent-Replayed"))
+	})
+}
+
+func TestHealthSaysWhetherATokenIsNeeded(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		require.Equal(t, "open", s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Object()["auth"])
+	})
+	eachWithTokens(t, func(t *testing.T, s *server, _ *apitest.Issuers) {
+		require.Equal(t, "token", s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Object()["auth"])
+		apitest.Eventually(t, "ready once it has keys", func() bool { return s.app.Monitor.Report().Dependencies["token-keys"] == health.Up })
+	})
+}
+
+func TestWithoutKeysNoTokenIsJudged(t *testing.T) {
+	is := apitest.NewIssuers(t, name, "users:lookup")
+	s := start(t, databases["sqlite"](t), func(c *configuration) {
+		c.AuthIssuers = is.People.Setting(name, "file:///nowhere/jwks.json")
+	})
+	s.Do(http.MethodGet, users, nil, "Authorization", is.Token(t, uuid.NewString(), "users:read")).Want(http.StatusServiceUnavailable)
+	s.Do(http.MethodGet, users, nil).Want(http.StatusUnauthorized)
+	s.Do(http.MethodGet, "/health/ready", nil).Want(http.StatusServiceUnavailable)
+	s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
+}

@@ -1,0 +1,21 @@
+package api
+
+import "github.com/example/microservices/pkg/httpapi"
+
+const (
+	scopeRead  = "users:read"
+	scopeWrite = "users:write"
+	// scopeLookup is for services: any user may be read, one by one.
+	scopeLookup = "users:lookup"
+)
+
+// Rules say who may use which operation. A caller reaches itself only: the user
+// whose id is the subject of its token. The scope admin reaches all.
+var Rules = httpapi.Rules{
+	"create-user": httpapi.Needs(scopeWrite),
+	"list-users":  httpapi.Needs(scopeRead),
+	"get-user":    httpapi.Needs(scopeRead, scopeLookup),
+	"put-user":    httpapi.Needs(scopeWrite),
+	"patch-user":  httpapi.Needs(scopeWrite),
+	"delete-user": httpapi.Needs(scopeWrite),
+}

@@ -1,0 +1,52 @@
+// Token prints a token of the development issuer, whose key it makes if need be:
+//
+//	go run ./test/issuer/cmd/token -subject ID -scopes "users:read users:write"
+//
+// See docs/auth.md for the services that are to accept it.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/example/microservices/test/issuer"
+)
+
+func main() {
+	err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "token:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	flags := flag.NewFlagSet("token", flag.ContinueOnError)
+	data := flags.String("data", "data", "folder of the development issuer's key")
+	subject := flags.String("subject", "", "whose token it is: a user's id, or a service's name")
+	scopes := flags.String("scopes", "", "what it allows, separated by spaces")
+	audience := flags.String("audience", "user-service order-service", "the services it is for, separated by spaces")
+	life := flags.Duration("for", time.Hour, "how long it is valid")
+	err := flags.Parse(args)
+	if err != nil {
+		return err
+	}
+	if *subject == "" {
+		return errors.New(`whose token? make token SUBJECT=00000000-0000-4000-8000-000000000001 SCOPES="users:read users:write"`)
+	}
+	i, err := issuer.Folder(filepath.Join(*data, "issuer"))
+	if err != nil {
+		return err
+	}
+	token, err := i.Token(strings.Fields(*audience), *subject, *scopes, issuer.ValidFor(*life))
+	if err != nil {
+		return err
+	}
+	fmt.Println(token)
+	return nil
+}

@@ -1,0 +1,79 @@
+package issuer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Folder returns the issuer whose key is in a folder, with its JWK set beside
+// it. What isn't there yet is made. Only the owner can read the key.
+func Folder(dir string) (*Issuer, error) {
+	path := filepath.Join(dir, "key.json")
+	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		content, err = makeKey(dir, path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	i := &Issuer{URL: URL}
+	i.keys = make([]jose.JSONWebKey, 1)
+	err = json.Unmarshal(content, &i.keys[0])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it for a new one", path, err)
+	}
+	set, err := i.JWKS()
+	if err != nil {
+		return nil, err
+	}
+	return i, replace(filepath.Join(dir, "jwks.json"), set, 0o644)
+}
+
+// KeysURL returns the URL of the JWK set in a folder.
+func KeysURL(dir string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(dir, "jwks.json"))
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String(), err
+}
+
+func makeKey(dir, path string) ([]byte, error) {
+	err := os.MkdirAll(dir, 0o755)
+	if err != nil {
+		return nil, err
+	}
+	i, err := New()
+	if err != nil {
+		return nil, err
+	}
+	content, err := json.Marshal(i.Key())
+	if err != nil {
+		return nil, err
+	}
+	return content, replace(path, content, 0o600)
+}
+
+// WriteToken puts a token where a service reads it, at once and whole.
+func WriteToken(path, token string) error { return replace(path, []byte(token), 0o600) }
+
+// replace writes a file so that nobody reads a part of it.
+func replace(path string, content []byte, mode fs.FileMode) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(content)
+	err = errors.Join(err, temp.Chmod(mode), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
+}
