@@ -23,7 +23,7 @@ func TestEveryBenchmarkRuns(t *testing.T) {
 	dir := t.TempDir()
 	p, err := build(t.Context(), root, dir, false, nil, os.Environ())
 	require.NoError(t, err)
-	l := &lab{size: tinySize, programs: p, dir: dir, newDatabase: func(context.Context) (string, error) { return postgres.New(t), nil }}
+	l := &lab{size: tinySize, root: root, programs: p, dir: dir, newDatabase: func(context.Context) (string, error) { return postgres.New(t), nil }}
 	for _, b := range benchmarks {
 		t.Run(b.name, func(t *testing.T) {
 			s, err := b.run(t.Context(), l)

@@ -46,7 +46,7 @@ func benchBreaker(ctx context.Context, l *lab) (_ section, err error) {
 	if err != nil {
 		return section{}, err
 	}
-	err = users.Signal(syscall.SIGSTOP)
+	err = users.Suspend()
 	if err != nil {
 		return section{}, err
 	}

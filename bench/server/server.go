@@ -157,6 +157,21 @@ func askReady(ctx context.Context, line net.Conn) (bool, error) {
 // Signal sends a signal.
 func (s *Server) Signal(signal syscall.Signal) error { return s.cmd.Process.Signal(signal) }
 
+// Suspend stops the process with SIGSTOP, and returns when all its threads have
+// stopped: until then it may still answer.
+func (s *Server) Suspend() error {
+	err := s.Signal(syscall.SIGSTOP)
+	if err != nil {
+		return err
+	}
+	var status syscall.WaitStatus
+	_, err = syscall.Wait4(s.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	if err == nil && !status.Stopped() {
+		err = errors.New("the process has ended")
+	}
+	return err
+}
+
 // Stop asks the server to end, and kills it when that takes too long. Later
 // calls do nothing.
 func (s *Server) Stop() error {

@@ -91,11 +91,15 @@ func (a *authority) issue(s state, name string, template *x509.Certificate) erro
 	if err != nil {
 		return err
 	}
-	return writeFiles(map[string]string{
+	files := map[string]string{
 		s.cert(name):               encode("CERTIFICATE", der),
 		s.key(name):                encode("PRIVATE KEY", private),
 		s.path("pki", name+".pub"): encode("PUBLIC KEY", public),
-	})
+	}
+	if key == a.key {
+		delete(files, s.key(name))
+	}
+	return writeFiles(files)
 }
 
 func encode(kind string, der []byte) string {

@@ -23,10 +23,9 @@ func pinned() []string {
 	return tools
 }
 
-// enforcing says whether network policies are to hold. CLUSTER_NETWORK_POLICIES=on
-// asks for it; without it they are accepted, and nothing more, as on many a
-// cluster.
-func enforcing() bool { return os.Getenv("CLUSTER_NETWORK_POLICIES") == "on" }
+// enforcing says whether network policies are to hold. CLUSTER_NETWORK_POLICIES=off
+// has them accepted, and nothing more, as on many a cluster.
+func enforcing() bool { return os.Getenv("CLUSTER_NETWORK_POLICIES") != "off" }
 
 // components are the node's processes, in the order in which they start. None
 // waits for another: each tries until it finds what it needs.
@@ -93,6 +92,8 @@ state = "/run/containerd"
 oom_score = 0
 [grpc]
   address = "/run/containerd/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{state}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "`+pauseReference+`"
   # Where the machine doesn't allow it, runc dies of a negative score.
@@ -129,6 +130,7 @@ clusterDomain: cluster.local
 clusterDNS: [`+dnsService+`]
 resolvConf: "{state}/resolv.conf"
 podLogsDir: "{state}/pods"
+volumePluginDir: "{state}/plugins"
 # Under one of the cluster's own, so that down finds them all.
 cgroupRoot: /`+controlGroup+`
 cgroupDriver: cgroupfs

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // controlGroups are the cluster's own: one in each hierarchy of version 1, or one
@@ -35,6 +36,10 @@ func makeControlGroups() error {
 		return err
 	}
 	for _, group := range groups {
+		err = enableControllers(filepath.Dir(group))
+		if err != nil {
+			return err
+		}
 		err = os.MkdirAll(group, 0o755)
 		if err != nil {
 			return err
@@ -42,6 +47,25 @@ func makeControlGroups() error {
 		err = inheritSets(group)
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// enableControllers lets groups within one of version 2 have every controller that it
+// has: the kubelet wants them all, and systemd enables what its units need.
+func enableControllers(parent string) error {
+	controllers, err := os.ReadFile(filepath.Join(parent, "cgroup.controllers"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // version 1
+	}
+	if err != nil {
+		return err
+	}
+	for _, controller := range strings.Fields(string(controllers)) {
+		err = os.WriteFile(filepath.Join(parent, "cgroup.subtree_control"), []byte("+"+controller), 0o600)
+		if err != nil {
+			return fmt.Errorf("enable %s for control groups: %w", controller, err)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -45,12 +46,6 @@ func up() error {
 	err = clean(s)
 	if err != nil {
 		return err
-	}
-	for _, tool := range pinned() {
-		_, err = s.tool(tool)
-		if err != nil {
-			return err
-		}
 	}
 	err = os.MkdirAll(s.path("logs"), 0o755)
 	if err != nil {
@@ -115,6 +110,10 @@ func startDaemon(s state, turn *os.File) error {
 	if err != nil {
 		return err
 	}
+	// Ctrl-C here ends the daemon as well.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, func() { _ = command.Process.Signal(syscall.SIGTERM) })()
 	word, err := io.ReadAll(said)
 	if err != nil {
 		return err
@@ -140,12 +139,15 @@ func daemon() error {
 	if err != nil {
 		return err
 	}
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
 
 	node, err := startNode(s)
 	if err == nil {
-		err = waitReady(s, node)
+		err = waitReady(ctx, s, node)
+	}
+	if err == nil {
+		err = giveBack(s)
 	}
 	word := "ready"
 	if err != nil {
@@ -157,11 +159,24 @@ func daemon() error {
 		return errors.Join(err, node.stop())
 	}
 	select {
-	case <-ended:
+	case <-ctx.Done():
 	case <-node.gone:
 		err = fmt.Errorf("the node has ended: %s", tail(s.log("node")))
 	}
 	return errors.Join(err, node.stop())
+}
+
+// giveBack gives what a user of the cluster reads to the user who has called sudo.
+func giveBack(s state) error {
+	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
+	if err != nil {
+		return nil // nobody has
+	}
+	gid, err := strconv.Atoi(os.Getenv("SUDO_GID"))
+	if err != nil {
+		return err
+	}
+	return os.Chown(s.kubeconfig(), uid, gid)
 }
 
 // nodeProcess is the node as this machine sees it: one process, with which all
@@ -175,7 +190,7 @@ type nodeProcess struct {
 // of its own, joined to this machine by a pair of network cards.
 func startNode(s state) (*nodeProcess, error) {
 	n := &nodeProcess{gone: make(chan struct{})}
-	err := errors.Join(writeCertificates(s), writeConfigurations(s), writePauseImage(s), os.MkdirAll(s.path("volumes"), 0o755), os.MkdirAll(s.path("registry"), 0o755), makeControlGroups())
+	err := errors.Join(writeCertificates(s), writeConfigurations(s), writePauseImage(s), makeFolders(s), os.MkdirAll(s.path("volumes"), 0o755), os.MkdirAll(s.path("registry"), 0o755), makeControlGroups())
 	if err != nil {
 		return n, err
 	}
@@ -290,6 +305,10 @@ func remains(s state) error {
 // The processes of one that was killed may still be ending.
 func clean(s state) error {
 	err := eventually(killLimit, removeControlGroups)
+	if err != nil {
+		return err
+	}
+	err = removeFolders(s)
 	if err != nil {
 		return err
 	}

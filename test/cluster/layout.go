@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // The addresses of the cluster. Nobody else sees them: the node's are in a
@@ -15,7 +13,7 @@ const (
 	nodeAddress    = "10.231.0.2"
 	linkPrefix     = "/30"
 	podRange       = "10.244.0.0/16"
-	podAddress     = "10.244.0.1" // the first of the range
+	linkNetwork    = "10.231.0.0/30"
 	serviceRange   = "10.96.0.0/16"
 	apiService     = "10.96.0.1" // the first of the range: kubernetes.default
 	dnsService     = "10.96.0.10"
@@ -55,17 +53,6 @@ func (s state) kubeconfig() string      { return s.path("kubeconfig") }
 func (s state) log(name string) string  { return s.path("logs", name+".log") }
 func (s state) cert(name string) string { return s.path("pki", name+".crt") }
 func (s state) key(name string) string  { return s.path("pki", name+".key") }
-
-// tool returns the path of a pinned tool, and builds it if need be.
-func (s state) tool(name string) (string, error) {
-	command := exec.Command(filepath.Join(s.project(), ".ci", "tool"), "--path", name)
-	command.Stderr = os.Stderr
-	out, err := command.Output()
-	if err != nil {
-		return "", fmt.Errorf("build %s: %w", name, err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
 
 // registryPort is the port of the registry, on localhost.
 func registryPort() string {

@@ -27,8 +27,19 @@ func run(arguments []string) error {
 	if runtime.GOOS != "linux" {
 		return errors.New("this needs Linux; elsewhere use kind: k8s/kind up")
 	}
-	if os.Geteuid() != 0 {
-		return errors.New("this needs root, for namespaces and control groups: sudo -E make cluster; kind needs Docker instead: k8s/kind up")
+	s, err := here()
+	if err != nil {
+		return err
+	}
+	// What sudo has started was prepared by whoever called it.
+	if arguments[0] == "up" && os.Getenv("SUDO_UID") == "" {
+		err = prepare(s)
+		if err != nil {
+			return err
+		}
+	}
+	if os.Geteuid() != 0 && arguments[0] != "host" {
+		return elevate(arguments[0])
 	}
 	return commands[arguments[0]]()
 }

@@ -12,9 +12,9 @@ import (
 // network, and gives this machine the way to the pods. The pair goes with the
 // process.
 func join(pid int) error {
-	for _, address := range []string{nodeAddress, podAddress} {
+	for _, network := range []string{linkNetwork, podRange} {
 		// The cards of a cluster that was killed go a moment after it.
-		err := eventually(killLimit, func() error { return free(address) })
+		err := eventually(killLimit, func() error { return free(network) })
 		if err != nil {
 			return err
 		}
@@ -27,17 +27,17 @@ func join(pid int) error {
 	)
 }
 
-// free returns an error if the machine has a way to the address already, other
-// than by its default route.
-func free(address string) error {
-	out, err := exec.Command("ip", "-4", "route", "show", "to", "match", address).CombinedOutput()
+// free returns an error if the machine has a route to the network or to a part of
+// it. One to a larger network, such as a company's, doesn't matter: the
+// narrower goes first.
+func free(network string) error {
+	out, err := exec.Command("ip", "-4", "route", "show", "to", "root", network).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("ip route: %w\n%s", err, out)
 	}
-	for route := range strings.Lines(string(out)) {
-		if !strings.HasPrefix(route, "default ") {
-			return fmt.Errorf("%s is taken on this machine, by a network that the cluster can't share: %s", address, strings.TrimSpace(route))
-		}
+	taken := strings.TrimSpace(string(out))
+	if taken != "" {
+		return fmt.Errorf("%s is taken on this machine, by a network that the cluster can't share: %s", network, taken)
 	}
 	return nil
 }

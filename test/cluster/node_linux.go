@@ -157,15 +157,15 @@ func mounts() error {
 	if err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
-	for _, folder := range []string{"/run", "/var/log", "/var/lib/cni", "/var/lib/kubelet", "/etc/cni"} {
-		err = os.MkdirAll(folder, 0o755)
-		if err != nil {
-			return err
-		}
+	for _, folder := range ownFolders {
 		err = syscall.Mount("tmpfs", folder, "tmpfs", 0, "mode=0755")
 		if err != nil {
 			return fmt.Errorf("mount %s: %w", folder, err)
 		}
+	}
+	err = keepSettings()
+	if err != nil {
+		return err
 	}
 	plugins, err := pluginFolder()
 	if err != nil {
@@ -176,6 +176,34 @@ func mounts() error {
 		return err
 	}
 	return os.Symlink(plugins, "/run/cni/bin")
+}
+
+// settings are those of the kernel that the kubelet sets unless it finds them set.
+// They are the whole machine's, and would outlive the cluster.
+var settings = map[string]string{
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
+	"kernel/keys/root_maxkeys":  "1000000",
+	"kernel/keys/root_maxbytes": "25000000",
+}
+
+// keepSettings has the kubelet find what it wants to find, and the machine keep
+// what it has.
+func keepSettings() error {
+	for name, value := range settings {
+		file := filepath.Join("/run/settings", name)
+		err := writeFiles(map[string]string{file: value + "\n"})
+		if err != nil {
+			return err
+		}
+		err = syscall.Mount(file, filepath.Join("/proc/sys", name), "", syscall.MS_BIND, "")
+		if err != nil {
+			return fmt.Errorf("keep %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // pluginFolder is where the distribution has the network plugins.

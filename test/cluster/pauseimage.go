@@ -3,10 +3,8 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -15,18 +13,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// writePauseImage builds the program pause and puts it into an image, which the
-// node imports.
+// writePauseImage puts the program pause into an image, which the node imports.
 func writePauseImage(s state) error {
-	binary := s.path("pause")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./test/cluster/pause")
-	build.Dir = s.project()
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build pause: %w\n%s", err, out)
-	}
-	program, err := os.ReadFile(binary)
+	program, err := os.ReadFile(s.pauseProgram())
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ var addons string
 
 // waitReady waits until pods can be run: the API answers, the add-ons are
 // installed, the node is ready, and names are resolved.
-func waitReady(s state, node *nodeProcess) error {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+func waitReady(ctx context.Context, s state, node *nodeProcess) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	objects := strings.ReplaceAll(addons, "REGISTRY_PORT", registryPort())
 	for _, step := range []struct {

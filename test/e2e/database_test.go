@@ -19,6 +19,7 @@ import (
 // outside is a PostgreSQL beside the cluster, as a managed one is: on this
 // machine, at an address that pods reach (E2E_POSTGRES_HOST).
 var outside = sync.OnceValues(func() (*postgres.Server, error) {
+	started = true
 	host := os.Getenv("E2E_POSTGRES_HOST")
 	if host == "" {
 		return nil, fmt.Errorf("E2E_POSTGRES_HOST must be this machine's address as pods see it")
@@ -28,12 +29,30 @@ var outside = sync.OnceValues(func() (*postgres.Server, error) {
 	return postgres.Start(ctx, postgres.Options{Listen: host})
 })
 
+// started says whether outside was asked for.
+var started bool
+
+// stopDatabase stops outside.
+func stopDatabase() error {
+	if !started {
+		return nil
+	}
+	server, err := outside()
+	if err != nil {
+		return nil //nolint:nilerr // there is nothing to stop, and the tests have said so
+	}
+	return server.Stop()
+}
+
 // newDatabase returns the address of a new, empty database, as pods see it.
 func newDatabase(t *testing.T) string {
 	t.Helper()
+	if os.Getenv(postgres.EnvURL) != "" {
+		return postgres.New(t)
+	}
 	server, err := outside()
 	require.NoError(t, err)
 	config, err := pgx.ParseConfig(server.New(t))
 	require.NoError(t, err)
-	return fmt.Sprintf("postgres://%s@%s:%d/%s?sslmode=disable", config.User, os.Getenv("E2E_POSTGRES_HOST"), config.Port, config.Database)
+	return fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, server.Password(), os.Getenv("E2E_POSTGRES_HOST"), config.Port, config.Database)
 }

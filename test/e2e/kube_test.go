@@ -153,7 +153,12 @@ func (n *namespace) pods(service string) []pod {
 // eventually polls until something has happened.
 func (n *namespace) eventually(what string, happened func() bool) {
 	n.t.Helper()
-	require.Eventually(n.t, happened, 2*time.Minute, 250*time.Millisecond, what)
+	// Not testify's, which asks in another goroutine: what fails there fails late.
+	deadline := time.Now().Add(2 * time.Minute)
+	for !happened() {
+		require.False(n.t, time.Now().After(deadline), "not in two minutes: %s", what)
+		<-time.After(250 * time.Millisecond)
+	}
 }
 
 // forward makes a port of a pod or a Service ("service/shop-user-service") one

@@ -40,13 +40,18 @@ func TestMain(m *testing.M) {
 		code = m.Run()
 		writeFigures(code)
 	}
+	err = stopDatabase()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	postgres.Exit(code)
 }
 
 // prepare finds the cluster and the tools, and builds the images.
 func prepare() error {
 	// Not whatever cluster kubectl happens to point to: .ci/e2e has asked.
-	if os.Getenv("E2E_CLUSTER") == "" || os.Getenv("KUBECONFIG") == "" {
+	if os.Getenv("E2E_CLUSTER") == "" || os.Getenv("KUBECONFIG") == "" || registry() == "" {
 		return fmt.Errorf("these tests need a cluster: make e2e brings one, or E2E_CLUSTER=current uses kubectl's")
 	}
 	program, err := output(nil, "./.ci/tool", "--path", "kubernetes")
@@ -80,13 +85,7 @@ func buildLoad() (string, error) {
 }
 
 // registry is where the images are pushed, and pulled by the cluster.
-func registry() string {
-	given := os.Getenv("REGISTRY")
-	if given != "" {
-		return given
-	}
-	return "localhost:5001"
-}
+func registry() string { return os.Getenv("REGISTRY") }
 
 // buildImages builds and pushes the services at a version.
 func buildImages(version string) (images, error) {

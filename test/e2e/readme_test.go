@@ -25,8 +25,8 @@ func TestTheREADMEInstallsOnACluster(t *testing.T) {
 	if os.Getenv("E2E_CLUSTER") != "local" {
 		// This cluster is another.
 		text = regexp.MustCompile(`(?m)^(make cluster|export KUBECONFIG).*\n`).ReplaceAllString(text, "")
-		text = strings.ReplaceAll(text, "localhost:5001", registry())
 	}
+	text = strings.ReplaceAll(text, "localhost:5001", registry())
 	shell := exec.Command("bash", "-euo", "pipefail")
 	shell.Dir = root
 	shell.Env = append(os.Environ(), "HELM_NAMESPACE="+n.name)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -34,8 +35,8 @@ type Options struct {
 	// NoFsync trades durability against a power loss, which tests can't cause,
 	// for speed. A killed server (see [Server.Kill]) keeps its data either way.
 	NoFsync bool
-	// Listen is one more address of this machine to listen at, without a password
-	// for whoever reaches it: one that only a network of the test's own does.
+	// Listen is one more address of this machine to listen at. Whoever comes from
+	// there needs the server's [Server.Password].
 	Listen string
 	// Settings are added to postgresql.conf, e.g. {"max_connections": "20"}.
 	Settings map[string]string
@@ -52,6 +53,8 @@ type Server struct {
 	port  int
 	who   *syscall.Credential
 	guard *guard
+
+	password string
 
 	mu   sync.Mutex
 	proc *process // nil while killed or stopped
@@ -92,7 +95,11 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 
 // boot creates the cluster and starts it on the first port that is free.
 func (s *Server) boot(ctx context.Context, options Options) error {
-	initdb := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata", s.data(), "--username", "postgres",
+	passwordFile, err := s.writePassword()
+	if err != nil {
+		return err
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata", s.data(), "--username", "postgres", "--pwfile", passwordFile,
 		"--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
 	s.prepare(initdb)
 	out, err := initdb.CombinedOutput()
@@ -117,6 +124,20 @@ func (s *Server) boot(ctx context.Context, options Options) error {
 	return fmt.Errorf("no free port in %d tries: %w", portTries, err)
 }
 
+// writePassword writes the superuser's password into a file for initdb.
+func (s *Server) writePassword() (string, error) {
+	s.password = cryptorand.Text()
+	file := filepath.Join(s.dir, "password")
+	err := os.WriteFile(file, []byte(s.password+"\n"), 0o600)
+	if err == nil && s.who != nil {
+		err = os.Chown(file, int(s.who.Uid), int(s.who.Gid))
+	}
+	return file, err
+}
+
+// Password is that of the user postgres. On 127.0.0.1 nobody is asked for it.
+func (s *Server) Password() string { return s.password }
+
 // configure appends the settings to postgresql.conf, where a later line wins.
 func (s *Server) configure(options Options) error {
 	settings := map[string]string{
@@ -132,7 +153,7 @@ func (s *Server) configure(options Options) error {
 	}
 	if options.Listen != "" {
 		settings["listen_addresses"] += "," + options.Listen
-		err := appendTo(filepath.Join(s.data(), "pg_hba.conf"), "host all all all trust\n")
+		err := appendTo(filepath.Join(s.data(), "pg_hba.conf"), "host all all all scram-sha-256\n")
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// prepare builds what the cluster runs, as whoever asks for it: their caches are
+// to stay theirs when the rest needs root.
+func prepare(s state) error {
+	var lines strings.Builder
+	for _, name := range pinned() {
+		command := exec.Command(filepath.Join(s.project(), ".ci", "tool"), "--path", name)
+		command.Stderr = os.Stderr
+		out, err := command.Output()
+		if err != nil {
+			return fmt.Errorf("build %s: %w", name, err)
+		}
+		fmt.Fprintf(&lines, "%s=%s\n", name, strings.TrimSpace(string(out)))
+	}
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.pauseProgram(), "./test/cluster/pause")
+	build.Dir = s.project()
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build pause: %w\n%s", err, out)
+	}
+	return os.WriteFile(s.toolsFile(), []byte(lines.String()), 0o600)
+}
+
+func (s state) pauseProgram() string { return filepath.Join(s.project(), ".cache", "bin", "pause") }
+func (s state) toolsFile() string {
+	return filepath.Join(s.project(), ".cache", "bin", "cluster-tools")
+}
+
+// tool returns the path of a tool that prepare has built.
+func (s state) tool(name string) (string, error) {
+	text, err := os.ReadFile(s.toolsFile())
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		path, found := strings.CutPrefix(strings.TrimSpace(line), name+"=")
+		if found {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s does not name %s", s.toolsFile(), name)
+}
+
+// passedOn are the variables that sudo is to keep.
+const passedOn = "REGISTRY_PORT,CLUSTER_NETWORK_POLICIES"
+
+// elevate runs the same command again as root, by sudo, in the place of this
+// process.
+func elevate(command string) error {
+	sudo, err := exec.LookPath("sudo")
+	if err != nil {
+		return errors.New("this needs root, for namespaces and control groups, and there is no sudo; kind needs Docker instead: k8s/kind up")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(sudo, []string{"sudo", "--preserve-env=" + passedOn, "--", self, command}, os.Environ())
+}
