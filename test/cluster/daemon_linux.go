@@ -168,9 +168,12 @@ func daemon() error {
 
 // giveBack gives what a user of the cluster reads to the user who has called sudo.
 func giveBack(s state) error {
+	if os.Getenv("SUDO_UID") == "" {
+		return nil // nobody has
+	}
 	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
 	if err != nil {
-		return nil // nobody has
+		return err
 	}
 	gid, err := strconv.Atoi(os.Getenv("SUDO_GID"))
 	if err != nil {
