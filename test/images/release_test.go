@@ -22,9 +22,9 @@ func TestAReleaseInstallsItsOwnImages(t *testing.T) {
 	rendering := run(t, root, nil, strings.TrimSpace(string(out)), "template", "shop", "oci://"+server+"/charts/microservices",
 		"--version", "1.2.3-rc.1", "--plain-http", "--kube-version", "1.34.4")
 	for i, service := range services {
-		image := server + "/" + service + ":v1.2.3-rc.1"
-		require.Contains(t, rendering, "image: "+image+"\n")
-		require.Equal(t, digestOf(t, printed[i]), digestOf(t, image))
+		require.Contains(t, printed[i], "/"+service+":v1.2.3-rc.1@sha256:")
+		require.Contains(t, rendering, "image: "+printed[i]+"\n")
+		require.NotEmpty(t, digestOf(t, printed[i]), "it is there")
 	}
 }
 
