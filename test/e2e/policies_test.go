@@ -1,0 +1,156 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestNetworkPolicies installs the chart with its policies and looks at it from
+// all sides: what it needs is let through, and nothing else. Without the policies
+// everything is, or the rest would show nothing.
+func TestNetworkPolicies(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("E2E_CLUSTER") == "local" && os.Getenv("CLUSTER_NETWORK_POLICIES") != "on" {
+		t.Skip("the local cluster enforces policies when it's made with CLUSTER_NETWORK_POLICIES=on, which make e2e passes on")
+	}
+	n, elsewhere, monitoring := newNamespace(t), newNamespace(t), newNamespace(t)
+	server, err := outside()
+	require.NoError(t, err)
+	_, databasePort, err := net.SplitHostPort(server.Addr())
+	require.NoError(t, err)
+	values := n.postgresMode() + `
+networkPolicy:
+  enabled: %v
+  database: {port: ` + databasePort + `}
+  monitoringFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ` + monitoring.name + `}}}]
+`
+	enforced := installation{images: releases[0], values: fmt.Sprintf(values, true)}
+	n.install(enforced) // the pods are ready: both have reached their databases
+	require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name))
+	user := ask(t, http.MethodPost, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", aUser).id(t)
+	orders := n.forward("service/shop-order-service", 8001)
+	ask(t, http.MethodPost, "http://"+orders+"/api/v1/orders", anOrder(user)).id(t)
+
+	strangers := n.stranger()
+	toUsers, toOrders := n.metricsURL("user-service"), n.metricsURL("order-service")
+	toStranger := fmt.Sprintf("http://%s:8080/", n.kubectl("get", "pod", "stranger", "--output=jsonpath={.status.podIP}"))
+	views := []view{
+		{"a stranger in the namespace", strangers, n, reached{toUsers: false, toOrders: false, toStranger: true}},
+		{"a stranger elsewhere", elsewhere.stranger(), elsewhere, reached{toUsers: false, toOrders: false, toStranger: true}},
+		{"the monitoring", monitoring.stranger(), monitoring, reached{toUsers: true, toOrders: true, toStranger: true}},
+		{"order-service", n.inside("order-service"), n, reached{toUsers: true, toStranger: false}},
+		{"user-service", n.inside("user-service"), n, reached{toOrders: false, toStranger: false}},
+	}
+	for _, v := range views {
+		v.check(t, v.want)
+	}
+
+	before := n.podNames()
+	open := enforced
+	open.values = fmt.Sprintf(values, false)
+	n.upgrade(open)
+	require.Equal(t, before, n.podNames(), "nothing but the policies is another")
+	for _, v := range views {
+		everything := reached{}
+		for url := range v.want {
+			everything[url] = true
+		}
+		v.check(t, everything)
+	}
+}
+
+// metricsURL is that of a service's metrics, as any namespace knows it.
+func (n *namespace) metricsURL(service string) string {
+	return fmt.Sprintf("http://shop-%s.%s.svc:%d/metrics", service, n.name, ports[service])
+}
+
+// reached says which URLs are.
+type reached map[string]bool
+
+// view is what can be seen from somewhere.
+type view struct {
+	name string
+	// from is the command that runs a program there.
+	from []string
+	n    *namespace
+	want reached
+}
+
+// check waits until what is reached is what is wanted: rules follow the pods and
+// the policies in a moment.
+func (v view) check(t *testing.T, want reached) {
+	t.Helper()
+	urls := slices.Sorted(maps.Keys(want))
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		out, err := v.n.try(slices.Concat(v.from, []string{"--", "/ko-app/reach"}, urls)...)
+		require.NoError(c, err, out)
+		got := reached{}
+		for line := range strings.Lines(out) {
+			url, result, _ := strings.Cut(strings.TrimSpace(line), " ")
+			require.Contains(c, []string{"200 OK", "no connection"}, result, url)
+			got[url] = result == "200 OK"
+		}
+		assert.Equal(c, want, got)
+	}, time.Minute, 250*time.Millisecond, v.name)
+}
+
+// reachImage is that of [reach], which shows what can be reached.
+var reachImage = sync.OnceValues(func() (string, error) {
+	environment := []string{"KO_DOCKER_REPO=" + registry(), "VERSION=e2e"}
+	base := os.Getenv("BASE_IMAGE")
+	if base != "" {
+		environment = append(environment, "KO_DEFAULTBASEIMAGE="+base)
+	}
+	return output(environment, "./.ci/tool", "ko", "build", "--base-import-paths", "--sbom", "none", "--platform", "linux/"+runtime.GOARCH, "./test/e2e/reach")
+})
+
+// stranger starts a pod that no release knows, and which answers on port 8080. It
+// returns the command that runs a program there.
+func (n *namespace) stranger() []string {
+	n.t.Helper()
+	image, err := reachImage()
+	require.NoError(n.t, err)
+	n.apply(fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata:
+  name: stranger
+spec:
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: reach
+      image: %s
+      readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}
+      securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+`, image))
+	n.kubectl("wait", "--for=condition=Ready", "pod/stranger", "--timeout=1m")
+	return []string{"exec", "stranger"}
+}
+
+// inside adds a container to a pod of a service: what it reaches is what the
+// service does. It returns the command that runs a program there.
+func (n *namespace) inside(service string) []string {
+	n.t.Helper()
+	image, err := reachImage()
+	require.NoError(n.t, err)
+	pod := n.pods(service)[0].Metadata.Name
+	n.kubectl("debug", pod, "--image="+image, "--container=reach", "--profile=restricted")
+	n.kubectl("wait", "--for=jsonpath={.status.ephemeralContainerStatuses[0].state.running}", "pod/"+pod, "--timeout=1m")
+	return []string{"exec", pod, "--container=reach"}
+}
