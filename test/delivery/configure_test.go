@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/checkout"
 )
 
 // What the project is called before a fork gives it names of its own.
@@ -17,7 +19,7 @@ var (
 // TestAForkIsItsOwn: make configure leaves no name of the original anywhere, and
 // what comes of it builds, once and when it's done again.
 func TestAForkIsItsOwn(t *testing.T) {
-	folder := checkout(t)
+	folder := checkout.New(t, root)
 	search := []string{"grep", "--text", "-lF", "-e", names[0], "-e", names[1], "--", ".", ":!test/delivery"}
 	require.NotEmpty(t, must(t, folder, "git", search...), "the search finds what is there")
 
@@ -39,7 +41,7 @@ func TestAForkIsItsOwn(t *testing.T) {
 }
 
 func TestWrongNamesAreRefused(t *testing.T) {
-	folder := checkout(t)
+	folder := checkout.New(t, root)
 	for argument, says := range map[string]string{
 		"REPO=shop":                  "write a git address",
 		"REPO=https://x/a b.git":     "write a git address",

@@ -15,24 +15,6 @@ import (
 
 const root = "../.."
 
-// checkout copies the project, with what isn't committed yet, into a repository
-// of the test's own, and returns its folder.
-func checkout(t *testing.T) string {
-	t.Helper()
-	folder := t.TempDir()
-	must(t, root, "bash", "-euo", "pipefail", "-c", `git ls-files --cached --others --exclude-standard -z |
-		xargs -0 ls -d 2>/dev/null | tar --create --files-from=- | tar --extract --directory "$0"`, folder)
-	must(t, folder, "git", "init", "--quiet", "--initial-branch=main")
-	for _, setting := range [][2]string{
-		{"user.name", "Test"}, {"user.email", "test@example.com"}, {"commit.gpgsign", "false"}, {"core.hooksPath", "/dev/null"},
-	} {
-		must(t, folder, "git", "config", setting[0], setting[1])
-	}
-	must(t, folder, "git", "add", "--all")
-	must(t, folder, "git", "commit", "--quiet", "--message", "Begin")
-	return folder
-}
-
 // must runs a program in a folder and returns what it prints.
 func must(t *testing.T, folder, program string, arguments ...string) string {
 	t.Helper()

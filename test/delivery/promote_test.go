@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/checkout"
 )
 
 var (
@@ -15,7 +17,7 @@ var (
 
 // TestPromotionIsOneCommit that has the digests, and that git revert takes back.
 func TestPromotionIsOneCommit(t *testing.T) {
-	folder := checkout(t)
+	folder := checkout.New(t, root)
 	before := rendered(t, folder)
 	out, err := try(folder, promoted, ".ci/promote", "dev")
 	require.NoError(t, err, out)
@@ -36,7 +38,7 @@ func TestPromotionIsOneCommit(t *testing.T) {
 }
 
 func TestWhatCantBePromotedIsRefused(t *testing.T) {
-	folder := checkout(t)
+	folder := checkout.New(t, root)
 	for name, c := range map[string]struct{ environment, references, says string }{
 		"an unknown environment": {"test", promoted, "there are dev prod staging"},
 		"no environment":         {"", promoted, "there are dev prod staging"},

@@ -85,6 +85,37 @@ each with what to change. (list $ services)
   {{- end -}}
 {{- end -}}
 
+{{- /* A name of the release becomes a host's. */ -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $root.Release.Name) -}}
+  {{- $problems = append $problems (printf "the release's name, %s, becomes part of host names: begin it with a letter, and use a to z, 0 to 9 and - only" $root.Release.Name) -}}
+{{- end -}}
+
+{{- /* What leaves the cluster. */ -}}
+{{- if or $root.Values.ingress.enabled $root.Values.httpRoute.enabled -}}
+  {{- $hosts := dict -}}
+  {{- range $name, $s := $services -}}
+    {{- with $s.public.host -}}
+      {{- if or (hasKey $hosts .) (eq . $root.Values.public.host) -}}
+        {{- $problems = append $problems (printf "services.%s.public.host: %s is another's as well; for one host for all use public.host" $name .) -}}
+      {{- end -}}
+      {{- $_ := set $hosts . $name -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $routed := 0 -}}
+  {{- range $name, $s := $services -}}
+    {{- if $s.public.host -}}
+      {{- $routed = add1 $routed -}}
+    {{- else if $s.public.prefixes -}}
+      {{- $routed = add1 $routed -}}
+      {{- if and $hosts (not $root.Values.public.host) -}}
+        {{- $problems = append $problems (printf "services.%s.public: others have a host of their own, so this one would be reached by none: set its host, or public.host, or its prefixes to []" $name) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if not $routed -}}
+    {{- $problems = append $problems "ingress.enabled or httpRoute.enabled is set, and no service has public.prefixes or public.host" -}}
+  {{- end -}}
+{{- end -}}
 {{- if and $root.Values.httpRoute.enabled (not $root.Values.httpRoute.parentRefs) -}}
   {{- $problems = append $problems "httpRoute.enabled is set: httpRoute.parentRefs must name a Gateway" -}}
 {{- end -}}

@@ -1,0 +1,110 @@
+package argocd
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/checkout"
+)
+
+// Repository is a fork of the project, served by git at a loopback address.
+type Repository struct {
+	// URL is where it is.
+	URL string
+
+	// bare is what is served, folder the checkout that commits are made in.
+	bare, folder string
+	mu           sync.Mutex
+}
+
+// NewRepository serves a fork of the project, with what isn't committed yet. It
+// is configured as a fork's owner would: make configure REPO=its address.
+func NewRepository(t testing.TB, root string) *Repository {
+	t.Helper()
+	port := freePort(t)
+	served := t.TempDir()
+	r := &Repository{
+		URL: fmt.Sprintf("git://127.0.0.1:%d/microservices.git", port), bare: filepath.Join(served, "microservices.git"),
+		folder: checkout.New(t, root),
+	}
+	r.git(t, "init", "--quiet", "--bare", "--initial-branch=main", r.bare)
+	r.git(t, "remote", "add", "origin", r.bare)
+	r.must(t, "", ".ci/configure", "REPO="+r.URL)
+	r.git(t, "commit", "--quiet", "--all", "--message", "Fork")
+	r.git(t, "push", "--quiet", "origin", "main")
+	start(t, "git daemon", os.Environ(), "git", "daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1", fmt.Sprintf("--port=%d", port), "--base-path="+served, served)
+	require.Eventually(t, func() bool { return listens(port) }, time.Minute, 50*time.Millisecond, "git daemon listens")
+	return r
+}
+
+// Change commits to a branch, which is made from main if it isn't there, and
+// publishes that. What is changed is done by the function, in the checkout that
+// it's given; if it commits by itself, as .ci/promote does, that's fine.
+// It returns the commit.
+func (r *Repository) Change(t testing.TB, branch, message string, change func(folder string)) string {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, err := r.try("", "git", "switch", "--quiet", branch); err != nil {
+		r.git(t, "switch", "--quiet", "--create", branch, "main")
+	}
+	change(r.folder)
+	if r.git(t, "status", "--porcelain") != "" {
+		r.git(t, "add", "--all")
+		r.git(t, "commit", "--quiet", "--message", message)
+	}
+	r.git(t, "push", "--quiet", "origin", branch)
+	return r.git(t, "rev-parse", "HEAD")
+}
+
+// Tag publishes a tag of a branch.
+func (r *Repository) Tag(t testing.TB, branch, tag string) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.git(t, "tag", tag, branch)
+	r.git(t, "push", "--quiet", "origin", tag)
+}
+
+// Contains reports whether a commit is another one or comes after it.
+func (r *Repository) Contains(commit, earlier string) bool {
+	_, err := r.try("", "git", "merge-base", "--is-ancestor", earlier, commit)
+	return err == nil
+}
+
+// Edit replaces text in a file of a checkout; it must be there.
+func Edit(t testing.TB, file, old, by string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), old, file)
+	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(text), old, by, 1)), 0o600))
+}
+
+func (r *Repository) git(t testing.TB, arguments ...string) string {
+	t.Helper()
+	return r.must(t, "", "git", arguments...)
+}
+
+func (r *Repository) must(t testing.TB, stdin, program string, arguments ...string) string {
+	t.Helper()
+	out, err := r.try(stdin, program, arguments...)
+	require.NoError(t, err, "%s %s\n%s", program, strings.Join(arguments, " "), out)
+	return out
+}
+
+func (r *Repository) try(stdin, program string, arguments ...string) (string, error) {
+	command := exec.Command(program, arguments...)
+	command.Dir = r.folder
+	command.Stdin = strings.NewReader(stdin)
+	out, err := command.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}

@@ -1,0 +1,37 @@
+// Package checkout gives a test a copy of the project to change.
+package checkout
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// New copies the project at root, with what isn't committed yet, into a git
+// repository of the test's own, where it's one commit on main, and returns its
+// folder.
+func New(t testing.TB, root string) string {
+	t.Helper()
+	folder := t.TempDir()
+	must(t, root, "bash", "-euo", "pipefail", "-c", `git ls-files --cached --others --exclude-standard -z |
+		xargs -0 ls -d 2>/dev/null | tar --create --files-from=- | tar --extract --directory "$0"`, folder)
+	must(t, folder, "git", "init", "--quiet", "--initial-branch=main")
+	for _, setting := range [][2]string{
+		{"user.name", "Test"}, {"user.email", "test@example.com"}, {"commit.gpgsign", "false"}, {"core.hooksPath", "/dev/null"},
+	} {
+		must(t, folder, "git", "config", setting[0], setting[1])
+	}
+	must(t, folder, "git", "add", "--all")
+	must(t, folder, "git", "commit", "--quiet", "--message", "Begin")
+	return folder
+}
+
+func must(t testing.TB, folder, program string, arguments ...string) {
+	t.Helper()
+	command := exec.Command(program, arguments...)
+	command.Dir = folder
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s %s\n%s", program, strings.Join(arguments, " "), out)
+}

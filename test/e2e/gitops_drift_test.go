@@ -1,0 +1,103 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/argocd"
+)
+
+// testSelfHeal: in dev Argo CD undoes what is done by hand.
+func (g *gitops) testSelfHeal(t *testing.T) {
+	argo, n := g.argo(t), g.environment(t, "dev")
+	uid := func() string {
+		return n.kubectl("get", "deployment", "shop-user-service", "--ignore-not-found", "--output=jsonpath={.metadata.uid}")
+	}
+	before := uid()
+	n.kubectl("delete", "deployment", "shop-user-service")
+	n.eventually("another Deployment is there", func() bool { return uid() != "" && uid() != before })
+	n.kubectl("scale", "deployment", "shop-order-service", "--replicas=0")
+	n.eventually("its pods are back", func() bool {
+		return n.kubectl("get", "deployment", "shop-order-service", "--output=jsonpath={.spec.replicas}") == "1"
+	})
+	n.rolledOut()
+	argo.becomes(n.name, "Synced and Healthy", application.good)
+}
+
+// testDrift: in production what is done by hand is shown, and nothing is changed
+// until somebody says so; nor does a new tag do anything by itself.
+func (g *gitops) testDrift(t *testing.T) {
+	t.Parallel()
+	argo, n := g.argo(t), g.environment(t, "prod")
+	before := argo.application(n.name)
+	n.kubectl("delete", "deployment", "shop-user-service")
+	argo.becomes(n.name, "OutOfSync", func(a application) bool {
+		return a.Status.Sync.Status == "OutOfSync" && a.Status.Health.Status == "Missing"
+	})
+	unchanged := func() {
+		t.Helper()
+		after := argo.reconciled(n.name)
+		require.Equal(t, "OutOfSync", after.Status.Sync.Status)
+		require.Nil(t, after.Operation)
+		require.Equal(t, before.Status.OperationState.StartedAt, after.Status.OperationState.StartedAt, "nothing was done")
+		require.Empty(t, n.kubectl("get", "deployment", "shop-user-service", "--ignore-not-found"))
+	}
+	unchanged()
+
+	commit := g.promote(t, "main", "prod", 1)
+	g.repository.Tag(t, commit, "v0.2.0")
+	g.repository.Change(t, "main", "Release v0.2.0", func(folder string) {
+		argocd.Edit(t, folder+"/argocd/applicationset.yaml", "revision: v0.1.0", "revision: v0.2.0")
+	})
+	argo.refresh("microservices")
+	argo.becomes(n.name, "told of the new tag", func(a application) bool { return a.Status.Sync.Revision == commit })
+	unchanged()
+
+	argo.sync(n.name)
+	argo.becomes(n.name, "Synced and Healthy", g.runs(commit))
+	n.rolledOut()
+	n.runsBuild(1)
+}
+
+// testRefusals: what the AppProject doesn't allow isn't done, and said.
+func (g *gitops) testRefusals(t *testing.T) {
+	t.Parallel()
+	g.repository.Change(t, "forbidden", "Want too much", func(folder string) {
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, "forbidden/cluster"), 0o700))
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, "forbidden/kind"), 0o700))
+		for file, kind := range map[string]string{"cluster": "ClusterRole", "kind": "Role"} {
+			text := fmt.Sprintf("apiVersion: rbac.authorization.k8s.io/v1\nkind: %s\nmetadata: {name: forbidden}\nrules: []\n", kind)
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "forbidden", file, "role.yaml"), []byte(text), 0o600))
+		}
+	})
+	for _, c := range []struct{ name, title, repository, path, namespace, says string }{
+		{"repository", "another repository", g.repository.URL + "/../other.git", "charts/microservices", "microservices-dev", "is not permitted in project 'microservices'"},
+		{"namespace", "another namespace", g.repository.URL, "forbidden/kind", "default", "namespace 'default' do not match any of the allowed destinations in project 'microservices'"},
+		{"cluster", "a kind of the whole cluster's", g.repository.URL, "forbidden/cluster", "microservices-dev", "resource rbac.authorization.k8s.io:ClusterRole is not permitted in project microservices"},
+		{"kind", "a kind that the chart hasn't got", g.repository.URL, "forbidden/kind", "microservices-dev", "resource rbac.authorization.k8s.io:Role is not permitted in project microservices"},
+	} {
+		t.Run(c.title, func(t *testing.T) {
+			argo := g.argo(t)
+			argo.apply(fmt.Sprintf(`
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: forbidden-%s}
+spec:
+  project: microservices
+  source: {repoURL: %q, targetRevision: forbidden, path: %s}
+  destination: {server: "https://kubernetes.default.svc", namespace: %s}
+  syncPolicy: {automated: {}}
+`, c.name, c.repository, c.path, c.namespace))
+			a := argo.becomes("forbidden-"+c.name, "refused", func(a application) bool { return a.says() != "" })
+			require.Contains(t, a.says(), c.says)
+			require.NotEqual(t, "Succeeded", a.Status.OperationState.Phase)
+			require.Empty(t, argo.kubectl("get", "clusterrole,role", "forbidden", "--namespace", c.namespace, "--ignore-not-found"))
+		})
+	}
+}

@@ -1,0 +1,159 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/argocd"
+)
+
+// gitops is Argo CD on the cluster, and the repository that it follows.
+type gitops struct {
+	repository *argocd.Repository
+}
+
+// TestGitOps gives a fork of the project to Argo CD as docs/gitops.md says, and
+// then does to it what happens to releases: good ones, broken ones, and people
+// who change things by hand.
+func TestGitOps(t *testing.T) {
+	g := &gitops{}
+	g.prepare(t)
+	if !t.Run("one command brings all environments", g.testInstall) {
+		return
+	}
+	t.Run("releases", func(t *testing.T) {
+		t.Run("a new one fails no request, and git revert takes it back", g.testRelease)
+		t.Run("a broken one leaves the old one at work", g.testBroken)
+		t.Run("in production they wait for somebody, as does what is changed by hand", g.testDrift)
+		t.Run("what the project doesn't allow is refused", g.testRefusals)
+	})
+}
+
+// prepare brings all that is there before the project: Argo CD, the namespaces,
+// their databases, and what staging and prod need of a cluster.
+func (g *gitops) prepare(t *testing.T) {
+	argocd.Start(t, root, kubectl)
+	g.repository = argocd.NewRepository(t, root)
+	for _, crd := range []struct{ module, file string }{
+		{"github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
+		{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
+	} {
+		applyForTest(t, definition(t, crd.module, crd.file))
+	}
+	applyForTest(t, filepath.Join(root, "k8s", "namespaces.yaml"))
+	for _, environment := range []string{"dev", "staging", "prod"} {
+		n := g.environment(t, environment)
+		t.Cleanup(func() {
+			if t.Failed() {
+				n.show()
+			}
+			_, _ = n.try("delete", "deployments,pods", "--all", "--grace-period=1", "--wait=false")
+		})
+	}
+	g.environment(t, "dev").postgresMode()
+	standIn(t, "dev", "staging", "prod")
+
+	// prod wants its pods in different zones, and more of two cores than tests have.
+	node := &namespace{t: t, name: "default"}
+	if node.kubectl("get", "nodes", "--selector=topology.kubernetes.io/zone", "--output=name") == "" {
+		node.kubectl("label", "nodes", "--all", "topology.kubernetes.io/zone=here")
+		t.Cleanup(func() { node.kubectl("label", "nodes", "--all", "topology.kubernetes.io/zone-") })
+	}
+	g.repository.Change(t, "main", "Fit the cluster", g.fit(t))
+	for _, environment := range []string{"dev", "staging", "prod"} {
+		g.promote(t, "main", environment, 0)
+	}
+	g.repository.Change(t, "release", "", func(string) {})
+	g.repository.Tag(t, "main", "v0.1.0")
+	// Before anything else goes, those who would bring it back.
+	argo := g.argo(t)
+	t.Cleanup(func() { _, _ = argo.try("delete", "applicationsets.argoproj.io,applications.argoproj.io", "--all") })
+}
+
+// fit returns what a fork's owner does: it changes the values of a checkout that
+// are another cluster's.
+func (g *gitops) fit(t *testing.T) func(folder string) {
+	database, err := url.Parse(newDatabase(t))
+	require.NoError(t, err)
+	port := "database:\n    port: " + database.Port() + "\n"
+	return func(folder string) {
+		edit := func(file, old, by string) { argocd.Edit(t, filepath.Join(folder, file), old, by) }
+		const dev, staging, prod, project = "charts/microservices/values-dev.yaml", "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
+		edit(prod, "cpu: 250m", "cpu: 50m")
+		edit(dev, "ingress:\n", "networkPolicy:\n  "+port+"ingress:\n")
+		for file, subnet := range map[string]string{staging: "10.1.64.0/20", prod: "10.0.64.0/20"} {
+			edit(file, "database:\n    to:", port+"    to:")
+			edit(file, subnet, database.Hostname()+"/32")
+			// CoreDNS isn't a pod here.
+			edit(file, "dnsTo:\n    - namespaceSelector:\n        matchLabels:\n          kubernetes.io/metadata.name: kube-system\n", "dnsTo: []\n")
+		}
+		// The tests needn't wait for three minutes to see that a release has failed.
+		edit(dev, "defaults:\n", "defaults:\n  progressDeadlineSeconds: 20\n")
+		// No answer of the cache hides that user-service is being replaced.
+		edit(staging, "READINESS_USER_SERVICE: degraded\n", "READINESS_USER_SERVICE: degraded\n      USER_CLIENT_CACHE_TTL: 0s\n")
+		// A window that isn't open now, whenever that is.
+		edit(project, "0 8 * * 1-4", closed)
+		edit(project, "duration: 8h", "duration: 1h")
+	}
+}
+
+// closed is the schedule of an hour that is about half a day away.
+var closed = fmt.Sprintf("0 %d * * *", (time.Now().UTC().Hour()+12)%24)
+
+// environment is the namespace of one.
+func (g *gitops) environment(t *testing.T, environment string) *namespace {
+	return &namespace{t: t, name: "microservices-" + environment}
+}
+
+// argo is Argo CD's own namespace.
+func (g *gitops) argo(t *testing.T) *namespace { return &namespace{t: t, name: argocd.Namespace} }
+
+// promote writes the images of a build into an environment's values on a branch.
+func (g *gitops) promote(t *testing.T, branch, environment string, build int) string {
+	t.Helper()
+	var references []string
+	for _, reference := range releases[build] {
+		references = append(references, strings.Replace(reference, "@", fmt.Sprintf(":v0.0.%d-e2e@", build+1), 1))
+	}
+	slices.Sort(references)
+	return g.repository.Change(t, branch, "", func(folder string) {
+		command := exec.Command(".ci/promote", environment)
+		command.Dir = folder
+		command.Stdin = strings.NewReader(strings.Join(references, "\n"))
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, string(out))
+	})
+}
+
+// applyForTest creates the objects of a file, and removes them with the test.
+func applyForTest(t *testing.T, file string) {
+	t.Helper()
+	n := &namespace{t: t, name: "default"}
+	t.Cleanup(func() { n.kubectl("delete", "--filename", file, "--ignore-not-found") })
+	n.kubectl("apply", "--server-side", "--filename", file)
+}
+
+// definition is the file of a custom resource definition, in the module that
+// test/chart/schemas pins.
+func definition(t *testing.T, module, file string) string {
+	t.Helper()
+	command := exec.Command("go", "mod", "download", module)
+	command.Dir = filepath.Join(root, "test", "chart", "schemas")
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, string(out))
+	command = exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module)
+	command.Dir = filepath.Join(root, "test", "chart", "schemas")
+	out, err = command.Output()
+	require.NoError(t, err)
+	return filepath.Join(strings.TrimSpace(string(out)), file)
+}
