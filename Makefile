@@ -11,9 +11,13 @@ help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR)
+run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on)
 	go build -o bin/local ./test/local
 	bin/local
+
+.PHONY: token
+token: ## Print a token for make run AUTH=on (SUBJECT=…, SCOPES="users:read …")
+	go run ./test/issuer/cmd/token -data "$(or $(DATA_DIR),data)" -subject "$(SUBJECT)" -scopes "$(SCOPES)"
 
 .PHONY: test
 test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=15m)
@@ -72,5 +76,6 @@ configure: ## Give a fork its own names (REPO=…, REGISTRY=…, MODULE=…)
 	.ci/configure $(if $(REPO),REPO=$(REPO)) $(if $(REGISTRY),REGISTRY=$(REGISTRY)) $(if $(MODULE),MODULE=$(MODULE))
 
 .PHONY: clean
-clean: ## Remove what was built (not ./data)
+clean: ## Remove what was built (not ./data), and the local cluster
+	test ! -e .cache/cluster || go run ./test/cluster down
 	rm -rf bin .cache

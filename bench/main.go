@@ -35,6 +35,7 @@ var benchmarks = []struct {
 	run  func(context.Context, *lab) (section, error)
 }{
 	{"get", benchGet},
+	{"auth", benchAuth},
 	{"post", benchPost},
 	{"orders", benchOrders},
 	{"pages", benchPages},

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -65,9 +66,10 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 	return r, nil
 }
 
-// Get returns the request for a path.
-func Get(path string) []byte {
-	return []byte("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n")
+// Get returns the request for a path, with further headers ("Name: value").
+func Get(path string, headers ...string) []byte {
+	lines := append([]string{"GET " + path + " HTTP/1.1", "Host: localhost"}, headers...)
+	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
 // AppendPost appends the request that posts a JSON body to a path.

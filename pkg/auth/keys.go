@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,11 +62,12 @@ func newKeys(byID map[string]key, fetched time.Time, before *keys) *keys {
 	}
 	before.mu.Lock()
 	defer before.mu.Unlock()
-	for id := range before.absent {
-		_, there := byID[id]
-		if !there {
-			k.absent[id] = struct{}{}
-		}
+	maps.Copy(k.absent, before.absent)
+	for id := range before.byID { // some have been taken away
+		k.absent[id] = struct{}{}
+	}
+	for id := range byID {
+		delete(k.absent, id)
 	}
 	return k
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/config"
 )
 
@@ -20,6 +21,7 @@ import (
 type targets struct {
 	Users  string `envconfig:"USER_URL" default:"http://localhost:8000" desc:"where user-service is"`
 	Orders string `envconfig:"ORDER_URL" default:"http://localhost:8001" desc:"where order-service is"`
+	Token  string `envconfig:"SMOKE_TOKEN_FILE" desc:"the file of a token with the scope admin, where one is needed"`
 }
 
 const smokeTimeout = 30 * time.Second
@@ -35,6 +37,13 @@ func smoke(ctx context.Context, out io.Writer) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, smokeTimeout)
 	defer cancel()
+	client := &http.Client{}
+	if t.Token != "" {
+		client.Transport = auth.TokenFile(t.Token)(http.DefaultTransport)
+	}
+	call := func(ctx context.Context, method, url string, body, into any) error {
+		return call(ctx, client, method, url, body, into)
+	}
 	users, orders := strings.TrimSuffix(t.Users, "/")+"/api/v1/users", strings.TrimSuffix(t.Orders, "/")+"/api/v1/orders"
 
 	var user, made, read struct {
@@ -67,7 +76,7 @@ func smoke(ctx context.Context, out io.Writer) (err error) {
 
 // call sends a request and reads the answer, which must be a success, into
 // into.
-func call(ctx context.Context, method, url string, body, into any) error {
+func call(ctx context.Context, client *http.Client, method, url string, body, into any) error {
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -77,7 +86,7 @@ func call(ctx context.Context, method, url string, body, into any) error {
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

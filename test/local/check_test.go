@@ -27,6 +27,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"no number":  {map[string]string{"USER_PORT": "http"}, `USER_PORT must be a port from 1 to 65535, not "http"`},
 		"zero":       {map[string]string{"ORDER_PORT": "0"}, `ORDER_PORT must be a port from 1 to 65535, not "0"`},
 		"too big":    {map[string]string{"ORDER_PORT": "65536"}, `ORDER_PORT must be a port from 1 to 65535, not "65536"`},
+		"maybe":      {map[string]string{"AUTH": "maybe"}, `AUTH must be on or off, not "maybe"`},
 		"both alike": {map[string]string{"USER_PORT": "8001"}, `USER_PORT and ORDER_PORT are both 8001: choose another for one of them`},
 	} {
 		t.Run(name, func(t *testing.T) {

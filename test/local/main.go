@@ -3,6 +3,7 @@
 //
 //	USER_PORT, ORDER_PORT   their ports (8000, 8001)
 //	DATA_DIR                the folder of their databases (./data)
+//	AUTH=on                 they want tokens, which make token prints
 //
 // The first Ctrl-C stops both in their own time, the second one at once. The
 // exit code is 0 when both were stopped, 1 when something went wrong.

@@ -70,7 +70,11 @@ func (r *runner) run(ctx context.Context) error {
 // together with an error if there is one to stop. Waiting ends early when the
 // service that it needs, if any, ends.
 func (r *runner) start(ctx context.Context, service, dir string, color int, needs *process) (*process, error) {
-	p, err := launch(service, filepath.Join(dir, service), r.environment(service, r.environ), r.out.lines(service, color))
+	auth, err := r.authEnvironment(service)
+	if err != nil {
+		return nil, err
+	}
+	p, err := launch(service, filepath.Join(dir, service), append(r.environment(service, r.environ), auth...), r.out.lines(service, color))
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +154,9 @@ func (r *runner) summary() string {
 		text += fmt.Sprintf("  %-13s  API      %s/api/v1/%s\n", service.name, base, service.path)
 		text += fmt.Sprintf("  %-13s  docs     %s/docs\n", "", base)
 		text += fmt.Sprintf("  %-13s  metrics  %s/metrics\n", "", base)
+	}
+	if r.auth {
+		text += "\n  tokens: make token SUBJECT=$(uuidgen) SCOPES=\"users:read users:write orders:read orders:write\"\n"
 	}
 	return text + fmt.Sprintf("\n  data in %s\n  Ctrl-C stops both\n\n", r.dataDir)
 }

@@ -11,6 +11,8 @@ type settings struct {
 	userPort, orderPort int
 	// dataDir is an absolute path.
 	dataDir string
+	// auth says that the services want tokens, of the development issuer.
+	auth bool
 }
 
 // settingsFrom reads the settings from variables; unset or empty ones have
@@ -28,6 +30,13 @@ func settingsFrom(getenv func(string) string) (settings, error) {
 	}
 	if s.userPort == s.orderPort {
 		return settings{}, fmt.Errorf("USER_PORT and ORDER_PORT are both %d: choose another for one of them", s.userPort)
+	}
+	switch getenv("AUTH") {
+	case "", "off":
+	case "on":
+		s.auth = true
+	default:
+		return settings{}, fmt.Errorf("AUTH must be on or off, not %q", getenv("AUTH"))
 	}
 	dir := getenv("DATA_DIR")
 	if dir == "" {

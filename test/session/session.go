@@ -31,6 +31,17 @@ var says = []string{
 // words of within, if any, are the command that runs the shell, such as nsenter.
 func Run(t *testing.T, root, users, orders string, within ...string) {
 	t.Helper()
+	run(t, root, users, orders, "", within)
+}
+
+// RunWith is Run for services that need a token, which curl sends.
+func RunWith(t *testing.T, root, users, orders, token string) {
+	t.Helper()
+	run(t, root, users, orders, `curl() { command curl -H "Authorization: Bearer `+token+`" "$@"; }`+"\n", nil)
+}
+
+func run(t *testing.T, root, users, orders, before string, within []string) {
+	t.Helper()
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
 	found := regexp.MustCompile("(?s)<!-- session.*?-->\n```sh\n(.*?)```").FindSubmatch(readme)
@@ -41,7 +52,7 @@ func Run(t *testing.T, root, users, orders string, within ...string) {
 	defer cancel()
 	words := append(within, "bash", "-euo", "pipefail")
 	shell := exec.CommandContext(ctx, words[0], words[1:]...)
-	shell.Stdin = strings.NewReader(text)
+	shell.Stdin = strings.NewReader(before + text)
 	out, err := shell.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for _, want := range says {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/test/apitest"
@@ -87,6 +89,36 @@ func TestARequestIsSentFromTheDocumentation(t *testing.T) {
 	require.Contains(t, status, "201")
 	require.Contains(t, body, `"name": "Ada Lovelace"`)
 	require.Len(t, readAll(t, httpClient(t), users.URL+"/api/v1/users"), 1, "it is there")
+}
+
+// TestTheAuthorizeButtonSendsAToken is the same where a token is needed: refused
+// without, and with the token that was given to the page, done as its subject.
+func TestTheAuthorizeButtonSendsAToken(t *testing.T) {
+	g := startGuarded(t)
+	subject := uuid.NewString()
+	ctx := browser(t)
+	const (
+		operation = `#operations-Users-create-user `
+		status    = operation + `.live-responses-table .response .response-col_status`
+		dialog    = `.modal-ux .auth-container `
+	)
+	do(ctx, t, chromedp.Navigate(g.users.URL+"/docs"))
+	click(ctx, t, operation+`.opblock-summary-control`)
+	click(ctx, t, operation+`button.execute`)
+	require.Contains(t, text(ctx, t, status), "401")
+
+	click(ctx, t, `.scheme-container button.authorize`)
+	// As typing does it: the page's framework looks for the event.
+	fill := fmt.Sprintf(`(e => { if (!e) return false;
+		Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(e, %q);
+		e.dispatchEvent(new Event("input", {bubbles: true})); return true })(document.querySelector(%q))`,
+		g.token(t, subject, "users:write"), dialog+`input`)
+	apitest.Eventually(t, "the dialog", func() bool { return do(ctx, t, chromedp.Evaluate[bool](fill)) })
+	click(ctx, t, dialog+`button.authorize`)
+	click(ctx, t, `.modal-ux button.close-modal`)
+	click(ctx, t, operation+`button.execute`)
+	apitest.Eventually(t, "created", func() bool { return strings.Contains(text(ctx, t, status), "201") })
+	require.Contains(t, text(ctx, t, operation+`.live-responses-table .response .highlight-code`), subject)
 }
 
 // TestTheDocumentationOfOrders shows that the other page is alive, too.

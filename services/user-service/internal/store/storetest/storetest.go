@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"an update replaces the version before it only":  updates,
 		"a deletion deletes that version only":           deletions,
 		"a list is newest first and starts below an id":  lists,
+		"a list may be of one user":                      one,
+		"an id is taken once":                            taken,
 		"a record and its user are stored both or not":   records,
 		"a record lives until it expires":                expiry,
 		"of many writers of one version one wins":        writers,
@@ -225,3 +227,33 @@ func cancelled(t *testing.T, s Store) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+func one(t *testing.T, s Store) {
+	var all []user.User
+	for range 3 {
+		all = append(all, create(t, s, New(t)))
+	}
+	mine, nobody := all[1], uuid.New()
+	got, err := s.List(t.Context(), user.Filter{ID: &mine.ID}, page.First(10))
+	require.NoError(t, err)
+	require.Equal(t, []user.User{mine}, got)
+	got, err = s.List(t.Context(), user.Filter{ID: &mine.ID}, page.Request{Before: mine.ID, Limit: 10})
+	require.NoError(t, err)
+	require.Empty(t, got, "a page starts below a cursor")
+	got, err = s.List(t.Context(), user.Filter{ID: &nobody}, page.First(10))
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func taken(t *testing.T, s Store) {
+	first := create(t, s, New(t))
+	second := New(t)
+	second.ID = first.ID
+	require.ErrorIs(t, s.Create(t.Context(), second, nil), user.ErrExists)
+	require.ErrorIs(t, s.Create(t.Context(), second, record("k", time.Now())), user.ErrExists)
+	_, err := s.Recorded(t.Context(), record("k", time.Now()).Key, time.Now())
+	require.ErrorIs(t, err, idempotency.ErrNotFound, "no record without its user")
+	got, err := s.Get(t.Context(), first.ID)
+	require.NoError(t, err)
+	require.Equal(t, first, got)
+}

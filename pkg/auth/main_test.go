@@ -1,0 +1,105 @@
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/example/microservices/test/issuer"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const audience = "user-service"
+
+// world is an issuer, the server of its keys, and a Verifier that trusts it.
+type world struct {
+	t        *testing.T
+	issuer   *issuer.Issuer
+	verifier *Verifier
+	clock    *clock
+	registry *prometheus.Registry
+	// fetches counts requests for keys.
+	fetches atomic.Int64
+	// answer, when set, is what the server of the keys does.
+	answer atomic.Pointer[http.HandlerFunc]
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	i, err := issuer.New()
+	require.NoError(t, err)
+	w := &world{t: t, issuer: i, clock: &clock{now: time.Now()}, registry: prometheus.NewRegistry()}
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.fetches.Add(1)
+		answer := w.answer.Load()
+		if answer != nil {
+			(*answer)(rw, r)
+			return
+		}
+		i.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(server.Close)
+	w.verifier, err = New(IssuerConfig{AuthIssuers: i.Setting(audience, server.URL)}, slog.New(slog.DiscardHandler), w.registry, Clock(w.clock.Now))
+	require.NoError(t, err)
+	t.Cleanup(w.verifier.Close)
+	return w
+}
+
+// serve makes the server of the keys do something else; nil is its own way.
+func (w *world) serve(h http.HandlerFunc) {
+	if h == nil {
+		w.answer.Store(nil)
+		return
+	}
+	w.answer.Store(&h)
+}
+
+func (w *world) token(changes ...func(*issuer.Token)) string {
+	w.t.Helper()
+	token, err := w.issuer.Token([]string{audience}, "subject", "users:read", changes...)
+	require.NoError(w.t, err)
+	return token
+}
+
+func (w *world) authenticate(token string) (Caller, error) {
+	return w.verifier.Authenticate(context.Background(), []string{"Bearer " + token})
+}
+
+// result is what comes of a token.
+func (w *world) result(token string) result {
+	_, err := w.authenticate(token)
+	return resultOf(err)
+}
+
+func (w *world) counted(r result) int {
+	return int(testutil.ToFloat64(w.verifier.metrics.tokens[r]))
+}
+
+// clock is a time that only passes when it is told to.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}

@@ -1,0 +1,296 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/issuer"
+)
+
+func TestAGoodToken(t *testing.T) {
+	w := newWorld(t)
+	user := uuid.New()
+	token, err := w.issuer.Token([]string{"another", audience}, user.String(), "users:read  orders:write")
+	require.NoError(t, err)
+	for range 2 { // verified, and remembered
+		c, err := w.authenticate(token)
+		require.NoError(t, err)
+		require.Equal(t, user, c.User())
+		require.True(t, c.Has("users:read"))
+		require.True(t, c.Has("users:write", "orders:write"))
+		require.False(t, c.Has("users:write"))
+		require.False(t, c.Admin())
+		require.False(t, c.Reach().Includes(uuid.New()))
+		require.True(t, c.Reach().Includes(user))
+		require.True(t, c.Reach("users:read").Includes(uuid.New()), "a scope that reaches everyone")
+	}
+	require.Equal(t, 2, w.counted(accepted))
+	require.EqualValues(t, 1, w.fetches.Load())
+}
+
+func TestTheSchemeIsInAnyCase(t *testing.T) {
+	w := newWorld(t)
+	for _, scheme := range []string{"bearer ", "BEARER ", "Bearer  "} {
+		_, err := w.verifier.Authenticate(t.Context(), []string{scheme + w.token()})
+		require.NoError(t, err, scheme)
+	}
+}
+
+func TestAdminHasEveryScope(t *testing.T) {
+	c := newCaller("i", "s", []string{Admin})
+	require.True(t, c.Has("anything"))
+	require.True(t, c.Admin())
+	require.True(t, c.Reach().Includes(uuid.New()))
+}
+
+func TestNobodyMayDoNothing(t *testing.T) {
+	nobody := From(t.Context())
+	require.False(t, nobody.Has("users:read"))
+	require.False(t, nobody.Admin())
+	require.False(t, nobody.Reach().Includes(uuid.Nil))
+	require.True(t, Anyone().Admin())
+	require.Empty(t, Anyone().Key())
+	require.NotEqual(t, newCaller("a", "s", nil).Key(), newCaller("b", "s", nil).Key(), "two issuers may have the same subject")
+}
+
+func TestAlgorithms(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	require.NoError(t, err)
+	for name, row := range map[string]struct {
+		key       any
+		algorithm jose.SignatureAlgorithm
+		says      string // what the key says it is for
+		want      result
+	}{
+		"RS256":                  {rsaKey, jose.RS256, "RS256", accepted},
+		"ES256":                  {p256, jose.ES256, "", accepted},
+		"EdDSA":                  {edKey, jose.EdDSA, "EdDSA", accepted},
+		"EdDSA by its new name":  {edKey, jose.EdDSA, "Ed25519", accepted},
+		"RS384":                  {rsaKey, jose.RS384, "", badAlgorithm},
+		"PS256":                  {rsaKey, jose.PS256, "", badAlgorithm},
+		"ES384":                  {p384, jose.ES384, "", badAlgorithm},
+		"a secret":               {[]byte(strings.Repeat("x", 32)), jose.HS256, "", badAlgorithm},
+		"a key for another":      {rsaKey, jose.RS256, "PS256", unknownKey},
+		"an RSA key that's weak": {weak, jose.RS256, "RS256", unknownKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.issuer.Add(jose.JSONWebKey{Key: row.key, KeyID: "k", Algorithm: row.says}, 2)
+			require.Equal(t, row.want, w.result(w.token(func(t *issuer.Token) { t.Algorithm = row.algorithm })))
+		})
+	}
+}
+
+func TestASecretAmongTheKeysIsNone(t *testing.T) {
+	_, err := parseKeys([]byte(`{"keys":[{"kty":"oct","kid":"k","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}]}`))
+	require.ErrorIs(t, err, errNoKeys)
+	i, err := issuer.New()
+	require.NoError(t, err)
+	private, err := i.Key().MarshalJSON()
+	require.NoError(t, err)
+	_, err = parseKeys([]byte(`{"keys":[` + string(private) + `]}`))
+	require.ErrorIs(t, err, errNoKeys, "a private key is not to be published")
+}
+
+func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
+	i, err := issuer.New()
+	require.NoError(t, err)
+	set, err := i.JWKS()
+	require.NoError(t, err)
+	more := strings.Replace(string(set), `[`, `[{"kty":"AKP","kid":"new","alg":"ML-DSA-44","pub":"AA"},7,{"kty":"EC"},`, 1)
+	found, err := parseKeys([]byte(more))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	_, err = parseKeys([]byte(strings.Replace(string(set), `"sig"`, `"enc"`, 1)))
+	require.ErrorIs(t, err, errNoKeys, "a key to encrypt with")
+}
+
+func TestTime(t *testing.T) {
+	at := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
+	for name, row := range map[string]struct {
+		claims map[string]any
+		want   result
+	}{
+		"expired within the leeway":     {map[string]any{"exp": at(-50 * time.Second)}, accepted},
+		"expired beyond it":             {map[string]any{"exp": at(-70 * time.Second)}, expired},
+		"no exp":                        {map[string]any{"exp": nil}, expired},
+		"exp 0":                         {map[string]any{"exp": 0}, expired},
+		"not yet valid, by the leeway":  {map[string]any{"nbf": at(50 * time.Second)}, accepted},
+		"not yet valid, by more":        {map[string]any{"nbf": at(70 * time.Second)}, notYetValid},
+		"issued in the future":          {map[string]any{"iat": at(70 * time.Second)}, notYetValid},
+		"exp as a text":                 {map[string]any{"exp": "tomorrow"}, malformed},
+		"exp with a fraction":           {map[string]any{"exp": float64(at(time.Hour)) + 0.5}, accepted},
+		"exp too large for any integer": {map[string]any{"exp": 1e300}, malformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			require.Equal(t, row.want, w.result(w.token(issuer.Set(row.claims))))
+		})
+	}
+}
+
+func TestARememberedTokenExpires(t *testing.T) {
+	w := newWorld(t)
+	token := w.token(issuer.ValidFor(time.Minute))
+	require.Equal(t, accepted, w.result(token))
+	w.clock.pass(time.Minute + leeway - 2*time.Second)
+	require.Equal(t, accepted, w.result(token), "within the leeway")
+	w.clock.pass(4 * time.Second)
+	require.Equal(t, expired, w.result(token))
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	w := newWorld(t)
+	for range 3 {
+		require.Equal(t, accepted, w.result(w.token()))
+	}
+	require.Equal(t, 3, w.verifier.cache.Len())
+	for range 50 {
+		require.Equal(t, badAudience, w.result(w.token(issuer.Set(map[string]any{"aud": "other", "jti": uuid.NewString()}))))
+	}
+	require.Equal(t, 3, w.verifier.cache.Len(), "only what is good")
+}
+
+func TestClaims(t *testing.T) {
+	for name, row := range map[string]struct {
+		claims map[string]any
+		want   result
+	}{
+		"audience as a text":     {map[string]any{"aud": audience}, accepted},
+		"audience among others":  {map[string]any{"aud": []string{"a", audience}}, accepted},
+		"another audience":       {map[string]any{"aud": audience + "x"}, badAudience},
+		"no audience":            {map[string]any{"aud": []string{}}, badAudience},
+		"audience as a number":   {map[string]any{"aud": 1}, malformed},
+		"no subject":             {map[string]any{"sub": ""}, badSubject},
+		"an endless subject":     {map[string]any{"sub": strings.Repeat("x", 256)}, badSubject},
+		"issuer with a slash":    {map[string]any{"iss": issuer.URL + "/"}, badIssuer},
+		"no issuer":              {map[string]any{"iss": nil}, badIssuer},
+		"issuer as a list":       {map[string]any{"iss": []string{issuer.URL}}, malformed},
+		"scopes as a list":       {map[string]any{"scope": []string{"a"}}, malformed},
+		"scp as a list of texts": {map[string]any{"scope": nil, "scp": []string{"a"}}, accepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, row.want, func() result { w := newWorld(t); return w.result(w.token(issuer.Set(row.claims))) }())
+		})
+	}
+}
+
+func TestSCP(t *testing.T) {
+	w := newWorld(t)
+	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": nil, "scp": []string{"orders:read"}})))
+	require.NoError(t, err)
+	require.True(t, c.Has("orders:read"))
+	require.False(t, c.Has("users:read"))
+}
+
+func TestHeaders(t *testing.T) {
+	for name, row := range map[string]struct {
+		header, value string
+		want          result
+	}{
+		"at+jwt":              {"typ", "at+jwt", accepted},
+		"with application":    {"typ", "application/AT+JWT", accepted},
+		"JWT":                 {"typ", "JWT", badType},
+		"an ID token's":       {"typ", "", badType},
+		"a thumbprint":        {"x5t", "AAAA", accepted},
+		"jku":                 {"jku", "https://example.com", badHeader},
+		"x5u":                 {"x5u", "https://example.com", badHeader},
+		"a nested token":      {"cty", "JWT", badHeader},
+		"something private":   {"org", "x", accepted},
+		"an endless key id":   {"kid", strings.Repeat("x", 256), badHeader},
+		"an unknown key":      {"kid", "../../key", unknownKey},
+		"an empty key id":     {"kid", "", badHeader},
+		"compressed, it says": {"zip", "DEF", badHeader},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			require.Equal(t, row.want, w.result(w.token(func(t *issuer.Token) { t.Header[row.header] = row.value })))
+		})
+	}
+}
+
+func TestWhatIsNoToken(t *testing.T) {
+	w := newWorld(t)
+	good := w.token()
+	for _, authorization := range [][]string{
+		{""}, {"Bearer"}, {"Bearer "}, {good}, {"Basic YTpi"}, {"Bearer a b"}, {"Bearer ."}, {"Bearer .."}, {"Bearer " + good + "."},
+		{"Bearer " + good + "=="}, {"Bearer " + good, "Bearer " + good}, {"Bearer " + strings.Repeat("A", 8193)},
+		{"Bearer " + good[:len(good)-2]}, {`Bearer {"payload":"","signatures":[]}`}, {"Bearer a.b.c.d.e"},
+	} {
+		_, err := w.verifier.Authenticate(t.Context(), authorization)
+		var wrong *InvalidError
+		require.ErrorAs(t, err, &wrong, "%q", authorization)
+		require.NotContains(t, wrong.Description, `"`)
+		require.False(t, wrong.Missing)
+	}
+	_, err := w.verifier.Authenticate(t.Context(), nil)
+	var wrong *InvalidError
+	require.ErrorAs(t, err, &wrong)
+	require.True(t, wrong.Missing)
+}
+
+func TestKubernetesTokens(t *testing.T) {
+	dir := t.TempDir()
+	i, err := issuer.Folder(dir)
+	require.NoError(t, err)
+	keys, err := issuer.KeysURL(dir)
+	require.NoError(t, err)
+	setting := i.Setting(audience, keys, `"profile":"kubernetes"`, `"grants":[{"subject":"system:serviceaccount:shop:order-service","scopes":["users:lookup"]}]`)
+	v, err := New(IssuerConfig{AuthIssuers: setting}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	t.Cleanup(v.Close)
+	send := func(subject string, typ any) (Caller, error) {
+		token, err := i.Token([]string{audience}, subject, "admin", func(t *issuer.Token) {
+			delete(t.Header, "typ")
+			if typ != nil {
+				t.Header["typ"] = typ
+			}
+		})
+		require.NoError(t, err)
+		return v.Authenticate(context.Background(), []string{"Bearer " + token})
+	}
+	for _, typ := range []any{nil, "JWT"} {
+		c, err := send("system:serviceaccount:shop:order-service", typ)
+		require.NoError(t, err)
+		require.True(t, c.Has("users:lookup"))
+		require.False(t, c.Admin(), "its own scopes count for nothing")
+		c, err = send("system:serviceaccount:shop:other", typ)
+		require.NoError(t, err)
+		require.False(t, c.Has("users:lookup"))
+	}
+	_, err = send("system:serviceaccount:shop:order-service", "at+jwt")
+	require.Equal(t, badType, resultOf(err))
+}
+
+func TestAnOpenServiceAsksForNothing(t *testing.T) {
+	v, err := New(IssuerConfig{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	require.True(t, v.IsOpen())
+	require.Empty(t, v.Dependencies())
+	c, err := v.Authenticate(t.Context(), []string{"Bearer nonsense"})
+	require.NoError(t, err)
+	require.Equal(t, Anyone(), c)
+	v.Denied()
+	v.Close()
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	programs "github.com/example/microservices/test/process"
+)
+
+// withEnvironment starts a real service as make run AUTH=on does.
+func withEnvironment(t *testing.T, s settings, service string, more ...string) *programs.Process {
+	t.Helper()
+	env, err := s.authEnvironment(service)
+	require.NoError(t, err)
+	return programs.Start(t, programs.Build(t, service), append(append(env, "DATABASE_URL=sqlite://"+filepath.Join(t.TempDir(), "test.db")), more...)...)
+}
+
+func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
+	t.Cleanup(func() { require.NoError(t, programs.Clean()) })
+	s := settings{dataDir: t.TempDir(), auth: true}
+	users := withEnvironment(t, s, userService)
+	orders := withEnvironment(t, s, orderService, "USER_SERVICE_URL="+users.URL)
+
+	subject := uuid.NewString()
+	command := exec.Command("make", "token", "SUBJECT="+subject, "SCOPES=users:read users:write orders:read orders:write", "DATA_DIR="+s.dataDir)
+	command.Dir = "../.."
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=")
+	})
+	out, err := command.Output()
+	require.NoError(t, err)
+	token := strings.TrimSpace(string(out))
+	require.Len(t, strings.Split(token, "."), 3, "a token, and nothing else")
+
+	send := func(method, url, body, token string) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
+		response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		read, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		return response.StatusCode, string(read)
+	}
+	const user = `{"name":"Ada","email":"ada@example.com"}`
+	order := `{"user_id":"` + subject + `","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":1}]}`
+	status, _ := send(http.MethodPost, users.URL+"/api/v1/users", user, "")
+	require.Equal(t, http.StatusUnauthorized, status)
+	status, body := send(http.MethodPost, users.URL+"/api/v1/users", user, token)
+	require.Equal(t, http.StatusCreated, status, body)
+	require.Contains(t, body, subject)
+	status, body = send(http.MethodPost, orders.URL+"/api/v1/orders", order, token)
+	require.Equal(t, http.StatusCreated, status, "order-service has a token of its own: %s", body)
+
+	info, err := os.Stat(filepath.Join(s.dataDir, "issuer", "key.json"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+func TestWithoutAUTHTheServicesAreOpen(t *testing.T) {
+	env, err := settings{dataDir: t.TempDir()}.authEnvironment(userService)
+	require.NoError(t, err)
+	require.Empty(t, env)
+}
