@@ -39,6 +39,11 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"an upstream that is not there", []string{"services.user-service.enabled=false"}, `"user-service" is no enabled service; there are order-service`},
 		{"no service", []string{"defaults.enabled=false"}, "no service is enabled"},
 		{"a route without a gateway", []string{"httpRoute.enabled=true"}, "httpRoute.parentRefs"},
+		{"a host that two services have", []string{"ingress.enabled=true", "defaults.public.host=a.example.com"}, "is another's as well"},
+		{"a service that no host leads to", []string{"ingress.enabled=true", "services.user-service.public.host=a.example.com"}, "services.order-service.public: others have a host of their own"},
+		{"nothing to lead to", []string{"ingress.enabled=true", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "no service has public.prefixes or public.host"},
+		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
+		{"an annotation that is the chart's own", []string{"defaults.podAnnotations.checksum/config=a"}, "checksum/config"},
 		{"a secret from no store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount of no name", []string{"defaults.serviceAccount.create=false"}, "name must say which ServiceAccount"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
@@ -84,4 +89,13 @@ func TestReadmeIsCurrent(t *testing.T) {
 	readme := run(t, "", tool(t, "helm-docs"), "--dry-run", "--log-level", "error",
 		"--sort-values-order", "file", "--chart-search-root", copied)
 	same(t, filepath.Join(chart, "README.md"), readme)
+}
+
+// A release's name that Helm takes and Kubernetes would refuse halfway through.
+func TestWrongReleaseNamesAreRefused(t *testing.T) {
+	for _, name := range []string{"1shop", "shop.v2"} {
+		_, said, err := try(t, "", tool(t, "helm"), "template", name, chart, "--kube-version", kubernetes)
+		require.Error(t, err, name)
+		require.Contains(t, said, "becomes part of host names")
+	}
 }

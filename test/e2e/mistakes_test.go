@@ -115,3 +115,19 @@ func replace(words []string, old, by string) []string {
 	}
 	return out
 }
+
+// TestWhatWasScaledByHand is not overwritten by the next upgrade, unless it's told to.
+func TestWhatWasScaledByHand(t *testing.T) {
+	t.Parallel()
+	n := newNamespace(t)
+	release := installation{images: releases[0], values: n.postgresMode()}
+	n.install(release)
+	n.kubectl("scale", "deployment/shop-user-service", "--replicas=3")
+	n.rolledOut()
+	out, err := n.tryHelm(append([]string{"upgrade"}, release.arguments(t)...)...)
+	require.Error(t, err)
+	require.Contains(t, out, ".spec.replicas")
+	require.Len(t, n.pods("user-service"), 3)
+	n.helm(append([]string{"upgrade", "--force-conflicts"}, release.arguments(t)...)...)
+	n.eventually("there are as many as the values say", func() bool { return len(n.pods("user-service")) == 2 })
+}
