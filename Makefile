@@ -16,7 +16,7 @@ run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH
 	bin/local
 
 .PHONY: token
-token: ## Print a token for make run AUTH=on (SUBJECT=…, SCOPES="users:read …")
+token: ## Print a token for AUTH=on (SUBJECT=…, SCOPES="users:read …")
 	go run ./test/issuer/cmd/token -data "$(or $(DATA_DIR),data)" -subject "$(SUBJECT)" -scopes "$(SCOPES)"
 
 .PHONY: test
@@ -45,7 +45,7 @@ images: ## Build the images and push them (REGISTRY, TAG, PLATFORM, BASE_IMAGE)
 	.ci/images
 
 .PHONY: compose
-compose: ## Run PostgreSQL and both services in Docker (USER_PORT, ORDER_PORT)
+compose: ## Run PostgreSQL and both services in Docker (USER_PORT, ORDER_PORT, AUTH=on)
 	.ci/compose up
 
 .PHONY: compose-down

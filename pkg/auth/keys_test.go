@@ -124,7 +124,6 @@ func TestOldKeysGoOnWhileNoneCanBeHad(t *testing.T) {
 		"nothing":     func(http.ResponseWriter, *http.Request) {},
 		"no keys":     func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"keys":[]}`) },
 		"too much":    func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(make([]byte, 2<<20)) },
-		"a redirect":  func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, "/keys", http.StatusFound) },
 		"another set": func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"keys":"none"}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,6 +154,19 @@ func TestOldKeysGoOnWhileNoneCanBeHad(t *testing.T) {
 			require.Equal(t, accepted, w.result(token))
 		})
 	}
+}
+
+func TestARedirectIsNotFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.serve(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/elsewhere" {
+			w.issuer.ServeHTTP(rw, r)
+			return
+		}
+		http.Redirect(rw, r, "/elsewhere", http.StatusFound)
+	})
+	require.ErrorContains(t, w.verifier.Check(t.Context()), "302")
+	require.Equal(t, notJudged, w.result(w.token()))
 }
 
 func TestASlowServerHoldsNobodyUpForLong(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
 	"github.com/example/microservices/pkg/auth"
 )
@@ -69,12 +70,7 @@ func describeChallenges(_ *huma.OpenAPI, op *huma.Operation) {
 // context.
 func (a *API) authorize(rule Rule) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		var sent []string
-		ctx.EachHeader(func(name, value string) {
-			if http.CanonicalHeaderKey(name) == "Authorization" {
-				sent = append(sent, value)
-			}
-		})
+		sent := humagin.Unwrap(ctx).Request.Header["Authorization"]
 		caller, err := a.config.Auth.Authenticate(ctx.Context(), sent)
 		if err != nil {
 			a.refuse(ctx, authProblem(err))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/test/apitest"
@@ -125,6 +126,15 @@ func TestHealthSaysWhetherATokenIsNeeded(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, _ *apitest.Issuers) {
 		require.Equal(t, "token", s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Object()["auth"])
 		apitest.Eventually(t, "ready once it has keys", func() bool { return s.app.Monitor.Report().Dependencies["token-keys"] == health.Up })
+	})
+}
+
+func TestNothingIsLeftRunningWhereTokensAreNeeded(t *testing.T) {
+	is := apitest.NewIssuers(t, name, "users:lookup")
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	t.Run("", func(t *testing.T) {
+		s := start(t, databases["sqlite"](t), func(c *configuration) { c.AuthIssuers = is.Setting })
+		s.Do(http.MethodGet, users, nil, "Authorization", is.Token(t, uuid.NewString(), "users:read")).Want(http.StatusOK)
 	})
 }
 

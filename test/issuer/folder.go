@@ -58,6 +58,24 @@ func makeKey(dir, path string) ([]byte, error) {
 	return content, replace(path, content, 0o600)
 }
 
+// Publish puts what the services need into another folder, for containers to
+// read: the JWK set, and the token by which one service is known to another.
+func (i *Issuer) Publish(dir, service, token string) error {
+	err := os.MkdirAll(dir, 0o755)
+	if err != nil {
+		return err
+	}
+	set, err := i.JWKS()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		replace(filepath.Join(dir, "jwks.json"), set, 0o644),
+		// A container's user is another one than this.
+		replace(filepath.Join(dir, service+".token"), []byte(token), 0o644),
+	)
+}
+
 // WriteToken puts a token where a service reads it, at once and whole.
 func WriteToken(path, token string) error { return replace(path, []byte(token), 0o600) }
 

@@ -2,6 +2,9 @@
 //
 //	go run ./test/issuer/cmd/token -subject ID -scopes "users:read users:write"
 //
+// With -publish it writes what containers need into data/issuer/public instead:
+// the public keys, and the token for its subject, a service.
+//
 // See docs/auth.md for the services that are to accept it.
 package main
 
@@ -32,6 +35,7 @@ func run(args []string) error {
 	scopes := flags.String("scopes", "", "what it allows, separated by spaces")
 	audience := flags.String("audience", "user-service order-service", "the services it is for, separated by spaces")
 	life := flags.Duration("for", time.Hour, "how long it is valid")
+	publish := flags.Bool("publish", false, "write the token and the public keys to issuer/public in the folder")
 	err := flags.Parse(args)
 	if err != nil {
 		return err
@@ -46,6 +50,9 @@ func run(args []string) error {
 	token, err := i.Token(strings.Fields(*audience), *subject, *scopes, issuer.ValidFor(*life))
 	if err != nil {
 		return err
+	}
+	if *publish {
+		return i.Publish(filepath.Join(*data, "issuer", "public"), *subject, token)
 	}
 	fmt.Println(token)
 	return nil
