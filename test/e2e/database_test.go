@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/test/postgres"
@@ -52,7 +51,5 @@ func newDatabase(t *testing.T) string {
 	}
 	server, err := outside()
 	require.NoError(t, err)
-	config, err := pgx.ParseConfig(server.New(t))
-	require.NoError(t, err)
-	return fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", config.User, server.Password(), os.Getenv("E2E_POSTGRES_HOST"), config.Port, config.Database)
+	return server.New(t)
 }

@@ -27,6 +27,8 @@ const (
 	stopGrace = 30 * time.Second
 	// portTries is how many ports Start tries before it gives up.
 	portTries = 20
+	// standardPort is PostgreSQL's.
+	standardPort = 5432
 )
 
 // Options adjust [Start]. The zero value is a durable server with room for the
@@ -35,8 +37,9 @@ type Options struct {
 	// NoFsync trades durability against a power loss, which tests can't cause,
 	// for speed. A killed server (see [Server.Kill]) keeps its data either way.
 	NoFsync bool
-	// Listen is one more address of this machine to listen at. Whoever comes from
-	// there needs the server's [Server.Password].
+	// Listen is the address to listen at, in place of 127.0.0.1, on PostgreSQL's own
+	// port, as a managed server does. Whoever comes needs the password, which
+	// [Server.URL] has.
 	Listen string
 	// Settings are added to postgresql.conf, e.g. {"max_connections": "20"}.
 	Settings map[string]string
@@ -54,7 +57,7 @@ type Server struct {
 	who   *syscall.Credential
 	guard *guard
 
-	password string
+	host, password string
 
 	mu   sync.Mutex
 	proc *process // nil while killed or stopped
@@ -81,7 +84,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder for PostgreSQL: %w", err)
 	}
-	s := &Server{bin: installation.Bin, major: installation.Major, dir: dir, who: who}
+	s := &Server{bin: installation.Bin, major: installation.Major, dir: dir, who: who, host: "127.0.0.1"}
 	s.guard, err = newGuard(dir, who)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -110,6 +113,10 @@ func (s *Server) boot(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
+	if options.Listen != "" {
+		s.host, s.port = options.Listen, standardPort
+		return s.Restart(ctx)
+	}
 	for range portTries {
 		s.port, err = freePort(ctx)
 		if err != nil {
@@ -135,9 +142,6 @@ func (s *Server) writePassword() (string, error) {
 	return file, err
 }
 
-// Password is that of the user postgres. On 127.0.0.1 nobody is asked for it.
-func (s *Server) Password() string { return s.password }
-
 // configure appends the settings to postgresql.conf, where a later line wins.
 func (s *Server) configure(options Options) error {
 	settings := map[string]string{
@@ -152,8 +156,8 @@ func (s *Server) configure(options Options) error {
 		"dynamic_shared_memory_type": "mmap",
 	}
 	if options.Listen != "" {
-		settings["listen_addresses"] += "," + options.Listen
-		err := appendTo(filepath.Join(s.data(), "pg_hba.conf"), "host all all all scram-sha-256\n")
+		settings["listen_addresses"] = options.Listen
+		err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte("host all all all scram-sha-256\n"), 0o600)
 		if err != nil {
 			return err
 		}
@@ -286,13 +290,13 @@ func (s *Server) Kill() error {
 
 // URL returns the connection string of a database on this server.
 func (s *Server) URL(database string) string {
-	return "postgres://postgres@" + s.Addr() + "/" + database + "?sslmode=disable"
+	return "postgres://postgres:" + s.password + "@" + s.Addr() + "/" + database + "?sslmode=disable"
 }
 
 // Addr returns the server's host and port, for a proxy in front of it. It stays
 // the same over [Server.Kill] and [Server.Restart].
 func (s *Server) Addr() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+	return net.JoinHostPort(s.host, strconv.Itoa(s.port))
 }
 
 // Log returns what the server has logged so far.
