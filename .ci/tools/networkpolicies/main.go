@@ -4,9 +4,11 @@
 //	networkpolicies KUBECONFIG
 //
 // What pods send to one another, and to and from this machine, is routed by the
-// node and meets the rules there. What the node's own processes exchange with
-// its pods always passes, as the API promises: probes, and here the cluster's DNS
-// and the API server as well. Connections that were there before a policy stay.
+// node and meets the rules there. What the node's own processes send to its pods
+// always passes, as the API promises for probes; what pods send to the node is
+// held to their egress rules, since the cluster's DNS and the API server are its
+// processes here. Connections that were there before a policy stay. IPv6 is left
+// out: the cluster has none.
 package main
 
 import (

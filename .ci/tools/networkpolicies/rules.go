@@ -42,7 +42,9 @@ type rule struct {
 // policy selects has a chain for each direction: what the chain doesn't return is
 // dropped.
 func (w world) rules() (string, error) {
-	var chains, jumps strings.Builder
+	var chains strings.Builder
+	// By direction, the jumps to the chains.
+	jumps := map[networking.PolicyType]*strings.Builder{networking.PolicyTypeEgress: {}, networking.PolicyTypeIngress: {}}
 	pods := slices.Clone(w.pods)
 	slices.SortFunc(pods, func(a, b *core.Pod) int { return strings.Compare(string(a.UID), string(b.UID)) })
 	for _, s := range sides {
@@ -64,13 +66,22 @@ func (w world) rules() (string, error) {
 				fmt.Fprintf(&chains, "    %s return\n", line)
 			}
 			chains.WriteString("    drop\n  }\n")
-			fmt.Fprintf(&jumps, "    ip %s %s jump %s\n", s.own, own, chain)
+			fmt.Fprintf(jumps[s.kind], "    ip %s %s jump %s\n", s.own, own, chain)
 		}
 	}
 	// The first line makes the second work when there is no table yet.
 	return "table inet networkpolicies\ndelete table inet networkpolicies\ntable inet networkpolicies {\n" + chains.String() +
-		"  chain forward {\n    type filter hook forward priority filter; policy accept;\n    ct state established,related accept\n" +
-		jumps.String() + "  }\n}\n", nil
+		hook("forward", jumps[networking.PolicyTypeEgress], jumps[networking.PolicyTypeIngress]) +
+		hook("input", jumps[networking.PolicyTypeEgress]) + "}\n", nil
+}
+
+// hook renders the chain of a hook of the kernel's.
+func hook(name string, jumps ...*strings.Builder) string {
+	text := "  chain " + name + " {\n    type filter hook " + name + " priority filter; policy accept;\n    ct state established,related accept\n"
+	for _, j := range jumps {
+		text += j.String()
+	}
+	return text + "  }\n"
 }
 
 // address is a pod's address of version 4. Those that have ended have none, for

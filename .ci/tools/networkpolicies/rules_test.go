@@ -96,3 +96,18 @@ func TestAPolicyAllowsWhatItSaysAndNothingElse(t *testing.T) {
 		})
 	}
 }
+
+func TestEgressHoldsForTheNodeAsWell(t *testing.T) {
+	policy := &networking.NetworkPolicy{ObjectMeta: meta.ObjectMeta{Namespace: "x"}}
+	policy.Spec.PolicyTypes = []networking.PolicyType{networking.PolicyTypeIngress, networking.PolicyTypeEgress}
+	rules, err := world{pods: []*core.Pod{pod("x", "a", "10.244.0.2", 80)}, policies: []*networking.NetworkPolicy{policy}}.rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, hooks, _ := strings.Cut(rules, "chain forward")
+	forward, input, _ := strings.Cut(hooks, "chain input")
+	const egress, ingress = "ip saddr 10.244.0.2 jump egress-x-a", "ip daddr 10.244.0.2 jump ingress-x-a"
+	if !strings.Contains(forward, egress) || !strings.Contains(forward, ingress) || !strings.Contains(input, egress) || strings.Contains(input, ingress) {
+		t.Error(rules)
+	}
+}
