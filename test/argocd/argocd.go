@@ -71,6 +71,8 @@ func Start(t testing.TB, root string, kubectl []string) {
 		"--persist-resource-health")
 	processes["argocd-applicationset-controller"] = start(t, "argocd-applicationset-controller", environment, program, "argocd-applicationset-controller", namespace,
 		"--argocd-repo-server="+address(repo), "--metrics-addr=0", "--probe-addr=0", "--webhook-addr="+address(freePort(t)))
+	processes["argocd-notifications-controller"] = start(t, "argocd-notifications-controller", environment, program, "argocd-notifications-controller", namespace,
+		"--argocd-repo-server="+address(repo), fmt.Sprintf("--metrics-port=%d", freePort(t)))
 	for name, p := range processes {
 		require.True(t, p.running(), "%s has ended:\n%s", name, p.tail(4000))
 	}

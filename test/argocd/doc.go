@@ -6,6 +6,7 @@
 //	this machine                                      the cluster
 //	├─ argocd-application-controller  ──────────────▶ Applications, AppProjects, and what they install
 //	├─ argocd-applicationset-controller ────────────▶ ApplicationSets, Applications
+//	├─ argocd-notifications-controller ─────────────▶ Applications
 //	├─ argocd-repo-server: git, helm, kustomize
 //	├─ redis-server
 //	└─ git daemon: the [Repository]

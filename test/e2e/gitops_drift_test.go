@@ -37,8 +37,13 @@ func (g *gitops) testDrift(t *testing.T) {
 	argo, n := g.argo(t), g.environment(t, "prod")
 	before := argo.application(n.name)
 	n.kubectl("delete", "deployment", "shop-user-service")
-	argo.becomes(n.name, "OutOfSync", func(a application) bool {
-		return a.Status.Sync.Status == "OutOfSync" && a.Status.Health.Status == "Missing"
+	argo.becomes(n.name, "OutOfSync, for a Deployment that is missing", func(a application) bool {
+		for _, r := range a.Status.Resources {
+			if r.Kind == "Deployment" && r.Name == "shop-user-service" && r.Status == "OutOfSync" && r.Health.Status == "Missing" {
+				return a.Status.Sync.Status == "OutOfSync"
+			}
+		}
+		return false
 	})
 	unchanged := func() {
 		t.Helper()

@@ -37,9 +37,13 @@ func (g *gitops) testInstall(t *testing.T) {
 		require.Empty(t, g.environment(t, "prod").objects())
 
 		g.repository.Change(t, "main", "Open the window", func(folder string) {
-			argocd.Edit(t, folder+"/argocd/project.yaml", closed, "0-59 * * * *")
+			argocd.Edit(t, folder+"/argocd/project.yaml", closed, open)
 		})
 		argo.refresh("microservices")
+		argo.eventually("the window is open", func() bool {
+			return strings.Contains(argo.kubectl("get", "appprojects.argoproj.io", "microservices", "--output=jsonpath={.spec.syncWindows}"), open)
+		})
+		argo.refresh("microservices-prod") // or it looks again after three minutes
 		argo.becomes("microservices-prod", "Synced and Healthy", application.good)
 	})
 	for _, environment := range []string{"dev", "staging", "prod"} {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/example/microservices/test/argocd"
 )
+
+const valuesOfDev = "charts/microservices/values-dev.yaml"
 
 // testRelease: a commit with new digests, and its revert, with no request failed.
 func (g *gitops) testRelease(t *testing.T) {
@@ -58,7 +59,7 @@ func (g *gitops) testBroken(t *testing.T) {
 		breaks func(t *testing.T, folder string)
 		// Argo CD and a pod say so.
 		sync, health string
-		says         []string
+		says, told   []string
 		pod          string
 	}{
 		{
@@ -69,31 +70,37 @@ func (g *gitops) testBroken(t *testing.T) {
 			},
 			sync: "Synced", health: "Degraded",
 			says: []string{`Deployment shop-user-service Degraded: Deployment "shop-user-service" exceeded its progress deadline`},
+			told: []string{"doesn't work there", `Deployment "shop-user-service" exceeded its progress deadline`},
 			pod:  strings.Repeat("1", 64),
 		},
 		{
 			name: "an image that never becomes ready",
 			breaks: func(t *testing.T, folder string) {
-				setValues(t, folder, "services: {order-service: {env: {USER_SERVICE_URL: \"http://shop-user-service:9\"}}}")
+				argocd.Edit(t, filepath.Join(folder, valuesOfDev), "  order-service:\n", "  order-service:\n    upstreams: {USER_SERVICE_URL: null}\n    env: {USER_SERVICE_URL: \"http://shop-user-service:9\"}\n")
 			},
 			sync: "Synced", health: "Degraded",
 			says: []string{`Deployment shop-order-service Degraded: Deployment "shop-order-service" exceeded its progress deadline`},
+			told: []string{"doesn't work there", `Deployment "shop-order-service" exceeded its progress deadline`},
 			pod:  "Readiness probe failed: HTTP probe failed with statuscode: 503",
 		},
 		{
 			name: "a migration that fails",
 			breaks: func(t *testing.T, folder string) {
-				setValues(t, folder, "services: {user-service: {database: {existingSecret: wrong}}}")
+				argocd.Edit(t, filepath.Join(folder, valuesOfDev), "existingSecret: user-service-database", "existingSecret: wrong")
 			},
 			sync: "Synced", health: "Degraded",
 			says: []string{`Deployment shop-user-service Degraded: Deployment "shop-user-service" exceeded its progress deadline`},
+			told: []string{"doesn't work there", `Deployment "shop-user-service" exceeded its progress deadline`},
 			pod:  "10.255.255.1",
 		},
 		{
-			name:   "values that don't render",
-			breaks: func(t *testing.T, folder string) { setValues(t, folder, "databse: {mode: postgres}") },
-			sync:   "Unknown", health: "Healthy",
+			name: "values that don't render",
+			breaks: func(t *testing.T, folder string) {
+				argocd.Edit(t, filepath.Join(folder, valuesOfDev), "database:\n  mode", "databse:\n  mode")
+			},
+			sync: "Unknown", health: "Healthy",
 			says: []string{"ComparisonError", "databse"},
+			told: []string{"can't be compared", "databse"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,6 +117,11 @@ func (g *gitops) testBroken(t *testing.T) {
 				}
 				return a.Status.Sync.Status == c.sync && a.Status.Health.Status == c.health
 			})
+			told := append([]string{n.name + ":"}, c.told...)
+			if c.health == "Degraded" {
+				told = append(told, bad)
+			}
+			n.eventually("the team is told", func() bool { return g.channel.told(told...) })
 			if c.pod != "" {
 				n.eventually("kubectl describe names the cause", func() bool { return strings.Contains(n.kubectl("describe", "pods"), c.pod) })
 			}
@@ -136,15 +148,6 @@ func (g *gitops) revert(t *testing.T, branch, commit string) string {
 		out, err := command.CombinedOutput()
 		require.NoError(t, err, string(out))
 	})
-}
-
-// setValues changes values of dev: the images' file is the last that is read.
-func setValues(t *testing.T, folder, values string) {
-	t.Helper()
-	file := filepath.Join(folder, "charts/microservices/images-dev.yaml")
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, append(text, values...), 0o600))
 }
 
 // digest is that of a reference, without its algorithm.

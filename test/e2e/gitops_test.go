@@ -20,6 +20,7 @@ import (
 // gitops is Argo CD on the cluster, and the repository that it follows.
 type gitops struct {
 	repository *argocd.Repository
+	channel    channel
 }
 
 // TestGitOps gives a fork of the project to Argo CD as docs/gitops.md says, and
@@ -44,6 +45,7 @@ func TestGitOps(t *testing.T) {
 func (g *gitops) prepare(t *testing.T) {
 	argocd.Start(t, root, kubectl)
 	g.repository = argocd.NewRepository(t, root)
+	g.notify(t)
 	for _, crd := range []struct{ module, file string }{
 		{"github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
 		{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
@@ -62,6 +64,7 @@ func (g *gitops) prepare(t *testing.T) {
 	}
 	g.environment(t, "dev").postgresMode()
 	standIn(t, "dev", "staging", "prod")
+	standInForMetrics(t, g.environment(t, "prod"))
 
 	// prod wants its pods in different zones, and more of two cores than tests have.
 	node := &namespace{t: t, name: "default"}
@@ -88,7 +91,7 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 	port := "database:\n    port: " + database.Port() + "\n"
 	return func(folder string) {
 		edit := func(file, old, by string) { argocd.Edit(t, filepath.Join(folder, file), old, by) }
-		const dev, staging, prod, project = "charts/microservices/values-dev.yaml", "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
+		const dev, staging, prod, project = valuesOfDev, "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
 		edit(prod, "cpu: 250m", "cpu: 50m")
 		edit(dev, "ingress:\n", "networkPolicy:\n  "+port+"ingress:\n")
 		for file, subnet := range map[string]string{staging: "10.1.64.0/20", prod: "10.0.64.0/20"} {
@@ -109,6 +112,9 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 
 // closed is the schedule of an hour that is about half a day away.
 var closed = fmt.Sprintf("0 %d * * *", (time.Now().UTC().Hour()+12)%24)
+
+// open is a schedule that is always within its hour.
+const open = "0-59 * * * *"
 
 // environment is the namespace of one.
 func (g *gitops) environment(t *testing.T, environment string) *namespace {
