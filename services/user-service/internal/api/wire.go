@@ -12,7 +12,7 @@ import (
 
 // User is a user on the wire.
 type User struct {
-	ID        uuid.UUID `json:"id" format:"uuid" doc:"Names the user; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	ID        uuid.UUID `json:"id" format:"uuid" doc:"Names the user: the subject of its token, or an id that sorts by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	Name      string    `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"Ada Lovelace"`
 	Email     string    `json:"email" maxLength:"254" doc:"Unique, whatever the case; kept as it was written." example:"ada@example.com"`
 	Age       *int      `json:"age" minimum:"0" maximum:"150" doc:"In years; null when not known." example:"36"`
