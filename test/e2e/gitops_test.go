@@ -59,7 +59,9 @@ func (g *gitops) prepare(t *testing.T) {
 			if t.Failed() {
 				n.show()
 			}
-			_, _ = n.try("delete", "deployments,pods", "--all", "--grace-period=1", "--wait=false")
+			// The namespace first, so that nobody makes other pods, which take their time.
+			_, _ = n.try("delete", "namespace", n.name, "--wait=false")
+			_, _ = n.try("delete", "pods", "--all", "--grace-period=1", "--wait=false")
 		})
 	}
 	g.environment(t, "dev").postgresMode()
