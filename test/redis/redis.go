@@ -26,8 +26,7 @@ type Server struct {
 // Start starts a server without persistence; it ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	// Short: a socket's path has 108 characters at most.
-	folder, err := os.MkdirTemp("", "redis-")
+	folder, err := os.MkdirTemp("", "redis-") //nolint:usetesting // a socket's path has 108 characters at most
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 	s := &Server{t: t, socket: filepath.Join(folder, "s")}
