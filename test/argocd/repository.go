@@ -40,7 +40,9 @@ func NewRepository(t testing.TB, root string) *Repository {
 	r.must(t, "", ".ci/configure", "REPO="+r.URL)
 	r.git(t, "commit", "--quiet", "--all", "--message", "Fork")
 	r.git(t, "push", "--quiet", "origin", "main")
-	start(t, "git daemon", os.Environ(), "git", "daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1", fmt.Sprintf("--port=%d", port), "--base-path="+served, served)
+	// Not through git, whose child it would be: it's to go when the test is killed.
+	daemon := filepath.Join(r.git(t, "--exec-path"), "git-daemon")
+	start(t, "git daemon", os.Environ(), daemon, "--reuseaddr", "--export-all", "--listen=127.0.0.1", fmt.Sprintf("--port=%d", port), "--base-path="+served, served)
 	require.Eventually(t, func() bool { return listens(port) }, time.Minute, 50*time.Millisecond, "git daemon listens")
 	return r
 }

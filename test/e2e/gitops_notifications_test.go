@@ -42,11 +42,18 @@ func (g *gitops) notify(t *testing.T) {
 	argo.kubectl("apply", "--server-side", "--force-conflicts", "--filename", filepath.Join(root, "argocd", "notifications.yaml"))
 }
 
-// told reports whether one message has all of the words.
-func (c *channel) told(words ...string) bool {
+// length is how many messages there have been.
+func (c *channel) length() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, text := range c.texts {
+	return len(c.texts)
+}
+
+// told reports whether one message after the first so many has all of the words.
+func (c *channel) told(after int, words ...string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, text := range c.texts[after:] {
 		all := true
 		for _, word := range words {
 			all = all && strings.Contains(text, word)

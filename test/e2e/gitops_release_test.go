@@ -105,7 +105,7 @@ func (g *gitops) testBroken(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			argo, n := g.argo(t), g.environment(t, "dev")
-			before := n.podNames()
+			before, already := n.podNames(), g.channel.length()
 			bad := g.repository.Change(t, "main", "Break it: "+c.name, func(folder string) { c.breaks(t, folder) })
 			argo.refresh(n.name)
 			argo.becomes(n.name, c.sync+" and "+c.health, func(a application) bool {
@@ -117,11 +117,7 @@ func (g *gitops) testBroken(t *testing.T) {
 				}
 				return a.Status.Sync.Status == c.sync && a.Status.Health.Status == c.health
 			})
-			told := append([]string{n.name + ":"}, c.told...)
-			if c.health == "Degraded" {
-				told = append(told, bad)
-			}
-			n.eventually("the team is told", func() bool { return g.channel.told(told...) })
+			n.eventually("the team is told", func() bool { return g.channel.told(already, append([]string{n.name + ":"}, c.told...)...) })
 			if c.pod != "" {
 				n.eventually("kubectl describe names the cause", func() bool { return strings.Contains(n.kubectl("describe", "pods"), c.pod) })
 			}
