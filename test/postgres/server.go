@@ -27,6 +27,9 @@ const (
 	stopGrace = 30 * time.Second
 	// portTries is how many ports Start tries before it gives up.
 	portTries = 20
+	// loopback is where a server listens unless it's told otherwise, and asks for no
+	// password.
+	loopback = "127.0.0.1"
 	// standardPort is PostgreSQL's.
 	standardPort = 5432
 )
@@ -84,7 +87,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder for PostgreSQL: %w", err)
 	}
-	s := &Server{bin: installation.Bin, major: installation.Major, dir: dir, who: who, host: "127.0.0.1"}
+	s := &Server{bin: installation.Bin, major: installation.Major, dir: dir, who: who, host: loopback}
 	s.guard, err = newGuard(dir, who)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -290,7 +293,11 @@ func (s *Server) Kill() error {
 
 // URL returns the connection string of a database on this server.
 func (s *Server) URL(database string) string {
-	return "postgres://postgres:" + s.password + "@" + s.Addr() + "/" + database + "?sslmode=disable"
+	user := "postgres"
+	if s.host != loopback {
+		user += ":" + s.password
+	}
+	return "postgres://" + user + "@" + s.Addr() + "/" + database + "?sslmode=disable"
 }
 
 // Addr returns the server's host and port, for a proxy in front of it. It stays
