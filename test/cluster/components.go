@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -14,18 +13,8 @@ type component struct {
 	command []string
 }
 
-// pinned returns the tools that the components are.
-func pinned() []string {
-	tools := []string{"kubernetes", "etcd", "coredns", "storage"}
-	if enforcing() {
-		tools = append(tools, "networkpolicies")
-	}
-	return tools
-}
-
-// enforcing says whether network policies are to hold. CLUSTER_NETWORK_POLICIES=off
-// has them accepted, and nothing more, as on many a cluster.
-func enforcing() bool { return os.Getenv("CLUSTER_NETWORK_POLICIES") != "off" }
+// pinned are the tools that the components are.
+var pinned = []string{"kubernetes", "etcd", "coredns", "addons"}
 
 // components are the node's processes, in the order in which they start. None
 // waits for another: each tries until it finds what it needs.
@@ -33,7 +22,7 @@ func components(s state, tools map[string]string) []component {
 	kubernetes := func(name string, arguments ...string) component {
 		return component{name, append([]string{tools["kubernetes"], name}, arguments...)}
 	}
-	all := []component{
+	return []component{
 		{"etcd", []string{
 			tools["etcd"],
 			"--data-dir=" + s.path("etcd"),
@@ -75,12 +64,9 @@ func components(s state, tools map[string]string) []component {
 		),
 		kubernetes("kube-proxy", "--config="+s.path("kube-proxy.yaml")),
 		{"coredns", []string{tools["coredns"], "-conf", s.path("Corefile")}},
-		{"storage", []string{tools["storage"], s.kubeconfig(), nodeName, s.path("volumes")}},
+		{"storage", []string{tools["addons"], "storage", s.kubeconfig(), nodeName, s.path("volumes")}},
+		{"networkpolicies", []string{tools["addons"], "networkpolicies", s.kubeconfig()}},
 	}
-	if enforcing() {
-		all = append(all, component{"networkpolicies", []string{tools["networkpolicies"], s.kubeconfig()}})
-	}
-	return all
 }
 
 // writeConfigurations writes the files that components are told of.

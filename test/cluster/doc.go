@@ -23,9 +23,8 @@
 // under .cache/cluster and empty control groups; down removes them, and so does
 // the next up.
 //
-// REGISTRY_PORT is the registry's port, 5001 unless given. Network policies hold;
-// with CLUSTER_NETWORK_POLICIES=off they are accepted and nothing more. There can
-// be one cluster on a machine.
+// Network policies hold. REGISTRY_PORT is the registry's port, 5001 unless given.
+// There can be one cluster on a machine.
 //
 // Kubernetes, etcd and CoreDNS are built from their Go modules (.ci/tools);
 // containerd, runc and the network plugins are the distribution's.

@@ -65,7 +65,7 @@ func node() error {
 		return err
 	}
 	tools := map[string]string{}
-	for _, name := range pinned() {
+	for _, name := range pinned {
 		tools[name], err = s.tool(name)
 		if err != nil {
 			return err

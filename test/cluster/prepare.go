@@ -14,7 +14,7 @@ import (
 // to stay theirs when the rest needs root.
 func prepare(s state) error {
 	var lines strings.Builder
-	for _, name := range pinned() {
+	for _, name := range pinned {
 		command := exec.Command(filepath.Join(s.project(), ".ci", "tool"), "--path", name)
 		command.Stderr = os.Stderr
 		out, err := command.Output()
@@ -53,9 +53,6 @@ func (s state) tool(name string) (string, error) {
 	return "", fmt.Errorf("%s does not name %s", s.toolsFile(), name)
 }
 
-// passedOn are the variables that sudo is to keep.
-const passedOn = "REGISTRY_PORT,CLUSTER_NETWORK_POLICIES"
-
 // elevate runs the same command again as root, by sudo, in the place of this
 // process.
 func elevate(command string) error {
@@ -67,5 +64,5 @@ func elevate(command string) error {
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(sudo, []string{"sudo", "--preserve-env=" + passedOn, "--", self, command}, os.Environ())
+	return syscall.Exec(sudo, []string{"sudo", "--preserve-env=REGISTRY_PORT", "--", self, command}, os.Environ())
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,9 +67,14 @@ func (n *namespace) show() {
 	}
 }
 
+// in says to kubectl and helm where they are to do something.
+func (n *namespace) in(arguments []string) []string {
+	return slices.Concat([]string{"--namespace", n.name}, arguments)
+}
+
 // try runs kubectl in the namespace and returns all it prints.
 func (n *namespace) try(arguments ...string) (string, error) {
-	return run("", append(append([]string{}, kubectl...), append([]string{"--namespace", n.name}, arguments...)...))
+	return run("", kubectl, n.in(arguments)...)
 }
 
 // kubectl is try that must succeed.
@@ -79,16 +85,21 @@ func (n *namespace) kubectl(arguments ...string) string {
 	return out
 }
 
-// apply creates or changes objects.
+// tryApply creates or changes objects, and returns what kubectl prints.
+func (n *namespace) tryApply(objects string) (string, error) {
+	return run(objects, kubectl, n.in([]string{"apply", "--filename=-"})...)
+}
+
+// apply is tryApply that must succeed.
 func (n *namespace) apply(objects string) {
 	n.t.Helper()
-	out, err := run(objects, append(append([]string{}, kubectl...), "--namespace", n.name, "apply", "--filename=-"))
+	out, err := n.tryApply(objects)
 	require.NoError(n.t, err, out)
 }
 
 // tryHelm runs helm in the namespace and returns all it prints.
 func (n *namespace) tryHelm(arguments ...string) (string, error) {
-	return run("", append(append([]string{}, helm...), append([]string{"--namespace", n.name}, arguments...)...))
+	return run("", helm, n.in(arguments)...)
 }
 
 // helm is tryHelm that must succeed.
@@ -167,8 +178,8 @@ func (n *namespace) eventually(what string, happened func() bool) {
 func (n *namespace) forward(target string, port int) string {
 	n.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	arguments := append(append([]string{}, kubectl[1:]...), "--namespace", n.name, "port-forward", target, fmt.Sprintf(":%d", port))
-	command := exec.CommandContext(ctx, kubectl[0], arguments...)
+	words := slices.Concat(kubectl, n.in([]string{"port-forward", target, fmt.Sprintf(":%d", port)}))
+	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	var said bytes.Buffer
 	command.Stderr = &said
 	stdout, err := command.StdoutPipe()
@@ -194,7 +205,8 @@ func (n *namespace) forward(target string, port int) string {
 
 // run runs a program with its arguments and returns what it prints: its output, and
 // if it fails its messages as well.
-func run(stdin string, words []string) (string, error) {
+func run(stdin string, program []string, arguments ...string) (string, error) {
+	words := slices.Concat(program, arguments)
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, words[0], words[1:]...)

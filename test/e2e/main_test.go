@@ -70,18 +70,19 @@ func prepare() error {
 			return err
 		}
 	}
-	loadImage, err = buildLoad()
+	loadImage, err = buildProgram("load")
 	return err
 }
 
-// buildLoad builds and pushes [loadImage] as the services' are.
-func buildLoad() (string, error) {
+// buildProgram builds and pushes the image of one of the tests' own programs, as
+// the services' are.
+func buildProgram(name string) (string, error) {
 	environment := []string{"KO_DOCKER_REPO=" + registry(), "VERSION=e2e"}
 	base := os.Getenv("BASE_IMAGE")
 	if base != "" {
 		environment = append(environment, "KO_DEFAULTBASEIMAGE="+base)
 	}
-	return output(environment, "./.ci/tool", "ko", "build", "--base-import-paths", "--sbom", "none", "--platform", "linux/"+runtime.GOARCH, "./test/e2e/load")
+	return output(environment, "./.ci/tool", "ko", "build", "--base-import-paths", "--sbom", "none", "--platform", "linux/"+runtime.GOARCH, "./test/e2e/"+name)
 }
 
 // registry is where the images are pushed, and pulled by the cluster.

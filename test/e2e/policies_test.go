@@ -7,8 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,9 +22,6 @@ import (
 // everything is, or the rest would show nothing.
 func TestNetworkPolicies(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("E2E_CLUSTER") == "local" && os.Getenv("CLUSTER_NETWORK_POLICIES") == "off" {
-		t.Skip("CLUSTER_NETWORK_POLICIES=off asks for a cluster that doesn't enforce them")
-	}
 	n, elsewhere, monitoring := newNamespace(t), newNamespace(t), newNamespace(t)
 	database, err := url.Parse(newDatabase(t)) // of the same server as the release's
 	require.NoError(t, err)
@@ -107,14 +102,7 @@ func (v view) check(t *testing.T, want reached) {
 }
 
 // reachImage is that of [reach], which shows what can be reached.
-var reachImage = sync.OnceValues(func() (string, error) {
-	environment := []string{"KO_DOCKER_REPO=" + registry(), "VERSION=e2e"}
-	base := os.Getenv("BASE_IMAGE")
-	if base != "" {
-		environment = append(environment, "KO_DEFAULTBASEIMAGE="+base)
-	}
-	return output(environment, "./.ci/tool", "ko", "build", "--base-import-paths", "--sbom", "none", "--platform", "linux/"+runtime.GOARCH, "./test/e2e/reach")
-})
+var reachImage = sync.OnceValues(func() (string, error) { return buildProgram("reach") })
 
 // stranger starts a pod that no release knows, and which answers on port 8080. It
 // returns the command that runs a program there.

@@ -25,7 +25,7 @@ func TestRootIsRefused(t *testing.T) {
 			"  securityContext: {" + security + "}\n  containers: [{name: main, terminationMessagePolicy: FallbackToLogsOnError, " + container + "}]\n"
 	}
 	t.Run("by Pod Security", func(t *testing.T) {
-		out, err := run(object("root", "runAsUser: 0, seccompProfile: {type: RuntimeDefault}"), append(append([]string{}, kubectl...), "--namespace", n.name, "apply", "--filename=-"))
+		out, err := n.tryApply(object("root", "runAsUser: 0, seccompProfile: {type: RuntimeDefault}"))
 		require.Error(t, err)
 		require.Contains(t, out, "violates PodSecurity")
 		require.Contains(t, out, "runAsNonRoot")

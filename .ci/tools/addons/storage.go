@@ -1,50 +1,24 @@
-// Command storage provisions volumes of the storage class "standard" of the local
-// cluster as folders of its one node.
-//
-//	storage KUBECONFIG NODE FOLDER
 package main
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 )
 
-// name is what a storage class calls the provisioner.
-const name = "microservices/local"
+// provisioner is what a storage class calls it.
+const provisioner = "microservices/local"
 
-func main() {
-	err := run(os.Args[1:])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "storage:", err)
-		os.Exit(1)
-	}
-}
-
-func run(arguments []string) error {
-	if len(arguments) != 3 {
-		return errors.New("usage: storage KUBECONFIG NODE FOLDER")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", arguments[0])
-	if err != nil {
-		return err
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	controller.NewProvisionController(ctx, client, name, &folders{node: arguments[1], folder: arguments[2]},
-		controller.LeaderElection(false)).Run(ctx)
-	return nil
+// provision makes volumes of the storage classes that ask for [provisioner], as
+// folders of the node, until ctx ends.
+func provision(ctx context.Context, client kubernetes.Interface, node, folder string) {
+	controller.NewProvisionController(ctx, client, provisioner, &folders{node: node, folder: folder}, controller.LeaderElection(false)).Run(ctx)
 }
 
 // folders makes a folder for each volume.

@@ -1,7 +1,20 @@
-// Command networkpolicies enforces the NetworkPolicies of the local cluster on its
-// one node, as rules of nftables:
-//
-//	networkpolicies KUBECONFIG
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+// enforce holds the cluster's NetworkPolicies, as rules of nftables, until ctx ends.
 //
 // What pods send to one another, and to and from this machine, is routed by the
 // node and meets the rules there. What the node's own processes send to its pods
@@ -9,50 +22,7 @@
 // held to their egress rules, since the cluster's DNS and the API server are its
 // processes here. Connections that were there before a policy stay. IPv6 is left
 // out: the cluster has none.
-package main
-
-import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"os"
-	"os/exec"
-	"os/signal"
-	"strings"
-	"syscall"
-	"time"
-
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/clientcmd"
-)
-
-func main() {
-	err := run(os.Args[1:])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "networkpolicies:", err)
-		os.Exit(1)
-	}
-}
-
-func run(arguments []string) error {
-	if len(arguments) != 1 {
-		return errors.New("usage: networkpolicies KUBECONFIG")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", arguments[0])
-	if err != nil {
-		return err
-	}
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-
+func enforce(ctx context.Context, client kubernetes.Interface) error {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	namespaces := factory.Core().V1().Namespaces()
 	pods := factory.Core().V1().Pods()
@@ -66,7 +36,7 @@ func run(arguments []string) error {
 		}
 	}
 	for _, informer := range []cache.SharedIndexInformer{namespaces.Informer(), pods.Informer(), policies.Informer()} {
-		_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(any) { note() },
 			UpdateFunc: func(any, any) { note() },
 			DeleteFunc: func(any) { note() },
@@ -84,6 +54,7 @@ func run(arguments []string) error {
 	current := ""
 	for {
 		var w world
+		var err error
 		w.namespaces, err = namespaces.Lister().List(labels.Everything())
 		if err != nil {
 			return err
