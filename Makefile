@@ -57,7 +57,7 @@ bench: ## Measure side by side and write bench/RESULTS.md
 	go run ./bench
 
 .PHONY: cluster
-cluster: ## Start a Kubernetes on this machine, without Docker (REGISTRY_PORT, CLUSTER_NETWORK_POLICIES=off)
+cluster: ## Start a Kubernetes on this machine, without Docker (REGISTRY_PORT)
 	.ci/dependencies containerd runc containernetworking-plugins nftables iproute2
 	mkdir -p .cache/bin
 	go build -o .cache/bin/cluster ./test/cluster
