@@ -36,9 +36,8 @@ type Draft struct {
 }
 
 // Create makes an order for a user within reach who is known to exist. record
-// makes the
-// record of the request, stored together with the order, of what the order
-// will be; it may return nil. The errors are invalid.Fields, those of
+// makes the record of the request, stored together with the order, of what the
+// order will be; it may return nil. The errors are invalid.Fields, those of
 // Users.Verify but for ErrUserUnknown, and those of Store.Create.
 func (o *Orders) Create(ctx context.Context, reach access.Reach, d Draft, record func(Order) (*idempotency.Record, error)) (Order, error) {
 	created, err := parseDraft(d)
