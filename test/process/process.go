@@ -35,8 +35,13 @@ func Build(t testing.TB, service string) string {
 }
 
 // BuildBinary returns the binary of a service, such as "user-service". It is
-// built once for the whole test binary; Clean removes it.
+// built once for the whole test binary; Clean removes it. A test of several
+// versions gives its own: TEST_BINARIES is the folder that they are in.
 func BuildBinary(service string) (string, error) {
+	given := os.Getenv("TEST_BINARIES")
+	if given != "" {
+		return filepath.Join(given, service), nil
+	}
 	once, _ := builds.LoadOrStore(service, sync.OnceValues(func() (string, error) { return build(service) }))
 	return once.(func() (string, error))()
 }
