@@ -22,6 +22,9 @@ type Set struct {
 	Dialect goose.Dialect
 	// Table keeps the versions that were applied.
 	Table string
+	// Required is the version without which the program can't serve. Migrations
+	// after it prepare a later version of the program.
+	Required int64
 }
 
 // Lock keeps other processes from migrating the same database. It returns what
@@ -34,7 +37,7 @@ type Lock func(context.Context, *sql.DB) (unlock func() error, err error)
 // The lock is not goose's own, which goose takes only after it has made its
 // table of versions.
 func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (err error) {
-	pending, err := s.Pending(ctx, db)
+	pending, err := s.pending(ctx, db)
 	if err != nil || pending == 0 {
 		return err
 	}
@@ -57,9 +60,9 @@ func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (e
 	return nil
 }
 
-// Pending returns how many of the set's versions the schema lacks: 0 when it
+// pending returns how many of the set's versions the schema lacks: 0 when it
 // is up to date or newer. It changes nothing.
-func (s Set) Pending(ctx context.Context, db *sql.DB) (int, error) {
+func (s Set) pending(ctx context.Context, db *sql.DB) (int, error) {
 	entries, err := fs.ReadDir(s.Files, ".")
 	if err != nil {
 		return 0, fmt.Errorf("read the migrations: %w", err)
@@ -103,14 +106,14 @@ func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
 	return v.Int64, nil
 }
 
-// Check returns an error while the schema lacks a migration of the set.
+// Check returns an error while the schema is older than the program requires.
 func (s Set) Check(ctx context.Context, db *sql.DB) error {
-	pending, err := s.Pending(ctx, db)
+	current, err := s.version(ctx, db)
 	if err != nil {
 		return err
 	}
-	if pending > 0 {
-		return fmt.Errorf("the schema lacks %d migrations; run the migrate subcommand", pending)
+	if current < s.Required {
+		return fmt.Errorf("the schema is of version %d, and %d is required; run the migrate subcommand", current, s.Required)
 	}
 	return nil
 }

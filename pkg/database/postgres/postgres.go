@@ -89,8 +89,8 @@ func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) 
 	return errors.Join(Wrap(err), plain.Close())
 }
 
-// Check returns an error unless the database answers and its schema has every
-// migration of the set.
+// Check returns an error unless the database answers and its schema is as new
+// as the set requires.
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	plain := stdlib.OpenDBFromPool(db.probe)
 	err := set.Check(ctx, plain)

@@ -135,8 +135,8 @@ func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) 
 	return Wrap(set.Up(ctx, db.Writer, lock, log))
 }
 
-// Check returns an error unless the database answers and its schema has every
-// migration of the set.
+// Check returns an error unless the database answers and its schema is as new
+// as the set requires.
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	now, err := os.Stat(db.path)
 	if err != nil || !os.SameFile(now, db.file) {

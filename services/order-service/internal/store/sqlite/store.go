@@ -25,7 +25,12 @@ import (
 	"github.com/example/microservices/services/order-service/internal/store/sqlite/db"
 )
 
-const migrationsTable = "goose_db_version"
+const (
+	migrationsTable = "goose_db_version"
+	// schemaVersion is the migration without which the queries fail. It isn't a
+	// new one (docs/decisions/schema-versions.md).
+	schemaVersion = 1
+)
 
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
@@ -35,7 +40,7 @@ func migrations() migration.Set {
 	if err != nil {
 		panic(err) // they are part of the binary
 	}
-	return migration.Set{Files: files, Dialect: goose.DialectSQLite3, Table: migrationsTable}
+	return migration.Set{Files: files, Dialect: goose.DialectSQLite3, Table: migrationsTable, Required: schemaVersion}
 }
 
 // Store is a order.Store and an idempotency.Store.

@@ -26,6 +26,9 @@ const (
 	primaryKey      = "users.id"
 	uniqueEmail     = "users.email_key"
 	migrationsTable = "goose_db_version"
+	// schemaVersion is the migration without which the queries fail. It isn't a
+	// new one (docs/decisions/schema-versions.md).
+	schemaVersion = 1
 )
 
 //go:embed migrations/*.sql
@@ -36,7 +39,7 @@ func migrations() migration.Set {
 	if err != nil {
 		panic(err) // they are part of the binary
 	}
-	return migration.Set{Files: files, Dialect: goose.DialectSQLite3, Table: migrationsTable}
+	return migration.Set{Files: files, Dialect: goose.DialectSQLite3, Table: migrationsTable, Required: schemaVersion}
 }
 
 // Store is a user.Store and an idempotency.Store.

@@ -1,0 +1,107 @@
+// Package versions tests that a version of the services and the one before it
+// can be there at once, as they are in every rollout and after every rollback.
+// The file "previous" has the tag or the commit of the one before.
+package versions
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const root = "../.."
+
+// TestTheVersionBeforeOnTheNewSchema runs the old tests of the old services
+// after the new migrations, and order-service's with the new user-service.
+func TestTheVersionBeforeOnTheNewSchema(t *testing.T) {
+	t.Parallel()
+	before := previous(t)
+	for _, file := range newMigrations(t, before) {
+		sql, err := os.ReadFile(filepath.Join(root, file))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(before, file), sql, 0o600))
+	}
+	runAPITests(t, before, binaries(t, root))
+}
+
+// TestTheNewVersionOnTheOldSchema runs the tests of the services without the
+// new migrations, and order-service's with the old user-service.
+func TestTheNewVersionOnTheOldSchema(t *testing.T) {
+	t.Parallel()
+	before := previous(t)
+	absolute, err := filepath.Abs(root)
+	require.NoError(t, err)
+	without := map[string]string{} // go help build: an empty path takes a file away
+	for _, file := range newMigrations(t, before) {
+		without[filepath.Join(absolute, file)] = ""
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": without})
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "overlay.json")
+	require.NoError(t, os.WriteFile(file, overlay, 0o600))
+	runAPITests(t, root, binaries(t, before), "-overlay="+file)
+}
+
+// previous returns a folder with the source of the version before.
+func previous(t *testing.T) string {
+	t.Helper()
+	name, err := os.ReadFile("previous")
+	require.NoError(t, err)
+	version, folder := strings.TrimSpace(string(name)), t.TempDir()
+	run(t, root, nil, "bash", "-euo", "pipefail", "-c", `git cat-file -e "$0^{commit}" || {
+			echo "the repository lacks $0, the version before: fetch its history and tags, or name another in test/versions/previous"
+			exit 1
+		}
+		git archive "$0" | tar --extract --directory "$1"`, version, folder)
+	return folder
+}
+
+// newMigrations returns the migrations that the version before hasn't.
+func newMigrations(t *testing.T, before string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "services/*/internal/store/*/migrations/*.sql"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	var added []string
+	for _, file := range files {
+		name, err := filepath.Rel(root, file)
+		require.NoError(t, err)
+		now, err := os.ReadFile(file)
+		require.NoError(t, err)
+		then, err := os.ReadFile(filepath.Join(before, name))
+		if os.IsNotExist(err) {
+			added = append(added, name)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, string(then), string(now), "%s has run already: what it lacks is for a new migration", name)
+	}
+	return added
+}
+
+// binaries builds the services of a tree and returns the folder they are in.
+func binaries(t *testing.T, tree string) string {
+	t.Helper()
+	folder := t.TempDir()
+	run(t, tree, nil, "go", "build", "-o", folder, "./services/...")
+	return folder
+}
+
+// runAPITests runs the services' tests of a tree with binaries of another one.
+func runAPITests(t *testing.T, tree, others string, flags ...string) {
+	t.Helper()
+	run(t, tree, []string{"TEST_BINARIES=" + others}, "go", append(append([]string{"test", "-count=1"}, flags...), "./services/...")...)
+}
+
+func run(t *testing.T, folder string, env []string, program string, arguments ...string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), program, arguments...)
+	command.Dir, command.Env = folder, append(os.Environ(), env...)
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s %s, in %s\n%s", program, strings.Join(arguments, " "), folder, out)
+}
