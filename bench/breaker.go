@@ -24,21 +24,13 @@ const (
 func benchBreaker(ctx context.Context, l *lab) (_ section, err error) {
 	g := &group{l: l}
 	defer func() { err = errors.Join(err, g.stop()) }()
-	address, err := l.address(ctx, onSQLite)
-	if err != nil {
-		return section{}, err
-	}
-	users, err := g.start(ctx, l.programs.users, "DATABASE_URL="+address)
-	if err != nil {
-		return section{}, err
-	}
-	address, err = l.address(ctx, onSQLite)
+	users, err := g.users(ctx, onSQLite)
 	if err != nil {
 		return section{}, err
 	}
 	// Open for as long as this takes: a probe in between would wait for its
 	// timeout.
-	orders, err := g.start(ctx, l.programs.orders, "DATABASE_URL="+address, "USER_SERVICE_URL=http://"+users.Address, "USER_CLIENT_BREAKER_OPEN=10m")
+	orders, err := g.orders(ctx, onSQLite, users, "USER_CLIENT_BREAKER_OPEN=10m")
 	if err != nil {
 		return section{}, err
 	}

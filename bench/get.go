@@ -15,11 +15,7 @@ import (
 func benchGet(ctx context.Context, l *lab) (_ section, err error) {
 	g := &group{l: l}
 	defer func() { err = errors.Join(err, g.stop()) }()
-	address, err := l.address(ctx, onSQLite)
-	if err != nil {
-		return section{}, err
-	}
-	users, err := g.start(ctx, l.programs.users, "DATABASE_URL="+address)
+	users, err := g.users(ctx, onSQLite)
 	if err != nil {
 		return section{}, err
 	}

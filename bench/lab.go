@@ -98,6 +98,26 @@ func (g *group) start(ctx context.Context, binary string, env ...string) (*serve
 	return g.ready(ctx)(server.Start(g.l.dir, binary, env...))
 }
 
+// users starts a user-service on a new database of a kind.
+func (g *group) users(ctx context.Context, kind string, env ...string) (*server.Server, error) {
+	return g.startOn(ctx, g.l.programs.users, kind, env...)
+}
+
+// orders starts an order-service on a new database of a kind, which looks users
+// up in another server.
+func (g *group) orders(ctx context.Context, kind string, users *server.Server, env ...string) (*server.Server, error) {
+	return g.startOn(ctx, g.l.programs.orders, kind, append(env, "USER_SERVICE_URL=http://"+users.Address)...)
+}
+
+// startOn starts a service on a new database of a kind.
+func (g *group) startOn(ctx context.Context, binary, kind string, env ...string) (*server.Server, error) {
+	address, err := g.l.address(ctx, kind)
+	if err != nil {
+		return nil, err
+	}
+	return g.start(ctx, binary, append(env, "DATABASE_URL="+address)...)
+}
+
 // ready passes a server on when it is ready.
 func (g *group) ready(ctx context.Context) func(*server.Server, error) (*server.Server, error) {
 	return func(s *server.Server, err error) (*server.Server, error) {

@@ -30,19 +30,11 @@ func benchMemory(ctx context.Context, l *lab) (section, error) {
 func memoryOn(ctx context.Context, l *lab, kind string) (_ []finding, _ string, err error) {
 	g := &group{l: l}
 	defer func() { err = errors.Join(err, g.stop()) }()
-	address, err := l.address(ctx, kind)
+	users, err := g.users(ctx, kind)
 	if err != nil {
 		return nil, "", err
 	}
-	users, err := g.start(ctx, l.programs.users, "DATABASE_URL="+address)
-	if err != nil {
-		return nil, "", err
-	}
-	address, err = l.address(ctx, kind)
-	if err != nil {
-		return nil, "", err
-	}
-	orders, err := g.start(ctx, l.programs.orders, "DATABASE_URL="+address, "USER_SERVICE_URL=http://"+users.Address)
+	orders, err := g.orders(ctx, kind, users)
 	if err != nil {
 		return nil, "", err
 	}

@@ -36,11 +36,7 @@ func benchOrders(ctx context.Context, l *lab) (section, error) {
 func ordersOn(ctx context.Context, l *lab, kind string) (_ []finding, _ string, err error) {
 	g := &group{l: l}
 	defer func() { err = errors.Join(err, g.stop()) }()
-	address, err := l.address(ctx, kind)
-	if err != nil {
-		return nil, "", err
-	}
-	users, err := g.start(ctx, l.programs.users, "DATABASE_URL="+address)
+	users, err := g.users(ctx, kind)
 	if err != nil {
 		return nil, "", err
 	}
@@ -50,20 +46,15 @@ func ordersOn(ctx context.Context, l *lab, kind string) (_ []finding, _ string, 
 		return nil, "", err
 	}
 	var sides []side
-	for _, s := range []struct{ name, binary, cache string }{
-		{"without the check", l.programs.unchecked, ""},
-		{"user cached", l.programs.orders, ""},
-		{"user not cached", l.programs.orders, "USER_CLIENT_CACHE_TTL=0s"},
+	for _, s := range []struct {
+		name, binary string
+		env          []string
+	}{
+		{"without the check", l.programs.unchecked, nil},
+		{"user cached", l.programs.orders, nil},
+		{"user not cached", l.programs.orders, []string{"USER_CLIENT_CACHE_TTL=0s"}},
 	} {
-		address, err := l.address(ctx, kind)
-		if err != nil {
-			return nil, "", err
-		}
-		env := []string{"DATABASE_URL=" + address, "USER_SERVICE_URL=http://" + users.Address}
-		if s.cache != "" {
-			env = append(env, s.cache)
-		}
-		orders, err := g.start(ctx, s.binary, env...)
+		orders, err := g.startOn(ctx, s.binary, kind, append(s.env, "USER_SERVICE_URL=http://"+users.Address)...)
 		if err != nil {
 			return nil, "", err
 		}

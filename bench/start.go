@@ -14,11 +14,7 @@ import (
 func benchStart(ctx context.Context, l *lab) (_ section, err error) {
 	g := &group{l: l}
 	defer func() { err = errors.Join(err, g.stop()) }()
-	address, err := l.address(ctx, onSQLite)
-	if err != nil {
-		return section{}, err
-	}
-	users, err := g.start(ctx, l.programs.users, "DATABASE_URL="+address) // order-service is not ready without it
+	users, err := g.users(ctx, onSQLite) // order-service is not ready without it
 	if err != nil {
 		return section{}, err
 	}
