@@ -46,6 +46,11 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"an annotation that is the chart's own", []string{"defaults.podAnnotations.checksum/config=a"}, "checksum/config"},
 		{"a secret from no store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount of no name", []string{"defaults.serviceAccount.create=false"}, "name must say which ServiceAccount"},
+		{"tokens required of nobody", []string{"auth.required=true"}, "auth.issuers must say whose tokens"},
+		{"an issuer without a name", []string{"auth.issuers[0].audience=a"}, "issuer"},
+		{"a misspelled part of an issuer", []string{"auth.issuers[0].issuer=https://a.example.com", "auth.issuers[0].jwk=https://a.example.com/keys"}, "jwk"},
+		{"issuers as a variable", []string{"defaults.env.AUTH_ISSUERS=[]"}, "use the value auth.issuers"},
+		{"a token that is a variable as well", []string{"services.order-service.env.USER_CLIENT_TOKEN_FILE=a"}, "services.order-service.upstreamTokens"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {

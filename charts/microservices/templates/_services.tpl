@@ -8,6 +8,8 @@ and what follows from it:
   pods         how many there are, when no autoscaler counts them
   environment  all plain variables
   callers      the services that call it
+  account      the name of its ServiceAccount
+  identity     the volume sources of its tokens, if there are any
   secret, key  where the DSN is, with PostgreSQL
 
 Every template ranges over it, so everything has been validated wherever one looks.
@@ -30,6 +32,10 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- $_ := set $s "pods" (int $s.replicas) -}}
     {{- end -}}
     {{- $_ := set $s "callers" list -}}
+    {{- $_ := set $s "account" ($s.serviceAccount.name | default $s.fullname) -}}
+    {{- range $variable, $audience := $s.upstreamTokens -}}
+      {{- if not $audience }}{{ $_ := unset $s.upstreamTokens $variable }}{{ end -}}
+    {{- end -}}
     {{- $_ := set $s "secret" ($s.database.existingSecret | default (printf "%s-database" $s.fullname)) -}}
     {{- $_ := set $s "key" (ternary $s.database.existingSecretKey "DATABASE_URL" (ne $s.database.existingSecret "")) -}}
     {{- $_ := set $services $name $s -}}
@@ -41,16 +47,20 @@ Every template ranges over it, so everything has been validated wherever one loo
     {{- $callee := get $services $upstream -}}
     {{- $_ := set $callee "callers" (append $callee.callers $name | uniq | sortAlpha) -}}
   {{- end -}}
-  {{- $_ := set $s "environment" (include "microservices.environment" (list $services $name) | fromYaml) -}}
+{{- end -}}
+{{- range $name, $s := $services -}}
+  {{- $_ := set $s "environment" (include "microservices.environment" (list $ $services $name) | fromYaml) -}}
+  {{- $_ := set $s "identity" (include "microservices.identity" (list $ $s) | fromYamlArray) -}}
 {{- end -}}
 {{- toYaml $services -}}
 {{- end -}}
 
 {{/* The plain environment variables of a service. One map: two entries of one name
-can't happen, which server-side apply would refuse. (list services "user-service") */}}
+can't happen, which server-side apply would refuse. (list $ services "user-service") */}}
 {{- define "microservices.environment" -}}
-{{- $services := index . 0 -}}
-{{- $name := index . 1 -}}
+{{- $root := index . 0 -}}
+{{- $services := index . 1 -}}
+{{- $name := index . 2 -}}
 {{- $s := get $services $name -}}
 {{- $environment := dict
   "PORT" (int $s.port | toString)
@@ -66,6 +76,15 @@ can't happen, which server-side apply would refuse. (list services "user-service
 {{- end -}}
 {{- range $variable, $upstream := $s.upstreams -}}
   {{- $_ := set $environment $variable (get $services $upstream).url -}}
+{{- end -}}
+{{- if $root.Values.auth.required -}}
+  {{- $_ := set $environment "AUTH_REQUIRED" "true" -}}
+{{- end -}}
+{{- if $root.Values.auth.issuers -}}
+  {{- $_ := set $environment "AUTH_ISSUERS" (include "microservices.issuers" .) -}}
+  {{- range $variable, $audience := $s.upstreamTokens -}}
+    {{- $_ := set $environment $variable (printf "/var/run/secrets/identity/%s" $audience) -}}
+  {{- end -}}
 {{- end -}}
 {{- range $variable, $value := $s.env -}}
   {{- /* null takes a variable of defaults.env away. */ -}}

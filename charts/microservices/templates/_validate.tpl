@@ -13,6 +13,8 @@ each with what to change. (list $ services)
   "GOMEMLIMIT" "resources.limits.memory and memoryLimitPercent"
   "DATABASE_URL" "database"
   "MIGRATE_ON_START" "the value database.mode"
+  "AUTH_ISSUERS" "the value auth.issuers"
+  "AUTH_REQUIRED" "the value auth.required"
 -}}
 {{- $seen := dict -}}
 {{- if not $services -}}
@@ -50,6 +52,12 @@ each with what to change. (list $ services)
     {{- end -}}
   {{- end -}}
 
+  {{- range $variable, $_ := $s.upstreamTokens -}}
+    {{- if hasKey $s.env $variable -}}
+      {{- $problems = append $problems (printf "%s.env.%s is also in %s.upstreamTokens: set %s.upstreamTokens.%s to null" $at $variable $at $at $variable) -}}
+    {{- end -}}
+  {{- end -}}
+
   {{- /* The database. */ -}}
   {{- $ways := list -}}
   {{- if $s.database.url }}{{ $ways = append $ways "url" }}{{ end -}}
@@ -83,6 +91,10 @@ each with what to change. (list $ services)
       {{- $problems = append $problems (printf "%s.database.externalSecret.key is set: externalSecrets.storeName must say where to look it up" $at) -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+
+{{- if and $root.Values.auth.required (not $root.Values.auth.issuers) -}}
+  {{- $problems = append $problems "auth.required is set: auth.issuers must say whose tokens are accepted" -}}
 {{- end -}}
 
 {{- /* A name of the release becomes a host's. */ -}}

@@ -1,0 +1,54 @@
+{{/* AUTH_ISSUERS of a service: whom it trusts to say who somebody is, and the cluster
+to say which of its callers a pod is. (list $ services "user-service") */}}
+{{- define "microservices.issuers" -}}
+{{- $root := index . 0 -}}
+{{- $services := index . 1 -}}
+{{- $name := index . 2 -}}
+{{- $s := get $services $name -}}
+{{- $issuers := list -}}
+{{- range $root.Values.auth.issuers -}}
+  {{- $issuers = append $issuers (merge (deepCopy .) (dict "audience" $name)) -}}
+{{- end -}}
+{{- if and $s.callers $s.callerScopes -}}
+  {{- $cluster := dict "issuer" $root.Values.auth.workloads.issuer "audience" $name "profile" "kubernetes" -}}
+  {{- with $root.Values.auth.workloads.jwks -}}
+    {{- $_ := set $cluster "jwks" . -}}
+  {{- end -}}
+  {{- if include "microservices.askAPIServer" $root -}}
+    {{- $_ := set $cluster "ca_file" "/var/run/secrets/identity/ca.crt" -}}
+    {{- $_ := set $cluster "token_file" "/var/run/secrets/identity/kubernetes" -}}
+  {{- end -}}
+  {{- $grants := list -}}
+  {{- range $s.callers -}}
+    {{- $subject := printf "system:serviceaccount:%s:%s" $root.Release.Namespace (get $services .).account -}}
+    {{- $grants = append $grants (dict "subject" $subject "scopes" $s.callerScopes) -}}
+  {{- end -}}
+  {{- $issuers = append $issuers (set $cluster "grants" $grants) -}}
+{{- end -}}
+{{- toJson $issuers -}}
+{{- end -}}
+
+{{/* The sources of a service's projected volume: a token for each service that it
+calls, and what the cluster's API server asks for before it shows its keys. Each
+token is good for one audience. (list $ service) */}}
+{{- define "microservices.identity" -}}
+{{- $root := index . 0 -}}
+{{- $s := index . 1 -}}
+{{- $seconds := int $root.Values.auth.workloads.tokenSeconds -}}
+{{- $sources := list -}}
+{{- if $root.Values.auth.issuers -}}
+  {{- range values $s.upstreamTokens | uniq | sortAlpha -}}
+    {{- $sources = append $sources (dict "serviceAccountToken" (dict "audience" . "expirationSeconds" $seconds "path" .)) -}}
+  {{- end -}}
+  {{- if and $s.callers $s.callerScopes (include "microservices.askAPIServer" $root) -}}
+    {{- $sources = append $sources (dict "serviceAccountToken" (dict "expirationSeconds" $seconds "path" "kubernetes")) -}}
+    {{- $sources = append $sources (dict "configMap" (dict "name" "kube-root-ca.crt" "items" (list (dict "key" "ca.crt" "path" "ca.crt")))) -}}
+  {{- end -}}
+{{- end -}}
+{{- toYaml $sources -}}
+{{- end -}}
+
+{{/* Whether the cluster's keys come from its API server. */}}
+{{- define "microservices.askAPIServer" -}}
+{{- if hasPrefix "https://kubernetes.default.svc" .Values.auth.workloads.jwks }}yes{{ end -}}
+{{- end -}}
