@@ -16,12 +16,12 @@ import (
 )
 
 // outside is a PostgreSQL beside the cluster, as a managed one is: on this
-// machine, at an address that pods reach (E2E_POSTGRES_HOST).
+// machine, at an address that pods reach (E2E_HOST).
 var outside = sync.OnceValues(func() (*postgres.Server, error) {
 	started = true
-	host := os.Getenv("E2E_POSTGRES_HOST")
+	host := os.Getenv("E2E_HOST")
 	if host == "" {
-		return nil, fmt.Errorf("E2E_POSTGRES_HOST must be this machine's address as pods see it")
+		return nil, fmt.Errorf("E2E_HOST must be this machine's address as pods see it")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -84,7 +84,7 @@ func standInForMetrics(t *testing.T, n *namespace) {
 		answer(w, object{"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": object{}, "items": items})
 	})
 	// Where PostgreSQL is: the one address of this machine that the node reaches.
-	host := os.Getenv("E2E_POSTGRES_HOST")
+	host := os.Getenv("E2E_HOST")
 	listener, err := net.Listen("tcp", host+":0")
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(mux)

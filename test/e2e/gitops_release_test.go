@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/test/argocd"
@@ -19,7 +20,7 @@ const valuesOfDev = "charts/microservices/values-dev.yaml"
 func (g *gitops) testRelease(t *testing.T) {
 	t.Parallel()
 	argo, n := g.argo(t), g.environment(t, "staging")
-	load := n.startLoad()
+	load := n.startLoad(g.people.token(t, uuid.NewString(), "admin"))
 	commit := ""
 	for _, step := range []struct {
 		name  string

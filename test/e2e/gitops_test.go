@@ -21,6 +21,7 @@ import (
 type gitops struct {
 	repository *argocd.Repository
 	channel    channel
+	people     *people
 }
 
 // TestGitOps gives a fork of the project to Argo CD as docs/gitops.md says, and
@@ -46,6 +47,7 @@ func (g *gitops) prepare(t *testing.T) {
 	argocd.Start(t, root, kubectl)
 	g.repository = argocd.NewRepository(t, root)
 	g.notify(t)
+	g.people = newPeople(t)
 	for _, crd := range []struct{ module, file string }{
 		{"github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
 		{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
@@ -96,9 +98,16 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 		const dev, staging, prod, project = valuesOfDev, "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
 		edit(prod, "cpu: 250m", "cpu: 50m")
 		edit(dev, "ingress:\n", "networkPolicy:\n  "+port+"ingress:\n")
-		for file, subnet := range map[string]string{staging: "10.1.64.0/20", prod: "10.0.64.0/20"} {
+		for file, others := range map[string]struct{ subnet, issuer string }{
+			staging: {"10.1.64.0/20", "https://id.staging.example.com"},
+			prod:    {"10.0.64.0/20", "https://id.example.com"},
+		} {
 			edit(file, "database:\n    to:", port+"    to:")
-			edit(file, subnet, database.Hostname()+"/32")
+			edit(file, others.subnet, database.Hostname()+"/32")
+			edit(file, "issuer: "+others.issuer, "issuer: "+g.people.URL)
+			edit(file, "issuer: https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E\n    jwks: \"\"\n",
+				"issuer: https://kubernetes.default.svc.cluster.local\n")
+			edit(file, "networkPolicy:\n", fmt.Sprintf("networkPolicy:\n  issuers: {ports: [443, 6443, %d]}\n", g.people.port))
 			// CoreDNS isn't a pod here.
 			edit(file, "dnsTo:\n    - namespaceSelector:\n        matchLabels:\n          kubernetes.io/metadata.name: kube-system\n", "dnsTo: []\n")
 		}

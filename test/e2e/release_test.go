@@ -76,25 +76,25 @@ var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 // ask sends a request that must be answered, with whatever.
 func ask(t *testing.T, method, url, body string) answer {
 	t.Helper()
-	a, err := tryAsk(method, url, body)
-	require.NoError(t, err)
-	return a
+	return askAs(t, "", method, url, body)
 }
 
-func tryAsk(method, url, body string) (answer, error) {
+// askAs is ask with a token.
+func askAs(t *testing.T, token, method, url, body string) answer {
+	t.Helper()
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		return answer{}, err
+	require.NoError(t, err)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	start := time.Now()
 	response, err := client.Do(request)
-	if err != nil {
-		return answer{}, err
-	}
+	require.NoError(t, err)
 	defer response.Body.Close()
 	read, err := io.ReadAll(response.Body)
-	return answer{status: response.StatusCode, body: string(read), took: time.Since(start)}, err
+	require.NoError(t, err)
+	return answer{status: response.StatusCode, body: string(read), took: time.Since(start)}
 }
 
 // id is that of what was created.

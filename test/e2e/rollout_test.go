@@ -32,7 +32,7 @@ func TestNothingFailsWhile(t *testing.T) {
 	for service := range ports {
 		require.Len(t, n.pods(service), 2)
 	}
-	load := n.startLoad()
+	load := n.startLoad("")
 
 	for _, step := range []struct {
 		name string
@@ -116,8 +116,9 @@ type generator struct {
 	address string
 }
 
-// startLoad starts the load, and waits until it has been answered.
-func (n *namespace) startLoad() *generator {
+// startLoad starts the load, with a token if there is one, and waits until it has
+// been answered.
+func (n *namespace) startLoad(token string) *generator {
 	n.t.Helper()
 	n.apply(fmt.Sprintf(`
 apiVersion: v1
@@ -135,6 +136,7 @@ spec:
       env:
         - {name: RATE, value: "%d"}
         - {name: RUN, value: load}
+        - {name: TOKEN, value: "%s"}
         - {name: USERS_URL, value: "http://shop-user-service:8000"}
         - {name: ORDERS_URL, value: "http://shop-order-service:8001"}
       readinessProbe: {httpGet: {path: /report, port: 8080}, periodSeconds: 1}
@@ -149,7 +151,7 @@ spec:
   policyTypes: [Ingress]
   ingress:
     - from: [{podSelector: {matchLabels: {app: load}}}]
-`, loadImage, loadRate))
+`, loadImage, loadRate, token))
 	n.kubectl("wait", "--for=condition=Ready", "pod/load", "--timeout=1m")
 	g := &generator{n: n, address: n.forward("pod/load", 8080)}
 	n.eventually("the load is answered", func() bool { return len(g.report().Writes) > loadRate })

@@ -65,7 +65,7 @@ func run() error {
 		return errors.New("RATE must be a number of requests per second, 1 to 1000")
 	}
 	l := &load{
-		users: os.Getenv("USERS_URL"), orders: os.Getenv("ORDERS_URL"), run: os.Getenv("RUN"),
+		users: os.Getenv("USERS_URL"), orders: os.Getenv("ORDERS_URL"), run: os.Getenv("RUN"), token: os.Getenv("TOKEN"),
 		// Its own: without the default's connections for two hosts only.
 		client: &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 			DialContext: (&net.Dialer{Timeout: requestTimeout}).DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
@@ -92,8 +92,8 @@ func run() error {
 }
 
 type load struct {
-	users, orders, run string
-	client             *http.Client
+	users, orders, run, token string
+	client                    *http.Client
 
 	mu     sync.Mutex
 	writes []Write
@@ -167,6 +167,9 @@ func (l *load) post(url, key, body string) (status int, id string, err error) {
 	request.GetBody = nil
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", key)
+	if l.token != "" {
+		request.Header.Set("Authorization", "Bearer "+l.token)
+	}
 	response, err := l.client.Do(request)
 	if err != nil {
 		return 0, "", err
