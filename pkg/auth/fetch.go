@@ -108,7 +108,8 @@ func (s *source) get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/json")
+	// RFC 7517, section 8.5.1; a cluster's API server has its keys as nothing else.
+	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	request.Header.Set("Cache-Control", "no-cache")
 	if s.issuer.TokenFile != "" {
 		token, err := readToken(s.issuer.TokenFile)

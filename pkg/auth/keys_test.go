@@ -283,12 +283,18 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-func TestKeysThatWantAToken(t *testing.T) {
+// TestKeysOfACluster: its API server has a certificate of its own, wants a token, and
+// gives its keys as a JWK set and as nothing else.
+func TestKeysOfACluster(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer mine" {
 			rw.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if !strings.Contains(r.Header.Get("Accept"), "application/jwk-set+json") {
+			rw.WriteHeader(http.StatusNotAcceptable)
 			return
 		}
 		i.ServeHTTP(rw, r)
