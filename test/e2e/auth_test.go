@@ -85,8 +85,8 @@ defaults: {replicas: 1, env: {USER_CLIENT_CACHE_TTL: 0s}}
 	n.kubectl("create", "serviceaccount", "stranger")
 	require.Equal(t, http.StatusOK, lookup("shop-order-service", "user-service"))
 	require.Equal(t, http.StatusUnauthorized, lookup("shop-order-service", "order-service"), "a token for somebody else")
-	require.Equal(t, http.StatusUnauthorized, lookup("shop-user-service", "user-service"))
-	require.Equal(t, http.StatusUnauthorized, lookup("stranger", "user-service"))
+	require.Equal(t, http.StatusForbidden, lookup("shop-user-service", "user-service"), "it calls nobody")
+	require.Equal(t, http.StatusForbidden, lookup("stranger", "user-service"))
 
 	// The same pod, but for its ServiceAccount.
 	setAccount := func(account string) {

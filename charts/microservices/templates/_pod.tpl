@@ -51,7 +51,7 @@ env:
   - name: DATABASE_URL
     valueFrom:
       secretKeyRef:
-        name: {{ $s.secret }}
+        name: {{ quote $s.secret }}
         key: {{ $s.key }}
 {{- end }}
 {{- with $s.resources }}
