@@ -43,6 +43,10 @@ func (c Caller) Has(scopes ...string) bool {
 	return slices.ContainsFunc(c.scopes, func(s string) bool { return s == Admin || slices.Contains(scopes, s) })
 }
 
+// Granted reports whether the caller has a scope itself: Admin doesn't stand for it
+// here.
+func (c Caller) Granted(scope string) bool { return slices.Contains(c.scopes, scope) }
+
 // Admin reports whether everyone's resources are the caller's to see and change.
 func (c Caller) Admin() bool { return c.Has() }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/pkg/ratelimit"
 )
 
 // Config says what a service is called and how patient it is.
@@ -34,6 +35,12 @@ type Config struct {
 	// Auth tells who sends a request; Rules say who may use which operation.
 	Auth  *auth.Verifier
 	Rules Rules
+	// Limits say how much one caller may ask for; nil is any number.
+	Limits *ratelimit.Policies
+	// Client says who a caller without a token is.
+	Client ClientConfig
+	// Overload says how much is done at once.
+	Overload OverloadConfig
 }
 
 // API is a set of operations, and the handler that serves them.
@@ -42,9 +49,10 @@ type API struct {
 	// registered with it.
 	Engine *gin.Engine
 
-	huma   huma.API
-	log    *slog.Logger
-	config Config
+	huma     huma.API
+	log      *slog.Logger
+	config   Config
+	overload *overload // nil without a bound
 }
 
 var releaseMode sync.Once
@@ -58,11 +66,11 @@ func New(c Config) *API {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	err := engine.SetTrustedProxies(nil) // no header says who the client is
+	err := engine.SetTrustedProxies(c.Client.TrustedProxies.strings())
 	if err != nil {
-		panic(err) // it has nothing to complain about
+		panic(err) // they are networks
 	}
-	a := &API{Engine: engine, log: c.Log, config: c}
+	a := &API{Engine: engine, log: c.Log, config: c, overload: newOverload(c.Overload, c.Metrics)}
 
 	metrics := newMetrics(c.Metrics)
 	engine.Use(requestID, a.observe(metrics), a.recoverPanic, joinLists, onlyJSON)
@@ -81,7 +89,7 @@ func New(c Config) *API {
 			OpenAPI:        "3.1.0",
 			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes},
-			OnAddOperation: []huma.AddOpFunc{describeChallenges},
+			OnAddOperation: []huma.AddOpFunc{describeRefusals},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
 		DefaultFormat: "application/json",
@@ -99,13 +107,20 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // Register adds an operation. Its handler may return a *Problem, the errors
 // of a domain that the API's service maps to one, or any other error, which
 // becomes a 500. op.Errors lists the statuses beyond success that it can have;
-// 401, 403, 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and
+// 401, 403, 429, 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and
 // 415 are added. Who may use it is said by the rule under its id; without one
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	hasBody := takesBody(op.Method)
+	if a.overload != nil {
+		op.Middlewares = append(op.Middlewares, a.admit(hasBody))
+		if hasBody {
+			handler = onceThere(a, handler)
+		}
+	}
 	a.protect(&op, a.rule(&op))
 	op.Middlewares = append(op.Middlewares, a.strictQuery)
-	if takesBody(op.Method) {
+	if hasBody {
 		op.SkipValidateBody = true // Body[T] does that
 		op.Middlewares = append(op.Middlewares, a.requireJSON)
 		op.MaxBodyBytes = MaxBodyBytes + 1

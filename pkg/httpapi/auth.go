@@ -13,13 +13,24 @@ import (
 	"github.com/example/microservices/pkg/auth"
 )
 
-// Rule says who may use an operation. Whose resources it then reaches is the
-// operation's to ask (auth.Caller.Reach).
-type Rule struct{ scopes []string }
+// Rule says who may use an operation, and how much. Whose resources it then
+// reaches is the operation's to ask (auth.Caller.Reach).
+type Rule struct {
+	scopes []string
+	// unlimited is the scope of callers that no rate limit holds.
+	unlimited string
+}
 
 // Needs is the rule that a caller has one of the scopes. auth.Admin always will
 // do.
 func Needs(scopes ...string) Rule { return Rule{scopes: scopes} }
+
+// Unlimited is the rule with a scope whose callers no rate limit holds: services,
+// which ask on behalf of many and limit those.
+func (r Rule) Unlimited(scope string) Rule {
+	r.unlimited = scope
+	return r
+}
 
 // Rules are the rules of operations, by their ids.
 type Rules map[string]Rule
@@ -46,15 +57,23 @@ func (a *API) rule(op *huma.Operation) Rule {
 
 // protect adds a rule to an operation, and to what the document says of it.
 func (a *API) protect(op *huma.Operation, rule Rule) {
-	op.Middlewares = append(op.Middlewares, a.authorize(rule))
-	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	op.Middlewares = append(op.Middlewares, a.authorize(rule, op.Method))
+	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	for _, scope := range append(rule.scopes[:len(rule.scopes):len(rule.scopes)], auth.Admin) {
 		op.Security = append(op.Security, map[string][]string{securityScheme: {scope}})
 	}
 }
 
-// describeChallenges adds a header to an operation's 401 and 403.
-func describeChallenges(_ *huma.OpenAPI, op *huma.Operation) {
+// describeRefusals adds headers to an operation's 401, 403 and 429.
+func describeRefusals(_ *huma.OpenAPI, op *huma.Operation) {
+	limited := op.Responses[strconv.Itoa(http.StatusTooManyRequests)]
+	if limited != nil {
+		limited.Headers = map[string]*huma.Header{
+			"Retry-After":      {Description: "Seconds until there is room for one more (RFC 9110, section 10.2.3).", Schema: &huma.Schema{Type: huma.TypeInteger}},
+			"RateLimit":        {Description: "What is left of the limit, and the seconds until all of it is there again (draft-ietf-httpapi-ratelimit-headers-10). Other answers have it, too.", Schema: &huma.Schema{Type: huma.TypeString}},
+			"RateLimit-Policy": {Description: "The limit: as many requests at once as q says, which come back over w seconds.", Schema: &huma.Schema{Type: huma.TypeString}},
+		}
+	}
 	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 		response := op.Responses[strconv.Itoa(status)]
 		if response == nil {
@@ -66,12 +85,21 @@ func describeChallenges(_ *huma.OpenAPI, op *huma.Operation) {
 	}
 }
 
-// authorize lets through who may use an operation, and puts who it is into the
-// context.
-func (a *API) authorize(rule Rule) func(huma.Context, func(huma.Context)) {
+// authorize lets through who may use an operation, within the caller's limit, and
+// puts who it is into the context. Who has no token, or one that proves nothing,
+// is limited by address, as is everybody where no token is needed.
+func (a *API) authorize(rule Rule, method string) func(huma.Context, func(huma.Context)) {
+	policy := a.policy(method)
 	return func(ctx huma.Context, next func(huma.Context)) {
 		sent := humagin.Unwrap(ctx).Request.Header["Authorization"]
 		caller, err := a.config.Auth.Authenticate(ctx.Context(), sent)
+		name := caller.Key()
+		if name == "" {
+			name = clientOf(ctx)
+		}
+		if !caller.Granted(rule.unlimited) && !a.withinLimit(ctx, policy, name) {
+			return
+		}
 		if err != nil {
 			a.refuse(ctx, authProblem(err))
 			return

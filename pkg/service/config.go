@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/pkg/telemetry"
 )
 
@@ -25,6 +27,9 @@ type Config struct {
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" min:"0s" desc:"how long to wait for requests in flight before they are cut off"`
 
 	auth.IssuerConfig
+	ratelimit.PolicyConfig
+	httpapi.ClientConfig
+	httpapi.OverloadConfig
 	telemetry.LogConfig
 }
 

@@ -89,7 +89,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	verifier, err := auth.New(c.IssuerConfig, rt.Log, rt.Metrics)
+	front, err := service.NewFront(&c.Config, rt)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -99,17 +99,15 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 		WrapTransport: wrap,
 	}, rt.Log, rt.Metrics)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the client of user-service: %w", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("the client of user-service: %w", err), front.Close(), s.Close())
 	}
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
 	once := idempotency.NewOnce(s, c.IdempotencyTTL)
-	monitor := health.NewMonitor(rt.Log, append(verifier.Dependencies(),
+	monitor := health.NewMonitor(rt.Log, append(front.Dependencies,
 		health.Dependency{Name: "database", Required: true, Check: s.Check},
 		health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready},
 	)...)
-	a := newAPI(httpapi.Config{
-		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics, Auth: verifier,
-	})
+	a := newAPI(front.API)
 	api.Register(a, order.New(s, users), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
 	return &service.App{
@@ -118,8 +116,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 		Background: []func(context.Context) error{func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) }},
 		Close: func() error {
 			users.Close()
-			verifier.Close()
-			return s.Close()
+			return errors.Join(front.Close(), s.Close())
 		},
 	}, nil
 }

@@ -81,16 +81,14 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 			return nil, errors.Join(err, s.Close())
 		}
 	}
-	verifier, err := auth.New(c.IssuerConfig, rt.Log, rt.Metrics)
+	front, err := service.NewFront(&c.Config, rt)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
 	once := idempotency.NewOnce(s, c.IdempotencyTTL)
-	monitor := health.NewMonitor(rt.Log, append(verifier.Dependencies(), health.Dependency{Name: "database", Required: true, Check: s.Check})...)
-	a := newAPI(httpapi.Config{
-		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics, Auth: verifier,
-	})
+	monitor := health.NewMonitor(rt.Log, append(front.Dependencies, health.Dependency{Name: "database", Required: true, Check: s.Check})...)
+	a := newAPI(front.API)
 	api.Register(a, user.New(s), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
 	return &service.App{
@@ -98,8 +96,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 		Monitor:    monitor,
 		Background: []func(context.Context) error{func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) }},
 		Close: func() error {
-			verifier.Close()
-			return s.Close()
+			return errors.Join(front.Close(), s.Close())
 		},
 	}, nil
 }

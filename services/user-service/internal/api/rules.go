@@ -14,7 +14,7 @@ const (
 var Rules = httpapi.Rules{
 	"create-user": httpapi.Needs(scopeWrite),
 	"list-users":  httpapi.Needs(scopeRead),
-	"get-user":    httpapi.Needs(scopeRead, scopeLookup),
+	"get-user":    httpapi.Needs(scopeRead, scopeLookup).Unlimited(scopeLookup),
 	"put-user":    httpapi.Needs(scopeWrite),
 	"patch-user":  httpapi.Needs(scopeWrite),
 	"delete-user": httpapi.Needs(scopeWrite),

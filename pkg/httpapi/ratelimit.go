@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+
+	"github.com/example/microservices/pkg/ratelimit"
+)
+
+// ClientConfig says who a client is where there is no token.
+type ClientConfig struct {
+	TrustedProxies Networks `envconfig:"TRUSTED_PROXIES" desc:"networks of the proxies whose X-Forwarded-For says who the client is, such as 10.0.0.0/16,fd00::/8; empty: whoever connects is the client"`
+}
+
+// Networks are ranges of addresses, in CIDR notation.
+type Networks []netip.Prefix
+
+// UnmarshalText reads a list that is separated by commas.
+func (n *Networks) UnmarshalText(text []byte) error {
+	*n = nil
+	for part := range strings.SplitSeq(string(text), ",") {
+		prefix, err := netip.ParsePrefix(strings.TrimSpace(part))
+		if err != nil {
+			return errors.New("must be a list such as 10.0.0.0/16,fd00::/8")
+		}
+		*n = append(*n, prefix)
+	}
+	return nil
+}
+
+// strings returns the networks as text.
+func (n Networks) strings() []string {
+	var all []string
+	for _, prefix := range n {
+		all = append(all, prefix.String())
+	}
+	return all
+}
+
+// subnet is as much of an IPv6 address as one client usually has.
+const subnet = 64
+
+// clientOf tells clients apart by their address.
+func clientOf(ctx huma.Context) string {
+	text := humagin.Unwrap(ctx).ClientIP()
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
+	}
+	address = address.Unmap().WithZone("")
+	if address.Is6() {
+		prefix, _ := address.Prefix(subnet) // it has that many bits
+		return prefix.String()
+	}
+	return address.String()
+}
+
+// policy is what limits an operation's method; nil is nothing.
+func (a *API) policy(method string) *ratelimit.Policy {
+	switch {
+	case a.config.Limits == nil:
+		return nil
+	case method == http.MethodGet:
+		return a.config.Limits.Read
+	}
+	return a.config.Limits.Write
+}
+
+// withinLimit reports whether a caller may send one more request under a policy.
+// The answer says how many more; if there are none it is sent: 429.
+func (a *API) withinLimit(ctx huma.Context, policy *ratelimit.Policy, caller string) bool {
+	if policy == nil {
+		return true
+	}
+	d := policy.Allow(ctx.Context(), caller)
+	header := humagin.Unwrap(ctx).Writer.Header()
+	header["Ratelimit-Policy"] = []string{policy.Header}
+	header["Ratelimit"] = []string{policy.State(d)}
+	if d.Allowed {
+		return true
+	}
+	a.refuse(ctx, TooMany(d.RetryAfter))
+	return false
+}
+
+// TooMany is the 429 of a caller who may ask again after a while, given in whole
+// seconds and at least one.
+func TooMany(after time.Duration) *Problem {
+	p := Unavailable("you have sent too many requests; Retry-After says when to go on", after)
+	p.Status, p.Title = http.StatusTooManyRequests, http.StatusText(http.StatusTooManyRequests)
+	return p
+}

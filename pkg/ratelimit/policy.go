@@ -1,0 +1,166 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/example/microservices/pkg/health"
+)
+
+// PolicyConfig says how much one caller may ask of a service.
+type PolicyConfig struct {
+	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"how many requests that read one caller may send, in a second (s), minute (m) or hour (h), and after the colon how many at once; 0: any number"`
+	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"the same for requests that write"`
+	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
+	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
+}
+
+// Validate returns what is wrong with the configuration.
+func (c *PolicyConfig) Validate() error {
+	if c.LimitRedisURL == "" {
+		return nil
+	}
+	_, err := redis.ParseURL(c.LimitRedisURL)
+	if err != nil {
+		return errors.New("RATE_LIMIT_REDIS_URL must be a URL such as redis://:password@host:6379, rediss:// for TLS") // err may hold the password
+	}
+	return nil
+}
+
+// callers is how many callers are remembered in memory: about 100 bytes each.
+const callers = 1 << 16
+
+// Policy is a limit that has a name.
+type Policy struct {
+	// Header is the value of RateLimit-Policy
+	// (draft-ietf-httpapi-ratelimit-headers-10, section 3).
+	Header string
+
+	name    string
+	limiter interface {
+		Allow(context.Context, string) Decision
+	}
+	allowed, limited prometheus.Counter
+}
+
+// Policies are the limits of a service. The zero value has none.
+type Policies struct {
+	// Read and Write are the limits of requests that read and of those that
+	// write; nil where there is none.
+	Read, Write *Policy
+
+	client *redis.Client
+}
+
+// NewPolicies returns the limits that c asks for, under the name of the service.
+// What is there to close is closed by Close.
+func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prometheus.Registerer) (*Policies, error) {
+	counts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rate_limit_requests_total",
+		Help: "Requests that a caller's limit let through (allowed) or not (limited).",
+	}, []string{"policy", "result"})
+	away := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "rate_limit_store_away",
+		Help: "1 while each replica counts for itself, because RATE_LIMIT_REDIS_URL doesn't answer.",
+	})
+	metrics.MustRegister(counts, away)
+	p := &Policies{}
+	if c.LimitRedisURL != "" {
+		options, err := redis.ParseURL(c.LimitRedisURL)
+		if err != nil {
+			return nil, c.Validate()
+		}
+		// A try is one: Allow has another way to go on, and little time.
+		options.MaxRetries, options.DialTimeout, options.ContextTimeoutEnabled = -1, askTimeout, true
+		p.client = redis.NewClient(options)
+	}
+	changed := func(isAway bool) {
+		if isAway {
+			away.Set(1)
+			log.Warn("the shared rate limits are away; each replica lets its share through")
+			return
+		}
+		away.Set(0)
+		log.Info("the shared rate limits are back")
+	}
+	var err error
+	for _, kind := range []struct {
+		name  string
+		limit Limit
+		into  **Policy
+	}{{"read", c.ReadLimit, &p.Read}, {"write", c.WriteLimit, &p.Write}} {
+		if kind.limit.Off() {
+			continue
+		}
+		policy := &Policy{
+			name:    kind.name,
+			Header:  fmt.Sprintf("%q;q=%d;w=%d", kind.name, kind.limit.Burst, seconds(kind.limit.refill())),
+			allowed: counts.WithLabelValues(kind.name, "allowed"), limited: counts.WithLabelValues(kind.name, "limited"),
+		}
+		if p.client == nil {
+			policy.limiter, err = NewLocal(kind.limit, callers)
+		} else {
+			policy.limiter, err = NewShared(service+":"+kind.name, kind.limit, p.client, c.LimitReplicas, callers, changed)
+		}
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+		*kind.into = policy
+	}
+	return p, nil
+}
+
+// Allow decides about one request of a caller.
+func (p *Policy) Allow(ctx context.Context, caller string) Decision {
+	d := p.limiter.Allow(ctx, caller)
+	if d.Allowed {
+		p.allowed.Inc()
+	} else {
+		p.limited.Inc()
+	}
+	return d
+}
+
+// State is the value of RateLimit (draft-ietf-httpapi-ratelimit-headers-10,
+// section 4) after a decision.
+func (p *Policy) State(d Decision) string {
+	return fmt.Sprintf("%q;r=%d;t=%d", p.name, d.Remaining, seconds(d.Reset))
+}
+
+// Dependencies returns what counts for all replicas. Without it the service goes
+// on.
+func (p *Policies) Dependencies() []health.Dependency {
+	if p.client == nil {
+		return nil
+	}
+	return []health.Dependency{{Name: "rate-limits", Check: func(ctx context.Context) error {
+		err := p.client.Ping(ctx).Err()
+		if err != nil {
+			return fmt.Errorf("RATE_LIMIT_REDIS_URL: %w", err)
+		}
+		return nil
+	}}}
+}
+
+// Close closes the connections.
+func (p *Policies) Close() error {
+	if p.client == nil {
+		return nil
+	}
+	return p.client.Close()
+}
+
+// refill is the time after which a burst that is used up is there again.
+func (l Limit) refill() time.Duration {
+	return time.Duration(float64(l.Period) * float64(l.Burst) / float64(l.Requests))
+}
+
+// seconds is a time in whole seconds, rounded up, and at least 1.
+func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }

@@ -1,0 +1,54 @@
+package service
+
+import (
+	"errors"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/ratelimit"
+)
+
+// Front is what stands before every service's operations: who sends a request,
+// and how much of that there may be.
+type Front struct {
+	// API is the part of the API's configuration that is every service's.
+	API httpapi.Config
+	// Dependencies are what the front needs itself.
+	Dependencies []health.Dependency
+
+	verifier *auth.Verifier
+	limits   *ratelimit.Policies
+}
+
+// NewFront builds the front of a service.
+func NewFront(c *Config, rt Runtime) (*Front, error) {
+	verifier, err := auth.New(c.IssuerConfig, rt.Log, rt.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	limits, err := ratelimit.NewPolicies(c.PolicyConfig, rt.Name, rt.Log, rt.Metrics)
+	if err != nil {
+		verifier.Close()
+		return nil, err
+	}
+	return &Front{
+		API: httpapi.Config{
+			BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics,
+			Auth: verifier, Limits: limits, Client: c.ClientConfig, Overload: c.OverloadConfig,
+		},
+		Dependencies: append(verifier.Dependencies(), limits.Dependencies()...),
+		verifier:     verifier, limits: limits,
+	}, nil
+}
+
+// Close releases what the front holds.
+func (f *Front) Close() error {
+	f.verifier.Close()
+	return f.limits.Close()
+}
+
+// Validate checks what concerns more than the form of a value.
+func (c *Config) Validate() error {
+	return errors.Join(c.IssuerConfig.Validate(), c.PolicyConfig.Validate())
+}

@@ -1,0 +1,43 @@
+package apitest
+
+import (
+	"net/http"
+	"regexp"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+)
+
+// TestLimits asks for every operation that needs a token, with a limit of one
+// request an hour to read and one to write: the first of each is let through, and
+// of the others none.
+func (c *Client) TestLimits(t *testing.T) {
+	seen := map[string]bool{}
+	parameter := regexp.MustCompile(`\{[a-z_]+\}`)
+	for id, op := range c.document.ByID() {
+		path := parameter.ReplaceAllString(op.Path, uuid.NewString())
+		if len(op.Security) == 0 {
+			for range 3 {
+				require.Empty(t, c.For(t).Do(op.Method, path, nil).Header.Get("RateLimit"), id)
+			}
+			continue
+		}
+		policy := "write"
+		if op.Method == http.MethodGet {
+			policy = "read"
+		}
+		answer := c.For(t).Do(op.Method, path, nil)
+		require.Equal(t, `"`+policy+`";q=1;w=3600`, answer.Header.Get("RateLimit-Policy"), id)
+		if !seen[policy] {
+			seen[policy] = true
+			require.NotEqual(t, http.StatusTooManyRequests, answer.Status, id)
+			require.Equal(t, `"`+policy+`";r=0;t=3600`, answer.Header.Get("RateLimit"), id)
+			answer = c.For(t).Do(op.Method, path, nil)
+		}
+		require.Equal(t, http.StatusTooManyRequests, answer.Status, id)
+		require.Equal(t, "3600", answer.Header.Get("Retry-After"), id)
+		require.Contains(t, answer.Detail(), "too many requests", id)
+	}
+	require.Len(t, seen, 2)
+}
