@@ -39,8 +39,6 @@ type Config struct {
 	Limits *ratelimit.Policies
 	// Client says who a caller without a token is.
 	Client ClientConfig
-	// Overload says how much is done at once.
-	Overload OverloadConfig
 }
 
 // API is a set of operations, and the handler that serves them.
@@ -49,10 +47,9 @@ type API struct {
 	// registered with it.
 	Engine *gin.Engine
 
-	huma     huma.API
-	log      *slog.Logger
-	config   Config
-	overload *overload // nil without a bound
+	huma   huma.API
+	log    *slog.Logger
+	config Config
 }
 
 var releaseMode sync.Once
@@ -70,7 +67,7 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // they are networks
 	}
-	a := &API{Engine: engine, log: c.Log, config: c, overload: newOverload(c.Overload, c.Metrics)}
+	a := &API{Engine: engine, log: c.Log, config: c}
 
 	metrics := newMetrics(c.Metrics)
 	engine.Use(requestID, a.observe(metrics), a.recoverPanic, joinLists, onlyJSON)
@@ -111,16 +108,9 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // 415 are added. Who may use it is said by the rule under its id; without one
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	hasBody := takesBody(op.Method)
-	if a.overload != nil {
-		op.Middlewares = append(op.Middlewares, a.admit(hasBody))
-		if hasBody {
-			handler = onceThere(a, handler)
-		}
-	}
 	a.protect(&op, a.rule(&op))
 	op.Middlewares = append(op.Middlewares, a.strictQuery)
-	if hasBody {
+	if takesBody(op.Method) {
 		op.SkipValidateBody = true // Body[T] does that
 		op.Middlewares = append(op.Middlewares, a.requireJSON)
 		op.MaxBodyBytes = MaxBodyBytes + 1

@@ -14,7 +14,7 @@ import (
 const (
 	// askTimeout is how long the shared count may take. It's asked for every
 	// request, so it must not cost more than the request itself.
-	askTimeout = 50 * time.Millisecond
+	askTimeout = 100 * time.Millisecond
 	// awayFor is how long nobody asks for it once it is away.
 	awayFor = 2 * time.Second
 )

@@ -29,7 +29,6 @@ type Config struct {
 	auth.IssuerConfig
 	ratelimit.PolicyConfig
 	httpapi.ClientConfig
-	httpapi.OverloadConfig
 	telemetry.LogConfig
 }
 

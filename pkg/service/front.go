@@ -35,7 +35,7 @@ func NewFront(c *Config, rt Runtime) (*Front, error) {
 	return &Front{
 		API: httpapi.Config{
 			BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics,
-			Auth: verifier, Limits: limits, Client: c.ClientConfig, Overload: c.OverloadConfig,
+			Auth: verifier, Limits: limits, Client: c.ClientConfig,
 		},
 		Dependencies: append(verifier.Dependencies(), limits.Dependencies()...),
 		verifier:     verifier, limits: limits,

@@ -1,15 +1,116 @@
 package main
 
 import (
+	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/ratelimit"
+	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/redis"
 )
+
+// anHour is a limit that doesn't come back while a test runs.
+func anHour(requests int) ratelimit.Limit {
+	return ratelimit.Limit{Requests: requests, Period: time.Hour, Burst: requests}
+}
 
 // TestEachOperationIsLimited: one caller may ask for so much and no more, whatever
 // for, but for the probes.
 func TestEachOperationIsLimited(t *testing.T) {
-	once := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}
-	start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.WriteLimit = once, once }).TestLimits(t)
+	start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.WriteLimit = anHour(1), anHour(1) }).TestLimits(t)
+}
+
+// admitted sends requests at once and returns how many were not too many.
+func admitted(requests int, send func(n int) *apitest.Answer) int {
+	counts := apitest.Race(requests, func(n int) int { return send(n).Status })
+	return requests - counts[http.StatusTooManyRequests]
+}
+
+// TestCallersAreLimitedEachByItself: by subject, whatever the token; who proves to
+// be nobody is held to the address's own limit; services are not held.
+func TestCallersAreLimitedEachByItself(t *testing.T) {
+	is := apitest.NewIssuers(t, name, "users:lookup")
+	s := start(t, databases["sqlite"](t), func(c *configuration) {
+		c.AuthIssuers, c.ReadLimit, c.WriteLimit = is.Setting, anHour(5), anHour(3)
+	})
+	get := func(header string) func(int) *apitest.Answer {
+		return func(int) *apitest.Answer { return s.Do(http.MethodGet, users, nil, "Authorization", header) }
+	}
+	for range 2 {
+		subject := uuid.NewString()
+		require.Equal(t, 5, admitted(20, func(int) *apitest.Answer { return get(is.Token(t, subject, "users:read"))(0) }))
+		require.Equal(t, 3, admitted(20, func(int) *apitest.Answer {
+			return s.Do(http.MethodPost, users, newUser(), "Authorization", is.Token(t, subject, "users:read"))
+		}), "what is refused counts as well")
+	}
+	refused := is.Refused(t, uuid.NewString())
+	require.Equal(t, 5, admitted(20, get(refused["expired"])))
+	require.Zero(t, admitted(20, get(refused["none"])), "whatever is wrong with the tokens")
+	require.Equal(t, 50, admitted(50, func(int) *apitest.Answer {
+		return s.Do(http.MethodGet, users+"/"+uuid.NewString(), nil, "Authorization", is.Service(t, apitest.ServiceSubject))
+	}))
+}
+
+// TestAClientIsWhoConnects, unless that is a proxy that is trusted.
+func TestAClientIsWhoConnects(t *testing.T) {
+	for name, test := range map[string]struct {
+		trusted httpapi.Networks
+		want    int
+	}{
+		"nobody is trusted":     {nil, 1},
+		"somebody else is":      {httpapi.Networks{netip.MustParsePrefix("10.0.0.0/8")}, 1},
+		"who connects is":       {httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.TrustedProxies = anHour(1), test.trusted })
+			sent := []string{"192.0.2.1", "192.0.2.2", "192.0.2.9, 192.0.2.1", "2001:db8:0:1::1", "2001:db8:0:1::2", "nonsense"}
+			require.Equal(t, test.want, admitted(len(sent), func(n int) *apitest.Answer {
+				return s.Do(http.MethodGet, users, nil, "X-Forwarded-For", sent[n])
+			}))
+		})
+	}
+}
+
+// TestReplicasShareALimit: with a real Redis three hold one limit. Without it each
+// lets its share through: neither everything nor nothing.
+func TestReplicasShareALimit(t *testing.T) {
+	store := redis.Start(t)
+	replicas := make([]*server, 3)
+	for i := range replicas {
+		replicas[i] = start(t, databases["sqlite"](t), func(c *configuration) {
+			c.ReadLimit, c.LimitRedisURL, c.LimitReplicas = anHour(90), store.URL, len(replicas)
+		})
+	}
+	send := func(n int) *apitest.Answer { return replicas[n%len(replicas)].Do(http.MethodGet, users, nil) }
+	// A few at a time: what takes too long to be counted together isn't.
+	manyAdmitted := func() int {
+		sum := 0
+		for range 50 {
+			sum += admitted(2*len(replicas), send)
+		}
+		return sum
+	}
+	require.InDelta(t, 90, manyAdmitted(), 4)
+
+	store.Kill()
+	for _, s := range replicas {
+		apitest.Eventually(t, "its absence is noticed", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Down })
+		require.Equal(t, health.Degraded, s.app.Monitor.Report().Status)
+	}
+	require.Equal(t, 90, manyAdmitted(), "30 each")
+
+	store.Start() // which knows nothing of what was
+	for _, s := range replicas {
+		apitest.Eventually(t, "it is back", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Up })
+	}
+	apitest.Eventually(t, "it counts again", func() bool { return send(0).Status == http.StatusOK })
+	require.InDelta(t, 90, 1+manyAdmitted(), 4)
 }
