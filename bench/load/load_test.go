@@ -87,3 +87,43 @@ func TestWhole(t *testing.T) {
 		})
 	}
 }
+
+func TestRunOpenKeepsToItsRate(t *testing.T) {
+	var n atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(s.Close)
+	r, err := RunOpen(t.Context(), OpenPlan{
+		Address: s.Listener.Addr().String(), Connections: 8, Rate: 500, For: 200 * time.Millisecond,
+		Append: func(b []byte) []byte { return append(b, Get("/")...) },
+	})
+	require.NoError(t, err)
+	require.Equal(t, 100, r.Due)
+	require.EqualValues(t, r.Due-r.Unsent, n.Load())
+	require.Len(t, r.Latencies, 2)
+	require.Equal(t, r.Due-r.Unsent, len(r.Latencies[http.StatusOK])+len(r.Latencies[http.StatusServiceUnavailable]))
+	require.LessOrEqual(t, r.Percentile(http.StatusOK, 50), r.Percentile(http.StatusOK, 99))
+}
+
+func TestRunOpenDoesNotWaitForASlowServer(t *testing.T) {
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(s.Close)
+	done := make(chan OpenResult)
+	go func() {
+		r, err := RunOpen(t.Context(), OpenPlan{
+			Address: s.Listener.Addr().String(), Connections: 3, Rate: 1000, For: 20 * time.Millisecond,
+			Append: func(b []byte) []byte { return append(b, Get("/")...) },
+		})
+		require.NoError(t, err)
+		done <- r
+	}()
+	timer := time.AfterFunc(50*time.Millisecond, func() { close(release) })
+	t.Cleanup(func() { timer.Stop() })
+	r := <-done
+	require.Equal(t, 20, r.Due)
+	require.Equal(t, 17, r.Unsent, "three were sent, and nothing came back in time")
+}
