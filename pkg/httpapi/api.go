@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/pkg/overload"
 )
 
 // Config says what a service is called and how patient it is.
@@ -34,6 +36,8 @@ type Config struct {
 	// Auth tells who sends a request; Rules say who may use which operation.
 	Auth  *auth.Verifier
 	Rules Rules
+	// Overload bounds how many operations are under way; nil is no bound.
+	Overload *overload.Gates
 }
 
 // API is a set of operations, and the handler that serves them.
@@ -45,6 +49,9 @@ type API struct {
 	huma   huma.API
 	log    *slog.Logger
 	config Config
+	// operations are the routes of those that were registered.
+	operations map[string]bool
+	complaint  complaint
 }
 
 var releaseMode sync.Once
@@ -62,10 +69,10 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // it has nothing to complain about
 	}
-	a := &API{Engine: engine, log: c.Log, config: c}
+	a := &API{Engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
 
 	metrics := newMetrics(c.Metrics)
-	engine.Use(requestID, a.observe(metrics), a.recoverPanic, joinLists, onlyJSON)
+	engine.Use(requestID, a.observe(metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath
@@ -104,12 +111,14 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	a.protect(&op, a.rule(&op))
+	a.operations[ginPath.Replace(op.Path)] = true
 	op.Middlewares = append(op.Middlewares, a.strictQuery)
 	if takesBody(op.Method) {
 		op.SkipValidateBody = true // Body[T] does that
 		op.Middlewares = append(op.Middlewares, a.requireJSON)
 		op.MaxBodyBytes = MaxBodyBytes + 1
 		op.BodyReadTimeout = a.config.BodyTimeout
+		op.Middlewares = append(op.Middlewares, awaitBody)
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -118,13 +127,21 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 			defer cancel()
 			ctx = limited
 		}
+		slot := overload.From(ctx)
+		if !slot.Resume(ctx) {
+			return nil, a.problem(ctx, overloaded())
+		}
 		out, err := handler(ctx, in)
+		slot.Done()
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
 		return out, nil
 	})
 }
+
+// ginPath makes Gin's template of a path of OpenAPI's.
+var ginPath = strings.NewReplacer("{", ":", "}", "")
 
 func takesBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/telemetry"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" min:"0s" desc:"how long to wait for requests in flight before they are cut off"`
 
 	auth.IssuerConfig
+	overload.ConcurrencyConfig
 	telemetry.LogConfig
 }
 

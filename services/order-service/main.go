@@ -17,6 +17,7 @@ import (
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/services/order-service/internal/api"
 	"github.com/example/microservices/services/order-service/internal/order"
@@ -109,6 +110,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	)...)
 	a := newAPI(httpapi.Config{
 		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics, Auth: verifier,
+		Overload: overload.New(c.ConcurrencyLimit, rt.Metrics),
 	})
 	api.Register(a, order.New(s, users), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)

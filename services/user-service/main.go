@@ -15,6 +15,7 @@ import (
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/services/user-service/internal/api"
 	"github.com/example/microservices/services/user-service/internal/store/postgres"
@@ -90,6 +91,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	monitor := health.NewMonitor(rt.Log, append(verifier.Dependencies(), health.Dependency{Name: "database", Required: true, Check: s.Check})...)
 	a := newAPI(httpapi.Config{
 		BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics, Auth: verifier,
+		Overload: overload.New(c.ConcurrencyLimit, rt.Metrics),
 	})
 	api.Register(a, user.New(s), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
