@@ -8,13 +8,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// Found by simulation (TestTwiceTheLoad, with others): with these nothing is
+// refused at 90 % of what can be carried, nor when a load sets in all of a sudden,
+// and at twice of it the bound is down in a few seconds.
 const (
 	// window is the least time between two changes of the bound, and samples how
-	// many requests must have ended in it.
-	window  = 100 * time.Millisecond
+	// many requests must have ended in it; longest is when it goes by fewer.
+	window  = 50 * time.Millisecond
 	samples = 20
-	// longest is how long it waits for so many before it goes by fewer.
 	longest = 10 * time.Second
+	// memory is over how many windows the usual duration is an average.
+	memory = 50
+	// headroom is how high the bound may be while little is under way, and
+	// roomFactor how many times of that while more is: for bursts.
+	headroom   = 100
+	roomFactor = 5
 	// resumeWait is how long a request that has its body waits to go on. Those who
 	// wait come before those who arrive.
 	resumeWait = 100 * time.Millisecond
@@ -47,8 +55,10 @@ func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer p
 	g := &gate{
 		refused: refused.WithLabelValues(kind),
 		limiter: adaptivelimiter.NewBuilder[any]().
-			WithLimits(uint(l.Min), uint(l.Max), uint(max(l.Min, min(l.Max, initial)))).
+			WithLimits(uint(l.Min), uint(l.Max), uint(max(l.Min, min(l.Max, headroom)))).
 			WithRecentWindow(window, longest, samples).
+			WithBaselineWindow(memory).
+			WithMaxLimitFunc(func(n int) float64 { return max(headroom, roomFactor*float64(n)) }).
 			Build(),
 	}
 	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -57,9 +67,6 @@ func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer p
 	}, func() float64 { return float64(g.limiter.Limit()) }))
 	return g
 }
-
-// initial is the bound at the start, when nothing is known yet.
-const initial = 100
 
 // Enter lets a request in, which only reads or not, unless too many are under way.
 // Whoever got a Slot must leave: Done or Drop.
