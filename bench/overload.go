@@ -86,7 +86,7 @@ func (s *overloaded) peak(ctx context.Context, span time.Duration) (float64, err
 	if err != nil {
 		return 0, err
 	}
-	best := 0.0
+	best, short := 0.0, 0
 	for rate := closed.PerSecond() / 2; ; rate *= step {
 		r, err := s.run(ctx, rate, span)
 		if err != nil {
@@ -94,7 +94,12 @@ func (s *overloaded) peak(ctx context.Context, span time.Duration) (float64, err
 		}
 		good := r.Answered(http.StatusOK)
 		best = max(best, good)
-		if good < enough*rate {
+		if good >= enough*rate {
+			short = 0
+			continue
+		}
+		short++
+		if short > 1 { // once may be something else on the machine
 			return best, nil
 		}
 	}

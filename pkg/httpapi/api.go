@@ -106,12 +106,13 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // Register adds an operation. Its handler may return a *Problem, the errors
 // of a domain that the API's service maps to one, or any other error, which
 // becomes a 500. op.Errors lists the statuses beyond success that it can have;
-// 401, 403, 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and
-// 415 are added. Who may use it is said by the rule under its id; without one
+// 401, 403, 422 (for a path or a body), 500, 503 and, for a body, 400, 408, 413
+// and 415 are added. Who may use it is said by the rule under its id; without one
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	a.protect(&op, a.rule(&op))
 	a.operations[ginPath.Replace(op.Path)] = true
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
 	op.Middlewares = append(op.Middlewares, a.strictQuery)
 	if takesBody(op.Method) {
 		op.SkipValidateBody = true // Body[T] does that

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/overload"
+	"github.com/example/microservices/test/issuer"
 )
 
 // crowded is an API with room for one read and one write.
@@ -33,11 +36,13 @@ type crowded struct {
 	open    chan struct{}
 }
 
-func newCrowded(t *testing.T) *crowded {
+func newCrowded(t *testing.T) *crowded { return newCrowdedFor(t, auth.Open()) }
+
+func newCrowdedFor(t *testing.T, v *auth.Verifier) *crowded {
 	c := &crowded{t: t, registry: prometheus.NewRegistry(), arrived: make(chan struct{}), open: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(&c.log, nil))
 	a := New(Config{
-		Log: log, Metrics: c.registry, Auth: auth.Open(), BodyTimeout: time.Minute,
+		Log: log, Metrics: c.registry, Auth: v, BodyTimeout: time.Minute,
 		Overload: overload.New(overload.Limits{Min: 1, Max: 1}, c.registry),
 		Rules:    Rules{"read": Needs("x"), "write": Needs("x"), "panic": Needs("x")},
 	})
@@ -63,12 +68,15 @@ func newCrowded(t *testing.T) *crowded {
 	return c
 }
 
-func (c *crowded) do(method, path string, body io.Reader) (status int, header http.Header, answer string) {
+func (c *crowded) do(method, path string, body io.Reader, headers ...string) (status int, header http.Header, answer string) {
 	c.t.Helper()
 	request, err := http.NewRequestWithContext(c.t.Context(), method, c.url+path, body)
 	require.NoError(c.t, err)
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
 	}
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(c.t, err)
@@ -181,4 +189,45 @@ func TestAPanicGivesItsPlaceBack(t *testing.T) {
 		status, _, _ := c.do(http.MethodGet, "/panic?unknown=parameter", nil)
 		require.Equal(t, http.StatusUnprocessableEntity, status)
 	}
+}
+
+// TestATokenThatWaitsForItsKeyTakesNoRoom: otherwise a few tokens with made-up key
+// ids would keep everybody out while the issuer's keys are slow to come.
+func TestATokenThatWaitsForItsKeyTakesNoRoom(t *testing.T) {
+	i, err := issuer.New()
+	require.NoError(t, err)
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	var fetches atomic.Int64
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if fetches.Add(1) > 1 {
+			asked <- struct{}{}
+			<-answer
+		}
+		i.ServeHTTP(w, r)
+	}))
+	t.Cleanup(keys.Close)
+	release := sync.OnceFunc(func() { close(answer) })
+	t.Cleanup(release)
+	v, err := auth.New(auth.IssuerConfig{AuthIssuers: i.Setting("test", keys.URL)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), auth.Refresh(time.Hour, 0))
+	require.NoError(t, err)
+	t.Cleanup(v.Close)
+	token := func(changes ...func(*issuer.Token)) string {
+		token, err := i.Token([]string{"test"}, "someone", "x", changes...)
+		require.NoError(t, err)
+		return "Bearer " + token
+	}
+	c := newCrowdedFor(t, v)
+	status, _, _ := c.do(http.MethodGet, "/panic", nil, "Authorization", token())
+	require.Equal(t, http.StatusInternalServerError, status, "the keys are there")
+
+	waiting := make(chan int)
+	go func() {
+		status, _, _ := c.do(http.MethodGet, "/panic", nil, "Authorization", token(func(t *issuer.Token) { t.Header["kid"] = "made-up" }))
+		waiting <- status
+	}()
+	<-asked
+	status, _, _ = c.do(http.MethodGet, "/panic", nil, "Authorization", token())
+	require.Equal(t, http.StatusInternalServerError, status)
+	release()
+	require.Equal(t, http.StatusUnauthorized, <-waiting)
 }
