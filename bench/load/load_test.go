@@ -112,18 +112,13 @@ func TestRunOpenDoesNotWaitForASlowServer(t *testing.T) {
 	release := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	t.Cleanup(s.Close)
-	done := make(chan OpenResult)
-	go func() {
-		r, err := RunOpen(t.Context(), OpenPlan{
-			Address: s.Listener.Addr().String(), Connections: 3, Rate: 1000, For: 20 * time.Millisecond,
-			Append: func(b []byte) []byte { return append(b, Get("/")...) },
-		})
-		require.NoError(t, err)
-		done <- r
-	}()
 	timer := time.AfterFunc(50*time.Millisecond, func() { close(release) })
 	t.Cleanup(func() { timer.Stop() })
-	r := <-done
+	r, err := RunOpen(t.Context(), OpenPlan{
+		Address: s.Listener.Addr().String(), Connections: 3, Rate: 1000, For: 20 * time.Millisecond,
+		Append: func(b []byte) []byte { return append(b, Get("/")...) },
+	})
+	require.NoError(t, err)
 	require.Equal(t, 20, r.Due)
 	require.Equal(t, 17, r.Unsent, "three were sent, and nothing came back in time")
 }

@@ -19,9 +19,9 @@ func runOpen(ctx context.Context, p OpenPlan) (_ OpenResult, err error) {
 		return OpenResult{}, err
 	}
 	r := OpenResult{Latencies: map[int][]time.Duration{}}
-	idle := make([]int, len(connections))
-	for i := range idle {
-		idle[i] = i
+	idle := make([]int, 0, len(connections))
+	for i := range connections {
+		idle = append(idle, i)
 	}
 	events := make([]syscall.EpollEvent, len(connections))
 	start := time.Now()

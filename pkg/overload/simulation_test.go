@@ -90,7 +90,7 @@ func TestTwiceTheLoad(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := &server{gates: New(limits, prometheus.NewRegistry()), workers: make(chan struct{}, c.workers), service: c.service}
-				rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a simulation that is the same each time
+				rng := rand.New(rand.NewPCG(1, 2))
 				require.Zero(t, s.offer(rng, 0.1, 5*time.Second).refused)
 				normal := s.offer(rng, 0.7, 5*time.Second)
 				require.Less(t, normal.refused, 0.01, "it is seven times as much all of a sudden")
@@ -118,7 +118,7 @@ func TestTwiceTheLoad(t *testing.T) {
 func TestABurstOutOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{gates: New(Limits{20, 500}, prometheus.NewRegistry()), workers: make(chan struct{}, 2), service: time.Millisecond}
-		rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a simulation that is the same each time
+		rng := rand.New(rand.NewPCG(1, 2))
 		for range 5 {
 			answers := make(chan bool)
 			for range headroom {
