@@ -67,11 +67,15 @@ func benchGet(ctx context.Context, l *lab) (_ section, err error) {
 
 // fetch returns the body of what is at a URL.
 func fetch(ctx context.Context, url string) ([]byte, error) {
+	return fetchWith(ctx, http.DefaultClient, url)
+}
+
+func fetchWith(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}

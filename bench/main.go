@@ -1,7 +1,7 @@
 // Bench measures the services side by side with what they are held against,
 // and writes what it finds to bench/RESULTS.md.
 //
-//	go run ./bench [-quick] [-only name,name] [-profile folder]
+//	go run ./bench [-quick] [-only name,name] [-overload 60s] [-profile folder]
 package main
 
 import (
@@ -42,6 +42,7 @@ var benchmarks = []struct {
 	{"start", benchStart},
 	{"memory", benchMemory},
 	{"breaker", benchBreaker},
+	{"overload", benchOverload},
 	{"cluster", benchCluster},
 }
 
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "shorter and with fewer rows: a first impression, printed only")
 	only := flags.String("only", "", "the benchmarks to run, such as get,post: printed only")
+	overload := flags.Duration("overload", 0, "how long too much is asked for; 0 is 60s, or 5s with -quick")
 	profile := flags.String("profile", "", "folder for CPU profiles of the services: printed only, and slower")
 	err = flags.Parse(args)
 	if err != nil {
@@ -69,6 +71,9 @@ func run(ctx context.Context, args []string) (err error) {
 	s := fullSize
 	if *quick {
 		s = quickSize
+	}
+	if *overload > 0 {
+		s.overload = *overload
 	}
 	l, err := newLab(ctx, root, s, *profile)
 	if err != nil {

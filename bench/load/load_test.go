@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -86,4 +87,41 @@ func TestWhole(t *testing.T) {
 			require.Error(t, err)
 		})
 	}
+}
+
+func TestRunOpenKeepsToItsRate(t *testing.T) {
+	var n atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(s.Close)
+	r, err := RunOpen(t.Context(), OpenPlan{
+		Address: s.Listener.Addr().String(), Connections: 8, Rate: 500, For: 200 * time.Millisecond,
+		Append: func(b []byte) []byte { return append(b, Get("/")...) },
+	})
+	require.NoError(t, err)
+	require.Equal(t, 100, r.Due)
+	require.EqualValues(t, r.Due-r.Unsent, n.Load())
+	require.Len(t, r.Latencies, 2)
+	require.Equal(t, r.Due-r.Unsent, len(r.Latencies[http.StatusOK])+len(r.Latencies[http.StatusServiceUnavailable]))
+	require.LessOrEqual(t, r.Percentile(http.StatusOK, 50), r.Percentile(http.StatusOK, 99))
+}
+
+func TestRunOpenDoesNotWaitForASlowServer(t *testing.T) {
+	release := make(chan struct{})
+	begin := sync.OnceFunc(func() { time.AfterFunc(500*time.Millisecond, func() { close(release) }) })
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		begin()
+		<-release
+	}))
+	t.Cleanup(s.Close)
+	r, err := RunOpen(t.Context(), OpenPlan{
+		Address: s.Listener.Addr().String(), Connections: 3, Rate: 1000, For: 100 * time.Millisecond,
+		Append: func(b []byte) []byte { return append(b, Get("/")...) },
+	})
+	require.NoError(t, err)
+	require.Equal(t, 100, r.Due)
+	require.GreaterOrEqual(t, r.Unsent, 97, "three are under way, and nothing comes back in time")
 }

@@ -28,33 +28,49 @@ type connection struct {
 }
 
 func run(ctx context.Context, p Plan) (_ Result, err error) {
-	poll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	poll, connections, err := open(p.Address, p.Connections)
+	defer func() { err = errors.Join(err, closeAll(poll, connections)) }()
 	if err != nil {
-		return Result{}, fmt.Errorf("epoll: %w", err)
+		return Result{}, err
 	}
-	defer syscall.Close(poll) //nolint:errcheck // nothing can be done about it
-	connections := make([]connection, p.Connections)
-	defer func() {
-		for i := range connections {
-			if connections[i].fd > 0 {
-				err = errors.Join(err, syscall.Close(connections[i].fd))
-			}
-		}
-	}()
+	return loop(ctx, p, poll, connections)
+}
+
+// open makes connections to an address, and what waits for them. Both are to be
+// closed, also after an error.
+func open(address string, n int) (poll int, connections []connection, err error) {
+	poll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return 0, nil, fmt.Errorf("epoll: %w", err)
+	}
+	connections = make([]connection, n)
 	for i := range connections {
 		c := &connections[i]
 		c.answer = make([]byte, answerBytes)
-		err := c.connect(p.Address)
+		err := c.connect(address)
 		if err != nil {
-			return Result{}, err
+			return poll, connections, err
 		}
 		event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(i)}
 		err = syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, c.fd, &event)
 		if err != nil {
-			return Result{}, fmt.Errorf("epoll: %w", err)
+			return poll, connections, fmt.Errorf("epoll: %w", err)
 		}
 	}
-	return loop(ctx, p, poll, connections)
+	return poll, connections, nil
+}
+
+func closeAll(poll int, connections []connection) error {
+	var errs []error
+	for i := range connections {
+		if connections[i].fd > 0 {
+			errs = append(errs, syscall.Close(connections[i].fd))
+		}
+	}
+	if poll > 0 {
+		errs = append(errs, syscall.Close(poll))
+	}
+	return errors.Join(errs...)
 }
 
 func loop(ctx context.Context, p Plan, poll int, connections []connection) (Result, error) {
@@ -81,12 +97,15 @@ func loop(ctx context.Context, p Plan, poll int, connections []connection) (Resu
 		}
 		for _, event := range events[:max(n, 0)] {
 			c := &connections[event.Fd]
-			done, err := c.receive(p.Status)
+			status, done, err := c.receive()
 			if err != nil {
 				return r, err
 			}
 			if !done {
 				continue
+			}
+			if status != p.Status {
+				return r, fmt.Errorf("answered %d instead of %d: %s", status, p.Status, c.answer[:min(c.got, 1000)])
 			}
 			last = time.Now()
 			r.Requests++
@@ -127,9 +146,12 @@ func (c *connection) connect(address string) error {
 
 // send sends the next request. One request always fits in an empty socket.
 func (c *connection) send(p Plan, i int) error {
-	c.request = p.Append(c.request[:0], i)
-	c.got = 0
 	c.sent = time.Now()
+	return c.sendBytes(p.Append(c.request[:0], i))
+}
+
+func (c *connection) sendBytes(request []byte) error {
+	c.request, c.got = request, 0
 	n, err := syscall.Write(c.fd, c.request)
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -140,26 +162,20 @@ func (c *connection) send(p Plan, i int) error {
 	return nil
 }
 
-// receive takes what has arrived, and reports whether that makes an answer.
-func (c *connection) receive(want int) (bool, error) {
+// receive takes what has arrived, and reports whether that makes an answer, and
+// its status.
+func (c *connection) receive() (status int, done bool, err error) {
 	n, err := syscall.Read(c.fd, c.answer[c.got:])
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
-		return false, nil
+		return 0, false, nil
 	case err != nil:
-		return false, fmt.Errorf("receive: %w", err)
+		return 0, false, fmt.Errorf("receive: %w", err)
 	case n == 0 && c.got == len(c.answer):
-		return false, errors.New("the answer is too large")
+		return 0, false, errors.New("the answer is too large")
 	case n == 0:
-		return false, errors.New("the server has closed the connection")
+		return 0, false, errors.New("the server has closed the connection")
 	}
 	c.got += n
-	status, ok, err := whole(c.answer[:c.got])
-	if err != nil {
-		return false, err
-	}
-	if ok && status != want {
-		return false, fmt.Errorf("answered %d instead of %d: %s", status, want, c.answer[:min(c.got, 1000)])
-	}
-	return ok, nil
+	return whole(c.answer[:c.got])
 }

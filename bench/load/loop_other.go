@@ -11,3 +11,7 @@ import (
 func run(context.Context, Plan) (Result, error) {
 	return Result{}, errors.New("measuring needs Linux")
 }
+
+func runOpen(context.Context, OpenPlan) (OpenResult, error) {
+	return OpenResult{}, errors.New("measuring needs Linux")
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
@@ -39,6 +41,8 @@ type Config struct {
 	Limits *ratelimit.Policies
 	// Client says who a caller without a token is.
 	Client ClientConfig
+	// Overload bounds how many operations are under way; nil is no bound.
+	Overload *overload.Gates
 }
 
 // API is a set of operations, and the handler that serves them.
@@ -50,6 +54,9 @@ type API struct {
 	huma   huma.API
 	log    *slog.Logger
 	config Config
+	// operations are the routes of those that were registered.
+	operations map[string]bool
+	complaint  complaint
 }
 
 var releaseMode sync.Once
@@ -67,10 +74,10 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // they are networks
 	}
-	a := &API{Engine: engine, log: c.Log, config: c}
+	a := &API{Engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
 
 	metrics := newMetrics(c.Metrics)
-	engine.Use(requestID, a.observe(metrics), a.recoverPanic, joinLists, onlyJSON)
+	engine.Use(requestID, a.observe(metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath
@@ -104,17 +111,20 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // Register adds an operation. Its handler may return a *Problem, the errors
 // of a domain that the API's service maps to one, or any other error, which
 // becomes a 500. op.Errors lists the statuses beyond success that it can have;
-// 401, 403, 429, 422 (for a path or a body), 500 and, for a body, 400, 408, 413 and
-// 415 are added. Who may use it is said by the rule under its id; without one
+// 401, 403, 429, 422 (for a path or a body), 500, 503 and, for a body, 400, 408,
+// 413 and 415 are added. Who may use it is said by the rule under its id; without one
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	a.protect(&op, a.rule(&op))
+	a.operations[ginPath.Replace(op.Path)] = true
+	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
 	op.Middlewares = append(op.Middlewares, a.strictQuery)
 	if takesBody(op.Method) {
 		op.SkipValidateBody = true // Body[T] does that
 		op.Middlewares = append(op.Middlewares, a.requireJSON)
 		op.MaxBodyBytes = MaxBodyBytes + 1
 		op.BodyReadTimeout = a.config.BodyTimeout
+		op.Middlewares = append(op.Middlewares, awaitBody)
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
@@ -123,13 +133,21 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 			defer cancel()
 			ctx = limited
 		}
+		slot := overload.From(ctx)
+		if !slot.Resume(ctx) {
+			return nil, a.problem(ctx, overloaded())
+		}
 		out, err := handler(ctx, in)
+		slot.Done()
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
 		return out, nil
 	})
 }
+
+// ginPath makes Gin's template of a path of OpenAPI's.
+var ginPath = strings.NewReplacer("{", ":", "}", "")
 
 func takesBody(method string) bool {
 	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch

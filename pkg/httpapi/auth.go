@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/overload"
 )
 
 // Rule says who may use an operation, and how much. Whose resources it then
@@ -102,6 +103,10 @@ func (a *API) authorize(rule Rule, method string) func(huma.Context, func(huma.C
 		}
 		if err != nil {
 			a.refuse(ctx, authProblem(err))
+			return
+		}
+		if !overload.From(ctx.Context()).Resume(ctx.Context()) { // it waited for keys
+			a.refuse(ctx, overloaded())
 			return
 		}
 		if !caller.Has(rule.scopes...) {

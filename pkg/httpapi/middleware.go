@@ -60,7 +60,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			status := g.Writer.Status()
 			took := time.Since(start)
 			m.record(method, route, status, took)
-			a.log.LogAttrs(g.Request.Context(), level(route, status), "request",
+			a.log.LogAttrs(g.Request.Context(), level(route, status, g.GetBool(shedKey)), "request",
 				slog.String("method", method),
 				slog.String("route", route),
 				slog.Int("status", status),
@@ -72,9 +72,12 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 	}
 }
 
-// level keeps the probes and the scrapes out of the log while all is well.
-func level(route string, status int) slog.Level {
+// level keeps the probes and the scrapes out of the log while all is well, and
+// what was shed: that there is too much to do is said once.
+func level(route string, status int, shed bool) slog.Level {
 	switch {
+	case shed:
+		return slog.LevelDebug
 	case status >= http.StatusInternalServerError:
 		return slog.LevelWarn
 	case strings.HasPrefix(route, "/health") || route == metricsPath:

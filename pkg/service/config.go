@@ -7,6 +7,7 @@ import (
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/pkg/telemetry"
 )
@@ -29,6 +30,7 @@ type Config struct {
 	auth.IssuerConfig
 	ratelimit.PolicyConfig
 	httpapi.ClientConfig
+	overload.ConcurrencyConfig
 	telemetry.LogConfig
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
@@ -36,6 +37,7 @@ func NewFront(c *Config, rt Runtime) (*Front, error) {
 		API: httpapi.Config{
 			BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics,
 			Auth: verifier, Limits: limits, Client: c.ClientConfig,
+			Overload: overload.New(c.ConcurrencyLimit, rt.Metrics),
 		},
 		Dependencies: append(verifier.Dependencies(), limits.Dependencies()...),
 		verifier:     verifier, limits: limits,

@@ -64,9 +64,9 @@ func TestAClientIsWhoConnects(t *testing.T) {
 		trusted httpapi.Networks
 		want    int
 	}{
-		"nobody is trusted":     {nil, 1},
-		"somebody else is":      {httpapi.Networks{netip.MustParsePrefix("10.0.0.0/8")}, 1},
-		"who connects is":       {httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}, 4},
+		"nobody is trusted": {nil, 1},
+		"somebody else is":  {httpapi.Networks{netip.MustParsePrefix("10.0.0.0/8")}, 1},
+		"who connects is":   {httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

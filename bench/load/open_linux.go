@@ -1,0 +1,76 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// openPoll is how often the loop looks whether a request is due: the least that
+// epoll can wait.
+const openPoll = time.Millisecond
+
+func runOpen(ctx context.Context, p OpenPlan) (_ OpenResult, err error) {
+	poll, connections, err := open(p.Address, p.Connections)
+	defer func() { err = errors.Join(err, closeAll(poll, connections)) }()
+	if err != nil {
+		return OpenResult{}, err
+	}
+	r := OpenResult{Latencies: map[int][]time.Duration{}}
+	idle := make([]int, 0, len(connections))
+	for i := range connections {
+		idle = append(idle, i)
+	}
+	events := make([]syscall.EpollEvent, len(connections))
+	start := time.Now()
+	last := start
+	between := time.Duration(float64(time.Second) / p.Rate)
+	total := int(p.For / between)
+	sent := 0
+	for {
+		now := time.Now()
+		r.Due = min(total, int(now.Sub(start)/between))
+		for sent < r.Due && len(idle) > 0 && now.Sub(start) < p.For {
+			i := idle[len(idle)-1]
+			idle = idle[:len(idle)-1]
+			c := &connections[i]
+			err := c.sendBytes(p.Append(c.request[:0]))
+			if err != nil {
+				return r, err
+			}
+			c.sent = start.Add(time.Duration(sent) * between) // when it was due
+			sent++
+		}
+		if now.Sub(start) >= p.For && len(idle) == len(connections) {
+			break
+		}
+		n, err := syscall.EpollWait(poll, events, int(openPoll.Milliseconds()))
+		if err != nil && !errors.Is(err, syscall.EINTR) {
+			return r, fmt.Errorf("epoll: %w", err)
+		}
+		if ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		if n <= 0 && len(idle) < len(connections) && time.Since(last) > silence {
+			return r, fmt.Errorf("no answer for %s", silence)
+		}
+		for _, event := range events[:max(n, 0)] {
+			c := &connections[event.Fd]
+			status, done, err := c.receive()
+			if err != nil {
+				return r, err
+			}
+			if !done {
+				continue
+			}
+			last = time.Now()
+			r.Latencies[status] = append(r.Latencies[status], last.Sub(c.sent))
+			idle = append(idle, int(event.Fd))
+		}
+	}
+	r.Due, r.Unsent = total, total-sent
+	r.Elapsed = last.Sub(start)
+	return r, nil
+}
