@@ -51,6 +51,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a misspelled part of an issuer", []string{"auth.issuers[0].issuer=https://a.example.com", "auth.issuers[0].jwk=https://a.example.com/keys"}, "jwk"},
 		{"issuers as a variable", []string{"defaults.env.AUTH_ISSUERS=[]"}, "use the value auth.issuers"},
 		{"a token that is a variable as well", []string{"services.order-service.env.USER_CLIENT_TOKEN_FILE=a"}, "services.order-service.upstreamTokens"},
+		{"a limit of no period", []string{"rateLimit.read=100"}, "/rateLimit/read"},
+		{"a limit as a variable", []string{"defaults.env.RATE_LIMIT_READ=1/s"}, "use the value rateLimit.read"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {

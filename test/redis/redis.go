@@ -1,8 +1,9 @@
-// Package redis runs a real Redis for a test, on a socket of its own.
+// Package redis runs a real Redis for a test.
 package redis
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,22 +16,41 @@ import (
 
 // Server is a Redis that can be killed and started again.
 type Server struct {
-	// URL is where it is: unix://…
+	// URL is where it is: unix://… or redis://…
 	URL string
 
-	t       testing.TB
-	socket  string
-	command *exec.Cmd
+	t         testing.TB
+	arguments []string
+	command   *exec.Cmd
 }
 
-// Start starts a server without persistence; it ends with the test.
+// Listen starts a server without persistence on a free port of an address, which
+// asks for a password; it ends with the test.
+func Listen(t testing.TB, host string) *Server {
+	t.Helper()
+	const password = "secret"
+	probe, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(probe.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, probe.Close())
+	s := &Server{
+		URL: "redis://:" + password + "@" + net.JoinHostPort(host, port), t: t,
+		arguments: []string{"--port", port, "--bind", host, "--requirepass", password},
+	}
+	s.Start()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Start starts a server without persistence, on a socket; it ends with the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "redis-") //nolint:usetesting // a socket's path has 108 characters at most
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
-	s := &Server{t: t, socket: filepath.Join(folder, "s")}
-	s.URL = "unix://" + s.socket
+	socket := filepath.Join(folder, "s")
+	s := &Server{t: t, URL: "unix://" + socket, arguments: []string{"--port", "0", "--unixsocket", socket}}
 	s.Start()
 	t.Cleanup(s.Kill)
 	return s
@@ -39,7 +59,7 @@ func Start(t testing.TB) *Server {
 // Start starts it again after Kill, and waits until it answers.
 func (s *Server) Start() {
 	s.t.Helper()
-	s.command = exec.Command("redis-server", "--port", "0", "--unixsocket", s.socket, "--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", "/dev/null")
+	s.command = exec.Command("redis-server", append([]string{"--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", "/dev/null"}, s.arguments...)...)
 	require.NoError(s.t, s.command.Start(), "redis-server must be installed")
 	client := s.Client()
 	require.Eventually(s.t, func() bool { return client.Ping(context.Background()).Err() == nil }, 30*time.Second, 5*time.Millisecond)

@@ -46,13 +46,23 @@ imagePullPolicy: {{ . }}
 envFrom:
   - configMapRef:
       name: {{ $s.fullname }}
-{{- if not $s.embedded }}
+{{- $limits := $root.Values.rateLimit.redis }}
+{{- if or (not $s.embedded) $limits.existingSecret }}
 env:
+  {{- if not $s.embedded }}
   - name: DATABASE_URL
     valueFrom:
       secretKeyRef:
         name: {{ quote $s.secret }}
         key: {{ $s.key }}
+  {{- end }}
+  {{- with $limits.existingSecret }}
+  - name: RATE_LIMIT_REDIS_URL
+    valueFrom:
+      secretKeyRef:
+        name: {{ quote . }}
+        key: {{ $limits.existingSecretKey }}
+  {{- end }}
 {{- end }}
 {{- with $s.resources }}
 resources:

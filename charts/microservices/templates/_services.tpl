@@ -77,6 +77,13 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
 {{- range $variable, $upstream := $s.upstreams -}}
   {{- $_ := set $environment $variable (get $services $upstream).url -}}
 {{- end -}}
+{{- with $root.Values.rateLimit.read }}{{ $_ := set $environment "RATE_LIMIT_READ" . }}{{ end -}}
+{{- with $root.Values.rateLimit.write }}{{ $_ := set $environment "RATE_LIMIT_WRITE" . }}{{ end -}}
+{{- if $root.Values.rateLimit.redis.existingSecret -}}
+  {{- $pods := ternary $s.autoscaling.maxReplicas $s.pods $s.autoscaling.enabled -}}
+  {{- $_ := set $environment "RATE_LIMIT_REPLICAS" (max 1 $pods | toString) -}}
+{{- end -}}
+{{- with $root.Values.public.trustedProxies }}{{ $_ := set $environment "TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if $root.Values.auth.required -}}
   {{- $_ := set $environment "AUTH_REQUIRED" "true" -}}
 {{- end -}}

@@ -14,6 +14,11 @@ each with what to change. (list $ services)
   "DATABASE_URL" "database"
   "MIGRATE_ON_START" "the value database.mode"
   "AUTH_ISSUERS" "the value auth.issuers"
+  "RATE_LIMIT_READ" "the value rateLimit.read"
+  "RATE_LIMIT_WRITE" "the value rateLimit.write"
+  "RATE_LIMIT_REPLICAS" "the value rateLimit.redis"
+  "RATE_LIMIT_REDIS_URL" "the value rateLimit.redis"
+  "TRUSTED_PROXIES" "the value public.trustedProxies"
   "AUTH_REQUIRED" "the value auth.required"
 -}}
 {{- $seen := dict -}}

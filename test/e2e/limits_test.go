@@ -1,0 +1,77 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/redis"
+)
+
+// TestThreeReplicasShareALimit: through a Redis beside the cluster three pods hold
+// one limit. Without it each lets its share through, and with it again they hold
+// one.
+func TestThreeReplicasShareALimit(t *testing.T) {
+	t.Parallel()
+	const limit, tolerance = 210, 210 * 5 / 100
+	n := newNamespace(t)
+	store := redis.Listen(t, os.Getenv("E2E_HOST"))
+	at, err := url.Parse(store.URL)
+	require.NoError(t, err)
+	n.kubectl("create", "secret", "generic", "valkey", "--from-literal=RATE_LIMIT_REDIS_URL="+store.URL)
+	n.install(installation{images: releases[0], values: strings.Replace(n.postgresMode(), "user-service: {", "user-service: {replicas: 3, ", 1) + `
+rateLimit: {read: 210/h, redis: {existingSecret: valkey}}
+networkPolicy: {redis: {port: ` + at.Port() + `}}
+`})
+	var pods []string
+	for _, p := range n.pods("user-service") {
+		pods = append(pods, n.forward("pod/"+p.Metadata.Name, 8000))
+	}
+	require.Len(t, pods, 3)
+	// Through a port-forward every request comes from the pod's own localhost, so
+	// that all are one caller's.
+	admitted := 0
+	send := func(pod string) {
+		a := ask(t, http.MethodGet, "http://"+pod+"/api/v1/users", "")
+		require.Contains(t, []int{http.StatusOK, http.StatusTooManyRequests}, a.status, a.body)
+		if a.status == http.StatusOK {
+			admitted++
+		}
+	}
+	count := func() int {
+		for range limit / 2 { // half as many again as there may be
+			for _, pod := range pods {
+				send(pod)
+			}
+		}
+		return admitted
+	}
+	require.InDelta(t, limit, count(), tolerance)
+
+	store.Kill()
+	admitted = 0
+	for _, pod := range pods {
+		n.eventually("a pod counts for itself", func() bool {
+			send(pod)
+			return metric(t, pod, "rate_limit_store_away") == "1"
+		})
+		require.Equal(t, http.StatusOK, ask(t, http.MethodGet, "http://"+pod+"/health/ready", "").status)
+	}
+	require.InDelta(t, limit, count(), tolerance, "a third each")
+
+	store.Start() // which knows nothing of what was
+	admitted = 0
+	for _, pod := range pods {
+		n.eventually("a pod counts with the others again", func() bool {
+			send(pod)
+			return metric(t, pod, "rate_limit_store_away") == "0"
+		})
+	}
+	require.InDelta(t, limit, count(), tolerance)
+}
