@@ -14,14 +14,14 @@ import (
 const (
 	// window is the least time between two changes of the bound, and samples how
 	// many requests must have ended in it; longest is when it goes by fewer.
-	window  = 50 * time.Millisecond
+	window  = 20 * time.Millisecond
 	samples = 20
 	longest = 10 * time.Second
 	// memory is over how many windows the usual duration is an average.
 	memory = 50
 	// headroom is how high the bound may be while little is under way, and
 	// roomFactor how many times of that while more is: for bursts.
-	headroom   = 100
+	headroom   = 150
 	roomFactor = 5
 	// resumeWait is how long a request that has its body waits to go on. Those who
 	// wait come before those who arrive.

@@ -96,7 +96,7 @@ func TestTwiceTheLoad(t *testing.T) {
 				require.Less(t, normal.refused, 0.01, "it is seven times as much all of a sudden")
 				require.Zero(t, s.offer(rng, 0.7, 5*time.Second).refused)
 
-				first := s.offer(rng, 2, 10*time.Second)
+				first := s.offer(rng, 2, 15*time.Second)
 				require.Greater(t, first.goodput, 0.9)
 				require.Less(t, first.refused, 0.6)
 				settled := s.offer(rng, 2, 5*time.Second)
