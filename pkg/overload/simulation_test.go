@@ -96,7 +96,9 @@ func TestTwiceTheLoad(t *testing.T) {
 				require.Less(t, normal.refused, 0.01, "it is seven times as much all of a sudden")
 				require.Zero(t, s.offer(rng, 0.7, 5*time.Second).refused)
 
-				first := s.offer(rng, 2, 15*time.Second)
+				// The bound falls by steps, each of which takes so many requests.
+				settling := time.Duration(25_000 / s.peak() * float64(time.Second))
+				first := s.offer(rng, 2, settling)
 				require.Greater(t, first.goodput, 0.9)
 				require.Less(t, first.refused, 0.6)
 				settled := s.offer(rng, 2, 5*time.Second)
