@@ -3,6 +3,7 @@ package chart
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,6 +54,12 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a token that is a variable as well", []string{"services.order-service.env.USER_CLIENT_TOKEN_FILE=a"}, "services.order-service.upstreamTokens"},
 		{"a limit of no period", []string{"rateLimit.read=100"}, "/rateLimit/read"},
 		{"a limit as a variable", []string{"defaults.env.RATE_LIMIT_READ=1/s"}, "use the value rateLimit.read"},
+		{"no memory", []string{"defaults.resources.limits.memory=0Mi"}, "above 0"},
+		{"a DSN of another database", []string{"database.mode=postgres", "services.user-service.database.url=mysql://u@h/d"}, "services.user-service.database.url: begin it with postgres://"},
+		{"a ServiceAccount made twice", []string{"defaults.serviceAccount.name=a"}, "order-service makes a as well"},
+		{"a service with the name of the chart's own objects", []string{"services.default-deny.port=80"}, "the chart has objects of this name itself"},
+		{"a path that two services have", []string{"ingress.enabled=true", "services.user-service.public.prefixes={/api}", "services.order-service.public.prefixes={/api/}"}, "/api is order-service's as well"},
+		{"a monitor's label that is the chart's own", []string{"serviceMonitor.labels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
@@ -105,4 +112,41 @@ func TestWrongReleaseNamesAreRefused(t *testing.T) {
 		require.Error(t, err, name)
 		require.Contains(t, said, "becomes part of host names")
 	}
+}
+
+// What Helm says of values ends up in a pipeline's log.
+func TestARefusedDSNIsNotPrinted(t *testing.T) {
+	for _, helm := range helms {
+		for _, url := range []string{"mysql://u:hunter2@h/d", "postgres://u:hunter2@h/d\nx"} {
+			_, said, err := try(t, "", tool(t, helm), append(templateArguments(nil),
+				"--set", "database.mode=postgres", "--set", "services.user-service.database.url="+url)...)
+			require.Error(t, err)
+			require.Contains(t, said, "database.url")
+			require.NotContains(t, said, "hunter2")
+		}
+	}
+}
+
+// Names that YAML reads as a boolean, nothing or a number stay names.
+func TestNamesAreNoOtherValues(t *testing.T) {
+	location := schemas(t)
+	helm := tool(t, "helm")
+	for _, arguments := range [][]string{
+		{"no"},
+		{"null"},
+		{"true"},
+		{"shop", "--namespace", "1234"},
+		{"shop", "--set", "services.no.port=80"},
+		{"shop", "--set", "commonLabels.team=a,serviceMonitor.enabled=true,serviceMonitor.labels.team=b"},
+	} {
+		t.Run(strings.Join(arguments, " "), func(t *testing.T) {
+			validate(t, location, run(t, "", helm, append([]string{"template", "--kube-version", kubernetes, arguments[0], chart}, arguments[1:]...)...))
+		})
+	}
+}
+
+// YAML reads a bare NO as false, and the container would be given a variable of that name.
+func TestVariablesKeepTheirNames(t *testing.T) {
+	rendered := run(t, "", tool(t, "helm"), append(templateArguments(nil), "--set", "defaults.env.NO=a")...)
+	require.Contains(t, rendered, `"NO": "a"`)
 }

@@ -27,13 +27,13 @@ which not every cluster calls cluster.local. (list $ "user-service" port) */}}
 {{/* What a Deployment and a Service find pods by. A Deployment's selector can't
 be changed later, so nothing that changes may be here. (list $ "user-service") */}}
 {{- define "microservices.selector" -}}
-app.kubernetes.io/name: {{ index . 1 }}
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/name: {{ index . 1 | quote }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 {{- end -}}
 
 {{/* What all pods of a release have in common. */}}
 {{- define "microservices.releaseSelector" -}}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/part-of: {{ .Chart.Name }}
 {{- end -}}
 

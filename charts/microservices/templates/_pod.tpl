@@ -39,7 +39,7 @@ limits. (list $ "user-service" service) */}}
 {{- define "microservices.container" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 2 -}}
-image: {{ include "microservices.image" . }}
+image: {{ include "microservices.image" . | quote }}
 {{- with $root.Values.image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
@@ -54,14 +54,14 @@ env:
     valueFrom:
       secretKeyRef:
         name: {{ quote $s.secret }}
-        key: {{ $s.key }}
+        key: {{ quote $s.key }}
   {{- end }}
   {{- with $limits.existingSecret }}
   - name: RATE_LIMIT_REDIS_URL
     valueFrom:
       secretKeyRef:
         name: {{ quote . }}
-        key: {{ $limits.existingSecretKey }}
+        key: {{ quote $limits.existingSecretKey }}
   {{- end }}
 {{- end }}
 {{- with $s.resources }}

@@ -22,6 +22,7 @@ each with what to change. (list $ services)
   "AUTH_REQUIRED" "the value auth.required"
 -}}
 {{- $seen := dict -}}
+{{- $accounts := dict -}}
 {{- if not $services -}}
   {{- $problems = append $problems "no service is enabled: leave at least one of services.*.enabled on" -}}
 {{- end -}}
@@ -50,6 +51,17 @@ each with what to change. (list $ services)
     {{- $problems = append $problems (printf "%s.serviceAccount: create is off, so name must say which ServiceAccount to use" $at) -}}
   {{- end -}}
 
+  {{- if $s.serviceAccount.create -}}
+    {{- if hasKey $accounts $s.account -}}
+      {{- $problems = append $problems (printf "%s.serviceAccount: %s makes %s as well: give each a name of its own, or set create to false where it is only used" $at (get $accounts $s.account) $s.account) -}}
+    {{- end -}}
+    {{- $_ := set $accounts $s.account $name -}}
+  {{- end -}}
+  {{- /* Policies and the smoke test have these names. */ -}}
+  {{- if has $name (list "default-deny" "smoke-test") -}}
+    {{- $problems = append $problems (printf "%s: the chart has objects of this name itself; give the service another" $at) -}}
+  {{- end -}}
+
   {{- /* Upstreams are services of this release. */ -}}
   {{- range $variable, $upstream := $s.upstreams -}}
     {{- if not (hasKey $services $upstream) -}}
@@ -64,6 +76,10 @@ each with what to change. (list $ services)
   {{- end -}}
 
   {{- /* The database. */ -}}
+  {{- /* Here rather than in the schema, which would print it, with the password. */ -}}
+  {{- if and $s.database.url (not (regexMatch "^postgres(ql)?://.*$" $s.database.url)) -}}
+    {{- $problems = append $problems (printf "%s.database.url: begin it with postgres://, and write it on one line" $at) -}}
+  {{- end -}}
   {{- $ways := list -}}
   {{- if $s.database.url }}{{ $ways = append $ways "url" }}{{ end -}}
   {{- if $s.database.existingSecret }}{{ $ways = append $ways "existingSecret" }}{{ end -}}
@@ -119,11 +135,21 @@ each with what to change. (list $ services)
     {{- end -}}
   {{- end -}}
   {{- $routed := 0 -}}
+  {{- $prefixes := dict -}}
   {{- range $name, $s := $services -}}
     {{- if $s.public.host -}}
       {{- $routed = add1 $routed -}}
     {{- else if $s.public.prefixes -}}
       {{- $routed = add1 $routed -}}
+    {{- end -}}
+    {{- range $s.public.prefixes -}}
+      {{- $prefix := trimSuffix "/" . -}}
+      {{- if and (hasKey $prefixes $prefix) (ne (get $prefixes $prefix) $name) -}}
+        {{- $problems = append $problems (printf "services.%s.public.prefixes: %s is %s's as well, and would reach only one of them" $name . (get $prefixes $prefix)) -}}
+      {{- end -}}
+      {{- $_ := set $prefixes $prefix $name -}}
+    {{- end -}}
+    {{- if and $s.public.prefixes (not $s.public.host) -}}
       {{- if and $hosts (not $root.Values.public.host) -}}
         {{- $problems = append $problems (printf "services.%s.public: others have a host of their own, so this one would be reached by none: set its host, or public.host, or its prefixes to []" $name) -}}
       {{- end -}}
