@@ -54,6 +54,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a token that is a variable as well", []string{"services.order-service.env.USER_CLIENT_TOKEN_FILE=a"}, "services.order-service.upstreamTokens"},
 		{"a limit of no period", []string{"rateLimit.read=100"}, "/rateLimit/read"},
 		{"a limit as a variable", []string{"defaults.env.RATE_LIMIT_READ=1/s"}, "use the value rateLimit.read"},
+		{"metrics by way of the API", []string{"services.user-service.public.prefixes={/api/../metrics}"}, "/api/../metrics"},
+		{"a registry with a scheme", []string{"image.registry=https://registry.example.com/shop"}, "/image/registry"},
 		{"no memory", []string{"defaults.resources.limits.memory=0Mi"}, "above 0"},
 		{"a DSN of another database", []string{"database.mode=postgres", "services.user-service.database.url=mysql://u@h/d"}, "services.user-service.database.url: begin it with postgres://"},
 		{"a ServiceAccount made twice", []string{"defaults.serviceAccount.name=a"}, "order-service makes a as well"},
