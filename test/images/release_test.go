@@ -23,7 +23,7 @@ func TestAReleaseInstallsItsOwnImages(t *testing.T) {
 		"--version", "1.2.3-rc.1", "--plain-http", "--kube-version", "1.34.4")
 	for i, service := range services {
 		require.Contains(t, printed[i], "/"+service+":v1.2.3-rc.1@sha256:")
-		require.Contains(t, rendering, "image: "+printed[i]+"\n")
+		require.Contains(t, rendering, "image: \""+printed[i]+"\"\n")
 		require.NotEmpty(t, digestOf(t, printed[i]), "it is there")
 	}
 }
