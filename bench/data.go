@@ -22,6 +22,9 @@ type data struct {
 // manyOrders is the user who has nine of ten orders.
 const manyOrders = "01920000-0000-7000-8000-000000000001"
 
+// someOrder is the first order.
+const someOrder = "01920000-0000-7000-8000-000000000001"
+
 // The rows are made by the database itself, which is by far the fastest. Their
 // ids ascend, as those of the services do.
 var (

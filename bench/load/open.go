@@ -3,22 +3,27 @@ package load
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 )
 
 // OpenPlan says what is sent at a rate of its own, however fast the server
-// answers (an open loop): as many clients do who know nothing of each other.
+// answers (an open loop).
 type OpenPlan struct {
 	// Address is the server's, such as 127.0.0.1:8000.
 	Address string
 	// Connections is how many requests may be under way. One that is due while
 	// all are busy waits for a connection, and that counts as its latency.
 	Connections int
-	// Rate is how many requests are due in a second, evenly spread.
+	// Rate is how many requests are due in a second on average. The time between
+	// two is random (exponential), as with clients who know nothing of each other.
 	Rate float64
-	// For is how long requests become due.
-	For time.Duration
+	// For is how long requests become due, after those of Warm, which are sent as
+	// well and don't count.
+	Warm, For time.Duration
+	// Random makes the times; nil is a fixed sequence.
+	Random *rand.Rand
 	// Append appends the next request to buffer.
 	Append func(buffer []byte) []byte
 }
@@ -50,7 +55,10 @@ func RunOpen(ctx context.Context, p OpenPlan) (OpenResult, error) {
 	if p.Connections < 1 || p.Rate <= 0 {
 		return OpenResult{}, fmt.Errorf("%d connections, %g requests a second", p.Connections, p.Rate)
 	}
-	r, err := runOpen(ctx, p)
+	if p.Random == nil {
+		p.Random = rand.New(rand.NewPCG(1, 2))
+	}
+	r, err := runOpen(ctx, p, due(p))
 	if err != nil {
 		return OpenResult{}, fmt.Errorf("load on %s: %w", p.Address, err)
 	}
@@ -58,4 +66,16 @@ func RunOpen(ctx context.Context, p OpenPlan) (OpenResult, error) {
 		slices.Sort(latencies)
 	}
 	return r, nil
+}
+
+// due returns when each request is due, counted from the beginning.
+func due(p OpenPlan) []time.Duration {
+	var at []time.Duration
+	for next := 0.0; ; next += p.Random.ExpFloat64() / p.Rate {
+		when := time.Duration(next * float64(time.Second))
+		if when >= p.Warm+p.For {
+			return at
+		}
+		at = append(at, when)
+	}
 }

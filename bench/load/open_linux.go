@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 // epoll can wait.
 const openPoll = time.Millisecond
 
-func runOpen(ctx context.Context, p OpenPlan) (_ OpenResult, err error) {
+func runOpen(ctx context.Context, p OpenPlan, due []time.Duration) (_ OpenResult, err error) {
 	poll, connections, err := open(p.Address, p.Connections)
 	defer func() { err = errors.Join(err, closeAll(poll, connections)) }()
 	if err != nil {
@@ -26,24 +27,22 @@ func runOpen(ctx context.Context, p OpenPlan) (_ OpenResult, err error) {
 	events := make([]syscall.EpollEvent, len(connections))
 	start := time.Now()
 	last := start
-	between := time.Duration(float64(time.Second) / p.Rate)
-	total := int(p.For / between)
-	sent := 0
+	warm, _ := slices.BinarySearch(due, p.Warm) // so many don't count
+	end, sent := p.Warm+p.For, 0
 	for {
 		now := time.Now()
-		r.Due = min(total, int(now.Sub(start)/between))
-		for sent < r.Due && len(idle) > 0 && now.Sub(start) < p.For {
-			i := idle[len(idle)-1]
-			idle = idle[:len(idle)-1]
+		for sent < len(due) && due[sent] <= now.Sub(start) && len(idle) > 0 && now.Sub(start) < end {
+			i := idle[0] // in turn: the server closes one that is left alone for long
+			idle = idle[1:]
 			c := &connections[i]
 			err := c.sendBytes(p.Append(c.request[:0]))
 			if err != nil {
 				return r, err
 			}
-			c.sent = start.Add(time.Duration(sent) * between) // when it was due
+			c.sent = start.Add(due[sent])
 			sent++
 		}
-		if now.Sub(start) >= p.For && len(idle) == len(connections) {
+		if now.Sub(start) >= end && len(idle) == len(connections) {
 			break
 		}
 		n, err := syscall.EpollWait(poll, events, int(openPoll.Milliseconds()))
@@ -66,11 +65,13 @@ func runOpen(ctx context.Context, p OpenPlan) (_ OpenResult, err error) {
 				continue
 			}
 			last = time.Now()
-			r.Latencies[status] = append(r.Latencies[status], last.Sub(c.sent))
+			if c.sent.Sub(start) >= p.Warm {
+				r.Latencies[status] = append(r.Latencies[status], last.Sub(c.sent))
+			}
 			idle = append(idle, int(event.Fd))
 		}
 	}
-	r.Due, r.Unsent = total, total-sent
-	r.Elapsed = last.Sub(start)
+	r.Due, r.Unsent = len(due)-warm, len(due)-max(sent, warm)
+	r.Elapsed = last.Sub(start) - p.Warm
 	return r, nil
 }

@@ -131,12 +131,14 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 
 	counted, err := testutil.GatherAndCount(c.registry, "overload_refused_total")
 	require.NoError(t, err)
-	require.Equal(t, 2, counted)
+	require.Equal(t, 4, counted)
 	require.NoError(t, testutil.GatherAndCompare(c.registry, strings.NewReader(`
-# HELP overload_refused_total Requests that were refused because too many were under way, by kind.
+# HELP overload_refused_total Requests that were refused because there were too many, by kind, and by what there was too little of: concurrency (CONCURRENCY_LIMIT) or processor.
 # TYPE overload_refused_total counter
-overload_refused_total{kind="read"} 11
-overload_refused_total{kind="write"} 1
+overload_refused_total{cause="concurrency",kind="read"} 11
+overload_refused_total{cause="concurrency",kind="write"} 1
+overload_refused_total{cause="processor",kind="read"} 0
+overload_refused_total{cause="processor",kind="write"} 0
 `), "overload_refused_total"))
 	lines := strings.Count(c.log.String(), "overloaded")
 	require.Positive(t, lines)

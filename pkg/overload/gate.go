@@ -29,9 +29,12 @@ const (
 )
 
 // Gates bound what is under way: reads and writes apart, so that writes which
-// wait for something slow don't keep reads out. A nil *Gates lets everything
-// through.
-type Gates struct{ read, write *gate }
+// wait for something slow don't keep reads out. They also bound what waits for a
+// processor. A nil *Gates lets everything through.
+type Gates struct {
+	read, write *gate
+	queue       *queue
+}
 
 // New returns the gates of a service, or nil when there is no bound.
 func New(l Limits, registerer prometheus.Registerer) *Gates {
@@ -40,20 +43,22 @@ func New(l Limits, registerer prometheus.Registerer) *Gates {
 	}
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "overload_refused_total",
-		Help: "Requests that were refused because too many were under way, by kind.",
-	}, []string{"kind"})
+		Help: "Requests that were refused because there were too many, by kind, and by what there was too little of: concurrency (CONCURRENCY_LIMIT) or processor.",
+	}, []string{"kind", "cause"})
 	registerer.MustRegister(refused)
-	return &Gates{read: newGate("read", l, refused, registerer), write: newGate("write", l, refused, registerer)}
+	return &Gates{read: newGate("read", l, refused, registerer), write: newGate("write", l, refused, registerer), queue: newQueue()}
 }
 
 type gate struct {
 	limiter adaptivelimiter.AdaptiveLimiter[any]
-	refused prometheus.Counter
+	// byLimit and byQueue count what was refused.
+	byLimit, byQueue prometheus.Counter
 }
 
 func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer prometheus.Registerer) *gate {
 	g := &gate{
-		refused: refused.WithLabelValues(kind),
+		byLimit: refused.WithLabelValues(kind, "concurrency"),
+		byQueue: refused.WithLabelValues(kind, "processor"),
 		limiter: adaptivelimiter.NewBuilder[any]().
 			WithLimits(uint(l.Min), uint(l.Max), uint(max(l.Min, min(l.Max, headroom)))).
 			WithRecentWindow(window, longest, samples).
@@ -78,9 +83,13 @@ func (g *Gates) Enter(reads bool) (*Slot, bool) {
 	if reads {
 		gate = g.read
 	}
+	if g.queue.Full() {
+		gate.byQueue.Inc()
+		return nil, false
+	}
 	permit, ok := gate.limiter.TryAcquirePermit()
 	if !ok {
-		gate.refused.Inc()
+		gate.byLimit.Inc()
 		return nil, false
 	}
 	return &Slot{gate: gate, permit: permit}, true
@@ -118,7 +127,7 @@ func (s *Slot) Resume(ctx context.Context) bool {
 	}
 	permit, err := s.gate.limiter.AcquirePermitWithMaxWait(ctx, resumeWait)
 	if err != nil {
-		s.gate.refused.Inc()
+		s.gate.byLimit.Inc()
 		return false
 	}
 	s.permit = permit

@@ -89,7 +89,7 @@ func TestTwiceTheLoad(t *testing.T) {
 		t.Run(fmt.Sprintf("%d at once, %s each", c.workers, c.service), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := &server{gates: New(limits, prometheus.NewRegistry()), workers: make(chan struct{}, c.workers), service: c.service}
+				s := &server{gates: withoutQueue(New(limits, prometheus.NewRegistry())), workers: make(chan struct{}, c.workers), service: c.service}
 				rng := rand.New(rand.NewPCG(1, 2))
 				require.Zero(t, s.offer(rng, 0.1, 5*time.Second).refused)
 				normal := s.offer(rng, 0.7, 5*time.Second)
@@ -119,7 +119,7 @@ func TestTwiceTheLoad(t *testing.T) {
 // TestABurstOutOfNothing: many clients who come at once are no overload.
 func TestABurstOutOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{gates: New(Limits{20, 500}, prometheus.NewRegistry()), workers: make(chan struct{}, 2), service: time.Millisecond}
+		s := &server{gates: withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry())), workers: make(chan struct{}, 2), service: time.Millisecond}
 		rng := rand.New(rand.NewPCG(1, 2))
 		for range 5 {
 			answers := make(chan bool)

@@ -1,0 +1,91 @@
+package overload
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+// line is a queue whose length is given.
+func line() (*queue, *uint64) {
+	length := uint64(0)
+	q := newQueue()
+	q.waiting = func() uint64 { return length }
+	return q, &length
+}
+
+// ask asks for a while, every millisecond, and returns how many were too much.
+func ask(q *queue, span time.Duration) (refused int) {
+	for range span / time.Millisecond {
+		time.Sleep(time.Millisecond)
+		if q.Full() {
+			refused++
+		}
+	}
+	return refused
+}
+
+func TestAQueueThatStaysIsTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, length := line()
+		*length = bound() + 1
+		require.Zero(t, ask(q, standing), "it may be a burst")
+		require.Equal(t, 50, ask(q, 50*time.Millisecond))
+		*length--
+		require.Zero(t, ask(q, standing/2), "there is room")
+		*length++
+		require.Equal(t, 50, ask(q, 50*time.Millisecond), "it isn't over yet")
+		*length--
+		require.Zero(t, ask(q, 2*standing))
+		*length++
+		require.Zero(t, ask(q, standing), "it was over: this may be a burst")
+		require.Equal(t, 1, ask(q, time.Millisecond))
+	})
+}
+
+func TestBurstsAreNoOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, length := line()
+		for range 100 {
+			*length = 10 * bound()
+			require.Zero(t, ask(q, standing-time.Millisecond))
+			*length = 0
+			require.Zero(t, ask(q, time.Millisecond))
+		}
+		*length = 10 * bound()
+		for range 100 {
+			require.Zero(t, ask(q, time.Millisecond))
+			time.Sleep(standing) // nobody asks
+		}
+	})
+}
+
+// TestGoroutinesThatWaitAreSeen holds the real figure against goroutines that
+// really wait for a processor.
+func TestGoroutinesThatWaitAreSeen(t *testing.T) {
+	var done atomic.Bool
+	defer done.Store(true)
+	many := 2 * bound()
+	for range many {
+		go func() {
+			for !done.Load() {
+				runtime.Gosched()
+			}
+		}()
+	}
+	require.Eventually(t, func() bool { return runnable() > many/2 }, 10*time.Second, time.Millisecond)
+	gates := New(Limits{1000, 1000}, prometheus.NewRegistry())
+	require.Eventually(t, func() bool {
+		slot, ok := gates.Enter(true)
+		slot.Done()
+		return !ok
+	}, 10*time.Second, time.Millisecond, "what stays is refused")
+	slot, ok := gates.Enter(false)
+	slot.Done()
+	require.False(t, ok, "writes, too")
+}
