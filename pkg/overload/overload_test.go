@@ -25,7 +25,7 @@ func TestLimitsAsText(t *testing.T) {
 
 // withoutQueue is for gates in a bubble: the processors outside of it may be busy.
 func withoutQueue(g *Gates) *Gates {
-	g.queue.waiting = func() uint64 { return 0 }
+	g.queue.waiting = func() float64 { return 0 }
 	return g
 }
 

@@ -25,7 +25,7 @@ const (
 // concurrent use.
 type queue struct {
 	// waiting returns how many goroutines wait for a processor.
-	waiting func() uint64
+	waiting func() float64
 	began   time.Time
 
 	// next is when to look again, after began.
@@ -42,14 +42,14 @@ type queue struct {
 func newQueue() *queue { return &queue{waiting: runnable, began: time.Now()} }
 
 // runnable returns how many goroutines are ready to run and don't.
-func runnable() uint64 {
+func runnable() float64 {
 	sample := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
 	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+	return float64(sample[0].Value.Uint64())
 }
 
 // bound is how many may wait.
-func bound() uint64 { return uint64(queued * runtime.GOMAXPROCS(0)) }
+func bound() float64 { return float64(queued * runtime.GOMAXPROCS(0)) }
 
 // Full reports whether so many wait that whoever asks is too much.
 func (q *queue) Full() bool {

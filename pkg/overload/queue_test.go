@@ -12,10 +12,10 @@ import (
 )
 
 // line is a queue whose length is given.
-func line() (*queue, *uint64) {
-	length := uint64(0)
+func line() (*queue, *float64) {
+	length := 0.0
 	q := newQueue()
-	q.waiting = func() uint64 { return length }
+	q.waiting = func() float64 { return length }
 	return q, &length
 }
 
@@ -70,7 +70,7 @@ func TestBurstsAreNoOverload(t *testing.T) {
 func TestGoroutinesThatWaitAreSeen(t *testing.T) {
 	var done atomic.Bool
 	defer done.Store(true)
-	many := 2 * bound()
+	many := int(2 * bound())
 	for range many {
 		go func() {
 			for !done.Load() {
@@ -78,7 +78,7 @@ func TestGoroutinesThatWaitAreSeen(t *testing.T) {
 			}
 		}()
 	}
-	require.Eventually(t, func() bool { return runnable() > many/2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return runnable() > bound() }, 10*time.Second, time.Millisecond)
 	gates := New(Limits{1000, 1000}, prometheus.NewRegistry())
 	require.Eventually(t, func() bool {
 		slot, ok := gates.Enter(true)
