@@ -1,10 +1,13 @@
 package httpapi
 
 import (
+	"context"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 type metrics struct {
@@ -28,6 +31,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) record(method, route string, status int, took time.Duration) {
-	m.duration.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
+// record counts a request. If its trace is kept, the trace's id goes along as an
+// exemplar.
+func (m *metrics) record(ctx context.Context, method, route string, status int, took time.Duration) {
+	observer := m.duration.WithLabelValues(method, route, strconv.Itoa(status))
+	exemplars, ok := observer.(prometheus.ExemplarObserver)
+	if ok && telemetry.Recording(ctx) {
+		exemplars.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": telemetry.TraceID(ctx)})
+		return
+	}
+	observer.Observe(took.Seconds())
 }

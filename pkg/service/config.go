@@ -26,6 +26,7 @@ type Config struct {
 
 	auth.IssuerConfig
 	telemetry.LogConfig
+	telemetry.TraceConfig
 }
 
 // Common returns c, for a struct that embeds it.

@@ -20,7 +20,7 @@ type configuration struct {
 
 // Validate checks what concerns more than the form of a value.
 func (c *configuration) Validate() error {
-	problems := []error{c.IssuerConfig.Validate()}
+	problems := []error{c.IssuerConfig.Validate(), c.TraceConfig.Validate()}
 	_, err := database.KindOf(c.DatabaseURL)
 	if err != nil {
 		problems = append(problems, errors.New("DATABASE_URL "+err.Error()))

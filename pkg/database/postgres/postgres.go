@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 const (
@@ -63,6 +65,9 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 	if c.MaxConns < defaultMaxConns && !hasPoolSize(address) {
 		c.MaxConns = defaultMaxConns
 	}
+	if telemetry.Tracing() {
+		c.ConnConfig.Tracer = otelpgx.NewTracer(otelpgx.WithSpanNameFunc(queryName), otelpgx.WithDisableConnectionDetailsInAttributes())
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
 		return nil, Wrap(err)
@@ -80,6 +85,16 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 		return nil, Wrap(err)
 	}
 	return &DB{Pool: pool, probe: probe, schema: schema}, nil
+}
+
+// queryName is what sqlc writes above a query: "-- name: GetUser :one".
+func queryName(sql string) string {
+	name, isNamed := strings.CutPrefix(sql, "-- name: ")
+	if !isNamed {
+		return "query"
+	}
+	name, _, _ = strings.Cut(name, " ")
+	return name
 }
 
 // Migrate applies the migrations of a set.

@@ -8,6 +8,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,12 +20,15 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/XSAM/otelsql"
 	"github.com/gofrs/flock"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"modernc.org/sqlite" // also registers the driver
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 // DB is an open database.
@@ -97,11 +101,23 @@ func connect(path string) (*sql.DB, error) {
 		"temp_store(MEMORY)", "cache_size(-8000)",
 	}}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: parameters.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
+	db, err := open(dsn.String())
 	if err != nil {
 		return nil, fmt.Errorf("open the database file: %w", err)
 	}
 	return db, nil
+}
+
+// open opens a file whose queries are traced, where anything is.
+func open(dsn string) (*sql.DB, error) {
+	if !telemetry.Tracing() {
+		return sql.Open("sqlite", dsn)
+	}
+	return otelsql.Open("sqlite", dsn, otelsql.WithSpanOptions(otelsql.SpanOptions{
+		OmitConnResetSession: true, OmitConnPrepare: true, OmitConnectorConnect: true, OmitRows: true, DisableErrSkip: true,
+		// Only as a part of a request.
+		SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool { return telemetry.Recording(ctx) },
+	}), otelsql.WithAttributes(semconv.DBSystemNameSQLite))
 }
 
 func checkVersion(ctx context.Context, db *sql.DB) error {
