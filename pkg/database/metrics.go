@@ -6,31 +6,35 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// PoolStats is the state of a pool of connections.
-type PoolStats struct {
+// Stats is the state of a pool of connections, and of the schema.
+type Stats struct {
 	Used, Idle, Max int
 	// Waits counts the times that a connection had to be waited for, and
 	// Waited is how long that took altogether.
 	Waits  int64
 	Waited time.Duration
+	// Pending is how many of the program's migrations the schema lacked when it
+	// was checked last.
+	Pending int
 }
 
-// Collector gives the state of a pool to Prometheus.
-type Collector struct{ stats func() PoolStats }
+// Collector gives the state of a database to Prometheus.
+type Collector struct{ stats func() Stats }
 
 // NewCollector returns a collector of what stats returns.
-func NewCollector(stats func() PoolStats) *Collector { return &Collector{stats} }
+func NewCollector(stats func() Stats) *Collector { return &Collector{stats} }
 
 var (
 	poolConnections = prometheus.NewDesc("db_pool_connections", "Connections in the pool, by state.", []string{"state"}, nil)
 	poolMax         = prometheus.NewDesc("db_pool_connections_max", "The most connections that the pool may have.", nil, nil)
 	poolWaits       = prometheus.NewDesc("db_pool_waits_total", "Times that a connection had to be waited for.", nil, nil)
 	poolWaited      = prometheus.NewDesc("db_pool_wait_seconds_total", "Time spent waiting for a connection.", nil, nil)
+	pending         = prometheus.NewDesc("db_migrations_pending", "Migrations of this program that the schema lacks.", nil, nil)
 )
 
 // Describe is part of prometheus.Collector.
 func (*Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poolConnections, poolMax, poolWaits, poolWaited} {
+	for _, d := range []*prometheus.Desc{poolConnections, poolMax, poolWaits, poolWaited, pending} {
 		ch <- d
 	}
 }
@@ -43,4 +47,5 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(poolMax, prometheus.GaugeValue, float64(s.Max))
 	ch <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(s.Waits))
 	ch <- prometheus.MustNewConstMetric(poolWaited, prometheus.CounterValue, s.Waited.Seconds())
+	ch <- prometheus.MustNewConstMetric(pending, prometheus.GaugeValue, float64(s.Pending))
 }

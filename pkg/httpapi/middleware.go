@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/requestid"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 // maxRequestID is the longest request id that is taken from a client.
@@ -44,22 +45,28 @@ func fitsLog(id string) bool {
 	return id != "" && len(id) <= maxRequestID
 }
 
-// observe writes a log line and counts the request when it is done. Both name
-// the route's template: a raw path holds what clients like to put there.
+// observe writes a log line and counts the request when it is done, and traces it.
+// All name the route's template: a raw path holds what clients like to put there.
 func (a *API) observe(m *metrics) gin.HandlerFunc {
+	begin := untraced
+	if telemetry.Tracing() {
+		begin = startSpan
+	}
 	return func(g *gin.Context) {
 		start := time.Now()
 		m.inFlight.Inc()
+		route := g.FullPath()
+		if route == "" {
+			route = "unmatched"
+		}
+		method := knownMethod(g.Request.Method)
+		end := begin(g, method, route, start)
 		defer func() {
 			m.inFlight.Dec()
-			route := g.FullPath()
-			if route == "" {
-				route = "unmatched"
-			}
-			method := knownMethod(g.Request.Method)
 			status := g.Writer.Status()
 			took := time.Since(start)
-			m.record(method, route, status, took)
+			kept := end(status)
+			m.record(g.Request.Context(), method, route, status, took, kept)
 			a.log.LogAttrs(g.Request.Context(), level(route, status, g.GetBool(shedKey)), "request",
 				slog.String("method", method),
 				slog.String("route", route),
@@ -142,7 +149,7 @@ func onlyJSON(g *gin.Context) {
 
 // write sends a problem.
 func (a *API) write(g *gin.Context, p *Problem) {
-	p.RequestID = requestid.From(g.Request.Context())
+	p.identify(g.Request.Context())
 	b, err := json.Marshal(p)
 	if err != nil {
 		a.log.ErrorContext(g.Request.Context(), "write a problem", slog.Any("error", err))

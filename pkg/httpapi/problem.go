@@ -17,6 +17,7 @@ import (
 	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/jsonbody"
 	"github.com/example/microservices/pkg/requestid"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 // statusClientClosedRequest is what the log and the metrics say of a request
@@ -30,6 +31,7 @@ type Problem struct {
 	Status    int      `json:"status" doc:"The HTTP status code." example:"422"`
 	Detail    string   `json:"detail" doc:"What went wrong this time, for a person to read." example:"validation failed"`
 	Errors    []Detail `json:"errors,omitzero" doc:"What to change, place by place."`
+	TraceID   string   `json:"trace_id,omitzero" doc:"Names the trace that this request belongs to, where traces are kept." example:"4bf92f3577b34da6a3ce929d0e0e4736"`
 	RequestID string   `json:"request_id,omitzero" doc:"Names this request in the logs." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 
 	header http.Header
@@ -71,6 +73,11 @@ func (p *Problem) with(name, value string) *Problem {
 	return p
 }
 
+// identify names the request, so that it can be found again.
+func (p *Problem) identify(ctx context.Context) {
+	p.RequestID, p.TraceID = requestid.From(ctx), telemetry.TraceID(ctx)
+}
+
 func (p *Problem) Error() string { return p.Detail }
 
 // GetStatus returns the HTTP status code.
@@ -102,7 +109,7 @@ func init() {
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
 		p := fromHuma(status, message, errs)
-		p.RequestID = requestid.From(ctx.Context())
+		p.identify(ctx.Context())
 		return p
 	}
 }
@@ -147,7 +154,7 @@ func (a *API) problem(ctx context.Context, err error) error {
 		a.log.ErrorContext(ctx, "request failed", slog.Any("error", err))
 		p = NewProblem(http.StatusInternalServerError, "something went wrong here; it has been logged")
 	}
-	p.RequestID = requestid.From(ctx)
+	p.identify(ctx)
 	return p
 }
 

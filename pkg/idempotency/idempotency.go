@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 var (
@@ -65,14 +67,15 @@ type Once struct {
 	store Store
 	keep  time.Duration
 	now   func() time.Time
+	metrics
 
 	mu       sync.Mutex
 	inFlight map[Key]struct{}
 }
 
 // NewOnce returns a Once that keeps answers for some time.
-func NewOnce(store Store, keep time.Duration) *Once {
-	return &Once{store: store, keep: keep, now: time.Now, inFlight: map[Key]struct{}{}}
+func NewOnce(store Store, keep time.Duration, registerer prometheus.Registerer) *Once {
+	return &Once{store: store, keep: keep, now: time.Now, metrics: newMetrics(registerer), inFlight: map[Key]struct{}{}}
 }
 
 // Do answers a request. The first time it calls do, which stores the effect
@@ -88,6 +91,12 @@ func (o *Once) Do(ctx context.Context, key Key, body []byte, do func(seal func(A
 		answer, err := do(func(Answer) *Record { return nil })
 		return answer, false, err
 	}
+	answer, replayed, err := o.do(ctx, key, body, do)
+	o.count(replayed, err)
+	return answer, replayed, err
+}
+
+func (o *Once) do(ctx context.Context, key Key, body []byte, do func(seal func(Answer) *Record) (Answer, error)) (Answer, bool, error) {
 	if !o.enter(key) {
 		return Answer{}, false, ErrInFlight
 	}
@@ -148,7 +157,11 @@ func (o *Once) PurgeLoop(ctx context.Context, log *slog.Logger) error {
 	defer ticker.Stop()
 	for {
 		err := o.Purge(ctx)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err == nil:
+			o.purges.ok.Inc()
+		case ctx.Err() == nil:
+			o.purges.failed.Inc()
 			log.WarnContext(ctx, "purge idempotency keys", slog.Any("error", err))
 		}
 		select {

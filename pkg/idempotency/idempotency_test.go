@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 )
 
@@ -44,9 +46,11 @@ func (s store) work(done *int) func(func(Answer) *Record) (Answer, error) {
 	}
 }
 
+func newOnce(s Store) *Once { return NewOnce(s, time.Hour, prometheus.NewRegistry()) }
+
 func TestAKeyIsAnsweredOnce(t *testing.T) {
 	s := store{}
-	once := NewOnce(s, time.Hour)
+	once := newOnce(s)
 	done := 0
 	first, replayed, err := once.Do(t.Context(), Key{Value: "k"}, []byte("body"), s.work(&done))
 	require.NoError(t, err)
@@ -58,6 +62,9 @@ func TestAKeyIsAnsweredOnce(t *testing.T) {
 	_, replayed, err = once.Do(t.Context(), Key{Value: "k"}, []byte("other"), s.work(&done))
 	require.ErrorIs(t, err, ErrMismatch)
 	require.False(t, replayed)
+	require.InDelta(t, 1, testutil.ToFloat64(once.requests.fresh), 0)
+	require.InDelta(t, 1, testutil.ToFloat64(once.requests.replayed), 0)
+	require.InDelta(t, 1, testutil.ToFloat64(once.requests.conflict), 0)
 	require.Equal(t, 1, done)
 
 	_, _, err = once.Do(t.Context(), Key{Caller: "other", Value: "k"}, []byte("other"), s.work(&done))
@@ -70,7 +77,7 @@ func TestAKeyIsAnsweredOnce(t *testing.T) {
 
 func TestAFailureIsNotRecorded(t *testing.T) {
 	s := store{}
-	once := NewOnce(s, time.Hour)
+	once := newOnce(s)
 	broken := errors.New("broken")
 	_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, func(func(Answer) *Record) (Answer, error) { return Answer{}, broken })
 	require.ErrorIs(t, err, broken)
@@ -84,7 +91,7 @@ func TestAFailureIsNotRecorded(t *testing.T) {
 // stored, though it had not when it was looked up.
 func TestAnotherProcessWasFaster(t *testing.T) {
 	s := store{}
-	here, there := NewOnce(s, time.Hour), NewOnce(s, time.Hour)
+	here, there := newOnce(s), newOnce(s)
 	done := 0
 	answer, replayed, err := here.Do(t.Context(), Key{Value: "k"}, []byte("b"), func(func(Answer) *Record) (Answer, error) {
 		_, _, err := there.Do(t.Context(), Key{Value: "k"}, []byte("b"), s.work(&done))
@@ -98,7 +105,7 @@ func TestAnotherProcessWasFaster(t *testing.T) {
 
 func TestASecondInFlightIsRefused(t *testing.T) {
 	s := store{}
-	once := NewOnce(s, time.Hour)
+	once := newOnce(s)
 	done := 0
 	_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, func(seal func(Answer) *Record) (Answer, error) {
 		_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, s.work(&done))
@@ -114,7 +121,7 @@ func TestASecondInFlightIsRefused(t *testing.T) {
 func TestKeysExpireAndArePurged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store{}
-		once := NewOnce(s, time.Hour)
+		once := newOnce(s)
 		done := 0
 		for range 2 {
 			_, replayed, err := once.Do(t.Context(), Key{Value: "k"}, nil, s.work(&done))

@@ -32,6 +32,7 @@ type Config struct {
 	httpapi.ClientConfig
 	overload.ConcurrencyConfig
 	telemetry.LogConfig
+	telemetry.TraceConfig
 }
 
 // Common returns c, for a struct that embeds it.

@@ -52,5 +52,5 @@ func (f *Front) Close() error {
 
 // Validate checks what concerns more than the form of a value.
 func (c *Config) Validate() error {
-	return errors.Join(c.IssuerConfig.Validate(), c.PolicyConfig.Validate())
+	return errors.Join(c.IssuerConfig.Validate(), c.PolicyConfig.Validate(), c.TraceConfig.Validate())
 }

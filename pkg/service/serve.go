@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 const (
@@ -28,6 +29,8 @@ const (
 	writeSlack = 20 * time.Second
 	// stopTimeout bounds each step after the drain.
 	stopTimeout = 5 * time.Second
+	// flushTimeout bounds sending the last traces.
+	flushTimeout = 3 * time.Second
 	// retryInterval is the time between two tries to open the service.
 	retryInterval = 500 * time.Millisecond
 )
@@ -57,6 +60,15 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 	go func() { served <- server.Serve(listener) }()
 
 	var app *App
+	stopTracing, err := telemetry.StartTracing(ctx, c.TraceConfig, rt.Log, rt.Name, rt.Version)
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	defer func() { // once all has been closed
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		stopTracing(limited)
+	}()
 	err = retryOpen(ctx, c.StartTimeout, rt.Log, func() error {
 		var err error
 		app, err = p.Open(ctx, rt)

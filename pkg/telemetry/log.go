@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/term"
 
 	"github.com/example/microservices/pkg/requestid"
@@ -20,7 +21,7 @@ type LogConfig struct {
 
 // NewLogger returns a logger that writes to w, and names the service and its
 // version in every JSON line. A line that is written with a request's context
-// carries the request's id.
+// carries the request's id, and those of its trace and its span.
 func NewLogger(w io.Writer, c LogConfig, service, version string) *slog.Logger {
 	var level slog.Level
 	err := level.UnmarshalText([]byte(c.Level))
@@ -46,6 +47,9 @@ type requestHandler struct{ slog.Handler }
 func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
 	if id := requestid.From(ctx); id != "" {
 		r.AddAttrs(slog.String("request_id", id))
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
 	}
 	return h.Handler.Handle(ctx, r)
 }

@@ -50,7 +50,7 @@ type store interface {
 	idempotency.Store
 	Migrate(context.Context, *slog.Logger) error
 	Check(context.Context) error
-	Stats() database.PoolStats
+	Stats() database.Stats
 	Close() error
 }
 
@@ -101,12 +101,12 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the client of user-service: %w", err), front.Close(), s.Close())
 	}
-	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
-	once := idempotency.NewOnce(s, c.IdempotencyTTL)
+	once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
 	monitor := health.NewMonitor(rt.Log, append(front.Dependencies,
 		health.Dependency{Name: "database", Required: true, Check: s.Check},
 		health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready},
 	)...)
+	rt.Metrics.MustRegister(database.NewCollector(s.Stats), monitor)
 	a := newAPI(front.API)
 	api.Register(a, order.New(s, users), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)

@@ -109,6 +109,7 @@ func start(t testing.TB, address string, change ...func(*configuration)) *server
 	c := &configuration{}
 	require.NoError(t, config.Load(c))
 	c.DatabaseURL = address
+	apitest.NoLimits(&c.Config)
 	c.UserServiceURL = users.URL
 	for _, f := range change {
 		f(c)

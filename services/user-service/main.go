@@ -46,7 +46,7 @@ type store interface {
 	idempotency.Store
 	Migrate(context.Context, *slog.Logger) error
 	Check(context.Context) error
-	Stats() database.PoolStats
+	Stats() database.Stats
 	Close() error
 }
 
@@ -85,9 +85,9 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	rt.Metrics.MustRegister(database.NewCollector(s.Stats))
-	once := idempotency.NewOnce(s, c.IdempotencyTTL)
+	once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
 	monitor := health.NewMonitor(rt.Log, append(front.Dependencies, health.Dependency{Name: "database", Required: true, Check: s.Check})...)
+	rt.Metrics.MustRegister(database.NewCollector(s.Stats), monitor)
 	a := newAPI(front.API)
 	api.Register(a, user.New(s), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)

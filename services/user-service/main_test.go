@@ -65,6 +65,7 @@ func start(t testing.TB, address string, change ...func(*configuration)) *server
 	c := &configuration{}
 	require.NoError(t, config.Load(c))
 	c.DatabaseURL = address
+	apitest.NoLimits(&c.Config)
 	for _, f := range change {
 		f(c)
 	}

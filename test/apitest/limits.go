@@ -7,7 +7,18 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/overload"
+	"github.com/example/microservices/pkg/ratelimit"
+	"github.com/example/microservices/pkg/service"
 )
+
+// NoLimits has nothing refused for being too much or too late: tests keep a machine
+// busy, and send all from one address.
+func NoLimits(c *service.Config) {
+	c.ConcurrencyLimit = overload.Limits{}
+	c.ReadLimit, c.WriteLimit = ratelimit.Limit{}, ratelimit.Limit{}
+}
 
 // TestLimits asks for every operation that needs a token, with a limit of one
 // request an hour to read and one to write: the first of each is let through, and

@@ -24,7 +24,7 @@ func Command(t testing.TB, binary string, args []string, env ...string) Result {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = append([]string{"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME")}, env...)
+	cmd.Env = environment(env)
 	cmd.Dir = t.TempDir()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -34,4 +34,13 @@ func Command(t testing.TB, binary string, args []string, env ...string) Result {
 		require.NoError(t, err)
 	}
 	return Result{ExitCode: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
+}
+
+// environment is that of a program which runs beside others: on a machine that tests
+// keep busy nothing is refused for being too much or too late, unless env asks for it.
+func environment(env []string) []string {
+	return append([]string{
+		"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME"),
+		"CONCURRENCY_LIMIT=0", "RATE_LIMIT_READ=0", "RATE_LIMIT_WRITE=0",
+	}, env...)
 }

@@ -127,7 +127,7 @@ func Launch(binary string, env ...string) (*Process, error) {
 // run starts a binary and waits for a line of its log.
 func run(message, binary string, env []string) (*Process, error) {
 	p := &Process{cmd: exec.Command(binary), exited: make(chan struct{})}
-	p.cmd.Env = append([]string{"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME")}, env...)
+	p.cmd.Env = environment(env)
 	p.cmd.SysProcAttr = sysProcAttr()
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -27,7 +27,8 @@ type guarded struct {
 	users, orders *process.Process
 }
 
-func startGuarded(t *testing.T) *guarded {
+// startGuarded starts both services, which ask for tokens; env is more for each.
+func startGuarded(t *testing.T, env ...string) *guarded {
 	t.Helper()
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -36,9 +37,9 @@ func startGuarded(t *testing.T) *guarded {
 	g := &guarded{issuer: i}
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, issuer.WriteToken(tokenFile, g.token(t, "order-service", "users:lookup")))
-	g.users = startUsers(t, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("user-service", keys.URL))
-	g.orders = process.Start(t, process.Build(t, "order-service"), "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+g.users.URL,
-		"USER_CLIENT_TOKEN_FILE="+tokenFile, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("order-service", keys.URL))
+	g.users = startUsers(t, append(env, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("user-service", keys.URL))...)
+	g.orders = process.Start(t, process.Build(t, "order-service"), append(env, "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+g.users.URL,
+		"USER_CLIENT_TOKEN_FILE="+tokenFile, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("order-service", keys.URL))...)
 	return g
 }
 

@@ -9,20 +9,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/test/collector"
 )
 
 // canary is a person who must not be found in any log or metric.
 var canary = struct{ name, email, address, token string }{"Kanarienvogel", "kanarienvogel@example.com", "Vogelgasse 7", "Bearer-Kanarienvogel-token"}
 
-// TestNoPersonIsInALogOrAMetric sends a person through every operation and many
-// errors, at the finest log level.
-func TestNoPersonIsInALogOrAMetric(t *testing.T) {
+// TestNoPersonIsInTheTelemetry sends a person through every operation and many
+// errors, at the finest log level and with all traces kept, and looks for the
+// person in logs, metrics and spans, and in what others are answered.
+func TestNoPersonIsInTheTelemetry(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			users := process.Start(t, process.Build(t, "user-service"), "LOG_LEVEL=debug", "DATABASE_URL="+address(t))
-			orders := process.Start(t, process.Build(t, "order-service"), "LOG_LEVEL=debug", "DATABASE_URL="+databases[kind](t), "USER_SERVICE_URL="+users.URL)
+			receiver := collector.Start(t)
+			services := startTraced(t, receiver.URL, address, "LOG_LEVEL=debug")
+			users, orders := services.users, services.orders
 			client := httpClient(t)
 			send := func(method, url, body string) string {
 				request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -52,15 +54,55 @@ func TestNoPersonIsInALogOrAMetric(t *testing.T) {
 					}
 				}
 			}
+			others(t, client, u, u+"/"+id, o, o+"/"+orderID)
 			send(http.MethodDelete, u+"/"+id, "")
 			send(http.MethodDelete, o+"/"+orderID, "")
-			for _, service := range []*process.Process{users, orders} {
-				seen := service.Log() + send(http.MethodGet, service.URL+"/metrics", "")
-				require.Contains(t, seen, `"msg":"request"`)
-				for _, secret := range []string{canary.name, strings.ToLower(canary.name), canary.address} {
-					require.NotContains(t, seen, secret)
-				}
+			metrics := scrape(t, users) + scrape(t, orders)
+			require.Contains(t, metrics, "http_server_request_duration_seconds")
+			services.stop(t)
+			logs := users.Log() + orders.Log()
+			require.Contains(t, logs, `"msg":"request"`)
+			spans := receiver.Received()
+			require.Contains(t, spans, "POST /api/v1/users")
+			for _, seen := range []string{metrics, logs, spans} {
+				requireNoCanary(t, seen)
 			}
 		})
+	}
+}
+
+// others sends what another person may send, and looks into the problems they are
+// answered.
+func others(t *testing.T, client *http.Client, urls ...string) {
+	t.Helper()
+	problems := 0
+	for _, url := range urls {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			for _, body := range []string{"", "{", `{"name":1,"email":"x","status":"y"}`, `{"name":"Bob","email":"bob@example.com"}`} {
+				request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+				require.NoError(t, err)
+				request.Header.Set("Content-Type", "application/json")
+				request.Header.Set("If-Match", `"999"`) // nothing is changed
+				response, err := client.Do(request)
+				require.NoError(t, err)
+				answer, err := io.ReadAll(response.Body)
+				require.NoError(t, err)
+				require.NoError(t, response.Body.Close())
+				if response.StatusCode >= http.StatusBadRequest {
+					problems++
+					requireNoCanary(t, string(answer))
+				}
+			}
+		}
+	}
+	require.Greater(t, problems, 30)
+}
+
+func requireNoCanary(t *testing.T, text string) {
+	t.Helper()
+	for _, secret := range []string{canary.name, strings.ToLower(canary.name), canary.address} {
+		if i := strings.Index(text, secret); i >= 0 {
+			t.Fatalf("%q is in …%s…", secret, text[max(0, i-200):min(len(text), i+200)])
+		}
 	}
 }

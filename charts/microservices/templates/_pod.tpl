@@ -47,7 +47,9 @@ envFrom:
   - configMapRef:
       name: {{ $s.fullname }}
 {{- $limits := $root.Values.rateLimit.redis }}
-{{- if or (not $s.embedded) $limits.existingSecret }}
+{{- $traces := $root.Values.traces }}
+{{- $headers := and $traces.endpoint $traces.headersSecret }}
+{{- if or (not $s.embedded) $limits.existingSecret $headers }}
 env:
   {{- if not $s.embedded }}
   - name: DATABASE_URL
@@ -62,6 +64,13 @@ env:
       secretKeyRef:
         name: {{ quote . }}
         key: {{ quote $limits.existingSecretKey }}
+  {{- end }}
+  {{- if $headers }}
+  - name: OTEL_EXPORTER_OTLP_HEADERS
+    valueFrom:
+      secretKeyRef:
+        name: {{ quote $traces.headersSecret }}
+        key: {{ quote $traces.headersSecretKey }}
   {{- end }}
 {{- end }}
 {{- with $s.resources }}

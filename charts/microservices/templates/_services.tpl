@@ -83,6 +83,10 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
   {{- $pods := ternary $s.autoscaling.maxReplicas $s.pods $s.autoscaling.enabled -}}
   {{- $_ := set $environment "RATE_LIMIT_REPLICAS" (max 1 $pods | toString) -}}
 {{- end -}}
+{{- with $root.Values.traces.endpoint -}}
+  {{- $_ := set $environment "OTEL_EXPORTER_OTLP_ENDPOINT" . -}}
+  {{- $_ := set $environment "OTEL_TRACES_SAMPLER_ARG" (toString $root.Values.traces.ratio) -}}
+{{- end -}}
 {{- with $root.Values.public.trustedProxies }}{{ $_ := set $environment "TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if $root.Values.auth.required -}}
   {{- $_ := set $environment "AUTH_REQUIRED" "true" -}}

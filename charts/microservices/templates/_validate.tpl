@@ -20,6 +20,9 @@ each with what to change. (list $ services)
   "RATE_LIMIT_REDIS_URL" "the value rateLimit.redis"
   "TRUSTED_PROXIES" "the value public.trustedProxies"
   "AUTH_REQUIRED" "the value auth.required"
+  "OTEL_EXPORTER_OTLP_ENDPOINT" "the value traces.endpoint"
+  "OTEL_EXPORTER_OTLP_HEADERS" "the value traces.headersSecret"
+  "OTEL_TRACES_SAMPLER_ARG" "the value traces.ratio"
 -}}
 {{- $seen := dict -}}
 {{- $accounts := dict -}}

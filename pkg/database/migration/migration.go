@@ -63,25 +63,30 @@ func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (e
 // pending returns how many of the set's versions the schema lacks: 0 when it
 // is up to date or newer. It changes nothing.
 func (s Set) pending(ctx context.Context, db *sql.DB) (int, error) {
-	entries, err := fs.ReadDir(s.Files, ".")
-	if err != nil {
-		return 0, fmt.Errorf("read the migrations: %w", err)
-	}
 	current, err := s.version(ctx, db)
 	if err != nil {
 		return 0, err
 	}
-	pending := 0
+	return s.after(current)
+}
+
+// after returns how many of the set's versions come after one.
+func (s Set) after(current int64) (int, error) {
+	entries, err := fs.ReadDir(s.Files, ".")
+	if err != nil {
+		return 0, fmt.Errorf("read the migrations: %w", err)
+	}
+	n := 0
 	for _, e := range entries {
 		v, err := goose.NumericComponent(e.Name())
 		if err != nil {
 			return 0, fmt.Errorf("read the migrations: %w", err)
 		}
 		if v > current {
-			pending++
+			n++
 		}
 	}
-	return pending, nil
+	return n, nil
 }
 
 // version returns the newest version that was applied, or 0.
@@ -106,14 +111,16 @@ func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
 	return v.Int64, nil
 }
 
-// Check returns an error while the schema is older than the program requires.
-func (s Set) Check(ctx context.Context, db *sql.DB) error {
+// Check returns an error while the schema is older than the program requires, and
+// how many of the set's versions it lacks, required or not.
+func (s Set) Check(ctx context.Context, db *sql.DB) (pending int, err error) {
 	current, err := s.version(ctx, db)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if current < s.Required {
-		return fmt.Errorf("the schema is of version %d, and %d is required; run the migrate subcommand", current, s.Required)
+	pending, err = s.after(current)
+	if err == nil && current < s.Required {
+		err = fmt.Errorf("the schema is of version %d, and %d is required; run the migrate subcommand", current, s.Required)
 	}
-	return nil
+	return pending, err
 }

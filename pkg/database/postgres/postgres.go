@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 const (
@@ -41,6 +43,8 @@ type DB struct {
 	// database is not away.
 	probe  *pgxpool.Pool
 	schema string
+	// pending is how many migrations there were at the last Check.
+	pending atomic.Int64
 }
 
 // Open connects to the database at address, whose tables are in a schema of
@@ -62,6 +66,9 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 	}
 	if c.MaxConns < defaultMaxConns && !hasPoolSize(address) {
 		c.MaxConns = defaultMaxConns
+	}
+	if telemetry.Tracing() {
+		c.ConnConfig.Tracer = newTracer()
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
@@ -93,7 +100,8 @@ func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) 
 // as the set requires.
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	plain := stdlib.OpenDBFromPool(db.probe)
-	err := set.Check(ctx, plain)
+	pending, err := set.Check(ctx, plain)
+	db.pending.Store(int64(pending))
 	return errors.Join(Wrap(err), plain.Close())
 }
 

@@ -3,10 +3,11 @@ package postgres
 import "github.com/example/microservices/pkg/database"
 
 // Stats returns the state of the pool of connections.
-func (db *DB) Stats() database.PoolStats {
+func (db *DB) Stats() database.Stats {
 	s := db.Stat()
-	return database.PoolStats{
+	return database.Stats{
 		Used: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Max: int(s.MaxConns()),
 		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
+		Pending: int(db.pending.Load()),
 	}
 }

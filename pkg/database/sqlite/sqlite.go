@@ -8,6 +8,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,13 +19,17 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
+	"github.com/XSAM/otelsql"
 	"github.com/gofrs/flock"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"modernc.org/sqlite" // also registers the driver
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 // DB is an open database.
@@ -38,6 +43,8 @@ type DB struct {
 	path   string
 	file   os.FileInfo
 	writer *writer
+	// pending is how many migrations there were at the last Check.
+	pending atomic.Int64
 }
 
 // minVersion is the first version of SQLite without a bug that could corrupt a
@@ -97,11 +104,32 @@ func connect(path string) (*sql.DB, error) {
 		"temp_store(MEMORY)", "cache_size(-8000)",
 	}}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: parameters.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
+	db, err := open(dsn.String())
 	if err != nil {
 		return nil, fmt.Errorf("open the database file: %w", err)
 	}
 	return db, nil
+}
+
+// open opens a file whose queries are traced, where anything is.
+func open(dsn string) (*sql.DB, error) {
+	if !telemetry.Tracing() {
+		return sql.Open("sqlite", dsn)
+	}
+	return otelsql.Open("sqlite", dsn, otelsql.WithSpanOptions(otelsql.SpanOptions{
+		OmitConnResetSession: true, OmitConnPrepare: true, OmitConnectorConnect: true, OmitRows: true, DisableErrSkip: true,
+		// Only as a part of a request.
+		SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+			return telemetry.Recording(ctx)
+		},
+	}), otelsql.WithAttributes(semconv.DBSystemNameSQLite), otelsql.WithSpanNameFormatter(spanName))
+}
+
+func spanName(_ context.Context, method otelsql.Method, query string) string {
+	if query == "" {
+		return string(method)
+	}
+	return database.QueryName(query)
 }
 
 func checkVersion(ctx context.Context, db *sql.DB) error {
@@ -142,7 +170,9 @@ func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	if err != nil || !os.SameFile(now, db.file) {
 		return fmt.Errorf("the database file %s is not there any more", db.path)
 	}
-	return Wrap(set.Check(ctx, db.Read))
+	pending, err := set.Check(ctx, db.Read)
+	db.pending.Store(int64(pending))
+	return Wrap(err)
 }
 
 // Write runs do in a transaction of the writer. What do returns is returned;

@@ -59,7 +59,10 @@ func (s *Statements[Q]) Get(ctx context.Context) (context.Context, Q, error) {
 }
 
 // Stats returns the state of the pool of readers.
-func (db *DB) Stats() database.PoolStats {
+func (db *DB) Stats() database.Stats {
 	s := db.Read.Stats()
-	return database.PoolStats{Used: s.InUse, Idle: s.Idle, Max: s.MaxOpenConnections, Waits: s.WaitCount, Waited: s.WaitDuration}
+	return database.Stats{
+		Used: s.InUse, Idle: s.Idle, Max: s.MaxOpenConnections, Waits: s.WaitCount, Waited: s.WaitDuration,
+		Pending: int(db.pending.Load()),
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jellydator/ttlcache/v3"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/example/microservices/pkg/resilience"
 	"github.com/example/microservices/services/order-service/internal/order"
@@ -108,6 +109,7 @@ func (c *Client) verify(ctx context.Context, id uuid.UUID) (outcome, error) {
 	}
 	if c.seen(id) {
 		c.metrics.cacheHits.Inc()
+		trace.SpanFromContext(ctx).AddEvent("user was in the cache")
 		return found, nil
 	}
 	c.metrics.cacheMisses.Inc()

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/example/microservices/pkg/resilience"
 	"github.com/example/microservices/services/order-service/internal/order"
@@ -37,6 +39,8 @@ func (c *Client) askWithRetry(ctx context.Context, id uuid.UUID) error {
 			return c.brokenOff(ctx, ctx.Err())
 		}
 		c.metrics.retries.Inc()
+		trace.SpanFromContext(ctx).AddEvent("user-service is asked again", trace.WithAttributes(
+			attribute.Int("retry", retry+1), attribute.String("after", outcomeOf(err).String()), attribute.Stringer("waited", wait)))
 	}
 }
 
@@ -72,9 +76,14 @@ func (c *Client) guardedTry(ctx context.Context, id uuid.UUID) error {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	default:
+		trace.SpanFromContext(ctx).AddEvent("too many lookups are under way")
 		return &failure{outcome: limited, err: errLimited}
 	}
-	return c.breaker.Do(func() error { return c.try(ctx, id) })
+	err := c.breaker.Do(func() error { return c.try(ctx, id) })
+	if errors.Is(err, resilience.ErrOpen) {
+		trace.SpanFromContext(ctx).AddEvent("the circuit breaker is open")
+	}
+	return err
 }
 
 // brokenOff tells why ctx, the shared call's, ended.

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/example/microservices/pkg/requestid"
 )
 
@@ -67,5 +70,6 @@ func newRequest(ctx context.Context, url string) (*http.Request, error) {
 	if id != "" {
 		req.Header.Set(requestid.Header, id)
 	}
+	otel.GetTextMapPropagator().Inject(ctx, propagation.HeaderCarrier(req.Header))
 	return req, nil
 }

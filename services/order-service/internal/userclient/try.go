@@ -25,7 +25,9 @@ func (c *Client) try(ctx context.Context, id uuid.UUID) error {
 	c.metrics.inFlight.Inc()
 	defer c.metrics.inFlight.Dec()
 	start := time.Now()
+	ctx, span := startSpan(ctx, c.users)
 	err := c.get(ctx, id)
+	endSpan(span, err)
 	c.metrics.tries[outcomeOf(err)].Observe(time.Since(start).Seconds())
 	return err
 }

@@ -68,7 +68,7 @@ func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
 func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, migrations()) }
 
 // Stats returns the state of the pool of readers.
-func (s *Store) Stats() database.PoolStats { return s.db.Stats() }
+func (s *Store) Stats() database.Stats { return s.db.Stats() }
 
 // Close waits for the writes that have begun, and closes the file.
 func (s *Store) Close() error { return s.db.Close() }

@@ -68,7 +68,7 @@ func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
 func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, migrations()) }
 
 // Stats returns the state of the connection pool.
-func (s *Store) Stats() database.PoolStats { return s.db.Stats() }
+func (s *Store) Stats() database.Stats { return s.db.Stats() }
 
 // Close closes the connections.
 func (s *Store) Close() error { return s.db.Close() }

@@ -1,0 +1,30 @@
+package health
+
+import "github.com/prometheus/client_golang/prometheus"
+
+var (
+	readyDesc      = prometheus.NewDesc("service_ready", "1 while the service is ready: while /health/ready answers 200.", nil, nil)
+	dependencyDesc = prometheus.NewDesc("service_dependency_up", "1 while a dependency's last check was good.", []string{"dependency"}, nil)
+)
+
+// Describe is part of prometheus.Collector.
+func (m *Monitor) Describe(ch chan<- *prometheus.Desc) {
+	ch <- readyDesc
+	ch <- dependencyDesc
+}
+
+// Collect is part of prometheus.Collector. It gives what Report says.
+func (m *Monitor) Collect(ch chan<- prometheus.Metric) {
+	report := m.Report()
+	ch <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, number(report.Status != NotReady))
+	for name, status := range report.Dependencies {
+		ch <- prometheus.MustNewConstMetric(dependencyDesc, prometheus.GaugeValue, number(status == Up), name)
+	}
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,44 @@
+package idempotency
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	requests struct{ fresh, replayed, conflict, failed prometheus.Counter }
+	purges   struct{ ok, failed prometheus.Counter }
+}
+
+func newMetrics(registerer prometheus.Registerer) metrics {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "idempotency_requests_total",
+		Help: "Requests with an Idempotency-Key: new (the first with its key), replayed (answered as the first was), conflict (the first is still being answered, or had another body), failed (no success, so nothing is kept).",
+	}, []string{"result"})
+	runs := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "background_runs_total",
+		Help: "Runs of work that no request asks for, by task and result: ok or failed.",
+	}, []string{"task", "result"})
+	registerer.MustRegister(requests, runs)
+	var m metrics
+	m.requests.fresh, m.requests.replayed = requests.WithLabelValues("new"), requests.WithLabelValues("replayed")
+	m.requests.conflict, m.requests.failed = requests.WithLabelValues("conflict"), requests.WithLabelValues("failed")
+	const task = "purge_idempotency_keys"
+	m.purges.ok, m.purges.failed = runs.WithLabelValues(task, "ok"), runs.WithLabelValues(task, "failed")
+	return m
+}
+
+// count counts a request that had a key.
+func (m *metrics) count(replayed bool, err error) {
+	switch {
+	case replayed:
+		m.requests.replayed.Inc()
+	case err == nil:
+		m.requests.fresh.Inc()
+	case errors.Is(err, ErrInFlight), errors.Is(err, ErrMismatch):
+		m.requests.conflict.Inc()
+	default:
+		m.requests.failed.Inc()
+	}
+}

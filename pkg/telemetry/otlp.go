@@ -1,0 +1,106 @@
+package telemetry
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	// otlpTimeout bounds one request to the collector.
+	otlpTimeout = 5 * time.Second
+	// complainInterval is the least time between two lines of the log that say
+	// that traces can't be sent.
+	complainInterval = time.Minute
+)
+
+// otlpClient sends spans by OTLP over HTTP
+// (https://opentelemetry.io/docs/specs/otlp/#otlphttp). OpenTelemetry's own client
+// brings gRPC along, which is a quarter of an image.
+type otlpClient struct {
+	url     string
+	headers map[string]string
+	client  *http.Client
+}
+
+func newOTLPClient(endpoint string, headers map[string]string) *otlpClient {
+	return &otlpClient{
+		url: strings.TrimSuffix(endpoint, "/") + "/v1/traces", headers: headers,
+		client: &http.Client{Timeout: otlpTimeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: time.Minute}},
+	}
+}
+
+var _ otlptrace.Client = (*otlpClient)(nil)
+
+// Start is part of otlptrace.Client.
+func (c *otlpClient) Start(context.Context) error { return nil }
+
+// Stop is part of otlptrace.Client.
+func (c *otlpClient) Stop(context.Context) error {
+	c.client.CloseIdleConnections()
+	return nil
+}
+
+// UploadTraces sends spans, once: a collector that is in trouble is left alone.
+func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
+	// On the wire this is an ExportTraceServiceRequest.
+	encoded, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
+	if err != nil {
+		return fmt.Errorf("encode spans: %w", err)
+	}
+	var body bytes.Buffer
+	zip := gzip.NewWriter(&body)
+	_, _ = zip.Write(encoded) // a buffer takes everything
+	_ = zip.Close()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, &body)
+	if err != nil {
+		return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/x-protobuf")
+	request.Header.Set("Content-Encoding", "gzip")
+	for name, value := range c.headers {
+		request.Header.Set(name, value)
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	if response.StatusCode/100 != 2 {
+		return fmt.Errorf("%s answers %s", c.url, response.Status)
+	}
+	return nil
+}
+
+// occasional writes what goes wrong with traces into the log, but not each time.
+type occasional struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	last time.Time
+}
+
+func newOccasional(log *slog.Logger) *occasional { return &occasional{log: log} }
+
+// Handle is part of otel.ErrorHandler.
+func (o *occasional) Handle(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if now.Sub(o.last) < complainInterval {
+		return
+	}
+	o.last = now
+	o.log.Warn("traces can't be sent", slog.Any("error", err))
+}

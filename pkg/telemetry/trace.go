@@ -1,0 +1,128 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/net/http/httpguts"
+)
+
+// TraceConfig says which traces are kept and where they go. The variables and
+// what they mean are OpenTelemetry's
+// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+type TraceConfig struct {
+	TraceEndpoint string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"where traces go, by OTLP over HTTP, such as http://collector:4318; empty: there are none"`
+	TraceHeaders  string  `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers to send them with, such as a credential: name=value,name=value"`
+	TraceRatio    float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
+}
+
+// Validate returns what is wrong with the configuration, all at once.
+func (c *TraceConfig) Validate() error {
+	var problems []error
+	if c.TraceEndpoint != "" {
+		u, err := url.Parse(c.TraceEndpoint)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			problems = append(problems, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318"))
+		}
+	}
+	_, err := c.headers()
+	return errors.Join(append(problems, err)...)
+}
+
+// headers reads OTEL_EXPORTER_OTLP_HEADERS. Its values may be percent-encoded.
+func (c *TraceConfig) headers() (map[string]string, error) {
+	headers := map[string]string{}
+	for pair := range strings.SplitSeq(c.TraceHeaders, ",") {
+		if strings.TrimSpace(pair) == "" {
+			continue
+		}
+		name, value, found := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		decoded, err := url.PathUnescape(strings.TrimSpace(value))
+		if !found || err != nil || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(decoded) {
+			return nil, errors.New("OTEL_EXPORTER_OTLP_HEADERS must be name=value, separated by commas")
+		}
+		headers[name] = decoded
+	}
+	return headers, nil
+}
+
+// StartTracing makes the process keep traces, if c says where they go, and
+// returns what sends the last of them. That, and all that goes wrong with
+// sending, holds nobody up: what can't be sent is dropped.
+func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, service, version string) (stop func(context.Context), err error) {
+	if c.TraceEndpoint == "" {
+		return func(context.Context) {}, nil
+	}
+	headers, err := c.headers()
+	if err != nil {
+		return nil, err
+	}
+	exporter, err := otlptrace.New(ctx, newOTLPClient(c.TraceEndpoint, headers))
+	if err != nil {
+		return nil, fmt.Errorf("send traces: %w", err)
+	}
+	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceVersion(version)))
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithBatcher(exporter),
+		sdktrace.WithResource(about),
+		sdktrace.WithSampler(sampler{sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.TraceRatio))}),
+	)
+	otel.SetErrorHandler(newOccasional(log))
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	otel.SetTracerProvider(provider)
+	return func(ctx context.Context) {
+		err := provider.Shutdown(ctx)
+		if err != nil {
+			log.WarnContext(ctx, "the last traces could not be sent", slog.Any("error", err))
+		}
+	}, nil
+}
+
+// Tracing reports whether the process keeps traces.
+func Tracing() bool {
+	_, on := otel.GetTracerProvider().(*sdktrace.TracerProvider)
+	return on
+}
+
+// Recording reports whether what happens in ctx becomes part of a trace that is
+// kept.
+func Recording(ctx context.Context) bool { return trace.SpanFromContext(ctx).IsRecording() }
+
+// TraceID returns the id of the trace that ctx belongs to, or "".
+func TraceID(ctx context.Context) string {
+	span := trace.SpanContextFromContext(ctx)
+	if !span.HasTraceID() {
+		return ""
+	}
+	return span.TraceID().String()
+}
+
+// Keep makes the spans that begin in the context be kept, whatever the sampling
+// says: those of failures, which are known only when they are over.
+func Keep(ctx context.Context) context.Context { return context.WithValue(ctx, keepKey{}, true) }
+
+type keepKey struct{}
+
+type sampler struct{ sdktrace.Sampler }
+
+func (s sampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	if p.ParentContext.Value(keepKey{}) != nil {
+		return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
+	}
+	return s.Sampler.ShouldSample(p)
+}

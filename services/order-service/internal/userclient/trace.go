@@ -1,0 +1,34 @@
+package userclient
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const tracerName = "github.com/example/microservices/services/order-service/internal/userclient"
+
+// startSpan begins the span of a try
+// (https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client).
+func startSpan(ctx context.Context, to *url.URL) (context.Context, trace.Span) {
+	const route = "/api/v1/users/:user_id"
+	return otel.Tracer(tracerName).Start(ctx, http.MethodGet+" "+route, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		semconv.HTTPRequestMethodGet, semconv.URLTemplate(route), semconv.ServerAddress(to.Host),
+	))
+}
+
+// endSpan ends it with what came of the try. That there is no such user is an
+// answer.
+func endSpan(span trace.Span, err error) {
+	o := outcomeOf(err)
+	if o != found && o != unknown {
+		span.SetStatus(codes.Error, "")
+		span.SetAttributes(semconv.ErrorTypeKey.String(o.String()))
+	}
+	span.End()
+}
