@@ -28,7 +28,7 @@ lint: ## Check format, code, generated files and modules
 	.ci/lint
 
 .PHONY: generate
-generate: ## Write the generated files (sqlc, openapi.yaml)
+generate: ## Write the generated files (sqlc, openapi.yaml, dashboards)
 	.ci/generate
 
 .PHONY: chart

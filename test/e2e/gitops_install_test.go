@@ -82,7 +82,7 @@ func (g *gitops) testNoDrift(t *testing.T, environment string) {
 func (n *namespace) state() map[string]string {
 	n.t.Helper()
 	var list struct{ Items []map[string]any }
-	n.get(&list, "configmaps,secrets,services,serviceaccounts,deployments,horizontalpodautoscalers,ingresses,networkpolicies,poddisruptionbudgets,externalsecrets,servicemonitors,pods")
+	n.get(&list, "configmaps,secrets,services,serviceaccounts,deployments,horizontalpodautoscalers,ingresses,networkpolicies,poddisruptionbudgets,externalsecrets,servicemonitors,prometheusrules,pods")
 	state := map[string]string{}
 	for _, object := range list.Items {
 		metadata := object["metadata"].(map[string]any)

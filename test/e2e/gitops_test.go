@@ -51,6 +51,7 @@ func (g *gitops) prepare(t *testing.T) {
 	for _, crd := range []struct{ module, file string }{
 		{"github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
 		{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
+		{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
 	} {
 		applyForTest(t, definition(t, crd.module, crd.file))
 	}

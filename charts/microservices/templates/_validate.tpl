@@ -60,8 +60,8 @@ each with what to change. (list $ services)
     {{- end -}}
     {{- $_ := set $accounts $s.account $name -}}
   {{- end -}}
-  {{- /* Policies and the smoke test have these names. */ -}}
-  {{- if has $name (list "default-deny" "smoke-test") -}}
+  {{- /* Policies, the smoke test and the dashboards have these names. */ -}}
+  {{- if or (has $name (list "default-deny" "smoke-test")) (hasPrefix "dashboard-" $name) -}}
     {{- $problems = append $problems (printf "%s: the chart has objects of this name itself; give the service another" $at) -}}
   {{- end -}}
 
@@ -164,6 +164,14 @@ each with what to change. (list $ services)
 {{- end -}}
 {{- if and $root.Values.httpRoute.enabled (not $root.Values.httpRoute.parentRefs) -}}
   {{- $problems = append $problems "httpRoute.enabled is set: httpRoute.parentRefs must name a Gateway" -}}
+{{- end -}}
+
+{{- /* A rate needs several samples. */ -}}
+{{- if and $root.Values.prometheusRule.enabled $root.Values.serviceMonitor.enabled -}}
+  {{- $shortest := mulf 300 $root.Values.prometheusRule.windowScale -}}
+  {{- if gt (mulf 4 (include "microservices.seconds" $root.Values.serviceMonitor.interval)) $shortest -}}
+    {{- $problems = append $problems (printf "serviceMonitor.interval is %s, but the rules look at %v s at a time: set it to a quarter of that at most, or prometheusRule.windowScale to more" $root.Values.serviceMonitor.interval $shortest) -}}
+  {{- end -}}
 {{- end -}}
 {{- if $problems -}}
   {{- fail (printf "\n\nThese values need a change:\n  - %s\n" (join "\n  - " $problems)) -}}

@@ -20,10 +20,13 @@ import (
 const openAPI = "api/openapi-spec/swagger.json"
 
 // crds are the custom resources' definitions, by module.
-var crds = map[string]string{
-	"sigs.k8s.io/gateway-api":                            "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
-	"github.com/external-secrets/external-secrets":       "config/crds/bases/external-secrets.io_externalsecrets.yaml",
-	"github.com/prometheus-operator/prometheus-operator": "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+var crds = map[string][]string{
+	"sigs.k8s.io/gateway-api":                      {"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"},
+	"github.com/external-secrets/external-secrets": {"config/crds/bases/external-secrets.io_externalsecrets.yaml"},
+	"github.com/prometheus-operator/prometheus-operator": {
+		"example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+		"example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+	},
 }
 
 func main() {
@@ -47,14 +50,16 @@ func run(directory string) error {
 	if err != nil {
 		return err
 	}
-	for module, file := range crds {
-		crd, err := read(module, file)
-		if err != nil {
-			return err
-		}
-		err = writeCustom(directory, crd)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+	for module, files := range crds {
+		for _, file := range files {
+			crd, err := read(module, file)
+			if err != nil {
+				return err
+			}
+			err = writeCustom(directory, crd)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,166 @@
+package main
+
+import "fmt"
+
+var (
+	notReady, isReady = state{"not ready", "red"}, state{"ready", "green"}
+	down, up          = state{"down", "red"}, state{"up", "green"}
+	breakerStates     = []state{{"closed", "green"}, {"half-open", "orange"}, {"open", "red"}}
+)
+
+// breaker is the state of the worst circuit breaker, as an index of
+// breakerStates.
+const breaker = `max(user_client_breaker_state{@, state="half-open"} + ignoring(state) 2 * user_client_breaker_state{@, state="open"})`
+
+// quantile is one of the durations of requests to the API, by labels ("job, ";
+// empty is all together) and of those that more matchers select.
+func quantile(q float64, by, more, legend string) query {
+	if by != "" {
+		by = ", " + by
+	}
+	return query{
+		expr:      fmt.Sprintf(`histogram_quantile(%v, sum by (le%s) (rate(http_server_request_duration_seconds_bucket{@, %s%s}[$__rate_interval])))`, q, by, api, more),
+		legend:    legend,
+		exemplars: true,
+	}
+}
+
+func userService() dashboard {
+	return dashboard{
+		uid: "microservices-user-service", title: "Microservices / user-service", jobs: []string{"user-service"},
+		description: "user-service: its requests, its database and its processes.",
+		rows:        []row{health(), requests(), database(), callers(), overload(), process()},
+	}
+}
+
+func orderService() dashboard {
+	return dashboard{
+		uid: "microservices-order-service", title: "Microservices / order-service", jobs: []string{"order-service"},
+		description: "order-service: its requests, its look-ups of users, its database and its processes.",
+		rows:        []row{health(), requests(), lookups(), database(), callers(), overload(), process()},
+	}
+}
+
+func health() row {
+	sized := func(p panel, width int) panel { p.width = width; return p }
+	return row{"State", []panel{
+		sized(states("Ready", "Whether requests should be sent to a pod.",
+			query{expr: `min by (pod) (service_ready{@})`, legend: "{{pod}}"}, notReady, isReady), 8),
+		sized(states("Dependencies", "Whether a dependency was there when it was last checked, at the pod that fares worst.",
+			query{expr: `min by (dependency) (service_dependency_up{@})`, legend: "{{dependency}}"}, down, up), 8),
+		sized(number("Version", "none", "Pods of each version.",
+			query{expr: `count by (version) (build_info{@})`, legend: "{{version}}"}), 4),
+		sized(number("Migrations pending", "none", "Migrations of this version that the database lacks.",
+			query{expr: `max(db_migrations_pending{@})`, legend: "pending"}, step{0, "green"}, step{1, "red"}), 4),
+	}}
+}
+
+func requests() row {
+	return row{"Requests", []panel{
+		series("Requests", "reqps", "Requests to the API, by operation.",
+			query{expr: `sum by (method, route) (rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "{{method}} {{route}}"}),
+		stacked("Answers", "reqps", "Requests to the API, by status.",
+			query{expr: `sum by (status) (rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "{{status}}"}),
+		series("Failed", "percentunit", "Requests to the API that were answered with a 5xx, by operation.",
+			query{expr: failed("$__rate_interval", "method, route"), legend: "{{method}} {{route}}"}),
+		series("Duration", "s", "Time to answer a request to the API. The points are single requests, with their traces.",
+			quantile(0.99, "", "", "p99"), quantile(0.95, "", "", "p95"), quantile(0.5, "", "", "p50")),
+		series("Duration by operation", "s", "99th percentile of the time to answer.",
+			quantile(0.99, "method, route", "", "{{method}} {{route}}")),
+		buckets("Distribution of durations", "s", "How many requests took how long.",
+			query{expr: `sum by (le) (increase(http_server_request_duration_seconds_bucket{@, ` + api + `}[$__rate_interval]))`, exemplars: true}),
+	}}
+}
+
+func lookups() row {
+	return row{"Look-ups of users", []panel{
+		states("Breaker", "The circuit breaker before user-service, of each pod.",
+			query{expr: `max by (pod) (user_client_breaker_state{@, state="half-open"} + ignoring(state) 2 * user_client_breaker_state{@, state="open"})`, legend: "{{pod}}"}, breakerStates...),
+		series("Changes of the breaker", "none", "How often the breaker's state changed.",
+			query{expr: `sum by (from, to) (increase(user_client_breaker_transitions_total{@}[$__rate_interval]))`, legend: "{{from}} → {{to}}"}),
+		stacked("Look-ups", "reqps", "Questions whether a user exists, by what came of them; from the cache or from user-service.",
+			query{expr: `sum by (outcome) (rate(user_client_requests_total{@}[$__rate_interval]))`, legend: "{{outcome}}"}),
+		stacked("Tries", "reqps", "Single requests to user-service, by what came of them.",
+			query{expr: `sum by (outcome) (rate(user_client_try_duration_seconds_count{@}[$__rate_interval]))`, legend: "{{outcome}}"}),
+		series("Duration of a try", "s", "Time that user-service takes to answer, or a try to fail.",
+			tries(0.99, "p99"), tries(0.5, "p50")),
+		series("Answered by the cache", "percentunit", "Share of look-ups that user-service was not asked for.",
+			query{expr: `sum(rate(user_client_cache_requests_total{@, result="hit"}[$__rate_interval])) / sum(rate(user_client_cache_requests_total{@}[$__rate_interval]))`, legend: "hits"}),
+		series("Retries", "reqps", "Tries that repeated a failed one, and those that the retry budget did not allow.",
+			query{expr: `sum(rate(user_client_retries_total{@}[$__rate_interval]))`, legend: "made"},
+			query{expr: `sum(rate(user_client_retries_denied_total{@}[$__rate_interval]))`, legend: "denied"}),
+		series("In flight to user-service", "none", "Requests to user-service under way, by pod.",
+			query{expr: `sum by (pod) (user_client_requests_in_flight{@})`, legend: "{{pod}}"}),
+	}}
+}
+
+func tries(q float64, legend string) query {
+	return query{
+		expr:   fmt.Sprintf(`histogram_quantile(%v, sum by (le) (rate(user_client_try_duration_seconds_bucket{@}[$__rate_interval])))`, q),
+		legend: legend, exemplars: true,
+	}
+}
+
+func database() row {
+	return row{"Database", []panel{
+		series("Connections", "none", "Connections of the pool, by state, and the most that there may be.",
+			query{expr: `sum by (state) (db_pool_connections{@})`, legend: "{{state}}"},
+			query{expr: `sum(db_pool_connections_max{@})`, legend: "most"}),
+		series("Waits for a connection", "ops", "How often all connections were in use, by pod.",
+			query{expr: `sum by (pod) (rate(db_pool_waits_total{@}[$__rate_interval]))`, legend: "{{pod}}"}),
+		series("Time waited for a connection", "s", "On average, for each request to the API.",
+			query{expr: `sum(rate(db_pool_wait_seconds_total{@}[$__rate_interval])) / sum(rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "for a request"}),
+	}}
+}
+
+func callers() row {
+	return row{"Callers", []panel{
+		series("Idempotency keys", "reqps", "Requests with an Idempotency-Key: new, replayed, or in conflict with another that has the same key.",
+			query{expr: `sum by (result) (rate(idempotency_requests_total{@}[$__rate_interval]))`, legend: "{{result}}"}),
+		stacked("Rate limits", "reqps", "Requests that a caller's limit let through or not.",
+			query{expr: `sum by (policy, result) (rate(rate_limit_requests_total{@}[$__rate_interval]))`, legend: "{{policy}} {{result}}"}),
+		states("Shared rate limits", "Whether the Redis that counts for all pods answers; without one it is never away.",
+			query{expr: `max by (pod) (rate_limit_store_away{@})`, legend: "{{pod}}"}, state{"there", "green"}, state{"away", "orange"}),
+		stacked("Tokens", "reqps", "Requests that need a token, by what came of it. Only where tokens are asked for.",
+			query{expr: `sum by (result) (rate(auth_tokens_total{@}[$__rate_interval]))`, legend: "{{result}}"}),
+		series("Fetches of issuers' keys", "none", "How often issuers' keys were fetched in an hour. Only where tokens are asked for.",
+			query{expr: `sum by (result) (increase(auth_key_fetches_total{@}[1h]))`, legend: "{{result}}"}),
+	}}
+}
+
+func overload() row {
+	return row{"Overload and background work", []panel{
+		series("Concurrency", "none", "Requests under way, and how many may be: the limit follows from how long requests take.",
+			query{expr: `sum(http_server_requests_in_flight{@})`, legend: "in flight"},
+			query{expr: `sum by (kind) (overload_concurrency_limit{@})`, legend: "limit of {{kind}}s"}),
+		series("Refused", "reqps", "Requests that were refused because there were too many, by what there was too little of.",
+			query{expr: `sum by (kind, cause) (rate(overload_refused_total{@}[$__rate_interval]))`, legend: "{{kind}}, {{cause}}"}),
+		series("Background work", "none", "Runs within an hour, by task and result.",
+			query{expr: `sum by (task, result) (increase(background_runs_total{@}[1h]))`, legend: "{{task}} {{result}}"}),
+	}}
+}
+
+func process() row {
+	return row{"Processes", []panel{
+		series("Processor", "none", "Processors in use, by pod.",
+			query{expr: `sum by (pod) (rate(process_cpu_seconds_total{@}[$__rate_interval]))`, legend: "{{pod}}"}),
+		series("Memory", "bytes", "Memory in use, by pod, and from where on Go collects garbage harder (GOMEMLIMIT, where it is set).",
+			query{expr: `sum by (pod) (process_resident_memory_bytes{@})`, legend: "{{pod}}"},
+			// Without a limit it is 2^63 - 1.
+			query{expr: `min(go_gc_gomemlimit_bytes{@} < 1e15)`, legend: "limit"}),
+		series("Go's heap", "bytes", "Live and not yet collected objects, and the size at which they are collected next.",
+			query{expr: `sum by (pod) (go_memstats_heap_alloc_bytes{@})`, legend: "{{pod}} heap"},
+			query{expr: `sum by (pod) (go_memstats_next_gc_bytes{@})`, legend: "{{pod}} next collection"}),
+		series("Garbage collections", "ops", "By pod.",
+			query{expr: `sum by (pod) (rate(go_gc_duration_seconds_count{@}[$__rate_interval]))`, legend: "{{pod}}"}),
+		series("Longest pause", "s", "The longest recent pause of a garbage collection, by pod.",
+			// Prometheus 3 writes the label 1.0, earlier ones 1.
+			query{expr: `max by (pod) (go_gc_duration_seconds{@, quantile=~"1|1.0"})`, legend: "{{pod}}"}),
+		series("Goroutines", "none", "By pod.",
+			query{expr: `sum by (pod) (go_goroutines{@})`, legend: "{{pod}}"}),
+		series("Open files", "percentunit", "File descriptors, connections among them, of those that the process may have; by pod.",
+			query{expr: `sum by (pod) (process_open_fds{@}) / sum by (pod) (process_max_fds{@})`, legend: "{{pod}}"}),
+		series("Uptime", "s", "Time since the process began, by pod.",
+			query{expr: `min by (pod) (time() - process_start_time_seconds{@})`, legend: "{{pod}}"}),
+	}}
+}

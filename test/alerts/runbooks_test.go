@@ -1,0 +1,93 @@
+package alerts
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const runbookFolder = root + "/docs/runbooks"
+
+// runbooks returns the runbooks' texts by the names of their alerts.
+func runbooks(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(runbookFolder + "/*.md")
+	require.NoError(t, err)
+	all := map[string]string{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".md")
+		if name == "README" {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all[name] = string(b)
+	}
+	return all
+}
+
+func TestAlertsAndRunbooksBelongTogether(t *testing.T) {
+	index, err := os.ReadFile(runbookFolder + "/README.md")
+	require.NoError(t, err)
+	var named []string
+	for name, text := range runbooks(t) {
+		named = append(named, name)
+		require.True(t, strings.HasPrefix(text, "# "+name+"\n"), "%s.md is headed by its alert's name", name)
+		require.Contains(t, string(index), "]("+name+".md)", "the index")
+	}
+	require.ElementsMatch(t, alerts(t), named)
+}
+
+var firstBlock = regexp.MustCompile("(?s)^# [A-Za-z]+\n\n```promql\n(.*?)\n```\n")
+
+// query returns the query that a runbook begins with.
+func query(t *testing.T, name, text string) string {
+	t.Helper()
+	block := firstBlock.FindStringSubmatch(text)
+	require.NotNil(t, block, "%s.md begins with its name and a block of promql", name)
+	return block[1]
+}
+
+// elsewhere are the metrics that others than the services' own code bring:
+// Prometheus, and the collectors of its client library.
+var elsewhere = map[string]bool{
+	"up": true, "process_resident_memory_bytes": true, "go_gc_gomemlimit_bytes": true,
+}
+
+var (
+	documented = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|")
+	suffix     = regexp.MustCompile(`_(bucket|count|sum)$`)
+)
+
+// A rule about a metric that nobody has stays silent for ever.
+func TestEachMetricExists(t *testing.T) {
+	list, err := os.ReadFile(root + "/docs/metrics.md") // generated from the registries
+	require.NoError(t, err)
+	known := maps.Clone(elsewhere)
+	for _, match := range documented.FindAllSubmatch(list, -1) {
+		known[string(match[1])] = true
+	}
+	expressions := map[string]string{}
+	for _, r := range rules(t) {
+		if r.Record != "" {
+			known[r.Record] = true
+		}
+		expressions[r.Expr] = r.Alert + r.Record
+	}
+	for name, text := range runbooks(t) {
+		expressions[query(t, name, text)] = name + ".md"
+	}
+	p := parser(t)
+	for expression, of := range expressions {
+		selectors := p.Parse(t, expression).Selectors()
+		require.NotEmpty(t, selectors, of)
+		for _, s := range selectors {
+			require.True(t, known[s.Name] || known[suffix.ReplaceAllString(s.Name, "")], "%s, in %s, is no metric of the services", s.Name, of)
+		}
+	}
+}

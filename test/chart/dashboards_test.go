@@ -1,0 +1,39 @@
+package chart
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// Helm takes nothing of a dashboard for a template of its own.
+func TestDashboardsAreInstalledAsTheyAre(t *testing.T) {
+	files, err := filepath.Glob(chart + "/dashboards/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	location := schemas(t)
+	for _, helm := range helms {
+		t.Run(helm, func(t *testing.T) {
+			rendered := run(t, "", tool(t, helm), append(templateArguments(nil), "--set", "dashboards.enabled=true", "--show-only", "templates/dashboards.yaml")...)
+			validate(t, location, rendered)
+			installed := map[string]string{}
+			for _, document := range documents(rendered) {
+				var object struct{ Data map[string]string }
+				require.NoError(t, yaml.Unmarshal([]byte(document), &object))
+				for name, content := range object.Data {
+					installed[name] = content
+				}
+			}
+			require.Len(t, installed, len(files))
+			for _, file := range files {
+				content, err := os.ReadFile(file)
+				require.NoError(t, err)
+				require.Equal(t, strings.TrimSpace(string(content)), installed[filepath.Base(file)])
+			}
+		})
+	}
+}

@@ -1,0 +1,66 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestFormIsGrafanas holds the files against what Grafana reads, and looks for
+// what its export leaves behind.
+func TestFormIsGrafanas(t *testing.T) {
+	for _, d := range read(t) {
+		t.Run(d.name, func(t *testing.T) {
+			require.Equal(t, "microservices-"+d.name, d.UID, "links and bookmarks have it")
+			require.Equal(t, 42, d.SchemaVersion)
+			var whole map[string]any
+			content, err := os.ReadFile(folder + "/" + d.name + ".json")
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal(content, &whole))
+			for _, leftover := range []string{"id", "version", "iteration", "gnetId", "__inputs", "__requires", "__elements", "meta"} {
+				require.NotContains(t, whole, leftover)
+			}
+			var names []string
+			for _, v := range d.Templating.List {
+				names = append(names, v.Name)
+			}
+			require.Equal(t, []string{"datasource", "namespace", "pod"}, names)
+
+			taken := map[[2]int]string{}
+			for i, p := range d.Panels {
+				require.Equal(t, i+1, p.ID)
+				require.LessOrEqual(t, p.GridPos.X+p.GridPos.W, 24, p.Title)
+				for x := range p.GridPos.W {
+					for y := range p.GridPos.H {
+						place := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
+						require.Empty(t, taken[place], "%s is over it", p.Title)
+						taken[place] = p.Title
+					}
+				}
+				if p.Type != "row" {
+					require.NotEmpty(t, p.Targets, p.Title)
+					require.Equal(t, "${datasource}", p.Datasource.UID, p.Title)
+				}
+			}
+		})
+	}
+}
+
+// TestDurationsShowExemplars: a slow request is one click away from its trace.
+func TestDurationsShowExemplars(t *testing.T) {
+	for _, d := range read(t) {
+		shown := 0
+		for _, p := range d.Panels {
+			for _, query := range p.Targets {
+				if strings.Contains(query.Expr, "histogram_quantile") || p.Type == "heatmap" {
+					require.True(t, query.Exemplar, "%s: %s", d.name, p.Title)
+					shown++
+				}
+			}
+		}
+		require.NotZero(t, shown, d.name)
+	}
+}

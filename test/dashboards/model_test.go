@@ -1,0 +1,96 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	root   = "../.."
+	folder = root + "/charts/microservices/dashboards"
+)
+
+// dashboard is as much of Grafana's model as the tests look at.
+type dashboard struct {
+	name string // of its file
+
+	UID, Title    string
+	SchemaVersion int
+	Templating    struct{ List []variable }
+	Annotations   struct{ List []struct{ Expr string } }
+	Panels        []panel
+}
+
+type variable struct {
+	Name, Type string
+	Query      json.RawMessage // a text, or an object with one
+}
+
+type panel struct {
+	ID          int
+	Type        string
+	Title       string
+	Datasource  struct{ UID string }
+	GridPos     struct{ X, Y, W, H int }
+	Targets     []target
+	FieldConfig struct {
+		Defaults struct {
+			Unit     string
+			Mappings []struct {
+				Options map[string]struct{ Text, Color string }
+			}
+		}
+	}
+}
+
+type target struct {
+	Expr, LegendFormat string
+	Instant, Exemplar  bool
+}
+
+func read(t *testing.T) []dashboard {
+	t.Helper()
+	files, err := filepath.Glob(folder + "/*.json")
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+	all := make([]dashboard, len(files))
+	for i, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(content, &all[i]), file)
+		all[i].name = strings.TrimSuffix(filepath.Base(file), ".json")
+	}
+	return all
+}
+
+// step is how far the points of a picture are apart, and rateInterval what
+// Grafana would make of it.
+const (
+	stepSeconds  = "1s"
+	rateInterval = "5s"
+)
+
+// filled is a query with Grafana's variables filled in, all of them "All".
+func filled(t *testing.T, query string) string {
+	t.Helper()
+	query = strings.NewReplacer("$__rate_interval", rateInterval, "$__interval", stepSeconds, "$namespace", ".*", "$pod", ".*").Replace(query)
+	require.NotContains(t, query, "$")
+	return query
+}
+
+var legendLabel = regexp.MustCompile(`\{\{ *([a-z_]+) *\}\}`)
+
+// legendLabels are the labels that a legend names.
+func legendLabels(legend string) []string {
+	var labels []string
+	for _, match := range legendLabel.FindAllStringSubmatch(legend, -1) {
+		labels = append(labels, match[1])
+	}
+	return labels
+}

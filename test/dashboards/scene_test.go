@@ -1,0 +1,209 @@
+package dashboards
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/test/prometheus"
+)
+
+// scene is both services on PostgreSQL, which ask for tokens, and a Prometheus
+// that watches them.
+type scene struct {
+	t             *testing.T
+	client        *http.Client
+	issuer        *issuer.Issuer
+	users, orders *process.Process
+	usersEnv      []string
+	prometheus    *prometheus.Server
+	from, until   time.Time
+}
+
+const scopes = "users:read users:write orders:read orders:write"
+
+// newScene starts everything.
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{t: t, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, from: time.Now()}
+	var err error
+	s.issuer, err = issuer.New()
+	require.NoError(t, err)
+	keys := httptest.NewServer(s.issuer)
+	t.Cleanup(keys.Close)
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, issuer.WriteToken(tokenFile, s.token("order-service", "users:lookup")))
+
+	common := []string{"GOMEMLIMIT=230MiB", "RATE_LIMIT_READ=100/s:200", "RATE_LIMIT_WRITE=1000/s", "CONCURRENCY_LIMIT=20:500", "AUTH_REQUIRED=true"}
+	s.usersEnv = append([]string{"DATABASE_URL=" + postgres.New(t), "AUTH_ISSUERS=" + s.issuer.Setting("user-service", keys.URL)}, common...)
+	s.users = process.Start(t, process.Build(t, "user-service"), s.usersEnv...)
+	s.orders = process.Start(t, process.Build(t, "order-service"), append([]string{
+		"DATABASE_URL=" + postgres.New(t), "AUTH_ISSUERS=" + s.issuer.Setting("order-service", keys.URL),
+		"USER_SERVICE_URL=" + s.users.URL, "USER_CLIENT_TOKEN_FILE=" + tokenFile, "USER_CLIENT_BREAKER_OPEN=1s",
+	}, common...)...)
+	s.prometheus = prometheus.Start(t, root, s.configuration())
+	s.scraped(0)
+	return s
+}
+
+// configuration is Compose's, with the addresses of these services, and scrapes
+// that come sooner.
+func (s *scene) configuration() string {
+	content, err := os.ReadFile(root + "/docker/prometheus.yaml")
+	require.NoError(s.t, err)
+	text := string(content)
+	for compose, here := range map[string]string{
+		"user-service:8000": s.users.Address, "order-service:8001": s.orders.Address,
+		"scrape_interval: 5s": "scrape_interval: 1s", "scrape_timeout: 3s": "scrape_timeout: 1s",
+	} {
+		require.Equal(s.t, 1, strings.Count(text, compose), compose)
+		text = strings.Replace(text, compose, here, 1)
+	}
+	file := filepath.Join(s.t.TempDir(), "prometheus.yaml")
+	require.NoError(s.t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func (s *scene) token(subject, scopes string) string {
+	token, err := s.issuer.Token([]string{"user-service", "order-service"}, subject, scopes)
+	require.NoError(s.t, err)
+	return token
+}
+
+// play gives the services work and trouble.
+func (s *scene) play() {
+	admin := s.token("shop", scopes+" admin")
+	user := s.work(admin)
+
+	// One caller asks for too much.
+	greedy := s.token("greedy", scopes)
+	for _, url := range []string{s.users.URL + "/api/v1/users", s.orders.URL + "/api/v1/orders"} {
+		apitest.Eventually(s.t, "a caller is over the limit", func() bool {
+			status, _ := s.send(http.MethodGet, url, greedy, "", "")
+			return status == http.StatusTooManyRequests
+		})
+		// Somebody nobody knows.
+		status, _ := s.send(http.MethodGet, url, "nonsense", "", "")
+		require.Equal(s.t, http.StatusUnauthorized, status)
+	}
+
+	// user-service is away until the breaker opens, and the retry budget is used up.
+	s.users.Kill()
+	seen := func(query string) bool { return len(s.ask(query)) > 0 }
+	apitest.Eventually(s.t, "the breaker is seen open", func() bool {
+		status, _ := s.send(http.MethodPost, s.orders.URL+"/api/v1/orders", admin, uuid.NewString(), order(uuid.NewString()))
+		require.Equal(s.t, http.StatusServiceUnavailable, status)
+		return seen(`user_client_breaker_state{state="open"} == 1`) && seen(`user_client_retries_denied_total > 0`) && seen(`up == 0`)
+	})
+	s.users = process.Start(s.t, process.Build(s.t, "user-service"), append(s.usersEnv, "PORT="+s.users.Port())...)
+	apitest.Eventually(s.t, "orders are made again", func() bool {
+		status, _ := s.send(http.MethodPost, s.orders.URL+"/api/v1/orders", admin, uuid.NewString(), order(user))
+		return status == http.StatusCreated
+	})
+	s.work(admin)
+	s.until = s.scraped(3)
+}
+
+// work is what goes on every day: some of it is refused. It returns a user.
+func (s *scene) work(token string) (user string) {
+	users, orders := s.users.URL+"/api/v1/users", s.orders.URL+"/api/v1/orders"
+	tick := time.NewTicker(100 * time.Millisecond) // within the limits of one caller
+	defer tick.Stop()
+	for range 80 {
+		<-tick.C
+		key := uuid.NewString()
+		person := fmt.Sprintf(`{"name":"Ada Lovelace","email":"%s@example.com"}`, key)
+		for range 2 { // the second time it is replayed
+			user = s.created(users, token, key, person)
+		}
+		status, _ := s.send(http.MethodPost, users, token, key, `{"name":"Someone Else","email":"else@example.com"}`)
+		require.Equal(s.t, http.StatusUnprocessableEntity, status, "a key is one request's")
+		var id string
+		for range 2 {
+			id = s.created(orders, token, key, order(user))
+		}
+		for _, r := range []struct {
+			method, url, body string
+			status            int
+		}{
+			{http.MethodGet, users, "", http.StatusOK},
+			{http.MethodGet, users + "/" + user, "", http.StatusOK},
+			{http.MethodGet, users + "/" + uuid.NewString(), "", http.StatusNotFound},
+			{http.MethodGet, orders + "/user/" + user, "", http.StatusOK},
+			{http.MethodPatch, orders + "/" + id, `{"status":"confirmed"}`, http.StatusOK},
+			{http.MethodPatch, orders + "/" + id, `{"status":"delivered"}`, http.StatusConflict},
+			{http.MethodPost, orders, order(uuid.NewString()), http.StatusUnprocessableEntity},
+		} {
+			status, body := s.send(r.method, r.url, token, "", r.body)
+			require.Equal(s.t, r.status, status, "%s %s: %s", r.method, r.url, body)
+		}
+	}
+	return user
+}
+
+func order(user string) string {
+	return fmt.Sprintf(`{"user_id":%q,"shipping_address":"12 St James Square","items":[{"product_id":"p","product_name":"P","quantity":1,"price":1}]}`, user)
+}
+
+// created makes something and returns its id.
+func (s *scene) created(url, token, key, body string) string {
+	status, answer := s.send(http.MethodPost, url, token, key, body)
+	require.Equal(s.t, http.StatusCreated, status, "%s", answer)
+	var made struct{ ID string }
+	require.NoError(s.t, json.Unmarshal(answer, &made))
+	return made.ID
+}
+
+// send sends a request, with an Idempotency-Key unless that is empty.
+func (s *scene) send(method, url, token, key, body string) (int, []byte) {
+	request, err := http.NewRequestWithContext(s.t.Context(), method, url, strings.NewReader(body))
+	require.NoError(s.t, err)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+token)
+	if key != "" {
+		request.Header.Set("Idempotency-Key", key)
+	}
+	response, err := s.client.Do(request)
+	require.NoError(s.t, err)
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	return response.StatusCode, answer
+}
+
+// ask returns the newest values of a query.
+func (s *scene) ask(query string) model.Vector {
+	value, _, _, err := s.prometheus.Query(s.t.Context(), query, time.Now())
+	require.NoError(s.t, err, query)
+	vector, ok := value.(model.Vector)
+	require.True(s.t, ok, query)
+	return vector
+}
+
+// scraped waits until each service has been scraped at a time from now on, and
+// then n times more, and returns when that was.
+func (s *scene) scraped(n int) time.Time {
+	s.t.Helper()
+	from := model.Now()
+	apitest.Eventually(s.t, "Prometheus has scraped both services", func() bool {
+		value, _, _, err := s.prometheus.Query(s.t.Context(), fmt.Sprintf(`count(timestamp(up == 1) > %v)`, float64(from)/1000+float64(n)), time.Now())
+		vector, ok := value.(model.Vector)
+		return err == nil && ok && len(vector) == 1 && vector[0].Value == 2
+	})
+	return time.Now()
+}
