@@ -48,6 +48,10 @@ images: ## Build the images and push them (REGISTRY, TAG, PLATFORM, BASE_IMAGE)
 compose: ## Run PostgreSQL and both services in Docker (USER_PORT, ORDER_PORT, AUTH=on)
 	.ci/compose up
 
+.PHONY: observe
+observe: ## The same, with Prometheus, Grafana and Jaeger (GRAFANA_PORT, PROMETHEUS_PORT, JAEGER_PORT)
+	.ci/compose observe
+
 .PHONY: compose-down
 compose-down: ## Stop what make compose started, and keep its data
 	.ci/compose down

@@ -166,14 +166,7 @@ func everything(t *testing.T, p project) orders {
 	return all
 }
 
-func ready(address string) bool {
-	response, err := http.Get("http://" + address + "/health/ready")
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
-}
+func ready(address string) bool { return answers(address, "/health/ready") }
 
 // get reads a JSON document into what, unless that is nil.
 func get(t *testing.T, address, path string, what any) (status int) {

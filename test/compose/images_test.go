@@ -9,6 +9,7 @@ import (
 	"log"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -48,11 +50,90 @@ func supply(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	tag, err := name.NewTag(postgres)
+	err = save(dir, postgres, image)
 	if err != nil {
 		return err
 	}
-	return tarball.WriteToFile(filepath.Join(dir, "postgres.tar"), tag, image)
+	for _, w := range []struct {
+		tool, image string
+		arguments   []string
+	}{
+		{"prometheus", prometheusImage, nil},
+		{"jaeger", jaegerImage, []string{"--config", "yaml:" + jaegerConfig}},
+	} {
+		reference, err := named("docker-compose.yml", w.image)
+		if err != nil {
+			return err
+		}
+		binary, err := build(ctx, "./.ci/tool", "--path", w.tool)
+		if err != nil {
+			return err
+		}
+		image, err := standin.ProgramFor(ctx, reference, w.tool, binary, w.arguments...)
+		if err != nil {
+			return err
+		}
+		err = save(dir, reference, image)
+		if err != nil {
+			return err
+		}
+	}
+	grafana := filepath.Join(dir, "fakegrafana")
+	_, err = build(ctx, "env", "CGO_ENABLED=0", "go", "build", "-o", grafana, "./test/compose/fakegrafana")
+	if err != nil {
+		return err
+	}
+	image, err = standin.Program("fakegrafana", grafana)
+	if err != nil {
+		return err
+	}
+	return save(dir, fakeGrafana, image)
+}
+
+// What docker-compose.yml calls them.
+const (
+	prometheusImage = `image: (prom/prometheus:\S+)`
+	jaegerImage     = `image: (jaegertracing/jaeger:\S+)`
+)
+
+// jaegerConfig is what Jaeger's image has by itself: all in one, in memory.
+const jaegerConfig = `
+receivers: { otlp: { protocols: { http: { endpoint: "0.0.0.0:4318" } } } }
+exporters: { jaeger_storage_exporter: { trace_storage: memory } }
+extensions:
+  jaeger_storage: { backends: { memory: { memory: { max_traces: 1000 } } } }
+  jaeger_query: { storage: { traces: memory }, http: { endpoint: "0.0.0.0:16686" } }
+service:
+  extensions: [jaeger_storage, jaeger_query]
+  pipelines: { traces: { receivers: [otlp], exporters: [jaeger_storage_exporter] } }
+`
+
+// fakeGrafana is what fakegrafana.yml names.
+const fakeGrafana = "microservices.local/fakegrafana:test"
+
+// archive is the file of an image in a folder.
+func archive(dir, reference string) string {
+	return filepath.Join(dir, strings.NewReplacer("/", "_", ":", "_").Replace(reference)+".tar")
+}
+
+func save(dir, reference string, image v1.Image) error {
+	tag, err := name.NewTag(reference)
+	if err != nil {
+		return err
+	}
+	return tarball.WriteToFile(archive(dir, reference), tag, image)
+}
+
+// build runs a program of the project and returns what it prints.
+func build(ctx context.Context, words ...string) (string, error) {
+	command := exec.CommandContext(ctx, words[0], words[1:]...)
+	command.Dir = root
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // named finds what a file of the project calls an image.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -63,12 +62,9 @@ func prepare(engine bool) error {
 		{"./.ci/tool", "--path", "compose"},
 		{"go", "build", "-o", os.DevNull, "./services/..."},
 	} {
-		command := exec.CommandContext(context.Background(), words[0], words[1:]...)
-		command.Dir = root
-		command.Stderr = os.Stderr
-		err := command.Run()
+		_, err := build(context.Background(), words...)
 		if err != nil {
-			return fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+			return err
 		}
 	}
 	return supply(context.Background(), images)

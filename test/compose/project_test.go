@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,34 +23,37 @@ const commandTimeout = 5 * time.Minute
 
 // project is what `make compose` runs, beside whatever else runs on the engine.
 type project struct {
-	program       []string // docker compose
-	environment   []string
-	users, orders string // addresses on this machine
+	program     []string // docker compose
+	environment []string
+	// Addresses on this machine.
+	users, orders               string
+	grafana, prometheus, jaeger string
 }
 
-// newProject makes sure that the engine has PostgreSQL's image. What is left of
+// newProject makes sure that the engine has the images. What is left of
 // the project goes with the test.
 func newProject(t *testing.T) project {
 	t.Helper()
-	p := project{program: []string{"docker", "compose"}, users: freeAddress(t), orders: freeAddress(t)}
-	_, usersPort, _ := strings.Cut(p.users, ":")
-	_, ordersPort, _ := strings.Cut(p.orders, ":")
+	p := project{program: []string{"docker", "compose"}, users: freeAddress(t), orders: freeAddress(t), grafana: freeAddress(t), prometheus: freeAddress(t), jaeger: freeAddress(t)}
 	name := fmt.Sprint("compose-test-", os.Getpid())
 	p.environment = []string{
 		"COMPOSE_PROJECT_NAME=" + name, "TAG=" + name, "VERSION=v1.2.3-test",
-		"USER_PORT=" + usersPort, "ORDER_PORT=" + ordersPort, "BASE_IMAGE=" + baseImage(t),
+		"BASE_IMAGE=" + baseImage(t),
+	}
+	for variable, address := range map[string]string{"USER": p.users, "ORDER": p.orders, "GRAFANA": p.grafana, "PROMETHEUS": p.prometheus, "JAEGER": p.jaeger} {
+		_, port, _ := strings.Cut(address, ":")
+		p.environment = append(p.environment, variable+"_PORT="+port)
 	}
 	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() != nil {
 		path, _ := p.must(t, "./.ci/tool", "--path", "compose")
 		p.program = []string{strings.TrimSpace(path)}
 	}
-	postgres, err := named("docker-compose.yml", `image: (postgres:\S+)`)
-	require.NoError(t, err)
-	_, _, err = p.try(t.Context(), "docker", "image", "inspect", postgres)
-	if err != nil {
-		p.must(t, "docker", "load", "--input", filepath.Join(images, "postgres.tar"))
-		t.Cleanup(func() { p.undo(t, "docker", "image", "rm", postgres) })
+	for _, pattern := range []string{`image: (postgres:\S+)`, prometheusImage, jaegerImage} {
+		reference, err := named("docker-compose.yml", pattern)
+		require.NoError(t, err)
+		p.load(t, reference)
 	}
+	p.load(t, fakeGrafana)
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, said, _ := p.try(context.Background(), append(p.program, "ps", "--all")...)
@@ -59,12 +61,22 @@ func newProject(t *testing.T) project {
 			out, said, _ = p.try(context.Background(), append(p.program, "logs", "--no-color", "--tail", "20")...)
 			t.Log(out, said)
 		}
-		p.undo(t, append(p.program, "down", "--volumes", "--remove-orphans", "--rmi", "local")...)
+		p.undo(t, append(p.program, "--profile", "observability", "down", "--volumes", "--remove-orphans", "--rmi", "local")...)
 		for _, service := range []string{"user-service", "order-service"} {
 			p.undo(t, "docker", "image", "rm", "--force", "microservices.local/"+service+":"+name)
 		}
 	})
 	return p
+}
+
+// load makes sure that the engine has an image.
+func (p project) load(t *testing.T, reference string) {
+	t.Helper()
+	_, _, err := p.try(t.Context(), "docker", "image", "inspect", reference)
+	if err != nil {
+		p.must(t, "docker", "load", "--input", archive(images, reference))
+		t.Cleanup(func() { p.undo(t, "docker", "image", "rm", reference) })
+	}
 }
 
 // with is the project with other variables of the environment.

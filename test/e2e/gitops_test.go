@@ -48,13 +48,8 @@ func (g *gitops) prepare(t *testing.T) {
 	g.repository = argocd.NewRepository(t, root)
 	g.notify(t)
 	g.people = newPeople(t)
-	for _, crd := range []struct{ module, file string }{
-		{"github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"},
-		{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
-		{"github.com/prometheus-operator/prometheus-operator", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"},
-	} {
-		applyForTest(t, definition(t, crd.module, crd.file))
-	}
+	usesOperator(t) // its ServiceMonitor and PrometheusRule
+	applyForTest(t, definition(t, "github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"))
 	applyForTest(t, filepath.Join(root, "k8s", "namespaces.yaml"))
 	for _, environment := range []string{"dev", "staging", "prod"} {
 		n := g.environment(t, environment)

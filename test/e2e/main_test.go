@@ -40,10 +40,12 @@ func TestMain(m *testing.M) {
 		code = m.Run()
 		writeFigures(code)
 	}
-	err = stopDatabase()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+	for _, undo := range []func() error{removeOperator, stopDatabase} {
+		err = undo()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	postgres.Exit(code)
 }

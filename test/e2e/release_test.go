@@ -56,13 +56,16 @@ func (n *namespace) postgresMode() string {
 	for service := range ports {
 		n.kubectl("create", "secret", "generic", service+"-database", "--from-literal=DATABASE_URL="+newDatabase(n.t))
 	}
-	return `
+	return postgresValues
+}
+
+// postgresValues are the chart's values for Secrets called SERVICE-database.
+const postgresValues = `
 database: {mode: postgres}
 services:
   user-service: {database: {existingSecret: user-service-database}}
   order-service: {database: {existingSecret: order-service-database}}
 `
-}
 
 // answer is a service's.
 type answer struct {

@@ -1,6 +1,6 @@
-// Without service discovery, which is most of it, and without its pages: the tests
-// name what to scrape, and ask through the API.
-// tags: remove_all_sd
+// Without service discovery but Kubernetes', which is most of it, and without its
+// pages: the tests ask through the API.
+// tags: remove_all_sd,enable_kubernetes_sd
 module github.com/example/microservices/.ci/tools/prometheus
 
 go 1.26.0

@@ -7,7 +7,7 @@ go 1.26.0
 
 require (
 	github.com/external-secrets/external-secrets v1.3.2
-	github.com/prometheus-operator/prometheus-operator v0.85.0
+	github.com/prometheus-operator/prometheus-operator v0.93.1
 	k8s.io/kubernetes v1.34.4
 	sigs.k8s.io/gateway-api v1.6.3
 	sigs.k8s.io/yaml v1.6.0
