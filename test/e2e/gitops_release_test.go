@@ -20,7 +20,7 @@ const valuesOfDev = "charts/microservices/values-dev.yaml"
 func (g *gitops) testRelease(t *testing.T) {
 	t.Parallel()
 	argo, n := g.argo(t), g.environment(t, "staging")
-	load := n.startLoad(g.people.token(t, uuid.NewString(), "admin"))
+	load := n.startLoad(loadRate, g.people.token(t, uuid.NewString(), "admin"))
 	commit := ""
 	for _, step := range []struct {
 		name  string

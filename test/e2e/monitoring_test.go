@@ -37,7 +37,7 @@ networkPolicy:
   database: {port: ` + databases.port() + `}
   monitoringFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ` + monitoring.name + `}}}]
 `})
-	n.startLoad("")
+	n.startLoad(loadRate, "")
 	w := monitoring.watch(n, image)
 	n.eventually("every pod is scraped", func() bool {
 		scraped := w.pods(`up == 1`)

@@ -32,7 +32,7 @@ func TestNothingFailsWhile(t *testing.T) {
 	for service := range ports {
 		require.Len(t, n.pods(service), 2)
 	}
-	load := n.startLoad("")
+	load := n.startLoad(loadRate, "")
 
 	for _, step := range []struct {
 		name string
@@ -116,9 +116,9 @@ type generator struct {
 	address string
 }
 
-// startLoad starts the load, with a token if there is one, and waits until it has
-// been answered.
-func (n *namespace) startLoad(token string) *generator {
+// startLoad starts so many writes a second, half of them users and half orders, with
+// a token if there is one, and waits until they have been answered for a second.
+func (n *namespace) startLoad(rate int, token string) *generator {
 	n.t.Helper()
 	n.apply(fmt.Sprintf(`
 apiVersion: v1
@@ -151,10 +151,10 @@ spec:
   policyTypes: [Ingress]
   ingress:
     - from: [{podSelector: {matchLabels: {app: load}}}]
-`, loadImage, loadRate, token))
+`, loadImage, rate, token))
 	n.kubectl("wait", "--for=condition=Ready", "pod/load", "--timeout=1m")
 	g := &generator{n: n, address: n.forward("pod/load", 8080)}
-	n.eventually("the load is answered", func() bool { return len(g.report().Writes) > loadRate })
+	n.eventually("the load is answered", func() bool { return len(g.report().Writes) > rate })
 	return g
 }
 
@@ -176,9 +176,9 @@ func (g *generator) ask(method, path string) report {
 type report struct{ Writes []write }
 
 type write struct {
-	Kind, Key, ID, Error string
-	At, Took             time.Duration
-	Status               int
+	Kind, Key, ID, Error, RetryAfter string
+	At, Took                         time.Duration
+	Status                           int
 }
 
 // failures are the writes that were not done.

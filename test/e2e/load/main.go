@@ -45,6 +45,8 @@ type Write struct {
 	Status int `json:"status"`
 	// ID is that of what was created.
 	ID string `json:"id,omitempty"`
+	// RetryAfter is what the answer says of when to come again.
+	RetryAfter string `json:"retryAfter,omitempty"`
 	// Error is why there is no answer, or the answer, unless it is 201.
 	Error string `json:"error,omitempty"`
 }
@@ -144,8 +146,7 @@ func (l *load) user(key string) string {
 // send sends one write, and keeps and returns what became of it.
 func (l *load) send(kind, key string, at time.Duration, due time.Time, url, body string) Write {
 	w := Write{Kind: kind, Key: l.run + "-" + key, At: at}
-	var err error
-	w.Status, w.ID, err = l.post(url, w.Key, body)
+	err := l.post(url, body, &w)
 	if err != nil {
 		w.Error = err.Error()
 	}
@@ -156,33 +157,36 @@ func (l *load) send(kind, key string, at time.Duration, due time.Time, url, body
 	return w
 }
 
-func (l *load) post(url, key, body string) (status int, id string, err error) {
+// post sends a body and notes the answer in w.
+func (l *load) post(url, body string, w *Write) error {
 	request, err := http.NewRequest(http.MethodPost, url, bytes.NewBufferString(body))
 	if err != nil {
-		return 0, "", err
+		return err
 	}
 	// With an Idempotency-Key net/http would send it again on a new connection
 	// when an old one was closed under it. Without a way to read the body again
 	// it can't.
 	request.GetBody = nil
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Idempotency-Key", key)
+	request.Header.Set("Idempotency-Key", w.Key)
 	if l.token != "" {
 		request.Header.Set("Authorization", "Bearer "+l.token)
 	}
 	response, err := l.client.Do(request)
 	if err != nil {
-		return 0, "", err
+		return err
 	}
+	w.Status, w.RetryAfter = response.StatusCode, response.Header.Get("Retry-After")
 	read, err := io.ReadAll(response.Body)
 	err = errors.Join(err, response.Body.Close())
 	if err != nil {
-		return response.StatusCode, "", err
+		return err
 	}
-	if response.StatusCode != http.StatusCreated {
-		return response.StatusCode, "", errors.New(string(read))
+	if w.Status != http.StatusCreated {
+		return errors.New(string(read))
 	}
 	var created struct{ ID string }
 	err = json.Unmarshal(read, &created)
-	return response.StatusCode, created.ID, err
+	w.ID = created.ID
+	return err
 }

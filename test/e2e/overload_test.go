@@ -1,0 +1,55 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMoreThanThePodsCanCarry sends twice the writes that pods with a twelfth of a
+// processor are good for. What isn't done is refused, and says when to come again;
+// no pod is restarted or loses its readiness, so the probes were answered all
+// along. How fast it is, bench/RESULTS.md says: here it is only that it holds.
+func TestMoreThanThePodsCanCarry(t *testing.T) {
+	const rate, writes = 1000, 10_000
+	n := newNamespace(t)
+	n.install(installation{images: releases[0], values: n.postgresMode() + `
+defaults: {replicas: 1, resources: {limits: {cpu: 80m}}}
+rateLimit: {read: "0", write: "0"}
+`})
+	began := time.Now()
+	load := n.startLoad(rate, "")
+	n.eventually("there were enough", func() bool { return len(load.report().Writes) >= writes })
+	report := load.stop()
+
+	var done, refused []time.Duration
+	for _, w := range report.Writes {
+		switch w.Status {
+		case http.StatusCreated:
+			done = append(done, w.Took)
+		default:
+			require.Equal(t, http.StatusServiceUnavailable, w.Status, w.Error)
+			require.NotEmpty(t, w.RetryAfter, w.Error)
+			refused = append(refused, w.Took)
+		}
+	}
+	t.Log(report)
+	require.NotEmpty(t, done)
+	require.Greater(t, len(refused), len(done)/2, "far more was sent than can be done")
+	figure("overload: writes sent ÷ done", float64(len(report.Writes))/float64(len(done)), "")
+	for service := range ports {
+		for _, p := range n.pods(service) {
+			require.Zero(t, p.Status.ContainerStatuses[0].RestartCount, p.Metadata.Name)
+			for _, c := range p.Status.Conditions {
+				require.Equal(t, "True", c.Status, "%s %s", p.Metadata.Name, c.Type)
+				if c.Type == "Ready" {
+					require.True(t, c.LastTransitionTime.Before(began), "%s has been ready all along", p.Metadata.Name)
+				}
+			}
+		}
+	}
+}
