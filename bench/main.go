@@ -36,6 +36,7 @@ var benchmarks = []struct {
 }{
 	{"get", benchGet},
 	{"auth", benchAuth},
+	{"telemetry", benchTelemetry},
 	{"post", benchPost},
 	{"orders", benchOrders},
 	{"pages", benchPages},

@@ -50,7 +50,7 @@ func fitsLog(id string) bool {
 func (a *API) observe(m *metrics) gin.HandlerFunc {
 	begin := untraced
 	if telemetry.Tracing() {
-		begin = startSpan
+		begin = newTracing().startSpan
 	}
 	return func(g *gin.Context) {
 		start := time.Now()

@@ -24,26 +24,33 @@ func untraced(*gin.Context, string, string, time.Time) func(int) bool { return n
 
 func notKept(int) bool { return false }
 
+// tracing is what spans are made with, looked up once.
+type tracing struct {
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+}
+
+func newTracing() tracing { return tracing{otel.Tracer(tracerName), otel.GetTextMapPropagator()} }
+
 // startSpan begins a request's span, as a part of the client's trace if it says
 // which (https://www.w3.org/TR/trace-context/), and returns what ends it, given the
 // answer's status, and reports whether it is kept. The span has what OpenTelemetry's conventions for HTTP want to be
 // there (https://opentelemetry.io/docs/specs/semconv/http/http-spans/), but nothing
 // that a client can fill in: no path, no query, no address. Probes and scrapes have
 // none.
-func startSpan(g *gin.Context, method, route string, start time.Time) func(int) bool {
+func (t tracing) startSpan(g *gin.Context, method, route string, start time.Time) func(int) bool {
 	if strings.HasPrefix(route, "/health") || route == metricsPath {
 		return notKept
 	}
-	tracer := otel.Tracer(tracerName)
-	ctx := otel.GetTextMapPropagator().Extract(g.Request.Context(), propagation.HeaderCarrier(g.Request.Header))
+	ctx := t.propagator.Extract(g.Request.Context(), propagation.HeaderCarrier(g.Request.Header))
 	options := []trace.SpanStartOption{trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindServer)}
 	name := method + " " + route
-	ctx, span := tracer.Start(ctx, name, options...)
+	ctx, span := t.tracer.Start(ctx, name, options...)
 	g.Request = g.Request.WithContext(ctx)
 	return func(status int) bool {
 		failed := status >= http.StatusInternalServerError
 		if failed && !span.SpanContext().IsSampled() {
-			_, span = tracer.Start(telemetry.Keep(ctx), name, options...)
+			_, span = t.tracer.Start(telemetry.Keep(ctx), name, options...)
 		}
 		if span.IsRecording() {
 			attributes := []attribute.KeyValue{

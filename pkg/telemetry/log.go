@@ -45,12 +45,17 @@ func isTerminal(w io.Writer) bool {
 type requestHandler struct{ slog.Handler }
 
 func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
+	var more [3]slog.Attr // added at once: a record makes room each time
+	n := 0
 	if id := requestid.From(ctx); id != "" {
-		r.AddAttrs(slog.String("request_id", id))
+		more[n] = slog.String("request_id", id)
+		n++
 	}
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		r.AddAttrs(slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+		more[n], more[n+1] = slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String())
+		n += 2
 	}
+	r.AddAttrs(more[:n]...)
 	return h.Handler.Handle(ctx, r)
 }
 

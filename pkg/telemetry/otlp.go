@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -59,16 +58,11 @@ func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.Resource
 	if err != nil {
 		return fmt.Errorf("encode spans: %w", err)
 	}
-	var body bytes.Buffer
-	zip := gzip.NewWriter(&body)
-	_, _ = zip.Write(encoded) // a buffer takes everything
-	_ = zip.Close()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, &body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(encoded))
 	if err != nil {
 		return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/x-protobuf")
-	request.Header.Set("Content-Encoding", "gzip")
 	for name, value := range c.headers {
 		request.Header.Set(name, value)
 	}

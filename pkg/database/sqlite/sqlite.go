@@ -8,7 +8,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,15 +20,12 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/XSAM/otelsql"
 	"github.com/gofrs/flock"
-	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"modernc.org/sqlite" // also registers the driver
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
-	"github.com/example/microservices/pkg/telemetry"
 )
 
 // DB is an open database.
@@ -109,27 +105,6 @@ func connect(path string) (*sql.DB, error) {
 		return nil, fmt.Errorf("open the database file: %w", err)
 	}
 	return db, nil
-}
-
-// open opens a file whose queries are traced, where anything is.
-func open(dsn string) (*sql.DB, error) {
-	if !telemetry.Tracing() {
-		return sql.Open("sqlite", dsn)
-	}
-	return otelsql.Open("sqlite", dsn, otelsql.WithSpanOptions(otelsql.SpanOptions{
-		OmitConnResetSession: true, OmitConnPrepare: true, OmitConnectorConnect: true, OmitRows: true, DisableErrSkip: true,
-		// Only as a part of a request.
-		SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
-			return telemetry.Recording(ctx)
-		},
-	}), otelsql.WithAttributes(semconv.DBSystemNameSQLite), otelsql.WithSpanNameFormatter(spanName))
-}
-
-func spanName(_ context.Context, method otelsql.Method, query string) string {
-	if query == "" {
-		return string(method)
-	}
-	return database.QueryName(query)
 }
 
 func checkVersion(ctx context.Context, db *sql.DB) error {

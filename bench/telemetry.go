@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/example/microservices/bench/load"
+	"github.com/example/microservices/bench/server"
+)
+
+// benchTelemetry compares reading a user with all telemetry, at two samplings, and
+// with as little as there can be.
+func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
+	// A collector has a machine of its own; here one only takes what is sent.
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	defer collector.Close()
+	// It listens, and never answers.
+	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else nobody sees that the client has gone
+		<-r.Context().Done()
+	}))
+	defer hung.Close()
+	g := &group{l: l} // stopped before the collectors are
+	defer func() { err = errors.Join(err, g.stop()) }()
+
+	address, err := l.address(ctx, onSQLite)
+	if err != nil {
+		return section{}, err
+	}
+	var sides []side
+	var path string
+	for _, s := range []struct {
+		name string
+		env  []string
+	}{
+		{"nothing but metrics", []string{"LOG_LEVEL=error"}},
+		{"and logs", nil},
+		{"and 1 % of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL, "OTEL_TRACES_SAMPLER_ARG=0.01"}},
+		{"and all traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL}},
+		{"all traces, and the collector hangs", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + hung.URL}},
+	} {
+		// On one database: what is compared is the telemetry and nothing else.
+		service, err := g.start(ctx, l.programs.users, append(s.env, "DATABASE_URL="+address)...)
+		if err != nil {
+			return section{}, err
+		}
+		if path == "" {
+			path, err = createUser(ctx, service.Address)
+			if err != nil {
+				return section{}, err
+			}
+		}
+		sides = append(sides, of(s.name, getPlan(l, service, path), cpuOf("service", service), clientCPU))
+	}
+	samples, err := alternate(ctx, l.size.rounds, sides)
+	if err != nil {
+		return section{}, err
+	}
+	return section{
+		title: "GET one user with telemetry",
+		findings: []finding{
+			atLeast("GET one user with 1 % of the traces ÷ without traces, throughput", ratio(samples[2], samples[1], rate), 0.9),
+			atLeast("GET one user with all traces ÷ without traces, throughput", ratio(samples[3], samples[1], rate), 0.75),
+			atLeast("GET one user while the collector hangs ÷ while it doesn't, throughput", ratio(samples[4], samples[3], rate), 0.9),
+			reported("GET one user with logs and 1 % of the traces ÷ without either, throughput", ratio(samples[2], samples[0], rate)),
+			reported("GET one user with logs and all traces ÷ without either, throughput", ratio(samples[3], samples[0], rate)),
+		},
+		body: fmt.Sprintf("%d connections, SQLite. The collector takes what is sent and throws it away.\n\n%s", connections, table(sides, samples)),
+	}, nil
+}
+
+// getPlan asks for one path, over and over.
+func getPlan(l *lab, s *server.Server, path string) load.Plan {
+	request := load.Get(path)
+	return load.Plan{
+		Address: s.Address, Connections: connections, For: l.size.span, Status: http.StatusOK,
+		Append: func(b []byte, _ int) []byte { return append(b, request...) },
+	}
+}
