@@ -28,8 +28,8 @@ func failed(over, by string) string {
 
 // slow is the share of answers other than 5xx that took longer than fast.
 func slow(over, by string) string {
-	return fmt.Sprintf(`1 - sum by (%[1]s) (rate(http_server_request_duration_seconds_bucket{@, %[2]s, status!~"5..", le="%[4]s"}[%[3]s])) / `+
-		`sum by (%[1]s) (rate(http_server_request_duration_seconds_count{@, %[2]s, status!~"5.."}[%[3]s]))`, by, api, over, fast)
+	return fmt.Sprintf(`1 - sum by (%[1]s) (rate(http_server_request_duration_seconds_bucket{@, %[2]s, status!~"5..|408", le="%[4]s"}[%[3]s])) / `+
+		`sum by (%[1]s) (rate(http_server_request_duration_seconds_count{@, %[2]s, status!~"5..|408"}[%[3]s]))`, by, api, over, fast)
 }
 
 // budgetLeft is how much of the period's error budget there is: 1 is all of it,

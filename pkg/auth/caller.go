@@ -44,8 +44,8 @@ func (c Caller) Has(scopes ...string) bool {
 }
 
 // Granted reports whether the caller has a scope itself: Admin doesn't stand for it
-// here.
-func (c Caller) Granted(scope string) bool { return slices.Contains(c.scopes, scope) }
+// here. Nobody is granted "".
+func (c Caller) Granted(scope string) bool { return scope != "" && slices.Contains(c.scopes, scope) }
 
 // Admin reports whether everyone's resources are the caller's to see and change.
 func (c Caller) Admin() bool { return c.Has() }

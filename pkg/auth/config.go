@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/example/microservices/pkg/jsonbody"
@@ -132,11 +133,14 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	if out.Profile == Kubernetes && len(in.Grants.Value) == 0 {
 		wrong("grants", "must say which subjects have which scopes: these tokens have none of their own")
 	}
+	if in.Grants.Set && len(in.Grants.Value) == 0 {
+		wrong("grants", "must say which subjects have which scopes, or be left out")
+	}
 	if len(in.Grants.Value) > 0 {
 		out.Grants = map[string][]string{}
 	}
 	for i, g := range in.Grants.Value {
-		if g.Subject == "" || len(g.Scopes) == 0 {
+		if g.Subject == "" || len(g.Scopes) == 0 || slices.Contains(g.Scopes, "") {
 			wrong(fmt.Sprintf("grants[%d]", i), "must have a subject and scopes")
 		}
 		out.Grants[g.Subject] = append(out.Grants[g.Subject], g.Scopes...)

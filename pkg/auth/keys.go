@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -51,6 +52,8 @@ type key struct {
 type keys struct {
 	byID    map[string]key
 	fetched time.Time
+	// set is the same for as long as the keys are.
+	set *byte
 
 	mu sync.Mutex
 	// absent are ids that were looked for, and that were not there the last time.
@@ -58,9 +61,12 @@ type keys struct {
 }
 
 func newKeys(byID map[string]key, fetched time.Time, before *keys) *keys {
-	k := &keys{byID: byID, fetched: fetched, absent: map[string]struct{}{}}
+	k := &keys{byID: byID, fetched: fetched, set: new(byte), absent: map[string]struct{}{}}
 	if before == nil {
 		return k
+	}
+	if maps.EqualFunc(byID, before.byID, key.equal) {
+		k.set = before.set
 	}
 	before.mu.Lock()
 	defer before.mu.Unlock()
@@ -74,6 +80,11 @@ func newKeys(byID map[string]key, fetched time.Time, before *keys) *keys {
 	return k
 }
 
+func (k key) equal(other key) bool {
+	public, can := k.public.(interface{ Equal(crypto.PublicKey) bool })
+	return can && k.algorithm == other.algorithm && public.Equal(other.public)
+}
+
 // keySet is an issuer's keys as they are now.
 type keySet struct {
 	fetch             func(context.Context) ([]byte, error)
@@ -84,11 +95,17 @@ type keySet struct {
 
 	current atomic.Pointer[keys] // nil until they are had
 	flight  singleflight.Group
-	until   atomic.Pointer[time.Time] // no fetch before
+	last    atomic.Pointer[attempt]
 
 	// ctx ends with the key set: fetches belong to no request.
 	ctx    context.Context
 	cancel context.CancelFunc
+}
+
+// attempt is what became of the last fetch.
+type attempt struct {
+	until time.Time // no other before
+	err   error
 }
 
 // find returns a key by its id, and the keys that it is one of. An id that isn't
@@ -101,7 +118,7 @@ func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
 		if ok {
 			return k, current, nil
 		}
-		if current.lacks(id) {
+		if s.wait() > 0 && current.lacks(id) {
 			return key{}, nil, invalid(unknownKey, "the token is signed with a key that its issuer does not have")
 		}
 	}
@@ -109,7 +126,7 @@ func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
 	overload.From(ctx).Drop()
 	current, err := s.newer(ctx, current)
 	if err != nil {
-		return key{}, nil, &UnavailableError{RetryAfter: s.wait(), Err: err}
+		return key{}, nil, &UnavailableError{RetryAfter: s.wait(), TooSoon: errors.Is(err, errCooldown), Err: err}
 	}
 	k, ok := current.byID[id]
 	if !ok {
@@ -140,7 +157,11 @@ func (s *keySet) newer(ctx context.Context, seen *keys) (*keys, error) {
 // update fetches the keys. When that fails, those there are stay.
 func (s *keySet) update() (any, error) {
 	if s.wait() > 0 {
-		return nil, errCooldown
+		err := s.last.Load().err
+		if err == nil {
+			err = errCooldown
+		}
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, fetchTimeout)
 	defer cancel()
@@ -153,8 +174,8 @@ func (s *keySet) update() (any, error) {
 		return nil, s.ctx.Err()
 	}
 	s.fetched(err)
-	until := s.now().Add(s.cooldown)
-	defer s.until.Store(&until) // after the keys, so that nobody meets a cooldown without them
+	// After the keys, so that nobody meets a cooldown without them.
+	defer s.last.Store(&attempt{until: s.now().Add(s.cooldown), err: err})
 	if err != nil {
 		s.log.WarnContext(ctx, "the keys of an issuer can't be had", slog.Any("error", err))
 		return nil, err
@@ -165,11 +186,11 @@ func (s *keySet) update() (any, error) {
 
 // wait returns how long it is until the keys may be fetched again.
 func (s *keySet) wait() time.Duration {
-	until := s.until.Load()
-	if until == nil {
+	last := s.last.Load()
+	if last == nil {
 		return 0
 	}
-	return max(0, until.Sub(s.now()))
+	return max(0, last.until.Sub(s.now()))
 }
 
 // check returns an error until there are keys, and has them fetched in the

@@ -90,6 +90,7 @@ func TestAnUnknownKeyIsNeverCalledWrongUnseen(t *testing.T) {
 	var unavailable *UnavailableError
 	require.ErrorAs(t, err, &unavailable, "the keys were fetched just now: it may be a new one")
 	require.Equal(t, defaultCooldown, unavailable.RetryAfter)
+	require.True(t, unavailable.TooSoon)
 	w.clock.pass(unavailable.RetryAfter)
 	require.Equal(t, accepted, w.result(fresh))
 	require.Zero(t, w.counted(unknownKey))
@@ -110,10 +111,29 @@ func TestAKeyThatIsNotThereIsRemembered(t *testing.T) {
 	require.Equal(t, unknownKey, w.result(other))
 	require.EqualValues(t, 2, w.fetches.Load())
 	require.Equal(t, unknownKey, w.result(token), "it still isn't there")
+	require.EqualValues(t, 2, w.fetches.Load())
+	// An issuer may sign with a key before everybody sees it.
 	w.issuer.Add(strange, 2)
-	w.clock.pass(defaultRefresh)
-	require.NoError(t, w.verifier.Check(t.Context()))
-	require.Eventually(t, func() bool { return w.result(token) == accepted }, time.Minute, time.Millisecond, "it is there now")
+	w.clock.pass(defaultCooldown)
+	require.Equal(t, accepted, w.result(token), "it is there now")
+}
+
+// TestMadeUpKeysForgetNoToken: whoever makes ids up has the keys fetched, and all
+// that was verified stays so, as they are the same.
+func TestMadeUpKeysForgetNoToken(t *testing.T) {
+	w := newWorld(t)
+	good := w.token()
+	require.Equal(t, accepted, w.result(good))
+	before := w.verifier.issuers[w.issuer.URL].keys.current.Load()
+	w.clock.pass(defaultCooldown)
+	require.Equal(t, unknownKey, w.result(w.token(func(t *issuer.Token) { t.Key.KeyID = "made up" })))
+	after := w.verifier.issuers[w.issuer.URL].keys.current.Load()
+	require.NotSame(t, before, after)
+	require.Same(t, before.set, after.set)
+	require.NoError(t, w.issuer.Rotate(2))
+	w.clock.pass(defaultCooldown)
+	require.Equal(t, accepted, w.result(w.token()))
+	require.NotSame(t, before.set, w.verifier.issuers[w.issuer.URL].keys.current.Load().set)
 }
 
 func TestOldKeysGoOnWhileNoneCanBeHad(t *testing.T) {
@@ -312,7 +332,7 @@ func TestKeysOfACluster(t *testing.T) {
 	require.Error(t, v.Check(t.Context()), "no file")
 	require.NoError(t, os.WriteFile(token, []byte("mine\n"), 0o600))
 	for _, trusted := range v.issuers {
-		trusted.keys.until.Store(&time.Time{})
+		trusted.keys.last.Store(nil)
 	}
 	require.NoError(t, v.Check(t.Context()))
 }

@@ -55,6 +55,9 @@ func invalid(r result, description string) error {
 type UnavailableError struct {
 	// RetryAfter is when it makes sense to try again.
 	RetryAfter time.Duration
+	// TooSoon says that the keys were had a moment ago, and that the token's was
+	// not among them: it may be a new one, or nobody's.
+	TooSoon bool
 	// Err is the cause, for the log.
 	Err error
 }

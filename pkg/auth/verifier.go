@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -206,7 +207,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if known != nil {
 		seen := known.Value()
 		// Keys that are gone take their tokens with them.
-		if seen.keys == seen.issuer.keys.current.Load() && v.now().Before(seen.expires) {
+		if seen.keys.set == seen.issuer.keys.current.Load().set && v.now().Before(seen.expires) {
 			return seen.caller, nil
 		}
 	}
@@ -341,5 +342,6 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	if t.Grants != nil {
 		scopes = t.Grants[c.Subject]
 	}
+	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == "" })
 	return newCaller(t.URL, c.Subject, scopes), nil
 }

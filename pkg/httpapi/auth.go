@@ -128,6 +128,10 @@ func authProblem(err error) *Problem {
 	case errors.As(err, &wrong):
 		return NewProblem(http.StatusUnauthorized, wrong.Description).
 			with("WWW-Authenticate", fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, wrong.Description))
+	case errors.As(err, &unavailable) && unavailable.TooSoon:
+		// Not the service's failure: anybody can make up a key's id.
+		return NewProblem(http.StatusTooManyRequests, "the token's key was not among its issuer's a moment ago; try again").
+			retryAfter(unavailable.RetryAfter)
 	case errors.As(err, &unavailable):
 		return Unavailable("the token can't be checked right now", unavailable.RetryAfter)
 	}

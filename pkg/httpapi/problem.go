@@ -52,8 +52,12 @@ func NewProblem(status int, detail string, errs ...Detail) *Problem {
 // Unavailable is a 503 that asks the client to come back after a while, given
 // in whole seconds and at least one (RFC 9110, section 10.2.3).
 func Unavailable(detail string, after time.Duration) *Problem {
-	seconds := max(1, int(math.Ceil(after.Seconds())))
-	return NewProblem(http.StatusServiceUnavailable, detail).with("Retry-After", strconv.Itoa(seconds))
+	return NewProblem(http.StatusServiceUnavailable, detail).retryAfter(after)
+}
+
+// retryAfter adds when to try again: a second from now at the earliest.
+func (p *Problem) retryAfter(after time.Duration) *Problem {
+	return p.with("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
 }
 
 // NotFound is a 404 for a kind of resource, such as "user".

@@ -43,13 +43,18 @@ func (t tracing) startSpan(g *gin.Context, method, route string, start time.Time
 		return notKept
 	}
 	ctx := t.propagator.Extract(g.Request.Context(), propagation.HeaderCarrier(g.Request.Header))
+	remote := trace.SpanContextFromContext(ctx)
+	if remote.TraceState().Len() > 0 { // free text of the client's
+		ctx = trace.ContextWithRemoteSpanContext(ctx, remote.WithTraceState(trace.TraceState{}))
+	}
 	options := []trace.SpanStartOption{trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindServer)}
 	name := method + " " + route
 	ctx, span := t.tracer.Start(ctx, name, options...)
 	g.Request = g.Request.WithContext(ctx)
 	return func(status int) bool {
 		failed := status >= http.StatusInternalServerError
-		if failed && !span.SpanContext().IsSampled() {
+		// What was shed is too much already.
+		if failed && !span.SpanContext().IsSampled() && !g.GetBool(shedKey) {
 			_, span = t.tracer.Start(telemetry.Keep(ctx), name, options...)
 		}
 		if span.IsRecording() {

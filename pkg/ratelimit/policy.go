@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +58,9 @@ type Policies struct {
 	Read, Write *Policy
 
 	client *redis.Client
+	// away is what the last check of the client found.
+	away      atomic.Bool
+	awayGauge prometheus.Gauge
 }
 
 // NewPolicies returns the limits that c asks for, under the name of the service.
@@ -68,10 +72,10 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 	}, []string{"policy", "result"})
 	away := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rate_limit_store_away",
-		Help: "1 while each replica counts for itself, because RATE_LIMIT_REDIS_URL doesn't answer.",
+		Help: "1 while each replica counts for itself, because the last check of RATE_LIMIT_REDIS_URL failed.",
 	})
 	metrics.MustRegister(counts, away)
-	p := &Policies{}
+	p := &Policies{awayGauge: away}
 	if c.LimitRedisURL != "" {
 		options, err := redis.ParseURL(c.LimitRedisURL)
 		if err != nil {
@@ -83,11 +87,9 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 	}
 	changed := func(isAway bool) {
 		if isAway {
-			away.Set(1)
 			log.Warn("the shared rate limits are away; each replica lets its share through")
 			return
 		}
-		away.Set(0)
 		log.Info("the shared rate limits are back")
 	}
 	var err error
@@ -107,7 +109,7 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		if p.client == nil {
 			policy.limiter, err = NewLocal(kind.limit, callers)
 		} else {
-			policy.limiter, err = NewShared(service+":"+kind.name, kind.limit, p.client, c.LimitReplicas, callers, changed)
+			policy.limiter, err = NewShared(service+":"+kind.name, kind.limit, p.client, c.LimitReplicas, callers, changed, &p.away)
 		}
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
@@ -142,9 +144,12 @@ func (p *Policies) Dependencies() []health.Dependency {
 	}
 	return []health.Dependency{{Name: "rate-limits", Check: func(ctx context.Context) error {
 		err := p.client.Ping(ctx).Err()
+		p.away.Store(err != nil)
 		if err != nil {
+			p.awayGauge.Set(1)
 			return fmt.Errorf("RATE_LIMIT_REDIS_URL: %w", err)
 		}
+		p.awayGauge.Set(0)
 		return nil
 	}}}
 }

@@ -117,7 +117,7 @@ func replicas(t *testing.T, server *redis.Server, n int, limit ratelimit.Limit) 
 		shared, err := ratelimit.NewShared("write", limit, client, n, 100, func(away bool) {
 			r.away.Store(away)
 			r.told.Add(1)
-		})
+		}, nil)
 		require.NoError(t, err)
 		r.Shared, all[i] = shared, r
 	}

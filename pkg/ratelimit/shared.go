@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
@@ -28,12 +29,16 @@ type Shared struct {
 	limiter *redis_rate.Limiter
 	breaker *resilience.Breaker
 	local   *Local
+	away    *atomic.Bool
 }
 
 // NewShared returns a limiter by a name that is the same in all replicas, of
 // which there are so many. onChange, if given, is told when the shared count
-// goes away (true) and comes back.
-func NewShared(name string, limit Limit, client redis.UniversalClient, replicas, callers int, onChange func(away bool)) (*Shared, error) {
+// goes away (true) and comes back. While away, if given, says so, nobody asks it.
+func NewShared(name string, limit Limit, client redis.UniversalClient, replicas, callers int, onChange func(away bool), away *atomic.Bool) (*Shared, error) {
+	if away == nil {
+		away = &atomic.Bool{}
+	}
 	local, err := NewLocal(limit.share(max(1, replicas)), callers)
 	if err != nil {
 		return nil, err
@@ -43,6 +48,7 @@ func NewShared(name string, limit Limit, client redis.UniversalClient, replicas,
 		limit:   redis_rate.Limit{Rate: limit.Requests, Period: limit.Period, Burst: limit.Burst},
 		limiter: redis_rate.NewLimiter(client),
 		local:   local,
+		away:    away,
 		breaker: resilience.NewBreaker(resilience.BreakerConfig{
 			Window: time.Second, OpenFor: awayFor, Minimum: 3, Ratio: 0.5,
 			IsFailure:  func(error) bool { return true },
@@ -58,6 +64,9 @@ func NewShared(name string, limit Limit, client redis.UniversalClient, replicas,
 
 // Allow decides about one request of a caller.
 func (s *Shared) Allow(ctx context.Context, caller string) Decision {
+	if s.away.Load() {
+		return s.local.Allow(ctx, caller)
+	}
 	var result *redis_rate.Result
 	err := s.breaker.Do(func() error {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)

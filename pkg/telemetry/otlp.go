@@ -36,7 +36,12 @@ type otlpClient struct {
 func newOTLPClient(endpoint string, headers map[string]string) *otlpClient {
 	return &otlpClient{
 		url: strings.TrimSuffix(endpoint, "/") + "/v1/traces", headers: headers,
-		client: &http.Client{Timeout: otlpTimeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: time.Minute}},
+		client: &http.Client{
+			// It would take the headers, and so the credentials, elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Timeout:       otlpTimeout,
+			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: time.Minute},
+		},
 	}
 }
 

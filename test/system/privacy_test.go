@@ -32,6 +32,8 @@ func TestNoPersonIsInTheTelemetry(t *testing.T) {
 				request.Header.Set("Content-Type", "application/json")
 				request.Header.Set("Authorization", canary.token)
 				request.Header.Set("X-Request-ID", canary.email)
+				request.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+				request.Header.Set("Tracestate", "who="+canary.name)
 				request.Header.Set("Idempotency-Key", canary.email+method)
 				response, err := client.Do(request)
 				require.NoError(t, err)
