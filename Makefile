@@ -60,6 +60,12 @@ compose-down: ## Stop what make compose started, and keep its data
 bench: ## Measure side by side and write bench/RESULTS.md
 	go run ./bench
 
+.PHONY: pictures
+pictures: ## Draw the README's pictures anew, of real requests (needs Chromium)
+	mkdir -p docs/pictures
+	go test -count=1 ./test/dashboards -pictures docs/pictures
+	go test -count=1 ./test/system -run TestTheDocumentationOfOrders -pictures docs/pictures
+
 .PHONY: cluster
 cluster: ## Start a Kubernetes on this machine, without Docker (REGISTRY_PORT)
 	.ci/dependencies containerd runc containernetworking-plugins nftables iproute2

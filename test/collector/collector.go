@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -158,6 +159,8 @@ type Span struct {
 	Attributes             map[string]string
 	// Events are their names, in order.
 	Events []string
+	// Start and End are when it was.
+	Start, End time.Time
 }
 
 // The parts of OTLP's JSON that are needed
@@ -178,6 +181,8 @@ type (
 		Attributes   []attribute
 		Events       []struct{ Name string }
 		Status       struct{ Code int }
+		Start        int64 `json:"startTimeUnixNano,string"`
+		End          int64 `json:"endTimeUnixNano,string"`
 	}
 	attribute struct {
 		Key   string
@@ -204,7 +209,7 @@ func decode(text string) ([]Span, error) {
 				to := Span{
 					Service: service, TraceID: s.TraceID, SpanID: s.SpanID, Parent: s.ParentSpanID, Name: s.Name,
 					Server: s.Kind == kindServer, Client: s.Kind == kindClient, Failed: s.Status.Code == statusError,
-					Attributes: values(s.Attributes),
+					Attributes: values(s.Attributes), Start: time.Unix(0, s.Start), End: time.Unix(0, s.End),
 				}
 				for _, e := range s.Events {
 					to.Events = append(to.Events, e.Name)

@@ -3,5 +3,5 @@
 // panel asks.
 //
 //	go test ./test/dashboards                            runs it
-//	go test ./test/dashboards -pictures docs/dashboards  draws the panels as well
+//	go test ./test/dashboards -pictures docs/pictures    draws the panels as well
 package dashboards

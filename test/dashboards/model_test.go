@@ -41,7 +41,13 @@ type panel struct {
 	Targets     []target
 	FieldConfig struct {
 		Defaults struct {
-			Unit     string
+			Unit       string
+			Thresholds struct {
+				Steps []struct {
+					Color string
+					Value *float64 // none: the lowest
+				}
+			}
 			Mappings []struct {
 				Options map[string]struct{ Text, Color string }
 			}

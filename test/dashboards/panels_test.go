@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,13 +23,15 @@ func TestEveryPanelShowsSomething(t *testing.T) {
 	s.play()
 	for _, d := range read(t) {
 		t.Run(d.name, func(t *testing.T) {
+			shown := map[int][]*model.SampleStream{}
 			for _, p := range d.Panels {
 				t.Run(p.Title, func(t *testing.T) {
 					for _, q := range p.Targets {
-						s.check(t, p, q)
+						shown[p.ID] = append(shown[p.ID], s.check(t, p, q)...)
 					}
 				})
 			}
+			save(t, d.name+".svg", drawDashboard(d, shown, s.until))
 			for _, a := range d.Annotations.List {
 				s.check(t, panel{}, target{Expr: a.Expr})
 			}
@@ -39,10 +42,12 @@ func TestEveryPanelShowsSomething(t *testing.T) {
 			}
 		})
 	}
+	save(t, "trace.svg", drawTrace(s.aTrace()))
 }
 
-// check asks a query of a panel.
-func (s *scene) check(t *testing.T, p panel, q target) {
+// check asks a query of a panel, and returns what it shows, each with its legend
+// as its only label.
+func (s *scene) check(t *testing.T, p panel, q target) (shown []*model.SampleStream) {
 	t.Helper()
 	query := filled(t, q.Expr)
 	tree := s.prometheus.Parse(t, query)
@@ -57,7 +62,12 @@ func (s *scene) check(t *testing.T, p panel, q target) {
 				require.Contains(t, known, point.Value.String(), "a state of %s", query)
 			}
 		}
+		legend := legendLabel.ReplaceAllStringFunc(q.LegendFormat, func(label string) string {
+			return string(one.Metric[model.LabelName(strings.Trim(label, "{} "))])
+		})
+		shown = append(shown, &model.SampleStream{Metric: model.Metric{"legend": model.LabelValue(legend)}, Values: one.Values})
 	}
+	return shown
 }
 
 // shows returns what a query shows over the whole scene: at least one number.

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/test/collector"
 	"github.com/example/microservices/test/issuer"
 	"github.com/example/microservices/test/postgres"
 	"github.com/example/microservices/test/process"
@@ -32,6 +33,7 @@ type scene struct {
 	users, orders *process.Process
 	usersEnv      []string
 	prometheus    *prometheus.Server
+	collector     *collector.Collector
 	from, until   time.Time
 }
 
@@ -49,7 +51,8 @@ func newScene(t *testing.T) *scene {
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, issuer.WriteToken(tokenFile, s.token("order-service", "users:lookup")))
 
-	common := []string{"GOMEMLIMIT=230MiB", "RATE_LIMIT_READ=100/s:200", "RATE_LIMIT_WRITE=1000/s", "CONCURRENCY_LIMIT=20:500", "AUTH_REQUIRED=true"}
+	s.collector = collector.Start(t)
+	common := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + s.collector.URL, "GOMEMLIMIT=230MiB", "RATE_LIMIT_READ=100/s:200", "RATE_LIMIT_WRITE=1000/s", "CONCURRENCY_LIMIT=20:500", "AUTH_REQUIRED=true"}
 	s.usersEnv = append([]string{"DATABASE_URL=" + postgres.New(t), "AUTH_ISSUERS=" + s.issuer.Setting("user-service", keys.URL)}, common...)
 	s.users = process.Start(t, process.Build(t, "user-service"), s.usersEnv...)
 	s.orders = process.Start(t, process.Build(t, "order-service"), append([]string{

@@ -2,8 +2,11 @@ package system
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +20,8 @@ import (
 )
 
 // browser starts a headless Chromium, or fails the test where there is none.
+var pictures = flag.String("pictures", "", "folder for a picture of /docs, from the project's")
+
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	var path string
@@ -152,4 +157,8 @@ func TestTheDocumentationOfOrders(t *testing.T) {
 	text(ctx, t, `#operations-Orders-create-order`)
 	operations := do(ctx, t, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
 	require.Equal(t, 10, operations, "seven of orders and three of health")
+	if *pictures != "" {
+		picture := do(ctx, t, chromedp.CaptureScreenshot())
+		require.NoError(t, os.WriteFile(filepath.Join("../..", *pictures, "docs.png"), picture, 0o644))
+	}
 }
