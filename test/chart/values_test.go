@@ -70,6 +70,10 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"runbooks at no folder", []string{"prometheusRule.runbookBaseURL=https://example.com/runbooks"}, "/prometheusRule/runbookBaseURL"},
 		{"a rule's label that is the chart's own", []string{"prometheusRule.labels.helm\\.sh/chart=a"}, "helm.sh/chart"},
 		{"windows with a sample or two", []string{"prometheusRule.enabled=true", "serviceMonitor.enabled=true", "serviceMonitor.interval=1m16s"}, "serviceMonitor.interval is 1m16s, but the rules look at 300 s"},
+		{"scrapes that take longer than they are apart", []string{"serviceMonitor.enabled=true", "serviceMonitor.scrapeTimeout=31s"}, "serviceMonitor.scrapeTimeout is longer than serviceMonitor.interval"},
+		{"a section that is taken away", []string{"rateLimit=null"}, "missing property 'rateLimit'"},
+		{"a section within the defaults", []string{"defaults.database.externalSecret=null"}, "missing property 'externalSecret'"},
+		{"more memory than there are numbers", []string{"defaults.resources.limits.memory=99999999999Gi"}, "whole number"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {

@@ -109,7 +109,7 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
 {{- $quantity := index . 0 -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
 {{- $unit := regexFind "[A-Za-z]*$" $quantity -}}
-{{- if or (not (hasKey $units $unit)) (not (regexMatch "^[1-9][0-9]*[A-Za-z]*$" $quantity)) -}}
+{{- if or (not (hasKey $units $unit)) (not (regexMatch "^[1-9]([0-9]{0,14}|[0-9]{0,11}(k|Ki)|[0-9]{0,8}Mi?|[0-9]{0,5}Gi?)$" $quantity)) -}}
   {{- fail (printf "resources.limits.memory is %q: write a whole number above 0 and k, M, G, Ki, Mi or Gi, such as 256Mi" $quantity) -}}
 {{- end -}}
 {{- div (mul (trimSuffix $unit $quantity | int64) (get $units $unit | int64) (index . 1 | int64)) 100 -}}

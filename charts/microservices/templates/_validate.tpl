@@ -166,6 +166,9 @@ each with what to change. (list $ services)
   {{- $problems = append $problems "httpRoute.enabled is set: httpRoute.parentRefs must name a Gateway" -}}
 {{- end -}}
 
+{{- if gt (float64 (include "microservices.seconds" $root.Values.serviceMonitor.scrapeTimeout)) (float64 (include "microservices.seconds" $root.Values.serviceMonitor.interval)) -}}
+  {{- $problems = append $problems "serviceMonitor.scrapeTimeout is longer than serviceMonitor.interval, which Prometheus refuses" -}}
+{{- end -}}
 {{- /* A rate needs several samples. */ -}}
 {{- if and $root.Values.prometheusRule.enabled $root.Values.serviceMonitor.enabled -}}
   {{- $shortest := mulf 300 $root.Values.prometheusRule.windowScale -}}
