@@ -58,6 +58,7 @@ func TestIssuersThatAreWrong(t *testing.T) {
 		},
 		"a password":      {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"a relative file": {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"no grants":       {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must say"}},
 		"an empty grant":  {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
@@ -332,10 +334,10 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	case err != nil:
 		return Caller{}, invalid(badIssuer, "the token's issuer is not trusted")
 	}
-	if c.Subject == "" || len(c.Subject) > maxSubject {
+	if c.Subject == "" || len(c.Subject) > maxSubject || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl) {
 		return Caller{}, invalid(badSubject, "the token must name a subject (sub)")
 	}
-	scopes := strings.Fields(c.Scope)
+	scopes := strings.Split(c.Scope, " ") // and nothing else (RFC 6749, section 3.3)
 	if c.Scope == "" {
 		scopes = c.SCP
 	}

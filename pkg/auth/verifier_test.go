@@ -184,6 +184,7 @@ func TestClaims(t *testing.T) {
 		"audience as a number":   {map[string]any{"aud": 1}, malformed},
 		"no subject":             {map[string]any{"sub": ""}, badSubject},
 		"an endless subject":     {map[string]any{"sub": strings.Repeat("x", 256)}, badSubject},
+		"a subject with a NUL":   {map[string]any{"sub": "a\x00b"}, badSubject},
 		"issuer with a slash":    {map[string]any{"iss": issuer.URL + "/"}, badIssuer},
 		"no issuer":              {map[string]any{"iss": nil}, badIssuer},
 		"issuer as a list":       {map[string]any{"iss": []string{issuer.URL}}, malformed},
@@ -194,6 +195,19 @@ func TestClaims(t *testing.T) {
 			require.Equal(t, row.want, func() result { w := newWorld(t); return w.result(w.token(issuer.Set(row.claims))) }())
 		})
 	}
+}
+
+// TestWhatIsNoScope: scopes are apart by spaces, and "" is none.
+func TestWhatIsNoScope(t *testing.T) {
+	w := newWorld(t)
+	for _, scope := range []string{"x\u00a0admin", "x\tadmin", "x\nadmin"} {
+		c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": scope})))
+		require.NoError(t, err)
+		require.False(t, c.Admin(), "%q", scope)
+	}
+	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": nil, "scp": []string{""}})))
+	require.NoError(t, err)
+	require.False(t, c.Granted(""))
 }
 
 func TestSCP(t *testing.T) {

@@ -70,6 +70,7 @@ func New(c Config) *API {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // what proxies add to; others a client may send through them
 	err := engine.SetTrustedProxies(c.Client.TrustedProxies.strings())
 	if err != nil {
 		panic(err) // they are networks
@@ -77,7 +78,7 @@ func New(c Config) *API {
 	a := &API{Engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
 
 	metrics := newMetrics(c.Metrics)
-	engine.Use(requestID, a.observe(metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
+	engine.Use(requestID, closeOnUnread, a.observe(metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath

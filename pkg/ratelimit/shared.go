@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -72,11 +73,26 @@ func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		var err error
-		result, err = s.limiter.Allow(ctx, s.name+":"+caller, s.limit)
+		result, err = s.ask(ctx, caller)
 		return err
 	})
 	if err != nil {
 		return s.local.Allow(ctx, caller)
 	}
 	return Decision{Allowed: result.Allowed > 0, Remaining: result.Remaining, Reset: result.ResetAfter, RetryAfter: max(0, result.RetryAfter)}
+}
+
+// ask asks Redis. An answer that can't be one is an error: the library takes it for
+// what it expects, and panics.
+func (s *Shared) ask(ctx context.Context, caller string) (result *redis_rate.Result, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("the answer of Redis can't be read: %v", cause)
+		}
+	}()
+	result, err = s.limiter.Allow(ctx, s.name+":"+caller, s.limit)
+	if err == nil && (result.Remaining < 0 || result.Remaining > s.limit.Burst) {
+		err = fmt.Errorf("Redis says that %d of %d requests are left", result.Remaining, s.limit.Burst)
+	}
+	return result, err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
 )
@@ -255,4 +256,38 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 			request(s.Client).Want(http.StatusInternalServerError)
 		}
 	})
+}
+
+// TestNobodyWaitsForABodyThatNobodyReads: the answer comes at once, and the place
+// that the request had is another's.
+func TestNobodyWaitsForABodyThatNobodyReads(t *testing.T) {
+	s := start(t, databases["sqlite"](t), func(c *configuration) {
+		c.BodyTimeout = time.Hour
+		c.ConcurrencyLimit = overload.Limits{Min: 1, Max: 1}
+	})
+	var query strings.Builder
+	for i := range 25 {
+		fmt.Fprintf(&query, "&a-parameter-that-is-long-and-not-known-%d=1", i)
+	}
+	for _, target := range []string{"GET /api/v1/users?" + query.String()[1:], "POST /api/v1/users?" + query.String()[1:], "GET /api/v1/users", "GET /health", "GET /nowhere"} {
+		conn, err := net.Dial("tcp", s.Address)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+		_, err = io.WriteString(conn, target+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n")
+		require.NoError(t, err)
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, target)
+		_, err = io.Copy(io.Discard, response.Body)
+		require.NoError(t, err, target)
+		require.NoError(t, response.Body.Close())
+		require.True(t, response.Close, "%s: the connection ends", target)
+		s.Do(http.MethodGet, "/api/v1/users", nil).Want(http.StatusOK)
+	}
+	// Where the body was read, the connection goes on.
+	response, err := http.Post("http://"+s.Address+"/api/v1/users", "application/json", strings.NewReader(`{"name":"Ada","email":"ada@example.com"}`))
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusCreated, response.StatusCode)
+	require.False(t, response.Close)
 }
