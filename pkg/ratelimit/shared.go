@@ -92,7 +92,7 @@ func (s *Shared) ask(ctx context.Context, caller string) (result *redis_rate.Res
 	}()
 	result, err = s.limiter.Allow(ctx, s.name+":"+caller, s.limit)
 	if err == nil && (result.Remaining < 0 || result.Remaining > s.limit.Burst) {
-		err = fmt.Errorf("Redis says that %d of %d requests are left", result.Remaining, s.limit.Burst)
+		err = fmt.Errorf("that %d of %d requests are left can't be", result.Remaining, s.limit.Burst)
 	}
 	return result, err
 }
