@@ -66,7 +66,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			status := g.Writer.Status()
 			took := time.Since(start)
 			kept := end(status)
-			m.record(g.Request.Context(), method, route, status, took, kept)
+			m.record(g.Request.Context(), method, route, status, took-awaited(g), kept)
 			a.log.LogAttrs(g.Request.Context(), level(route, status, g.GetBool(shedKey)), "request",
 				slog.String("method", method),
 				slog.String("route", route),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -18,17 +19,35 @@ func closeOnUnread(g *gin.Context) {
 		return
 	}
 	header.Set("Connection", "close")
-	g.Request.Body = &bodyToItsEnd{ReadCloser: g.Request.Body, header: header}
+	body := &bodyToItsEnd{ReadCloser: g.Request.Body, header: header}
+	g.Request.Body = body
+	g.Set(bodyKey, body)
 }
 
-// bodyToItsEnd keeps the connection once it has been read.
+const bodyKey = "body"
+
+// awaited is how long a request's body was waited for: the client's doing.
+func awaited(g *gin.Context) time.Duration {
+	body, _ := g.Get(bodyKey)
+	b, known := body.(*bodyToItsEnd)
+	if !known {
+		return 0
+	}
+	return b.waited
+}
+
+// bodyToItsEnd keeps the connection once it has been read, and adds up how long
+// that took.
 type bodyToItsEnd struct {
 	io.ReadCloser
 	header http.Header
+	waited time.Duration
 }
 
 func (b *bodyToItsEnd) Read(p []byte) (int, error) {
+	start := time.Now()
 	n, err := b.ReadCloser.Read(p)
+	b.waited += time.Since(start)
 	if errors.Is(err, io.EOF) {
 		b.header.Del("Connection")
 	}
