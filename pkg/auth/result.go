@@ -25,14 +25,13 @@ const (
 	notYetValid  result = "not_yet_valid"
 	badAudience  result = "audience"
 	badSubject   result = "subject"
-	badScopes    result = "scopes"
 	notJudged    result = "unavailable"
 	lacksScope   result = "insufficient_scope"
 )
 
 var results = []result{
 	accepted, missing, malformed, tooLarge, badAlgorithm, badHeader, badType, badIssuer, unknownKey, badSignature,
-	expired, notYetValid, badAudience, badSubject, badScopes, notJudged, lacksScope,
+	expired, notYetValid, badAudience, badSubject, notJudged, lacksScope,
 }
 
 // InvalidError says that a token proves nothing.
