@@ -26,16 +26,7 @@ func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
 		<-r.Context().Done()
 	}))
 	defer hung.Close()
-	g := &group{l: l} // stopped before the collectors are
-	defer func() { err = errors.Join(err, g.stop()) }()
-
-	address, err := l.address(ctx, onSQLite)
-	if err != nil {
-		return section{}, err
-	}
-	var sides []side
-	var path string
-	for _, s := range []struct {
+	settings := []struct {
 		name string
 		env  []string
 	}{
@@ -44,35 +35,49 @@ func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
 		{"and 1 % of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL, "OTEL_TRACES_SAMPLER_ARG=0.01"}},
 		{"and all traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL}},
 		{"all traces, and the collector hangs", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + hung.URL}},
-	} {
-		// On one database: what is compared is the telemetry and nothing else.
-		service, err := g.start(ctx, l.programs.users, append(s.env, "DATABASE_URL="+address)...)
+	}
+
+	result := section{title: "GET one user with telemetry"}
+	body := fmt.Sprintf("%d connections. The collector takes what is sent and throws it away.\n", connections)
+	for _, kind := range []string{onSQLite, onPostgres} {
+		g := &group{l: l} // stopped before the collectors are
+		defer func() { err = errors.Join(err, g.stop()) }()
+		address, err := l.address(ctx, kind)
 		if err != nil {
 			return section{}, err
 		}
-		if path == "" {
-			path, err = createUser(ctx, service.Address)
+		var sides []side
+		var path string
+		for _, s := range settings {
+			// On one database: what is compared is the telemetry and nothing else.
+			service, err := g.start(ctx, l.programs.users, append(s.env, "DATABASE_URL="+address)...)
 			if err != nil {
 				return section{}, err
 			}
+			if path == "" {
+				path, err = createUser(ctx, service.Address)
+				if err != nil {
+					return section{}, err
+				}
+			}
+			sides = append(sides, of(s.name, getPlan(l, service, path), cpuOf("service", service), clientCPU))
 		}
-		sides = append(sides, of(s.name, getPlan(l, service, path), cpuOf("service", service), clientCPU))
+		samples, err := alternate(ctx, l.size.rounds, sides)
+		if err != nil {
+			return section{}, err
+		}
+		asked := func(what string) string { return fmt.Sprintf("GET one user (%s) %s, throughput", kind, what) }
+		result.findings = append(result.findings,
+			atLeast(asked("with 1 % of the traces ÷ without traces"), ratio(samples[2], samples[1], rate), 0.9),
+			atLeast(asked("with all traces ÷ without traces"), ratio(samples[3], samples[1], rate), 0.75),
+			atLeast(asked("while the collector hangs ÷ while it doesn't"), ratio(samples[4], samples[3], rate), 0.9),
+			reported(asked("with logs and 1 % of the traces ÷ without either"), ratio(samples[2], samples[0], rate)),
+			reported(asked("with logs and all traces ÷ without either"), ratio(samples[3], samples[0], rate)),
+		)
+		body += fmt.Sprintf("\nOn %s:\n\n%s", kind, table(sides, samples))
 	}
-	samples, err := alternate(ctx, l.size.rounds, sides)
-	if err != nil {
-		return section{}, err
-	}
-	return section{
-		title: "GET one user with telemetry",
-		findings: []finding{
-			atLeast("GET one user with 1 % of the traces ÷ without traces, throughput", ratio(samples[2], samples[1], rate), 0.9),
-			atLeast("GET one user with all traces ÷ without traces, throughput", ratio(samples[3], samples[1], rate), 0.75),
-			atLeast("GET one user while the collector hangs ÷ while it doesn't, throughput", ratio(samples[4], samples[3], rate), 0.9),
-			reported("GET one user with logs and 1 % of the traces ÷ without either, throughput", ratio(samples[2], samples[0], rate)),
-			reported("GET one user with logs and all traces ÷ without either, throughput", ratio(samples[3], samples[0], rate)),
-		},
-		body: fmt.Sprintf("%d connections, SQLite. The collector takes what is sent and throws it away.\n\n%s", connections, table(sides, samples)),
-	}, nil
+	result.body = body
+	return result, nil
 }
 
 // getPlan asks for one path, over and over.
