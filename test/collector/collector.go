@@ -51,7 +51,7 @@ func (l *log) String() string {
 
 // traces is the configuration of a collector that passes traces on before it answers.
 const traces = `
-receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:0" } } } }
+receivers: { otlp: { protocols: { http: { endpoint: "${env:HOST}:0" } } } }
 exporters: { otlp_http: { endpoint: "${env:SINK}", encoding: json, sending_queue: { enabled: false } } }
 service:
   telemetry: { metrics: { level: none } }
@@ -60,10 +60,17 @@ service:
 
 var listens = regexp.MustCompile(`Starting HTTP server.*"endpoint": "([^"]+)"`)
 
-// Start starts a collector that takes traces, on a free port; it ends with the test.
+// Start starts a collector that takes traces, on a free port of the loopback address;
+// it ends with the test.
 func Start(t testing.TB) *Collector {
 	t.Helper()
-	c := Run(t, "yaml:"+traces)
+	return StartAt(t, "127.0.0.1")
+}
+
+// StartAt is Start at another address of this machine.
+func StartAt(t testing.TB, host string) *Collector {
+	t.Helper()
+	c := Run(t, "yaml:"+traces, "HOST="+host)
 	apitest.Eventually(t, "the collector listens", func() bool {
 		address := listens.FindStringSubmatch(c.log.String())
 		if address == nil {

@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/collector"
 )
 
 // loadRate is how many writes a second are sent throughout, half of them users,
@@ -19,12 +24,14 @@ const loadRate = 40
 
 // TestNothingFailsWhile sends writes at a constant rate from inside the cluster
 // while everything happens to the pods that happens to pods on a working day.
-// Not one of them may fail, and in the end there is exactly one row for each.
+// Not one of them may fail, and in the end there is exactly one row and one trace for
+// each.
 func TestNothingFailsWhile(t *testing.T) {
 	n := newNamespace(t)
 	// A lookup for every order: no answer of the cache hides that user-service
 	// is being replaced.
-	values := n.postgresMode() + "defaults: {env: {USER_CLIENT_CACHE_TTL: 0s}}\n"
+	traces, settings := startCollector(t)
+	values := n.postgresMode() + settings + "defaults: {env: {USER_CLIENT_CACHE_TTL: 0s}}\n"
 	first := installation{images: releases[0], values: values}
 	start := time.Now()
 	n.install(first)
@@ -74,7 +81,7 @@ func TestNothingFailsWhile(t *testing.T) {
 	figure("their median latency", report.quantile(0.5).Seconds()*1000, "ms")
 	figure("their 99th percentile", report.quantile(0.99).Seconds()*1000, "ms")
 
-	for kind, url := range map[string]string{
+	for kind, at := range map[string]string{
 		"user":  n.forward("service/shop-user-service", 8000) + "/api/v1/users",
 		"order": n.forward("service/shop-order-service", 8001) + "/api/v1/orders",
 	} {
@@ -85,8 +92,52 @@ func TestNothingFailsWhile(t *testing.T) {
 			}
 		}
 		require.NotEmpty(t, want)
-		require.Equal(t, want, list(t, "http://"+url), "nothing is lost, nothing is there twice")
+		require.Equal(t, want, list(t, "http://"+at), "nothing is lost, nothing is there twice")
 	}
+	// Pods that run on send theirs within seconds, those that are gone have sent them.
+	n.eventually("all traces have come", func() bool {
+		missing := untraced(report, traces.Spans(t))
+		if len(missing) > 0 {
+			t.Logf("traces of %d of %d writes are missing, such as %q", len(missing), len(report.Writes), missing[0])
+		}
+		return len(missing) == 0
+	})
+	figure("of which have no trace, or half of one", 0, "")
+}
+
+// startCollector starts a collector beside the cluster, and returns it with the
+// chart's values that send it all traces.
+func startCollector(t *testing.T) (*collector.Collector, string) {
+	t.Helper()
+	host := os.Getenv("E2E_HOST")
+	require.NotEmpty(t, host, "E2E_HOST must be this machine's address as pods see it")
+	c := collector.StartAt(t, host)
+	at, err := url.Parse(c.URL)
+	require.NoError(t, err)
+	return c, fmt.Sprintf("traces: {endpoint: %q, ratio: 1}\nnetworkPolicy: {traces: {port: %s}}\n", c.URL, at.Port())
+}
+
+// untraced are the writes whose traces lack a part: the request, or an order's lookup
+// of its user in user-service.
+func untraced(r report, spans []collector.Span) []string {
+	requests := map[string]string{} // a trace by its request
+	lookups := map[string]bool{}    // the traces
+	for _, s := range spans {
+		switch {
+		case s.Server && strings.HasPrefix(s.Name, "POST "):
+			requests[s.Attributes["request.id"]] = s.TraceID
+		case s.Server && s.Service == "user-service":
+			lookups[s.TraceID] = true
+		}
+	}
+	var missing []string
+	for _, w := range r.Writes {
+		trace, ok := requests[w.RequestID]
+		if !ok || w.Kind == "order" && !lookups[trace] {
+			missing = append(missing, w.Kind+" "+w.Key)
+		}
+	}
+	return missing
 }
 
 // rolledOut waits until both services have all their pods.
@@ -176,9 +227,9 @@ func (g *generator) ask(method, path string) report {
 type report struct{ Writes []write }
 
 type write struct {
-	Kind, Key, ID, Error, RetryAfter string
-	At, Took                         time.Duration
-	Status                           int
+	Kind, Key, ID, Error, RequestID, RetryAfter string
+	At, Took                                    time.Duration
+	Status                                      int
 }
 
 // failures are the writes that were not done.

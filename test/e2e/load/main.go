@@ -45,6 +45,8 @@ type Write struct {
 	Status int `json:"status"`
 	// ID is that of what was created.
 	ID string `json:"id,omitempty"`
+	// RequestID is the answer's X-Request-ID.
+	RequestID string `json:"requestId,omitempty"`
 	// RetryAfter is what the answer says of when to come again.
 	RetryAfter string `json:"retryAfter,omitempty"`
 	// Error is why there is no answer, or the answer, unless it is 201.
@@ -176,7 +178,7 @@ func (l *load) post(url, body string, w *Write) error {
 	if err != nil {
 		return err
 	}
-	w.Status, w.RetryAfter = response.StatusCode, response.Header.Get("Retry-After")
+	w.Status, w.RetryAfter, w.RequestID = response.StatusCode, response.Header.Get("Retry-After"), response.Header.Get("X-Request-ID")
 	read, err := io.ReadAll(response.Body)
 	err = errors.Join(err, response.Body.Close())
 	if err != nil {
