@@ -78,7 +78,7 @@ func New(c Config) *API {
 	a := &API{Engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
 
 	metrics := newMetrics(c.Metrics)
-	engine.Use(requestID, closeOnUnread, a.observe(metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
+	engine.Use(nosniff, closeOnUnread, a.observe(metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,17 +24,19 @@ import (
 // maxRequestID is the longest request id that is taken from a client.
 const maxRequestID = 64
 
-// requestID gives the request an id: the client's, if it is fit to be logged,
-// or a new one. The answer carries it, too.
-func requestID(g *gin.Context) {
+// identify gives the request an id: the client's, if it is fit to be logged, or a
+// new one. The answer carries it, too.
+func identify(g *gin.Context) context.Context {
 	id := g.GetHeader(requestid.Header)
 	if !fitsLog(id) {
 		id = uuid.NewString()
 	}
 	g.Header(requestid.Header, id)
-	g.Header("X-Content-Type-Options", "nosniff")
-	g.Request = g.Request.WithContext(requestid.With(g.Request.Context(), id))
+	return requestid.With(g.Request.Context(), id)
 }
+
+// nosniff keeps browsers from taking an answer for something else than it says.
+func nosniff(g *gin.Context) { g.Header("X-Content-Type-Options", "nosniff") }
 
 func fitsLog(id string) bool {
 	for i := range len(id) {
@@ -45,8 +48,9 @@ func fitsLog(id string) bool {
 	return id != "" && len(id) <= maxRequestID
 }
 
-// observe writes a log line and counts the request when it is done, and traces it.
-// All name the route's template: a raw path holds what clients like to put there.
+// observe gives the request an id and a span, and writes a line of the log and
+// counts the request when it is done. All name the route's template: a raw path
+// holds what clients like to put there.
 func (a *API) observe(m *metrics) gin.HandlerFunc {
 	begin := untraced
 	if telemetry.Tracing() {
@@ -60,14 +64,16 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			route = "unmatched"
 		}
 		method := knownMethod(g.Request.Method)
-		end := begin(g, method, route, start)
+		ctx, end := begin(identify(g), g.Request.Header, method, route, start)
+		g.Request = g.Request.WithContext(ctx)
 		defer func() {
 			m.inFlight.Dec()
 			status := g.Writer.Status()
 			took := time.Since(start)
-			kept := end(status)
-			m.record(g.Request.Context(), method, route, status, took-awaited(g), kept)
-			a.log.LogAttrs(g.Request.Context(), level(route, status, g.GetBool(shedKey)), "request",
+			shed := g.GetBool(shedKey)
+			kept := end(status, shed)
+			m.record(ctx, method, route, status, took-awaited(g), kept)
+			a.log.LogAttrs(ctx, level(route, status, shed), "request",
 				slog.String("method", method),
 				slog.String("route", route),
 				slog.Int("status", status),

@@ -1,11 +1,11 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -20,9 +20,15 @@ import (
 const tracerName = "github.com/example/microservices/pkg/httpapi"
 
 // untraced is startSpan where no traces are kept.
-func untraced(*gin.Context, string, string, time.Time) func(int) bool { return notKept }
+func untraced(ctx context.Context, _ http.Header, _, _ string, _ time.Time) (context.Context, endSpan) {
+	return ctx, notKept
+}
 
-func notKept(int) bool { return false }
+// endSpan ends a request's span, given the answer's status and whether the request
+// was shed, and reports whether the span is kept.
+type endSpan func(status int, shed bool) bool
+
+func notKept(int, bool) bool { return false }
 
 // tracing is what spans are made with, looked up once.
 type tracing struct {
@@ -32,43 +38,44 @@ type tracing struct {
 
 func newTracing() tracing { return tracing{otel.Tracer(tracerName), otel.GetTextMapPropagator()} }
 
+var serverSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+
 // startSpan begins a request's span, as a part of the client's trace if it says
-// which (https://www.w3.org/TR/trace-context/), and returns what ends it, given the
-// answer's status, and reports whether it is kept. The span has what OpenTelemetry's conventions for HTTP want to be
-// there (https://opentelemetry.io/docs/specs/semconv/http/http-spans/), but nothing
-// that a client can fill in: no path, no query, no address. Probes and scrapes have
+// which (https://www.w3.org/TR/trace-context/), and returns its context and what
+// ends it. The span has what OpenTelemetry's conventions for HTTP want to be there
+// (https://opentelemetry.io/docs/specs/semconv/http/http-spans/), but nothing that
+// a client can fill in: no path, no query, no address. Probes and scrapes have
 // none.
-func (t tracing) startSpan(g *gin.Context, method, route string, start time.Time) func(int) bool {
+func (t tracing) startSpan(ctx context.Context, header http.Header, method, route string, start time.Time) (context.Context, endSpan) {
 	if strings.HasPrefix(route, "/health") || route == metricsPath {
-		return notKept
+		return ctx, notKept
 	}
-	ctx := t.propagator.Extract(g.Request.Context(), propagation.HeaderCarrier(g.Request.Header))
+	ctx = t.propagator.Extract(ctx, propagation.HeaderCarrier(header))
 	remote := trace.SpanContextFromContext(ctx)
 	if remote.TraceState().Len() > 0 { // free text of the client's
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote.WithTraceState(trace.TraceState{}))
 	}
-	options := []trace.SpanStartOption{trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindServer)}
 	name := method + " " + route
-	ctx, span := t.tracer.Start(ctx, name, options...)
-	g.Request = g.Request.WithContext(ctx)
-	return func(status int) bool {
+	ctx, span := t.tracer.Start(ctx, name, serverSpan...)
+	return ctx, func(status int, shed bool) bool {
 		failed := status >= http.StatusInternalServerError
 		// What was shed is too much already.
-		if failed && !span.SpanContext().IsSampled() && !g.GetBool(shedKey) {
-			_, span = t.tracer.Start(telemetry.Keep(ctx), name, options...)
+		if failed && !span.SpanContext().IsSampled() && !shed {
+			_, span = t.tracer.Start(telemetry.Keep(ctx), name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
 		}
-		if span.IsRecording() {
-			attributes := []attribute.KeyValue{
-				semconv.HTTPRequestMethodKey.String(method), semconv.HTTPRoute(route), semconv.HTTPResponseStatusCode(status),
-				attribute.String("request.id", requestid.From(ctx)),
-			}
-			if failed {
-				attributes = append(attributes, semconv.ErrorTypeKey.Int(status))
-				span.SetStatus(codes.Error, "")
-			}
-			span.SetAttributes(attributes...)
+		if !span.SpanContext().IsSampled() {
+			return false
 		}
+		attributes := []attribute.KeyValue{
+			semconv.HTTPRequestMethodKey.String(method), semconv.HTTPRoute(route), semconv.HTTPResponseStatusCode(status),
+			attribute.String("request.id", requestid.From(ctx)),
+		}
+		if failed {
+			attributes = append(attributes, semconv.ErrorTypeKey.Int(status))
+			span.SetStatus(codes.Error, "")
+		}
+		span.SetAttributes(attributes...)
 		span.End()
-		return span.SpanContext().IsSampled()
+		return true
 	}
 }

@@ -5,8 +5,9 @@ package requestid
 
 import "context"
 
-// Header is the HTTP header that carries a request id between services.
-const Header = "X-Request-ID"
+// Header is the HTTP header that carries a request id between services, spelled as
+// net/http keeps it: another spelling is converted each time.
+const Header = "X-Request-Id"
 
 type key struct{}
 

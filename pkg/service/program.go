@@ -234,5 +234,8 @@ func (p Program) Exit() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	os.Exit(p.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	stdout := telemetry.NewOutput(os.Stdout)
+	code := p.Main(context.Background(), os.Args[1:], stdout, os.Stderr)
+	stdout.Flush()
+	os.Exit(code)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
 
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/term"
@@ -37,7 +36,7 @@ func NewLogger(w io.Writer, c LogConfig, service, version string) *slog.Logger {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
