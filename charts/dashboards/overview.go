@@ -21,7 +21,7 @@ const api = `route=~"/api/.*"`
 // failed is the share of requests that were answered with a 5xx, over a range
 // (such as 5m), by labels ("job"); 0, not nothing, where there was none.
 func failed(over, by string) string {
-	all := fmt.Sprintf(`sum by (%s) (rate(http_server_request_duration_seconds_count{@, %s}[%s]))`, by, api, over)
+	all := fmt.Sprintf(`sum by (%s) (rate(http_server_request_duration_seconds_count{@, %s, status!="408"}[%s]))`, by, api, over)
 	errors := fmt.Sprintf(`sum by (%s) (rate(http_server_request_duration_seconds_count{@, %s, status=~"5.."}[%s]))`, by, api, over)
 	return fmt.Sprintf("(%s or 0 * %s) / %s", errors, all, all)
 }

@@ -124,6 +124,13 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	if in.JWKS.Set && !validURL(in.JWKS.Value, "http", "https", "file") {
 		wrong("jwks", "must be a URL that starts with https://, http:// or, with an absolute path, file:///")
 	}
+	from := in.Issuer // without jwks, the issuer says where the keys are
+	if in.JWKS.Set {
+		from = in.JWKS.Value
+	}
+	if in.TokenFile.Value != "" && !validURL(from, "https") {
+		wrong("token_file", "is sent to https:// only, where nobody else can read it")
+	}
 	if in.Profile.Set {
 		out.Profile = Profile(in.Profile.Value)
 	}

@@ -34,10 +34,14 @@ const (
 	// minRSABits is the size of the smallest RSA key that is taken (RFC 7518,
 	// section 3.3).
 	minRSABits = 2048
+	// maxWaiting is how many may wait for a fetch of an issuer's keys: whose token
+	// is no good waits, too.
+	maxWaiting = 256
 )
 
 var (
 	errCooldown = errors.New("the keys were fetched just now")
+	errCrowd    = errors.New("too many wait for the keys")
 	errNoKeys   = errors.New("there is no key that could be used")
 )
 
@@ -50,8 +54,9 @@ type key struct {
 
 // keys is an issuer's keys as they were once.
 type keys struct {
-	byID    map[string]key
-	fetched time.Time
+	byID map[string]key
+	// began is when fetching them began, fetched when they were there.
+	began, fetched time.Time
 	// set is the same for as long as the keys are.
 	set *byte
 
@@ -60,8 +65,8 @@ type keys struct {
 	absent map[string]struct{}
 }
 
-func newKeys(byID map[string]key, fetched time.Time, before *keys) *keys {
-	k := &keys{byID: byID, fetched: fetched, set: new(byte), absent: map[string]struct{}{}}
+func newKeys(byID map[string]key, began, fetched time.Time, before *keys) *keys {
+	k := &keys{byID: byID, began: began, fetched: fetched, set: new(byte), absent: map[string]struct{}{}}
 	if before == nil {
 		return k
 	}
@@ -96,6 +101,8 @@ type keySet struct {
 	current atomic.Pointer[keys] // nil until they are had
 	flight  singleflight.Group
 	last    atomic.Pointer[attempt]
+	// waiting is how many wait for a fetch.
+	waiting atomic.Int64
 
 	// ctx ends with the key set: fetches belong to no request.
 	ctx    context.Context
@@ -122,14 +129,23 @@ func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
 			return key{}, nil, invalid(unknownKey, "the token is signed with a key that its issuer does not have")
 		}
 	}
+	if s.waiting.Add(1) > maxWaiting {
+		s.waiting.Add(-1)
+		return key{}, nil, &UnavailableError{RetryAfter: time.Second, TooSoon: true, Err: errCrowd}
+	}
+	defer s.waiting.Add(-1)
 	// Waiting is no work, and must not keep out those whose keys are known.
 	overload.From(ctx).Drop()
+	asked := s.now()
 	current, err := s.newer(ctx, current)
 	if err != nil {
 		return key{}, nil, &UnavailableError{RetryAfter: s.wait(), TooSoon: errors.Is(err, errCooldown), Err: err}
 	}
 	k, ok := current.byID[id]
 	if !ok {
+		if current.began.Before(asked) { // the key may be newer than what was under way
+			return key{}, nil, &UnavailableError{RetryAfter: s.wait(), TooSoon: true, Err: errCooldown}
+		}
 		current.remember(id)
 		return key{}, nil, invalid(unknownKey, "the token is signed with a key that its issuer does not have")
 	}
@@ -165,6 +181,7 @@ func (s *keySet) update() (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, fetchTimeout)
 	defer cancel()
+	began := s.now()
 	content, err := s.fetch(ctx)
 	var byID map[string]key
 	if err == nil {
@@ -180,7 +197,7 @@ func (s *keySet) update() (any, error) {
 		s.log.WarnContext(ctx, "the keys of an issuer can't be had", slog.Any("error", err))
 		return nil, err
 	}
-	s.current.Store(newKeys(byID, s.now(), s.current.Load()))
+	s.current.Store(newKeys(byID, began, s.now(), s.current.Load()))
 	return nil, nil
 }
 

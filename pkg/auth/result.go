@@ -79,7 +79,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "auth_key_fetches_total",
 			Help: "Times an issuer's keys were fetched, by whether they were had.",
-		}, []string{"result"}),
+		}, []string{"issuer", "result"}),
 	}
 	for _, r := range results {
 		m.tokens[r] = tokens.WithLabelValues(string(r))
@@ -88,10 +88,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) fetched(err error) {
-	label := "ok"
-	if err != nil {
-		label = "failed"
+// fetched returns what counts the fetches of an issuer's keys. There are as many
+// issuers as are configured.
+func (m *metrics) fetched(issuer string) func(error) {
+	ok, failed := m.fetches.WithLabelValues(issuer, "ok"), m.fetches.WithLabelValues(issuer, "failed")
+	return func(err error) {
+		if err != nil {
+			failed.Inc()
+			return
+		}
+		ok.Inc()
 	}
-	m.fetches.WithLabelValues(label).Inc()
 }

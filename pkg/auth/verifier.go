@@ -62,7 +62,7 @@ type trusted struct {
 type verified struct {
 	caller  Caller
 	issuer  *trusted
-	keys    *keys
+	set     *byte // of keys, which would keep all else that is known of them
 	expires time.Time
 }
 
@@ -113,7 +113,7 @@ func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, opt
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		v.issuers[issuer.URL] = &trusted{Issuer: issuer, source: s, keys: &keySet{
-			fetch: s.fetch, fetched: v.metrics.fetched, log: log.With(slog.String("issuer", issuer.URL)),
+			fetch: s.fetch, fetched: v.metrics.fetched(issuer.URL), log: log.With(slog.String("issuer", issuer.URL)),
 			now: func() time.Time { return v.now() }, refresh: defaultRefresh, cooldown: defaultCooldown,
 			ctx: ctx, cancel: cancel,
 		}}
@@ -209,7 +209,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if known != nil {
 		seen := known.Value()
 		// Keys that are gone take their tokens with them.
-		if seen.keys.set == seen.issuer.keys.current.Load().set && v.now().Before(seen.expires) {
+		if seen.set == seen.issuer.keys.current.Load().set && v.now().Before(seen.expires) {
 			return seen.caller, nil
 		}
 	}
@@ -278,7 +278,7 @@ func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
 	if err != nil {
 		return verified{}, err
 	}
-	return verified{caller: caller, issuer: issuer, keys: current, expires: c.Expiry.Time()}, nil
+	return verified{caller: caller, issuer: issuer, set: current.set, expires: c.Expiry.Time()}, nil
 }
 
 // checkHeader judges what isn't signed for the sake of a claim.

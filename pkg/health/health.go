@@ -41,6 +41,9 @@ type Dependency struct {
 	Check func(context.Context) error
 }
 
+// unknown is a dependency that has not been checked yet. It is reported as down.
+const unknown Status = ""
+
 // Report is the state of a service and of each dependency.
 type Report struct {
 	Status       Status            `json:"status" enum:"ready,degraded,not_ready" doc:"ready: everything is there. degraded: it serves, without something. not_ready: send no requests."`
@@ -61,7 +64,7 @@ type Monitor struct {
 func NewMonitor(log *slog.Logger, deps ...Dependency) *Monitor {
 	m := &Monitor{log: log, deps: deps, state: make(map[string]Status, len(deps))}
 	for _, d := range deps {
-		m.state[d.Name] = Down
+		m.state[d.Name] = unknown
 	}
 	return m
 }
@@ -121,6 +124,9 @@ func (m *Monitor) Report() Report {
 	report := Report{Status: Ready, Dependencies: make(map[string]Status, len(m.deps))}
 	for _, d := range m.deps {
 		status := m.state[d.Name]
+		if status == unknown {
+			status = Down
+		}
 		report.Dependencies[d.Name] = status
 		switch {
 		case status == Up:

@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -47,15 +48,13 @@ type Config struct {
 
 // API is a set of operations, and the handler that serves them.
 type API struct {
-	// Engine serves the operations, the document and whatever else is
-	// registered with it.
-	Engine *gin.Engine
-
+	engine *gin.Engine
 	huma   huma.API
 	log    *slog.Logger
 	config Config
 	// operations are the routes of those that were registered.
 	operations map[string]bool
+	metrics    *metrics
 	complaint  complaint
 }
 
@@ -75,10 +74,10 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // they are networks
 	}
-	a := &API{Engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
+	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
 
-	metrics := newMetrics(c.Metrics)
-	engine.Use(nosniff, closeOnUnread, a.observe(metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
+	a.metrics = newMetrics(c.Metrics)
+	engine.Use(nosniff, closeOnUnread, a.observe(a.metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath
@@ -104,7 +103,7 @@ func New(c Config) *API {
 }
 
 // Handler returns the handler of everything that the API serves.
-func (a *API) Handler() http.Handler { return headAsGet(a.Engine) }
+func (a *API) Handler() http.Handler { return headAsGet(a.engine) }
 
 // OpenAPI returns the document that describes the operations.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
@@ -117,7 +116,9 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	a.protect(&op, a.rule(&op))
-	a.operations[ginPath.Replace(op.Path)] = true
+	route := ginPath.Replace(op.Path)
+	a.operations[route] = true
+	a.metrics.expect(op.Method, route, cmp.Or(op.DefaultStatus, http.StatusOK))
 	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
 	op.Middlewares = append(op.Middlewares, a.strictQuery)
 	if takesBody(op.Method) {
@@ -125,7 +126,7 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 		op.Middlewares = append(op.Middlewares, a.requireJSON)
 		op.MaxBodyBytes = MaxBodyBytes + 1
 		op.BodyReadTimeout = a.config.BodyTimeout
-		op.Middlewares = append(op.Middlewares, awaitBody)
+		op.Middlewares = append(op.Middlewares, a.awaitBody)
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {

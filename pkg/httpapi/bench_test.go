@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,7 +39,7 @@ func BenchmarkRequest(b *testing.B) {
 			require.NoError(b, err)
 			defer file.Close()
 			output := telemetry.NewOutput(file)
-			defer output.Flush()
+			defer output.Flush(time.Minute)
 			log := telemetry.NewLogger(output, telemetry.LogConfig{Level: told.level, Format: "json"}, "service", "1.0.0")
 			stop, err := telemetry.StartTracing(b.Context(), told.traces, log, "service", "1.0.0")
 			require.NoError(b, err)

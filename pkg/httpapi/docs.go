@@ -42,16 +42,16 @@ func (a *API) serveDocs() {
 		}
 	}
 	asJSON := serve("application/openapi+json", func(d documents) []byte { return d.json })
-	a.Engine.GET("/openapi.json", asJSON)
-	a.Engine.GET("/openapi.yaml", serve("application/openapi+yaml", func(d documents) []byte { return d.yaml }))
+	a.engine.GET("/openapi.json", asJSON)
+	a.engine.GET("/openapi.yaml", serve("application/openapi+yaml", func(d documents) []byte { return d.yaml }))
 
 	// The page's own copy, so that it works where only /docs is let through.
-	a.Engine.GET("/docs/openapi.json", asJSON)
-	a.Engine.GET("/docs", a.docsFile("index.html", "text/html; charset=utf-8"))
-	a.Engine.GET("/docs/start.js", a.docsFile("start.js", "text/javascript; charset=utf-8"))
+	a.engine.GET("/docs/openapi.json", asJSON)
+	a.engine.GET("/docs", a.docsFile("index.html", "text/html; charset=utf-8"))
+	a.engine.GET("/docs/start.js", a.docsFile("start.js", "text/javascript; charset=utf-8"))
 	assets := http.StripPrefix("/docs/", statigz.FileServer(swaggerui.FS))
 	for _, name := range []string{"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"} {
-		a.Engine.GET("/docs/"+name, gin.WrapH(assets))
+		a.engine.GET("/docs/"+name, gin.WrapH(assets))
 	}
 }
 

@@ -64,7 +64,7 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 		return out, nil
 	})
 	handler := promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true})
-	a.Engine.GET(metricsPath, gin.WrapH(handler))
+	a.engine.GET(metricsPath, gin.WrapH(handler))
 	for _, path := range []string{"/health", "/health/live", "/health/ready"} {
 		delete(a.OpenAPI().Paths[path].Get.Responses, "default")
 	}

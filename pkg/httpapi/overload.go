@@ -3,10 +3,12 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
 	"github.com/example/microservices/pkg/overload"
@@ -14,22 +16,35 @@ import (
 
 // shed refuses a request to an operation when too many are under way, before
 // anything else is done about it: what it costs to refuse is missing for what is
-// let in. Probes, metrics and the documentation always answer.
+// let in. What is no operation has no place, but isn't answered either while too
+// much waits for a processor. Probes and metrics always are.
 func (a *API) shed(g *gin.Context) {
-	if a.config.Overload == nil || !a.operations[g.FullPath()] {
+	route := g.FullPath()
+	if a.config.Overload == nil || strings.HasPrefix(route, "/health") || route == metricsPath {
+		return
+	}
+	if !a.operations[route] {
+		if a.config.Overload.Busy() {
+			a.turnAway(g)
+		}
 		return
 	}
 	slot, ok := a.config.Overload.Enter(!writes(g.Request.Method))
 	if !ok {
-		a.sayOverloaded(g)
-		g.Set(shedKey, true)
-		a.write(g, overloaded())
-		g.Abort()
+		a.turnAway(g)
 		return
 	}
 	defer slot.Drop() // if it has not left by then
 	g.Request = g.Request.WithContext(overload.With(g.Request.Context(), slot))
 	g.Next()
+}
+
+// turnAway answers a request that is too much.
+func (a *API) turnAway(g *gin.Context) {
+	a.sayOverloaded(g)
+	g.Set(shedKey, true)
+	a.write(g, overloaded())
+	g.Abort()
 }
 
 // shedKey marks a request that was shed, for its line in the log.
@@ -42,8 +57,15 @@ func overloaded() *Problem {
 }
 
 // awaitBody gives the place of a request up while its body arrives: how long that
-// takes is the client's doing. The handler takes it again.
-func awaitBody(ctx huma.Context, next func(huma.Context)) {
+// takes is the client's doing. The handler takes it again. There are many places
+// for bodies, since one that is slow takes little but memory.
+func (a *API) awaitBody(ctx huma.Context, next func(huma.Context)) {
+	done, ok := a.config.Overload.Await()
+	if !ok {
+		a.turnAway(humagin.Unwrap(ctx))
+		return
+	}
+	defer done()
 	overload.From(ctx.Context()).Drop()
 	next(ctx)
 }

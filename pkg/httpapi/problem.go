@@ -170,6 +170,10 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 	)
 	switch {
 	case errors.As(err, &p):
+		_, bare := err.(*Problem) //nolint:errorlint // one that is wrapped has its cause beside it
+		if !bare && p.Status >= http.StatusInternalServerError {
+			a.log.WarnContext(ctx, "request failed", slog.Any("error", err))
+		}
 		copied := *p
 		return &copied
 	case errors.As(err, &status):

@@ -56,12 +56,13 @@ func (t tracing) startSpan(ctx context.Context, header http.Header, method, rout
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote.WithTraceState(trace.TraceState{}))
 	}
 	name := method + " " + route
+	caller := ctx
 	ctx, span := t.tracer.Start(ctx, name, serverSpan...)
 	return ctx, func(status int, shed bool) bool {
 		failed := status >= http.StatusInternalServerError
 		// What was shed is too much already.
 		if failed && !span.SpanContext().IsSampled() && !shed {
-			_, span = t.tracer.Start(telemetry.Keep(ctx), name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
+			_, span = t.tracer.Start(telemetry.Keep(caller, span.SpanContext()), name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
 		}
 		if !span.SpanContext().IsSampled() {
 			return false

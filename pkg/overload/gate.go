@@ -34,7 +34,13 @@ const (
 type Gates struct {
 	read, write *gate
 	queue       *queue
+	// bodies has room for the requests whose bodies are on their way.
+	bodies chan struct{}
 }
+
+// maxBodies is how many requests may have a body on its way, or more under way if
+// the bound allows that: each takes about 150 KiB at most.
+const maxBodies = 512
 
 // New returns the gates of a service, or nil when there is no bound.
 func New(l Limits, registerer prometheus.Registerer) *Gates {
@@ -46,7 +52,7 @@ func New(l Limits, registerer prometheus.Registerer) *Gates {
 		Help: "Requests that were refused because there were too many, by kind, and by what there was too little of: concurrency (CONCURRENCY_LIMIT) or processor.",
 	}, []string{"kind", "cause"})
 	registerer.MustRegister(refused)
-	return &Gates{read: newGate("read", l, refused, registerer), write: newGate("write", l, refused, registerer), queue: newQueue()}
+	return &Gates{read: newGate("read", l, refused, registerer), write: newGate("write", l, refused, registerer), queue: newQueue(), bodies: make(chan struct{}, max(maxBodies, l.Max))}
 }
 
 type gate struct {
@@ -93,6 +99,25 @@ func (g *Gates) Enter(reads bool) (*Slot, bool) {
 		return nil, false
 	}
 	return &Slot{gate: gate, permit: permit}, true
+}
+
+// Busy reports whether so many requests wait for a processor that none should be
+// answered, also of those that have no place.
+func (g *Gates) Busy() bool { return g != nil && g.queue.Full() }
+
+// Await makes room for a body that is on its way, unless there are too many, until
+// done is called. Its slot may be dropped meanwhile.
+func (g *Gates) Await() (done func(), ok bool) {
+	if g == nil {
+		return func() {}, true
+	}
+	select {
+	case g.bodies <- struct{}{}:
+		return func() { <-g.bodies }, true
+	default:
+		g.write.byLimit.Inc()
+		return nil, false
+	}
 }
 
 // Slot is the place of a request that is under way. A nil *Slot is one of a

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"time"
 
 	"github.com/throttled/throttled/v2"
 	"github.com/throttled/throttled/v2/store/memstore"
@@ -38,7 +39,7 @@ func (l *Local) Allow(ctx context.Context, caller string) Decision {
 	limited, result, err := l.limiter.RateLimitCtx(ctx, caller, 1)
 	if err != nil {
 		// The store is memory, which doesn't fail.
-		return Decision{Allowed: true}
+		return Decision{RetryAfter: time.Second}
 	}
 	return Decision{Allowed: !limited, Remaining: result.Remaining, Reset: result.ResetAfter, RetryAfter: max(0, result.RetryAfter)}
 }

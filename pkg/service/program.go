@@ -57,6 +57,9 @@ type Program struct {
 	OpenAPI func() *huma.OpenAPI
 	// Extra are subcommands of the service's own. They write to the writer.
 	Extra map[string]func(context.Context, io.Writer) error
+
+	// exit ends the process.
+	exit func(code int)
 }
 
 // Runtime is what a service is given to be built with.
@@ -229,13 +232,19 @@ func healthcheck(ctx context.Context, address string) error {
 // processor's time is cheaply won. GOGC and GOMEMLIMIT overrule it.
 const gcPercent = 200
 
+// linesTimeout bounds writing the last lines of the log: whoever reads them may
+// hang.
+const linesTimeout = time.Second
+
 // Exit runs the program with the process's arguments, and ends the process.
 func (p Program) Exit() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	stdout := telemetry.NewOutput(os.Stdout)
-	code := p.Main(context.Background(), os.Args[1:], stdout, os.Stderr)
-	stdout.Flush()
-	os.Exit(code)
+	p.exit = func(code int) {
+		stdout.Flush(linesTimeout)
+		os.Exit(code)
+	}
+	p.exit(p.Main(context.Background(), os.Args[1:], stdout, os.Stderr))
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,8 @@ import (
 const (
 	// otlpTimeout bounds one request to the collector.
 	otlpTimeout = 5 * time.Second
+	// otlpPause is the time before it is tried again.
+	otlpPause = 500 * time.Millisecond
 	// complainInterval is the least time between two lines of the log that say
 	// that traces can't be sent.
 	complainInterval = time.Minute
@@ -56,16 +59,36 @@ func (c *otlpClient) Stop(context.Context) error {
 	return nil
 }
 
-// UploadTraces sends spans, once: a collector that is in trouble is left alone.
+// UploadTraces sends spans. If that fails in a way that may pass, it tries once more
+// (https://opentelemetry.io/docs/specs/otlp/#failures-1), then leaves the collector
+// alone: a queue waits behind it.
 func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
 	// On the wire this is an ExportTraceServiceRequest.
 	encoded, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
 	if err != nil {
 		return fmt.Errorf("encode spans: %w", err)
 	}
+	again, err := c.post(ctx, encoded)
+	if !again {
+		return err
+	}
+	timer := time.NewTimer(otlpPause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return err
+	case <-timer.C:
+	}
+	_, err = c.post(ctx, encoded)
+	return err
+}
+
+// post sends a message, and reports whether it makes sense to try again when that
+// failed.
+func (c *otlpClient) post(ctx context.Context, encoded []byte) (again bool, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(encoded))
 	if err != nil {
-		return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/x-protobuf")
 	for name, value := range c.headers {
@@ -73,14 +96,18 @@ func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.Resource
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return err
+		return !os.IsTimeout(err), err // what was slow may have come
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
-	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("%s answers %s", c.url, response.Status)
+	if response.StatusCode/100 == 2 {
+		return false, nil
 	}
-	return nil
+	switch response.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		again = response.Header.Get("Retry-After") == "" // else it is for longer
+	}
+	return again, fmt.Errorf("%s answers %s", request.URL.Redacted(), response.Status)
 }
 
 // occasional writes what goes wrong with traces into the log, but not each time.

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"os"
 	"sync"
+	"time"
 )
 
 // maxPending is how much may wait to be written, in bytes. Whoever writes more
@@ -44,12 +45,22 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Flush waits until all has been written.
-func (o *Output) Flush() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for o.writing || len(o.pending) > 0 {
-		o.changed.Wait()
+// Flush waits until all has been written, or for so long.
+func (o *Output) Flush(within time.Duration) {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for o.writing || len(o.pending) > 0 {
+			o.changed.Wait()
+		}
+	}()
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-written:
+	case <-timer.C:
 	}
 }
 

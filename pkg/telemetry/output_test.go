@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -30,7 +31,7 @@ func TestOutputWritesAllOfIt(t *testing.T) {
 		})
 	}
 	all.Wait()
-	output.Flush()
+	output.Flush(time.Minute)
 
 	written, err := os.ReadFile(file.Name())
 	require.NoError(t, err)
@@ -71,7 +72,7 @@ func TestWhoeverReadsSlowlyIsWaitedForAndLosesNothing(t *testing.T) {
 		for range lines {
 			_, _ = output.Write([]byte(line))
 		}
-		output.Flush()
+		output.Flush(time.Minute)
 		_ = writer.Close()
 	}()
 

@@ -2,9 +2,11 @@ package telemetry
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 
@@ -24,19 +26,29 @@ import (
 type TraceConfig struct {
 	TraceEndpoint string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"where traces go, by OTLP over HTTP, such as http://collector:4318; empty: there are none"`
 	TraceHeaders  string  `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers to send them with, such as a credential: name=value,name=value"`
+	TraceProtocol string  `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"how traces are sent: http/protobuf"`
+	TraceSampler  string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_traceidratio" desc:"how it is chosen which traces are kept: parentbased_traceidratio"`
+	TracesOff     bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"there are no traces, wherever they would go"`
 	TraceRatio    float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
 }
 
 // Validate returns what is wrong with the configuration, all at once.
 func (c *TraceConfig) Validate() error {
-	var problems []error
-	if c.TraceEndpoint != "" {
-		u, err := url.Parse(c.TraceEndpoint)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			problems = append(problems, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318"))
-		}
+	if c.TraceEndpoint == "" || c.TracesOff {
+		return nil // whatever else is set for everything in a cluster
 	}
-	_, err := c.headers()
+	var problems []error
+	if c.TraceProtocol != "" && c.TraceProtocol != "http/protobuf" {
+		problems = append(problems, errors.New("OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf"))
+	}
+	if c.TraceSampler != "" && c.TraceSampler != "parentbased_traceidratio" {
+		problems = append(problems, errors.New("OTEL_TRACES_SAMPLER must be parentbased_traceidratio; OTEL_TRACES_SAMPLER_ARG=0 keeps none, 1 all"))
+	}
+	u, err := url.Parse(c.TraceEndpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		problems = append(problems, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318"))
+	}
+	_, err = c.headers()
 	return errors.Join(append(problems, err)...)
 }
 
@@ -62,7 +74,7 @@ func (c *TraceConfig) headers() (map[string]string, error) {
 // returns what sends the last of them. That, and all that goes wrong with
 // sending, holds nobody up: what can't be sent is dropped.
 func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, service, version string) (stop func(context.Context), err error) {
-	if c.TraceEndpoint == "" {
+	if c.TraceEndpoint == "" || c.TracesOff {
 		return func(context.Context) {}, nil
 	}
 	headers, err := c.headers()
@@ -73,13 +85,14 @@ func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, service,
 	if err != nil {
 		return nil, fmt.Errorf("send traces: %w", err)
 	}
-	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceVersion(version)))
+	about, err := resource.New(ctx, resource.WithAttributes(semconv.ServiceName(service), semconv.ServiceVersion(version)), resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithResource(about),
+		sdktrace.WithIDGenerator(ids{}),
 		sdktrace.WithSampler(sampler{sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.TraceRatio))}),
 	)
 	otel.SetErrorHandler(newOccasional(log))
@@ -112,11 +125,44 @@ func TraceID(ctx context.Context) string {
 	return span.TraceID().String()
 }
 
-// Keep makes the spans that begin in the context be kept, whatever the sampling
-// says: those of failures, which are known only when they are over.
-func Keep(ctx context.Context) context.Context { return context.WithValue(ctx, keepKey{}, true) }
+// Keep makes the span that begins in the context be kept, whatever the sampling
+// says: that of a failure, which is known only when it is over. It takes the place
+// of a span that isn't kept, with its ids, which are in the log.
+func Keep(ctx context.Context, instead trace.SpanContext) context.Context {
+	return context.WithValue(ctx, keepKey{}, instead)
+}
 
 type keepKey struct{}
+
+// ids makes the ids of spans, or takes those that Keep was given.
+type ids struct{}
+
+// NewIDs is part of sdktrace.IDGenerator.
+func (i ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	instead, kept := ctx.Value(keepKey{}).(trace.SpanContext)
+	if kept {
+		return instead.TraceID(), instead.SpanID()
+	}
+	var id trace.TraceID
+	for !id.IsValid() {
+		binary.NativeEndian.PutUint64(id[:8], rand.Uint64()) //nolint:gosec // ids need only be different
+		binary.NativeEndian.PutUint64(id[8:], rand.Uint64()) //nolint:gosec // likewise
+	}
+	return id, i.NewSpanID(ctx, id)
+}
+
+// NewSpanID is part of sdktrace.IDGenerator.
+func (ids) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
+	instead, kept := ctx.Value(keepKey{}).(trace.SpanContext)
+	if kept {
+		return instead.SpanID()
+	}
+	var id trace.SpanID
+	for !id.IsValid() {
+		binary.NativeEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // likewise
+	}
+	return id
+}
 
 type sampler struct{ sdktrace.Sampler }
 

@@ -37,7 +37,8 @@ func smoke(ctx context.Context, out io.Writer) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, smokeTimeout)
 	defer cancel()
-	client := &http.Client{}
+	// A redirect would take the token elsewhere.
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if t.Token != "" {
 		client.Transport = auth.TokenFile(t.Token)(http.DefaultTransport)
 	}

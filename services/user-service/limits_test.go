@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"testing"
@@ -77,6 +78,18 @@ func TestAClientIsWhoConnects(t *testing.T) {
 			}))
 		})
 	}
+}
+
+// TestAProxysOwnLineCounts: a client that sends X-Forwarded-For itself chooses
+// nothing by it where the proxy adds a line of its own.
+func TestAProxysOwnLineCounts(t *testing.T) {
+	s := start(t, databases["sqlite"](t), func(c *configuration) {
+		c.ReadLimit, c.TrustedProxies = anHour(1), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	require.Equal(t, 1, admitted(5, func(n int) *apitest.Answer {
+		made := fmt.Sprint("192.0.2.", n)
+		return s.Do(http.MethodGet, users, nil, "X-Forwarded-For", made, "X-Forwarded-For", "192.0.2.100")
+	}))
 }
 
 // TestReplicasShareALimit: with a real Redis three hold one limit. Without it each

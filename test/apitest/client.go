@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -91,9 +92,11 @@ func (c *Client) send(method, path string, body io.Reader, headers []string) (*A
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	given := http.Header{} // one may be given several times
 	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header[http.CanonicalHeaderKey(headers[i])] = []string{headers[i+1]}
+		given.Add(headers[i], headers[i+1])
 	}
+	maps.Copy(request.Header, given)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, err

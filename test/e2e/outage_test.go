@@ -5,6 +5,7 @@ package e2e
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,10 +80,18 @@ func TestUserServiceAway(t *testing.T) {
 	f := newOrderFixture(t, "degraded")
 	f.scale("0")
 
-	// The first ones wait for connections that nobody takes; then the breaker is open.
+	// The first ones may wait for connections that nobody takes; then the breaker is
+	// open. Several at once: one after the other they may be too few for it to judge.
 	f.eventually("the breaker is open", func() bool {
-		a := f.create()
-		require.Equal(t, http.StatusServiceUnavailable, a.status, a.body)
+		var all sync.WaitGroup
+		answers := make([]answer, 8)
+		for i := range answers {
+			all.Go(func() { answers[i] = f.create() })
+		}
+		all.Wait()
+		for _, a := range answers {
+			require.Equal(t, http.StatusServiceUnavailable, a.status, a.body)
+		}
 		return metric(t, f.orders, openSeries) == "1"
 	})
 	// It lets a try through every now and then, so the fastest of some counts.

@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/test/collector"
@@ -26,6 +28,7 @@ func TestNoPersonIsInTheTelemetry(t *testing.T) {
 			services := startTraced(t, receiver.URL, address, "LOG_LEVEL=debug")
 			users, orders := services.users, services.orders
 			client := httpClient(t)
+			sent := 0
 			send := func(method, url, body string) string {
 				request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 				require.NoError(t, err)
@@ -34,7 +37,8 @@ func TestNoPersonIsInTheTelemetry(t *testing.T) {
 				request.Header.Set("X-Request-ID", canary.email)
 				request.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 				request.Header.Set("Tracestate", "who="+canary.name)
-				request.Header.Set("Idempotency-Key", canary.email+method)
+				sent++
+				request.Header.Set("Idempotency-Key", fmt.Sprint(canary.email, sent))
 				response, err := client.Do(request)
 				require.NoError(t, err)
 				defer response.Body.Close()
@@ -59,14 +63,21 @@ func TestNoPersonIsInTheTelemetry(t *testing.T) {
 			others(t, client, u, u+"/"+id, o, o+"/"+orderID)
 			send(http.MethodDelete, u+"/"+id, "")
 			send(http.MethodDelete, o+"/"+orderID, "")
-			metrics := scrape(t, users) + scrape(t, orders)
+			metrics := scrape(t, users)
+			require.NoError(t, users.Signal(syscall.SIGTERM))
+			require.Equal(t, 0, users.ExitCode(), users.Log())
+			refused := send(http.MethodPost, o, strings.ReplaceAll(order, id, uuid.NewString())) // asked of nobody
+			require.Contains(t, refused, `"status":503`)
+			metrics += scrape(t, orders)
 			require.Contains(t, metrics, "http_server_request_duration_seconds")
-			services.stop(t)
+			require.NoError(t, orders.Signal(syscall.SIGTERM))
+			require.Equal(t, 0, orders.ExitCode(), orders.Log())
 			logs := users.Log() + orders.Log()
 			require.Contains(t, logs, `"msg":"request"`)
+			require.Contains(t, logs, `"msg":"request failed"`, "the cause of the 503")
 			spans := receiver.Received()
 			require.Contains(t, spans, "POST /api/v1/users")
-			for _, seen := range []string{metrics, logs, spans} {
+			for _, seen := range []string{metrics, logs, spans, refused} {
 				requireNoCanary(t, seen)
 			}
 		})

@@ -49,8 +49,17 @@ envFrom:
 {{- $limits := $root.Values.rateLimit.redis }}
 {{- $traces := $root.Values.traces }}
 {{- $headers := and $traces.endpoint $traces.headersSecret }}
-{{- if or (not $s.embedded) $limits.existingSecret $headers }}
+{{- if or (not $s.embedded) $limits.existingSecret $traces.endpoint }}
 env:
+  {{- if $traces.endpoint }}
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  {{- /* Whose pod a span is of; what the values say of it goes along. */}}
+  - name: OTEL_RESOURCE_ATTRIBUTES
+    value: {{ printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAME)%s" $root.Release.Namespace (get $s.environment "OTEL_RESOURCE_ATTRIBUTES" | default "" | printf ",%s" | trimSuffix ",") | quote }}
+  {{- end }}
   {{- if not $s.embedded }}
   - name: DATABASE_URL
     valueFrom:

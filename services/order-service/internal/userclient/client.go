@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,9 +115,14 @@ func (c *Client) verify(ctx context.Context, id uuid.UUID) (outcome, error) {
 	}
 	c.metrics.cacheMisses.Inc()
 
+	var asked atomic.Bool
 	o, err := c.flight.Do(ctx, id, func(ctx context.Context) (outcome, error) {
+		asked.Store(true)
 		return c.ask(ctx, id)
 	})
+	if !asked.Load() {
+		trace.SpanFromContext(ctx).AddEvent("another request asked user-service")
+	}
 	switch {
 	case err == nil:
 		return found, nil

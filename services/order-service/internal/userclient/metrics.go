@@ -1,7 +1,10 @@
 package userclient
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/example/microservices/pkg/resilience"
 )
@@ -24,6 +27,16 @@ type metrics struct {
 	collectors []prometheus.Collector
 }
 
+// tried counts a try. If its span is kept, the trace's id goes along as an exemplar.
+func (m *metrics) tried(span trace.Span, o outcome, took time.Duration) {
+	exemplars, ok := m.tries[o].(prometheus.ExemplarObserver)
+	if ok && span.SpanContext().IsSampled() {
+		exemplars.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": span.SpanContext().TraceID().String()})
+		return
+	}
+	m.tries[o].Observe(took.Seconds())
+}
+
 func newMetrics(state func() resilience.State) *metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "user_client_requests_total",
@@ -33,6 +46,8 @@ func newMetrics(state func() resilience.State) *metrics {
 		Name:    "user_client_try_duration_seconds",
 		Help:    "Duration of single requests to user-service, by outcome.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		// As those of requests (pkg/httpapi).
+		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 	}, []string{"outcome"})
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "user_client_cache_requests_total",

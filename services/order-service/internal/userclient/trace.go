@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
@@ -18,8 +19,20 @@ const tracerName = "github.com/example/microservices/services/order-service/inte
 func startSpan(ctx context.Context, to *url.URL) (context.Context, trace.Span) {
 	const route = "/api/v1/users/:user_id"
 	return otel.Tracer(tracerName).Start(ctx, http.MethodGet+" "+route, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-		semconv.HTTPRequestMethodGet, semconv.URLTemplate(route), semconv.ServerAddress(to.Host),
+		semconv.HTTPRequestMethodGet, semconv.URLTemplate(route), semconv.ServerAddress(to.Hostname()), semconv.ServerPort(portOf(to)),
 	))
+}
+
+// portOf returns the port that a URL leads to.
+func portOf(to *url.URL) int {
+	port, err := strconv.Atoi(to.Port())
+	switch {
+	case err == nil:
+		return port
+	case to.Scheme == "https":
+		return 443
+	}
+	return 80
 }
 
 // endSpan ends it with what came of the try. That there is no such user is an

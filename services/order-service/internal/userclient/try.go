@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/uuid"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -28,7 +31,7 @@ func (c *Client) try(ctx context.Context, id uuid.UUID) error {
 	ctx, span := startSpan(ctx, c.users)
 	err := c.get(ctx, id)
 	endSpan(span, err)
-	c.metrics.tries[outcomeOf(err)].Observe(time.Since(start).Seconds())
+	c.metrics.tried(span, outcomeOf(err), time.Since(start))
 	return err
 }
 
@@ -41,10 +44,15 @@ func (c *Client) get(ctx context.Context, id uuid.UUID) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		withURL, ok := errors.AsType[*url.Error](err)
+		if ok {
+			err = withURL.Err // it goes to the log, where the user's id is no help
+		}
 		return c.failedTransport(ctx, tryCtx, err)
 	}
 	defer resp.Body.Close()
 	status := resp.StatusCode
+	trace.SpanFromContext(ctx).SetAttributes(semconv.HTTPResponseStatusCode(status))
 	switch {
 	case status == http.StatusOK || status == http.StatusNotFound:
 		body, err := readAnswer(resp)
