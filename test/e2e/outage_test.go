@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -81,12 +82,15 @@ func TestUserServiceAway(t *testing.T) {
 	f.scale("0")
 
 	// The first ones may wait for connections that nobody takes; then the breaker is
-	// open. Several at once: one after the other they may be too few for it to judge.
+	// open. Several at once, each for another user, as those for one share a lookup:
+	// one after the other they may be too few for it to judge.
 	f.eventually("the breaker is open", func() bool {
 		var all sync.WaitGroup
 		answers := make([]answer, 8)
 		for i := range answers {
-			all.Go(func() { answers[i] = f.create() })
+			all.Go(func() {
+				answers[i] = ask(t, http.MethodPost, "http://"+f.orders+"/api/v1/orders", anOrder(uuid.NewString()))
+			})
 		}
 		all.Wait()
 		for _, a := range answers {
