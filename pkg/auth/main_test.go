@@ -35,7 +35,7 @@ type world struct {
 	answer atomic.Pointer[http.HandlerFunc]
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, options ...Option) *world {
 	t.Helper()
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 		i.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(server.Close)
-	w.verifier, err = New(IssuerConfig{AuthIssuers: i.Setting(audience, server.URL)}, slog.New(slog.DiscardHandler), w.registry, Clock(w.clock.Now))
+	w.verifier, err = New(IssuerConfig{AuthIssuers: i.Setting(audience, server.URL)}, slog.New(slog.DiscardHandler), w.registry, append(options, Clock(w.clock.Now))...)
 	require.NoError(t, err)
 	t.Cleanup(w.verifier.Close)
 	return w

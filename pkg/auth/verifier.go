@@ -82,6 +82,18 @@ func Refresh(age, cooldown time.Duration) Option {
 	}
 }
 
+// Remember sets how many verified tokens are remembered.
+func Remember(tokens uint64) Option { return func(v *Verifier) { v.cache = newCache(tokens) } }
+
+// newCache returns a cache that isn't started, so it has no goroutine: what has
+// expired makes room when the capacity is reached.
+func newCache(capacity uint64) *ttlcache.Cache[[sha256.Size]byte, verified] {
+	return ttlcache.New(
+		ttlcache.WithCapacity[[sha256.Size]byte, verified](capacity),
+		ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, verified](),
+	)
+}
+
 // New returns what a configuration asks for. Without issuers that is a Verifier
 // to which everybody is Anyone. The issuers' keys are fetched later: see Check.
 // Call Close when done.
@@ -98,12 +110,7 @@ func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, opt
 		issuers: map[string]*trusted{},
 		metrics: newMetrics(registerer),
 		now:     time.Now,
-		// Not started, so no goroutine: what has expired makes room when the
-		// capacity is reached.
-		cache: ttlcache.New(
-			ttlcache.WithCapacity[[sha256.Size]byte, verified](cacheSize),
-			ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, verified](),
-		),
+		cache:   newCache(cacheSize),
 	}
 	for _, issuer := range issuers {
 		s, err := newSource(issuer)

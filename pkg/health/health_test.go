@@ -1,9 +1,11 @@
 package health_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,6 +28,23 @@ func (d *dependency) Check(ctx context.Context) error {
 		return errors.New("down")
 	}
 	return nil
+}
+
+// TestADependencyThatWasNeverThereIsSaid, once.
+func TestADependencyThatWasNeverThereIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer // read when nothing runs
+		var users dependency
+		users.down.Store(true)
+		m := health.NewMonitor(slog.New(slog.NewTextHandler(&log, nil)), health.Dependency{Name: "user-service", Check: users.Check})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		time.Sleep(time.Minute)
+		cancel()
+		require.NoError(t, <-done)
+		require.Equal(t, 1, strings.Count(log.String(), `msg="dependency is down" dependency=user-service error=down`), log.String())
+	})
 }
 
 func TestReportFollowsTheDependencies(t *testing.T) {

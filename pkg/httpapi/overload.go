@@ -58,7 +58,8 @@ func overloaded() *Problem {
 
 // awaitBody gives the place of a request up while its body arrives: how long that
 // takes is the client's doing. The handler takes it again. There are many places
-// for bodies, since one that is slow takes little but memory.
+// for bodies, since one that is slow takes little but memory; each is kept until the
+// answer, so that there are as many as requests may be under way.
 func (a *API) awaitBody(ctx huma.Context, next func(huma.Context)) {
 	done, ok := a.config.Overload.Await()
 	if !ok {

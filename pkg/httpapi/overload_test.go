@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -179,6 +180,33 @@ func TestASlowUploadTakesNoRoom(t *testing.T) {
 	}
 	close(c.open)
 	require.Equal(t, http.StatusNoContent, <-write)
+}
+
+// TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits for a processor, and probes and
+// metrics are not. The goroutines really wait.
+func TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits(t *testing.T) {
+	c := newCrowded(t)
+	status, _, _ := c.do(http.MethodGet, "/nowhere", nil)
+	require.Equal(t, http.StatusNotFound, status)
+	var done atomic.Bool
+	defer done.Store(true)
+	for range 100 * runtime.GOMAXPROCS(0) {
+		go func() {
+			for !done.Load() {
+				runtime.Gosched()
+			}
+		}()
+	}
+	for _, path := range []string{"/nowhere", "/docs", "/openapi.json"} {
+		require.Eventually(t, func() bool {
+			status, header, _ := c.do(http.MethodGet, path, nil)
+			return status == http.StatusServiceUnavailable && header.Get("Retry-After") != ""
+		}, time.Minute, time.Millisecond, path)
+		for _, always := range []string{"/health/live", "/metrics"} {
+			status, _, _ := c.do(http.MethodGet, always, nil)
+			require.Equal(t, http.StatusOK, status, always)
+		}
+	}
 }
 
 func TestAPanicGivesItsPlaceBack(t *testing.T) {

@@ -35,6 +35,7 @@ type Problem struct {
 	RequestID string   `json:"request_id,omitzero" doc:"Names this request in the logs." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 
 	header http.Header
+	cause  error
 }
 
 // Detail is one thing to change.
@@ -68,6 +69,12 @@ func NotFound(kind string) *Problem {
 // TypeNoSuchPath is the type of the 404 of a path that leads nowhere, unlike one
 // that leads to a resource that isn't there.
 const TypeNoSuchPath = "urn:problem-type:no-such-path"
+
+// Because keeps what the problem comes of, for the log. No client is told.
+func (p *Problem) Because(err error) *Problem {
+	p.cause = err
+	return p
+}
 
 func (p *Problem) with(name, value string) *Problem {
 	if p.header == nil {
@@ -170,9 +177,8 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 	)
 	switch {
 	case errors.As(err, &p):
-		_, bare := err.(*Problem) //nolint:errorlint // one that is wrapped has its cause beside it
-		if !bare && p.Status >= http.StatusInternalServerError {
-			a.log.WarnContext(ctx, "request failed", slog.Any("error", err))
+		if p.cause != nil {
+			a.log.WarnContext(ctx, "request failed", slog.Any("error", p.cause))
 		}
 		copied := *p
 		return &copied

@@ -58,8 +58,9 @@ type Program struct {
 	// Extra are subcommands of the service's own. They write to the writer.
 	Extra map[string]func(context.Context, io.Writer) error
 
-	// exit ends the process.
-	exit func(code int)
+	// log is where lines of the log go instead of the output of the commands;
+	// nil is there, too.
+	log *telemetry.Output
 }
 
 // Runtime is what a service is given to be built with.
@@ -189,10 +190,14 @@ func (p Program) configure(stdout io.Writer) (Runtime, error) {
 	if err != nil {
 		return Runtime{}, &exitError{ExitUsage, fmt.Errorf("the configuration is wrong:\n%w", err)}
 	}
+	lines := stdout
+	if p.log != nil {
+		lines = p.log
+	}
 	return Runtime{
 		Name:    p.Name,
 		Version: Version(),
-		Log:     telemetry.NewLogger(stdout, p.Config.Common().LogConfig, p.Name, Version()),
+		Log:     telemetry.NewLogger(lines, p.Config.Common().LogConfig, p.Name, Version()),
 		Metrics: telemetry.NewRegistry(p.Name, Version()),
 	}, nil
 }
@@ -241,10 +246,14 @@ func (p Program) Exit() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	stdout := telemetry.NewOutput(os.Stdout)
-	p.exit = func(code int) {
-		stdout.Flush(linesTimeout)
-		os.Exit(code)
+	p.log = telemetry.NewOutput(os.Stdout)
+	p.end(p.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// end ends the process, once the last lines of its log have been written.
+func (p Program) end(code int) {
+	if p.log != nil {
+		p.log.Flush(linesTimeout)
 	}
-	p.exit(p.Main(context.Background(), os.Args[1:], stdout, os.Stderr))
+	os.Exit(code)
 }

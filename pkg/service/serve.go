@@ -38,7 +38,7 @@ const (
 // serve opens the service and serves it until the process is told to stop:
 // not ready → drain → stop background work → close.
 func (p Program) serve(ctx context.Context, rt Runtime) error {
-	ctx, stop := withSignals(ctx, rt.Log, p.exit)
+	ctx, stop := withSignals(ctx, rt.Log, p.end)
 	defer stop()
 	c := p.Config.Common()
 
@@ -170,8 +170,8 @@ func closeWhenDraining(next http.Handler, draining *atomic.Bool) http.Handler {
 }
 
 // withSignals returns a context that the first SIGINT or SIGTERM ends. A second
-// one ends the process at once, by exit.
-func withSignals(ctx context.Context, log *slog.Logger, exit func(code int)) (context.Context, func()) {
+// one ends the process at once.
+func withSignals(ctx context.Context, log *slog.Logger, end func(code int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -184,7 +184,7 @@ func withSignals(ctx context.Context, log *slog.Logger, exit func(code int)) (co
 			case s := <-signals:
 				if n > 0 {
 					number, _ := s.(syscall.Signal)
-					exit(ExitSignal + int(number))
+					end(ExitSignal + int(number))
 				}
 				log.InfoContext(ctx, "stopping", slog.String("signal", s.String()))
 				cancel()

@@ -33,7 +33,7 @@ func NewOutput(file *os.File) *Output {
 }
 
 // Write is part of io.Writer. It never fails: that the file could not be written
-// comes out too late.
+// comes out too late, and there is no other place to say it.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -149,8 +148,8 @@ func problem(err error) error {
 	case errors.As(err, &transition), errors.As(err, &notPending):
 		return httpapi.NewProblem(http.StatusConflict, err.Error())
 	case errors.As(err, &unavailable):
-		p := httpapi.Unavailable("the user can't be looked up right now, and an order is only made for a user who is known to exist", unavailable.RetryAfter)
-		return fmt.Errorf("%w: %w", p, unavailable)
+		return httpapi.Unavailable("the user can't be looked up right now, and an order is only made for a user who is known to exist", unavailable.RetryAfter).
+			Because(unavailable)
 	}
 	return err
 }

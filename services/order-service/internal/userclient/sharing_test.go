@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/example/microservices/pkg/resilience"
 )
@@ -32,6 +34,33 @@ func TestSimultaneousMissesMakeOneRequest(t *testing.T) {
 		}
 		require.EqualValues(t, round+1, u.requests.Load())
 	}
+}
+
+// TestWhoSharesARequestSaysSo in its own trace, where the request is not.
+func TestWhoSharesARequestSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &upstream{answer: after(time.Millisecond, found200)}
+		c := newClient(t, u.config())
+		id := uuid.New()
+		recorder := tracetest.NewSpanRecorder()
+		tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("")
+		for _, err := range together(10, func() error {
+			ctx, span := tracer.Start(t.Context(), "order")
+			defer span.End()
+			return c.Verify(ctx, id)
+		})() {
+			require.NoError(t, err)
+		}
+		shared := 0
+		for _, span := range recorder.Ended() {
+			for _, event := range span.Events() {
+				require.Equal(t, "another request asked user-service", event.Name)
+				shared++
+			}
+		}
+		require.Equal(t, 9, shared)
+		require.EqualValues(t, 1, u.requests.Load())
+	})
 }
 
 func TestSimultaneousMissesShareAFailure(t *testing.T) {

@@ -1,0 +1,26 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+)
+
+// TestNoValueOfAnErrorIsTraced: PostgreSQL's messages and pgx's have values in them.
+func TestNoValueOfAnErrorIsTraced(t *testing.T) {
+	const canary = "kanarienvogel@example.com"
+	answered := withoutValues(fmt.Errorf("insert: %w", &pgconn.PgError{
+		Severity: "ERROR", Code: "22P02", Message: `invalid input syntax for type uuid: "` + canary + `"`, Detail: canary,
+	}))
+	require.NotContains(t, fmt.Sprintf("%+v", answered), canary)
+	require.Contains(t, answered.Error(), "22P02")
+	require.NotContains(t, withoutValues(errors.New("failed to encode "+canary)).Error(), canary)
+	for _, known := range []error{nil, pgx.ErrNoRows, context.Canceled, context.DeadlineExceeded} {
+		require.Equal(t, known, withoutValues(known))
+	}
+}

@@ -1,0 +1,66 @@
+package telemetry
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// answers are a collector's, one after the other; with them there is no network, and
+// in a bubble no time is lost.
+type answers []func() (*http.Response, error)
+
+func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
+	next := (*a)[0]
+	*a = (*a)[1:]
+	return next()
+}
+
+func answer(status int, headers ...string) func() (*http.Response, error) {
+	return func() (*http.Response, error) {
+		header := http.Header{}
+		for i := 0; i+1 < len(headers); i += 2 {
+			header.Set(headers[i], headers[i+1])
+		}
+		return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: header, Body: http.NoBody}, nil
+	}
+}
+
+func failure(err error) func() (*http.Response, error) {
+	return func() (*http.Response, error) { return nil, err }
+}
+
+// TestABatchIsSentOnceMoreWhereThatMayHelp, and never twice where it may have come.
+func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
+	for name, test := range map[string]struct {
+		collector answers
+		left      int // of its answers
+		fails     bool
+	}{
+		"it is taken":            {answers{answer(200), answer(200)}, 1, false},
+		"it is busy for once":    {answers{answer(503), answer(200)}, 0, false},
+		"it is busy":             {answers{answer(503), answer(429), answer(200)}, 1, true},
+		"it is busy for longer":  {answers{answer(503, "Retry-After", "30"), answer(200)}, 1, true},
+		"it can't read that":     {answers{answer(400), answer(200)}, 1, true},
+		"the connection breaks":  {answers{failure(errors.New("reset")), answer(200)}, 0, false},
+		"it is slow":             {answers{failure(os.ErrDeadlineExceeded), answer(200)}, 1, true},
+		"it moved somewhere new": {answers{answer(307, "Location", "http://elsewhere"), answer(200)}, 1, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newOTLPClient("http://ada:secret@collector:4318", nil)
+				c.client.Transport = &test.collector
+				err := c.UploadTraces(t.Context(), nil)
+				require.Len(t, test.collector, test.left)
+				require.Equal(t, test.fails, err != nil, "%v", err)
+				if err != nil {
+					require.NotContains(t, err.Error(), "secret")
+				}
+			})
+		})
+	}
+}
