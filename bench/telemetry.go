@@ -26,6 +26,13 @@ func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
 		<-r.Context().Done()
 	}))
 	defer hung.Close()
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer refusing.Close()
+	down := httptest.NewServer(nil)
+	down.Close()
 	settings := []struct {
 		name string
 		env  []string
@@ -35,6 +42,8 @@ func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
 		{"and 1 % of the traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL, "OTEL_TRACES_SAMPLER_ARG=0.01"}},
 		{"and all traces", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL}},
 		{"all traces, and the collector hangs", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + hung.URL}},
+		{"all traces, and the collector refuses", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + refusing.URL}},
+		{"all traces, and the collector is down", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + down.URL}},
 	}
 
 	result := section{title: "GET one user with telemetry"}
@@ -72,7 +81,9 @@ func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
 			atLeast(asked("with logs and all traces ÷ without either"), ratio(samples[3], samples[0], rate), 0.75),
 			reported(asked("with 1 % of the traces ÷ without traces"), ratio(samples[2], samples[1], rate)),
 			reported(asked("with all traces ÷ without traces"), ratio(samples[3], samples[1], rate)),
-			atLeast(asked("while the collector hangs ÷ while it doesn't"), ratio(samples[4], samples[3], rate), 0.9),
+			atLeast(asked("while the collector hangs ÷ while it answers"), ratio(samples[4], samples[3], rate), 0.9),
+			atLeast(asked("while the collector refuses ÷ while it takes them"), ratio(samples[5], samples[3], rate), 0.9),
+			atLeast(asked("while the collector is down ÷ while it answers"), ratio(samples[6], samples[3], rate), 0.9),
 		)
 		body += fmt.Sprintf("\nOn %s:\n\n%s", kind, table(sides, samples))
 	}

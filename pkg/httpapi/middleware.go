@@ -56,6 +56,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 	if telemetry.Tracing() {
 		begin = newTracing().startSpan
 	}
+	line := a.log.Handler()
 	return func(g *gin.Context) {
 		start := time.Now()
 		m.inFlight.Inc()
@@ -73,13 +74,20 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			shed := g.GetBool(shedKey)
 			kept := end(status, shed)
 			m.record(ctx, method, route, status, took-awaited(g), kept)
-			a.log.LogAttrs(ctx, level(route, status, shed), "request",
+			severity := level(route, status, shed)
+			if !line.Enabled(ctx, severity) {
+				return
+			}
+			// The logger would look up where in the code this is, for each request.
+			r := slog.NewRecord(start.Add(took), severity, "request", 0)
+			r.AddAttrs(
 				slog.String("method", method),
 				slog.String("route", route),
 				slog.Int("status", status),
 				slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 				slog.Int("bytes", max(0, g.Writer.Size())),
 			)
+			_ = line.Handle(ctx, r)
 		}()
 		g.Next()
 	}

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -74,6 +75,10 @@ func (o *Output) run() {
 		for len(o.pending) == 0 {
 			o.changed.Wait()
 		}
+		// Whoever can run goes first, and may have a line that goes along.
+		o.mu.Unlock()
+		runtime.Gosched()
+		o.mu.Lock()
 		now := o.pending
 		o.pending, o.writing = spare[:0], true
 		o.mu.Unlock()

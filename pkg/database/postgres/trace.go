@@ -7,8 +7,10 @@ import (
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 // tracer makes spans of connecting, of waiting for a connection, and of queries.
@@ -19,9 +21,21 @@ func newTracer() tracer {
 	return tracer{otelpgx.NewTracer(otelpgx.WithSpanNameFunc(database.QueryName), otelpgx.WithDisableConnectionDetailsInAttributes())}
 }
 
+// TraceQueryStart is part of pgx.QueryTracer. Where no trace is kept, nothing is
+// noted: otelpgx would keep the time for metrics that nobody reads.
+func (t tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if !telemetry.Recording(ctx) {
+		return ctx
+	}
+	return t.Tracer.TraceQueryStart(ctx, conn, data)
+}
+
 // TraceQueryEnd is part of pgx.QueryTracer. Of an error only the code is kept: its
 // text may have values in it.
 func (t tracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
+	if !telemetry.Recording(ctx) {
+		return
+	}
 	data.Err = withoutValues(data.Err)
 	t.Tracer.TraceQueryEnd(ctx, conn, data)
 }
@@ -37,6 +51,21 @@ func withoutValues(err error) error {
 		return err
 	}
 	return errQuery
+}
+
+// TraceAcquireStart is part of pgxpool.AcquireTracer.
+func (t tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireStartData) context.Context {
+	if !telemetry.Recording(ctx) {
+		return ctx
+	}
+	return t.Tracer.TraceAcquireStart(ctx, pool, data)
+}
+
+// TraceAcquireEnd is part of pgxpool.AcquireTracer.
+func (t tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
+	if telemetry.Recording(ctx) {
+		t.Tracer.TraceAcquireEnd(ctx, pool, data)
+	}
 }
 
 // TracePrepareStart is part of pgx.PrepareTracer.
