@@ -6,6 +6,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -124,12 +125,8 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	if in.JWKS.Set && !validURL(in.JWKS.Value, "http", "https", "file") {
 		wrong("jwks", "must be a URL that starts with https://, http:// or, with an absolute path, file:///")
 	}
-	from := in.Issuer // without jwks, the issuer says where the keys are
-	if in.JWKS.Set {
-		from = in.JWKS.Value
-	}
-	if in.TokenFile.Value != "" && !validURL(from, "https") {
-		wrong("token_file", "is sent to https:// only, where nobody else can read it")
+	if in.TokenFile.Value != "" && !validURL(in.JWKS.Value, "https") {
+		wrong("token_file", "is sent to https:// only, where nobody else can read it, and to a jwks that is given")
 	}
 	if in.Profile.Set {
 		out.Profile = Profile(in.Profile.Value)
@@ -153,6 +150,21 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 		out.Grants[g.Subject] = append(out.Grants[g.Subject], g.Scopes...)
 	}
 	return out
+}
+
+// inTheOpen reports whether the keys come over a network where others may put in
+// their own.
+func (i Issuer) inTheOpen() bool {
+	from := i.JWKS
+	if from == "" {
+		from = i.URL
+	}
+	u, err := url.Parse(from)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	address, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() != "localhost" && (err != nil || !address.IsLoopback())
 }
 
 func validURL(raw string, schemes ...string) bool {

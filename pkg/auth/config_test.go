@@ -56,11 +56,12 @@ func TestIssuersThatAreWrong(t *testing.T) {
 				"AUTH_ISSUERS[1].issuer is there already", "AUTH_ISSUERS[1].grants",
 			},
 		},
-		"a password":          {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
-		"a token in the open": {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
-		"a relative file":     {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
-		"no grants":           {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must say"}},
-		"an empty grant":      {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a password":           {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"a token in the open":  {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
+		"a token to whom else": {`[{"issuer":"https://id.example.com","audience":"a","token_file":"/token"}]`, []string{"and to a jwks that is given"}},
+		"a relative file":      {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"no grants":            {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must say"}},
+		"an empty grant":       {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := (&IssuerConfig{AuthIssuers: row.setting}).Validate()
@@ -81,6 +82,24 @@ func TestFilesThatAreWrong(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("nothing"), 0o600))
 	_, err = New(IssuerConfig{AuthIssuers: setting}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.ErrorContains(t, err, "no certificate")
+}
+
+func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
+	for setting, warned := range map[string]bool{
+		`{"issuer":"https://id.example.com","audience":"a"}`:                                false,
+		`{"issuer":"http://id.example.com","audience":"a"}`:                                 true,
+		`{"issuer":"https://id.example.com","audience":"a","jwks":"http://10.0.0.1/jwks"}`:  true,
+		`{"issuer":"http://id.example.com","audience":"a","jwks":"https://id.example.com"}`: false,
+		`{"issuer":"https://id.example.com","audience":"a","jwks":"http://127.0.0.1/jwks"}`: false,
+		`{"issuer":"http://localhost:8080","audience":"a"}`:                                 false,
+		`{"issuer":"https://id.example.com","audience":"a","jwks":"file:///jwks.json"}`:     false,
+	} {
+		var log bytes.Buffer
+		v, err := New(IssuerConfig{AuthIssuers: "[" + setting + "]"}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+		require.NoError(t, err)
+		v.Close()
+		require.Equal(t, warned, strings.Contains(log.String(), "level=WARN"), setting)
+	}
 }
 
 func TestOpenIsSaidOnce(t *testing.T) {

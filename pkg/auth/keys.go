@@ -62,6 +62,8 @@ type keys struct {
 
 	mu sync.Mutex
 	// absent are ids that were looked for, and that were not there the last time.
+	// One that has just gone isn't among them: a server may have answered that is
+	// behind the others.
 	absent map[string]struct{}
 }
 
@@ -76,9 +78,6 @@ func newKeys(byID map[string]key, began, fetched time.Time, before *keys) *keys 
 	before.mu.Lock()
 	defer before.mu.Unlock()
 	maps.Copy(k.absent, before.absent)
-	for id := range before.byID { // some have been taken away
-		k.absent[id] = struct{}{}
-	}
 	for id := range byID {
 		delete(k.absent, id)
 	}

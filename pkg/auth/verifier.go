@@ -32,8 +32,11 @@ const (
 	maxKeyID = 255
 	// leeway is how far the clocks of issuers may be off.
 	leeway = 60 * time.Second
-	// cacheSize is how many verified tokens are remembered.
-	cacheSize = 10_000
+	// cacheSize is how much of verified tokens is remembered, in bytes, about:
+	// several thousand.
+	cacheSize = 8 << 20
+	// entrySize is what one takes besides its texts.
+	entrySize = 512
 )
 
 // algorithms are all that a token may be signed with.
@@ -82,14 +85,16 @@ func Refresh(age, cooldown time.Duration) Option {
 	}
 }
 
-// Remember sets how many verified tokens are remembered.
-func Remember(tokens uint64) Option { return func(v *Verifier) { v.cache = newCache(tokens) } }
+// Remember sets how much of verified tokens is remembered, in bytes.
+func Remember(size uint64) Option { return func(v *Verifier) { v.cache = newCache(size) } }
 
 // newCache returns a cache that isn't started, so it has no goroutine: what has
-// expired makes room when the capacity is reached.
-func newCache(capacity uint64) *ttlcache.Cache[[sha256.Size]byte, verified] {
+// expired makes room when the size is reached.
+func newCache(size uint64) *ttlcache.Cache[[sha256.Size]byte, verified] {
 	return ttlcache.New(
-		ttlcache.WithCapacity[[sha256.Size]byte, verified](capacity),
+		ttlcache.WithMaxCost(size, func(item ttlcache.CostItem[[sha256.Size]byte, verified]) uint64 {
+			return entrySize + item.Value.caller.size()
+		}),
 		ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, verified](),
 	)
 }
@@ -113,6 +118,9 @@ func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, opt
 		cache:   newCache(cacheSize),
 	}
 	for _, issuer := range issuers {
+		if issuer.inTheOpen() {
+			log.Warn("the keys of an issuer come over http: whoever is on the way can put in others; https would keep them out", slog.String("issuer", issuer.URL))
+		}
 		s, err := newSource(issuer)
 		if err != nil {
 			v.Close()
@@ -200,8 +208,11 @@ func (v *Verifier) authenticate(ctx context.Context, authorization []string) (Ca
 		return Caller{}, invalid(malformed, "there is more than one Authorization header")
 	}
 	scheme, token, found := strings.Cut(authorization[0], " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") {
-		return Caller{}, invalid(malformed, "the Authorization header must be Bearer and a token")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return Caller{}, &InvalidError{result: malformed, Description: "the Authorization header must be Bearer and a token", Missing: true}
+	}
+	if !found {
+		return Caller{}, errMalformed
 	}
 	return v.verify(ctx, strings.TrimLeft(token, " "))
 }

@@ -161,7 +161,8 @@ func TestARememberedTokenExpires(t *testing.T) {
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
-	w := newWorld(t, Remember(3))
+	size := entrySize + newCaller(issuer.URL, "subject", []string{"users:read"}).size()
+	w := newWorld(t, Remember(3*size))
 	for range 10 {
 		require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"jti": uuid.NewString()}))))
 	}
@@ -170,6 +171,8 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		require.Equal(t, badAudience, w.result(w.token(issuer.Set(map[string]any{"aud": "other", "jti": uuid.NewString()}))))
 	}
 	require.Equal(t, 3, w.verifier.cache.Len(), "only what is good")
+	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"scope": strings.Repeat("x ", 60)}))))
+	require.Equal(t, 1, w.verifier.cache.Len(), "one with many scopes takes the room of several")
 }
 
 func TestClaims(t *testing.T) {
@@ -256,7 +259,8 @@ func TestWhatIsNoToken(t *testing.T) {
 		var wrong *InvalidError
 		require.ErrorAs(t, err, &wrong, "%q", authorization)
 		require.NotContains(t, wrong.Description, `"`)
-		require.False(t, wrong.Missing)
+		isBearer := strings.HasPrefix(authorization[0], "Bearer")
+		require.Equal(t, !isBearer, wrong.Missing, "RFC 6750, section 3.1: of another scheme no error is told")
 	}
 	_, err := w.verifier.Authenticate(t.Context(), nil)
 	var wrong *InvalidError

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -102,7 +103,7 @@ func (a *API) authorize(rule Rule, method string) func(huma.Context, func(huma.C
 			return
 		}
 		if err != nil {
-			a.refuse(ctx, authProblem(err))
+			a.refuse(ctx, a.authProblem(ctx.Context(), err))
 			return
 		}
 		if !overload.From(ctx.Context()).Resume(ctx.Context()) { // it waited for keys
@@ -119,7 +120,7 @@ func (a *API) authorize(rule Rule, method string) func(huma.Context, func(huma.C
 }
 
 // authProblem says what the errors of auth are in HTTP (RFC 6750, section 3.1).
-func authProblem(err error) *Problem {
+func (a *API) authProblem(ctx context.Context, err error) *Problem {
 	var wrong *auth.InvalidError
 	var unavailable *auth.UnavailableError
 	switch {
@@ -128,6 +129,8 @@ func authProblem(err error) *Problem {
 	case errors.As(err, &wrong):
 		return NewProblem(http.StatusUnauthorized, wrong.Description).
 			with("WWW-Authenticate", fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, wrong.Description))
+	case ctx.Err() != nil:
+		return a.classify(ctx, err) // it left, or its time was over, while it waited for keys
 	case errors.As(err, &unavailable) && unavailable.TooSoon:
 		// Not the service's failure: anybody can make up a key's id.
 		return NewProblem(http.StatusTooManyRequests, "the token's key was not among its issuer's a moment ago; try again").

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/test/issuer"
 )
 
 func newTestAPI(v *auth.Verifier, rules Rules) *API {
@@ -27,6 +29,50 @@ func TestAnOperationWithoutARuleDoesNotStart(t *testing.T) {
 	api := newTestAPI(auth.Open(), Rules{"read": Needs("things:read")})
 	Register(api, op, nothing)
 	require.Equal(t, []map[string][]string{{"token": {"things:read"}}, {"token": {"admin"}}}, api.OpenAPI().Paths["/things"].Get.Security)
+}
+
+// TestWhatIsWrongWithATokenInHTTP is RFC 6750, section 3.1.
+func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
+	i, err := issuer.New()
+	require.NoError(t, err)
+	asked := make(chan struct{}, 1)
+	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer hung.Close()
+	v, err := auth.New(auth.IssuerConfig{AuthIssuers: i.Setting("things", hung.URL)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	defer v.Close()
+	api := newTestAPI(v, Rules{"read": Needs("things:read")})
+	Register(api, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"},
+		func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
+	ask := func(ctx context.Context, authorization ...string) *httptest.ResponseRecorder {
+		answer := httptest.NewRecorder()
+		request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", nil)
+		request.Header["Authorization"] = authorization
+		api.Handler().ServeHTTP(answer, request)
+		return answer
+	}
+	for _, row := range []struct {
+		authorization []string
+		says          string
+	}{
+		{nil, "Bearer"},
+		{[]string{"Basic YTpi"}, "Bearer"},
+		{[]string{"Bearer x"}, `Bearer error="invalid_token", error_description="the token is malformed"`},
+		{[]string{"Bearer x", "Bearer x"}, `Bearer error="invalid_token", error_description="there is more than one Authorization header"`},
+	} {
+		answer := ask(t.Context(), row.authorization...)
+		require.Equal(t, http.StatusUnauthorized, answer.Code)
+		require.Equal(t, row.says, answer.Header().Get("WWW-Authenticate"))
+	}
+
+	token, err := i.Token([]string{"things"}, "ada", "things:read")
+	require.NoError(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	go func() { <-asked; leave() }()
+	require.Equal(t, statusClientClosedRequest, ask(ctx, "Bearer "+token).Code, "that the keys are late is not why")
 }
 
 func TestBeingOpenIsSaid(t *testing.T) {

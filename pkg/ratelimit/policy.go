@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/example/microservices/pkg/health"
 )
@@ -58,6 +59,8 @@ type Policies struct {
 	Read, Write *Policy
 
 	client *redis.Client
+	// shared are those that count in it.
+	shared []*Shared
 	// away is what the last check of the client found.
 	away      atomic.Bool
 	awayGauge prometheus.Gauge
@@ -109,7 +112,9 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		if p.client == nil {
 			policy.limiter, err = NewLocal(kind.limit, callers)
 		} else {
-			policy.limiter, err = NewShared(service+":"+kind.name, kind.limit, p.client, c.LimitReplicas, callers, changed, &p.away)
+			var shared *Shared
+			shared, err = NewShared(service+":"+kind.name, kind.limit, p.client, c.LimitReplicas, callers, changed, &p.away)
+			policy.limiter, p.shared = shared, append(p.shared, shared)
 		}
 		if err != nil {
 			return nil, errors.Join(err, p.Close())
@@ -139,11 +144,11 @@ func (p *Policy) State(d Decision) string {
 // Dependencies returns what counts for all replicas. Without it the service goes
 // on.
 func (p *Policies) Dependencies() []health.Dependency {
-	if p.client == nil {
+	if len(p.shared) == 0 {
 		return nil
 	}
 	return []health.Dependency{{Name: "rate-limits", Check: func(ctx context.Context) error {
-		err := p.client.Ping(ctx).Err()
+		err := p.shared[0].Check(ctx) // the others count in the same way
 		p.away.Store(err != nil)
 		if err != nil {
 			p.awayGauge.Set(1)
@@ -153,6 +158,9 @@ func (p *Policies) Dependencies() []health.Dependency {
 		return nil
 	}}}
 }
+
+// The client writes to standard error past the log, and what a breaker says once.
+func init() { logging.Disable() }
 
 // Close closes the connections.
 func (p *Policies) Close() error {

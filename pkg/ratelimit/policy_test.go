@@ -18,6 +18,28 @@ import (
 	"github.com/example/microservices/test/redis"
 )
 
+// TestARedisThatAnswersAndDoesNotCount has no memory left, as one that has become a
+// replica may not write.
+func TestARedisThatAnswersAndDoesNotCount(t *testing.T) {
+	server := redis.Start(t)
+	client := server.Client()
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	limit := ratelimit.Limit{Requests: 40, Period: time.Hour, Burst: 40}
+	metrics := prometheus.NewRegistry()
+	policies, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{
+		ReadLimit: limit, WriteLimit: limit, LimitRedisURL: server.URL, LimitReplicas: 4,
+	}, "shop", slog.New(slog.DiscardHandler), metrics)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, policies.Close()) })
+	check := policies.Dependencies()[0].Check
+	require.NoError(t, check(t.Context()))
+	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "1").Err())
+	require.NoError(t, client.Ping(t.Context()).Err())
+	require.Error(t, check(t.Context()))
+	require.NoError(t, client.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	require.NoError(t, check(t.Context()))
+}
+
 // TestARedisThatHangs: the connection stays and nothing comes back. The check says
 // so, after which nobody asks it, and each replica lets its share through; when it
 // answers again it counts again.

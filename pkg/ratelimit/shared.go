@@ -19,6 +19,8 @@ const (
 	askTimeout = 100 * time.Millisecond
 	// awayFor is how long nobody asks for it once it is away.
 	awayFor = 2 * time.Second
+	// probe is the caller that a check counts. None is called that.
+	probe = ""
 )
 
 // Shared counts in Valkey or Redis, for all replicas together. While that is away
@@ -63,6 +65,16 @@ func NewShared(name string, limit Limit, client redis.UniversalClient, replicas,
 	}, nil
 }
 
+// Check returns an error unless Redis counts, and in time. That it answers is not
+// enough: one that may not write does that, too. A late answer has a second try.
+func (s *Shared) Check(ctx context.Context) error {
+	_, err := s.try(ctx, probe)
+	if err != nil {
+		_, err = s.try(ctx, probe)
+	}
+	return err
+}
+
 // Allow decides about one request of a caller.
 func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 	if s.away.Load() {
@@ -70,10 +82,8 @@ func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 	}
 	var result *redis_rate.Result
 	err := s.breaker.Do(func() error {
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
-		defer cancel()
 		var err error
-		result, err = s.ask(ctx, caller)
+		result, err = s.try(ctx, caller)
 		return err
 	})
 	if err != nil {
@@ -82,9 +92,11 @@ func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 	return Decision{Allowed: result.Allowed > 0, Remaining: result.Remaining, Reset: result.ResetAfter, RetryAfter: max(0, result.RetryAfter)}
 }
 
-// ask asks Redis. An answer that can't be one is an error: the library takes it for
-// what it expects, and panics.
-func (s *Shared) ask(ctx context.Context, caller string) (result *redis_rate.Result, err error) {
+// try asks Redis once, for a short while. An answer that can't be one is an error:
+// the library takes it for what it expects, and panics.
+func (s *Shared) try(ctx context.Context, caller string) (result *redis_rate.Result, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("the answer of Redis can't be read: %v", cause)

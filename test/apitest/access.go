@@ -134,7 +134,6 @@ func (is *Issuers) Refused(t testing.TB, subject string) map[string]string {
 		"HS256 with the public key":    forgeHS256(t, good, is.People.Key()),
 		"changed claims":               tamper(good),
 		"no token":                     "Bearer",
-		"another scheme":               "Basic YWRhOmFkYQ==",
 		"too large":                    token(issuer.Set(map[string]any{"more": strings.Repeat("x", 8<<10)})),
 	}
 }
