@@ -41,7 +41,7 @@ func BenchmarkRequest(b *testing.B) {
 			output := telemetry.NewOutput(file)
 			defer output.Flush(time.Minute)
 			log := telemetry.NewLogger(output, telemetry.LogConfig{Level: told.level, Format: "json"}, "service", "1.0.0")
-			stop, err := telemetry.StartTracing(b.Context(), told.traces, log, "service", "1.0.0")
+			stop, err := telemetry.StartTracing(b.Context(), told.traces, log, prometheus.NewRegistry(), "service", "1.0.0")
 			require.NoError(b, err)
 			defer stop(context.WithoutCancel(b.Context()))
 			a := New(Config{Log: log, Metrics: prometheus.NewRegistry(), Auth: auth.Open(), Rules: Rules{"get": Needs("x")}})

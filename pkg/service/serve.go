@@ -60,7 +60,7 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 	go func() { served <- server.Serve(listener) }()
 
 	var app *App
-	stopTracing, err := telemetry.StartTracing(ctx, c.TraceConfig, rt.Log, rt.Name, rt.Version)
+	stopTracing, err := telemetry.StartTracing(ctx, c.TraceConfig, rt.Log, rt.Metrics, rt.Name, rt.Version)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,11 +33,12 @@ type otlpClient struct {
 	url     string
 	headers map[string]string
 	client  *http.Client
+	counts  spanCounts
 }
 
-func newOTLPClient(endpoint string, headers map[string]string) *otlpClient {
+func newOTLPClient(url string, headers map[string]string, counts spanCounts) *otlpClient {
 	return &otlpClient{
-		url: strings.TrimSuffix(endpoint, "/") + "/v1/traces", headers: headers,
+		url: url, headers: headers, counts: counts,
 		client: &http.Client{
 			// It would take the headers, and so the credentials, elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -62,13 +62,15 @@ func (c *otlpClient) Stop(context.Context) error {
 // UploadTraces sends spans. If that fails in a way that may pass, it tries once more
 // (https://opentelemetry.io/docs/specs/otlp/#failures-1), then leaves the collector
 // alone: a queue waits behind it.
-func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
+func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) (err error) {
+	var rejected int64
+	defer func() { c.counts.sending(spans, rejected, err) }()
 	// On the wire this is an ExportTraceServiceRequest.
 	encoded, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
 	if err != nil {
 		return fmt.Errorf("encode spans: %w", err)
 	}
-	again, err := c.post(ctx, encoded)
+	rejected, again, err := c.post(ctx, encoded)
 	if !again {
 		return err
 	}
@@ -79,16 +81,16 @@ func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.Resource
 		return err
 	case <-timer.C:
 	}
-	_, err = c.post(ctx, encoded)
+	rejected, _, err = c.post(ctx, encoded)
 	return err
 }
 
-// post sends a message, and reports whether it makes sense to try again when that
-// failed.
-func (c *otlpClient) post(ctx context.Context, encoded []byte) (again bool, err error) {
+// post sends a message. It returns how many of the spans were rejected when others
+// were taken, and whether it makes sense to try again when that failed.
+func (c *otlpClient) post(ctx context.Context, encoded []byte) (rejected int64, again bool, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(encoded))
 	if err != nil {
-		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+		return 0, false, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/x-protobuf")
 	for name, value := range c.headers {
@@ -96,18 +98,18 @@ func (c *otlpClient) post(ctx context.Context, encoded []byte) (again bool, err 
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return !os.IsTimeout(err), err // what was slow may have come
+		return 0, !os.IsTimeout(err), err // what was slow may have come
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
+	answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if response.StatusCode/100 == 2 {
-		return false, nil
+		return rejectedSpans(answer), false, nil
 	}
 	switch response.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		again = response.Header.Get("Retry-After") == "" // else it is for longer
 	}
-	return again, fmt.Errorf("%s answers %s", request.URL.Redacted(), response.Status)
+	return 0, again, fmt.Errorf("%s answers %s", request.URL.Redacted(), response.Status)
 }
 
 // occasional writes what goes wrong with traces into the log, but not each time.

@@ -2,12 +2,17 @@ package telemetry
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
 // answers are a collector's, one after the other; with them there is no network, and
@@ -52,7 +57,7 @@ func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newOTLPClient("http://ada:secret@collector:4318", nil)
+				c := newOTLPClient("http://ada:secret@collector:4318/v1/traces", nil, newSpanCounts(prometheus.NewRegistry()))
 				c.client.Transport = &test.collector
 				err := c.UploadTraces(t.Context(), nil)
 				require.Len(t, test.collector, test.left)
@@ -63,4 +68,41 @@ func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSpansAreCounted by what came of them.
+func TestSpansAreCounted(t *testing.T) {
+	some := []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: make([]*tracepb.Span, 2)}, {Spans: make([]*tracepb.Span, 3)}}}}
+	for i := range some[0].ScopeSpans {
+		for j := range some[0].ScopeSpans[i].Spans {
+			some[0].ScopeSpans[i].Spans[j] = &tracepb.Span{}
+		}
+	}
+	partly := func() (*http.Response, error) {
+		// partial_success {rejected_spans: 2, error_message: "full"}
+		body := io.NopCloser(strings.NewReader("\x0a\x08\x08\x02\x12\x04full"))
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body}, nil
+	}
+	for name, test := range map[string]struct {
+		collector    answers
+		sent, failed float64
+	}{
+		"taken":         {answers{answer(200)}, 5, 0},
+		"partly taken":  {answers{partly}, 3, 2},
+		"refused":       {answers{answer(400)}, 0, 5},
+		"taken at last": {answers{answer(503), partly}, 3, 2},
+		"never taken":   {answers{answer(503), answer(503)}, 0, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				counts := newSpanCounts(prometheus.NewRegistry())
+				c := newOTLPClient("http://collector:4318/v1/traces", nil, counts)
+				c.client.Transport = &test.collector
+				_ = c.UploadTraces(t.Context(), some)
+				require.InDelta(t, test.sent, testutil.ToFloat64(counts.sent), 0)
+				require.InDelta(t, test.failed, testutil.ToFloat64(counts.failed), 0)
+			})
+		})
+	}
+	require.Zero(t, rejectedSpans([]byte("no message")))
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/propagation"
@@ -25,16 +26,31 @@ import (
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 type TraceConfig struct {
 	TraceEndpoint string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"where traces go, by OTLP over HTTP, such as http://collector:4318; empty: there are none"`
+	TraceURL      string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"the same with its path, such as http://collector:4318/v1/traces"`
 	TraceHeaders  string  `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers to send them with, such as a credential: name=value,name=value"`
 	TraceProtocol string  `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"how traces are sent: http/protobuf"`
 	TraceSampler  string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_traceidratio" desc:"how it is chosen which traces are kept: parentbased_traceidratio"`
-	TracesOff     bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"there are no traces, wherever they would go"`
+	TraceExporter string  `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" oneof:"otlp,none" desc:"none: there are no traces, wherever they would go"`
+	TracesOff     bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"the same as OTEL_TRACES_EXPORTER=none"`
 	TraceRatio    float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
+}
+
+// url returns where traces go; "" is nowhere.
+func (c *TraceConfig) url() string {
+	switch {
+	case c.TracesOff || c.TraceExporter == "none":
+		return ""
+	case c.TraceURL != "":
+		return c.TraceURL
+	case c.TraceEndpoint != "":
+		return strings.TrimSuffix(c.TraceEndpoint, "/") + "/v1/traces"
+	}
+	return ""
 }
 
 // Validate returns what is wrong with the configuration, all at once.
 func (c *TraceConfig) Validate() error {
-	if c.TraceEndpoint == "" || c.TracesOff {
+	if c.url() == "" {
 		return nil // whatever else is set for everything in a cluster
 	}
 	var problems []error
@@ -44,9 +60,13 @@ func (c *TraceConfig) Validate() error {
 	if c.TraceSampler != "" && c.TraceSampler != "parentbased_traceidratio" {
 		problems = append(problems, errors.New("OTEL_TRACES_SAMPLER must be parentbased_traceidratio; OTEL_TRACES_SAMPLER_ARG=0 keeps none, 1 all"))
 	}
-	u, err := url.Parse(c.TraceEndpoint)
+	u, err := url.Parse(c.url())
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		problems = append(problems, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318"))
+	}
+	_, err = resource.New(context.Background(), resource.WithFromEnv())
+	if err != nil {
+		problems = append(problems, errors.New("OTEL_RESOURCE_ATTRIBUTES must be name=value, separated by commas"))
 	}
 	_, err = c.headers()
 	return errors.Join(append(problems, err)...)
@@ -73,15 +93,16 @@ func (c *TraceConfig) headers() (map[string]string, error) {
 // StartTracing makes the process keep traces, if c says where they go, and
 // returns what sends the last of them. That, and all that goes wrong with
 // sending, holds nobody up: what can't be sent is dropped.
-func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, service, version string) (stop func(context.Context), err error) {
-	if c.TraceEndpoint == "" || c.TracesOff {
+func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, metrics prometheus.Registerer, service, version string) (stop func(context.Context), err error) {
+	counts := newSpanCounts(metrics)
+	if c.url() == "" {
 		return func(context.Context) {}, nil
 	}
 	headers, err := c.headers()
 	if err != nil {
 		return nil, err
 	}
-	exporter, err := otlptrace.New(ctx, newOTLPClient(c.TraceEndpoint, headers))
+	exporter, err := otlptrace.New(ctx, newOTLPClient(c.url(), headers, counts))
 	if err != nil {
 		return nil, fmt.Errorf("send traces: %w", err)
 	}
@@ -90,7 +111,7 @@ func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, service,
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(exporter),
+		sdktrace.WithSpanProcessor(counting{sdktrace.NewBatchSpanProcessor(exporter), counts.ended}),
 		sdktrace.WithResource(about),
 		sdktrace.WithIDGenerator(ids{}),
 		sdktrace.WithSampler(sampler{sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.TraceRatio))}),

@@ -14,6 +14,7 @@ func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_PROTOCOL": func(c *TraceConfig) { c.TraceProtocol = "grpc" },
 		"OTEL_TRACES_SAMPLER":         func(c *TraceConfig) { c.TraceSampler = "always_off" },
 		"OTEL_EXPORTER_OTLP_HEADERS":  func(c *TraceConfig) { c.TraceHeaders = "nonsense" },
+		"OTEL_RESOURCE_ATTRIBUTES":    func(*TraceConfig) { t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "nonsense") },
 	} {
 		c := good
 		change(&c)
@@ -22,5 +23,23 @@ func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
 		require.NoError(t, c.Validate(), "%s means nothing where there are no traces", variable)
 		c.TracesOff, c.TraceEndpoint = false, ""
 		require.NoError(t, c.Validate(), "%s means nothing where they go nowhere", variable)
+	}
+}
+
+// TestWhereTracesGo is OpenTelemetry's, of endpoints by signal
+// (https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
+func TestWhereTracesGo(t *testing.T) {
+	for name, test := range map[string]struct {
+		config TraceConfig
+		url    string
+	}{
+		"nowhere":                  {TraceConfig{}, ""},
+		"one for all signals":      {TraceConfig{TraceEndpoint: "http://a:4318/"}, "http://a:4318/v1/traces"},
+		"one of their own":         {TraceConfig{TraceEndpoint: "http://a:4318", TraceURL: "http://b/x"}, "http://b/x"},
+		"the SDK is disabled":      {TraceConfig{TraceURL: "http://b/x", TracesOff: true}, ""},
+		"there is no exporter":     {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "none"}, ""},
+		"the exporter is the only": {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "otlp"}, "http://a:4318/v1/traces"},
+	} {
+		require.Equal(t, test.url, test.config.url(), name)
 	}
 }

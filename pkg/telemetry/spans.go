@@ -1,0 +1,86 @@
+package telemetry
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// spanCounts say what becomes of spans. OpenTelemetry drops those that its queue
+// has no room for without a word.
+type spanCounts struct{ ended, sent, failed prometheus.Counter }
+
+func newSpanCounts(metrics prometheus.Registerer) spanCounts {
+	spans := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "trace_spans_total",
+		Help: "Spans of traces that are kept: that ended, that were sent, and that could not be sent. What ended and was neither waits to be sent, or there was no room for it to wait.",
+	}, []string{"result"})
+	metrics.MustRegister(spans)
+	return spanCounts{ended: spans.WithLabelValues("ended"), sent: spans.WithLabelValues("sent"), failed: spans.WithLabelValues("failed")}
+}
+
+// counting counts the spans that end on their way to what sends them.
+type counting struct {
+	sdktrace.SpanProcessor
+	ended prometheus.Counter
+}
+
+// OnEnd is part of sdktrace.SpanProcessor.
+func (c counting) OnEnd(span sdktrace.ReadOnlySpan) {
+	if span.SpanContext().IsSampled() {
+		c.ended.Inc()
+	}
+	c.SpanProcessor.OnEnd(span)
+}
+
+// sending counts what came of a message with spans, of which the collector rejected
+// so many.
+func (c spanCounts) sending(spans []*tracepb.ResourceSpans, rejected int64, err error) {
+	var all int64
+	for _, resource := range spans {
+		for _, scope := range resource.GetScopeSpans() {
+			all += int64(len(scope.GetSpans()))
+		}
+	}
+	if err != nil {
+		rejected = all
+	}
+	rejected = min(max(rejected, 0), all)
+	c.sent.Add(float64(all - rejected))
+	c.failed.Add(float64(rejected))
+}
+
+// rejectedSpans reads an ExportTraceServiceResponse
+// (https://opentelemetry.io/docs/specs/otlp/#partial-success-1): how many spans the
+// collector did not take. The type itself comes with gRPC.
+func rejectedSpans(answer []byte) int64 {
+	const partialSuccess, rejected = 1, 1 // the fields' numbers
+	partial, _ := field(answer, partialSuccess, protowire.BytesType)
+	_, count := field(partial, rejected, protowire.VarintType)
+	return int64(count) //nolint:gosec // it is one: int64
+}
+
+// field returns the value of a field of a message.
+func field(message []byte, number protowire.Number, kind protowire.Type) (content []byte, value uint64) {
+	for len(message) > 0 {
+		n, k, size := protowire.ConsumeTag(message)
+		if size < 0 {
+			return nil, 0
+		}
+		message = message[size:]
+		size = protowire.ConsumeFieldValue(n, k, message)
+		if size < 0 {
+			return nil, 0
+		}
+		if n == number && k == kind {
+			if kind == protowire.BytesType {
+				content, _ = protowire.ConsumeBytes(message)
+			} else {
+				value, _ = protowire.ConsumeVarint(message)
+			}
+		}
+		message = message[size:]
+	}
+	return content, value
+}
