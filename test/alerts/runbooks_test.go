@@ -56,7 +56,7 @@ func query(t *testing.T, name, text string) string {
 // elsewhere are the metrics that others than the services' own code bring:
 // Prometheus, and the collectors of its client library.
 var elsewhere = map[string]bool{
-	"up": true, "process_resident_memory_bytes": true, "go_gc_gomemlimit_bytes": true,
+	"up": true, "process_resident_memory_bytes": true, "process_start_time_seconds": true, "go_gc_gomemlimit_bytes": true,
 }
 
 var (
