@@ -1,0 +1,39 @@
+package postgres_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/database/postgres"
+	testserver "github.com/example/microservices/test/postgres"
+)
+
+func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
+
+func open(t *testing.T, address string) *postgres.DB {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), address, "shop")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// TestWhoWaitsInVainIsCounted: the pool's own waits are those that ended well.
+func TestWhoWaitsInVainIsCounted(t *testing.T) {
+	db := open(t, testserver.New(t)+"&pool_max_conns=1")
+	held, err := db.Acquire(t.Context())
+	require.NoError(t, err)
+	defer held.Release()
+	before := db.Stats()
+
+	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err = db.Acquire(short)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, before.Waits, db.Stats().Waits)
+	require.Equal(t, before.Abandoned+1, db.Stats().Abandoned)
+}
