@@ -17,7 +17,7 @@ type Stats struct {
 	// the Waits; PostgreSQL's pool counts them apart, and not their time.
 	Abandoned int64
 	// Pending is how many of the program's migrations the schema lacked when it
-	// was checked last.
+	// last said so.
 	Pending int
 }
 
