@@ -161,8 +161,12 @@ type dashboard struct {
 	uid, title, description string
 	// jobs are the services that it is about.
 	jobs []string
-	rows []row
+	// constants are what queries and descriptions name as $name.
+	constants []constant
+	rows      []row
 }
+
+type constant struct{ name, value string }
 
 // labels is what selects the dashboard's pods.
 func (d dashboard) labels() string {
@@ -243,11 +247,15 @@ func (d dashboard) variables() list {
 			"current": object{"text": list{"All"}, "value": list{"$__all"}},
 		}
 	}
-	return list{
+	all := list{
 		object{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "regex": "", "multi": false, "includeAll": false},
 		choice("namespace", "Namespace", `label_values(build_info{`+d.jobLabel()+`}, namespace)`),
 		choice("pod", "Pod", `label_values(build_info{`+d.jobLabel()+`, namespace=~"$namespace"}, pod)`),
 	}
+	for _, c := range d.constants {
+		all = append(all, object{"name": c.name, "query": c.value, "type": "constant", "hide": 2, "skipUrlSync": true})
+	}
+	return all
 }
 
 // starts marks where a process began: a deployment, or a crash.

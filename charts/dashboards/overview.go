@@ -1,17 +1,15 @@
 package main
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 // The objectives, over thirty days: so many requests are answered other than by a
-// 5xx, and so many of those answers come within fast, which is a bucket of the
-// histogram.
+// 5xx, and so many of those answers come within so many seconds, which is a bucket
+// of the histogram. The chart puts its values slo.* in the place of these.
+var objectives = []constant{{"available", "99.9"}, {"in_time", "99"}, {"seconds", "0.5"}}
+
 const (
-	available = 0.999
-	inTime    = 0.99
-	fast      = "0.5" // seconds
+	available = "$available"
+	inTime    = "$in_time"
 	period    = "30d"
 )
 
@@ -19,86 +17,86 @@ const (
 const api = `route=~"/api/.*"`
 
 // failed is the share of requests that were answered with a 5xx, over a range
-// (such as 5m), by labels ("job"); 0, not nothing, where there was none.
+// (such as 5m), by labels ("namespace, job"); 0, not nothing, where there was none.
 func failed(over, by string) string {
 	all := fmt.Sprintf(`sum by (%s) (rate(http_server_request_duration_seconds_count{@, %s, status!="408"}[%s]))`, by, api, over)
 	errors := fmt.Sprintf(`sum by (%s) (rate(http_server_request_duration_seconds_count{@, %s, status=~"5.."}[%s]))`, by, api, over)
 	return fmt.Sprintf("(%s or 0 * %s) / %s", errors, all, all)
 }
 
-// slow is the share of answers other than 5xx that took longer than fast.
+// slow is the share of answers other than 5xx that took longer than $seconds. Prometheus 3 writes le="1" as
+// "1.0".
 func slow(over, by string) string {
-	return fmt.Sprintf(`1 - sum by (%[1]s) (rate(http_server_request_duration_seconds_bucket{@, %[2]s, status!~"5..|408", le="%[4]s"}[%[3]s])) / `+
-		`sum by (%[1]s) (rate(http_server_request_duration_seconds_count{@, %[2]s, status!~"5..|408"}[%[3]s]))`, by, api, over, fast)
+	return fmt.Sprintf(`1 - sum by (%[1]s) (rate(http_server_request_duration_seconds_bucket{@, %[2]s, status!~"5..|408", le=~"$seconds|$seconds.0"}[%[3]s])) / `+
+		`sum by (%[1]s) (rate(http_server_request_duration_seconds_count{@, %[2]s, status!~"5..|408"}[%[3]s]))`, by, api, over)
 }
 
 // budgetLeft is how much of the period's error budget there is: 1 is all of it,
 // below 0 the objective is missed.
-func budgetLeft(share string, objective float64) string {
-	return fmt.Sprintf("1 - (%s) / (1 - %v)", share, objective)
+func budgetLeft(share string, objective string) string {
+	return fmt.Sprintf("1 - (%s) / (1 - %s / 100)", share, objective)
 }
 
 // burnRate is how many times faster than the objective allows the budget is
 // used.
-func burnRate(share string, objective float64) string {
-	return fmt.Sprintf("(%s) / (1 - %v)", share, objective)
+func burnRate(share string, objective string) string {
+	return fmt.Sprintf("(%s) / (1 - %s / 100)", share, objective)
 }
-
-func percent(share float64) string { return strconv.FormatFloat(100*share, 'f', -1, 64) + " %" }
 
 func overview() dashboard {
 	budget := []step{{0, "red"}, {0, "orange"}, {0.25, "green"}}
-	burn := func(title string, share func(string, string) string, objective float64) panel {
+	burn := func(title string, share func(string, string) string, objective string) panel {
 		p := series(title, "suffix:×", "How many times faster than the objective allows the error budget is used: at 1 it lasts exactly "+period+", at 14.4 two days.",
-			query{expr: burnRate(share("1h", "job"), objective), legend: "{{job}}, 1 h"},
-			query{expr: burnRate(share("6h", "job"), objective), legend: "{{job}}, 6 h"})
+			query{expr: burnRate(share("1h", "namespace, job"), objective), legend: "{{namespace}} {{job}}, 1 h"},
+			query{expr: burnRate(share("6h", "namespace, job"), objective), legend: "{{namespace}} {{job}}, 6 h"})
 		p.width = 12
 		return p
 	}
 	return dashboard{
 		uid: "microservices-overview", title: "Microservices / Overview", jobs: []string{"user-service", "order-service"},
+		constants:   objectives,
 		description: "Both services: what was promised, and how requests fare.",
 		rows: []row{
 			{"Service level objectives", []panel{
-				number("Available", "percentunit", "Requests of "+period+" that were answered other than by a 5xx. The objective is "+percent(available)+".",
-					query{expr: "1 - " + failed(period, "job"), legend: "{{job}}"}, step{0, "red"}, step{available, "green"}),
-				number("Error budget left: available", "percentunit", "Of the failures that "+percent(available)+" allows in "+period+".",
-					query{expr: budgetLeft(failed(period, "job"), available), legend: "{{job}}"}, budget...),
-				number("Fast", "percentunit", "Answers of "+period+", other than 5xx, within "+fast+" s. The objective is "+percent(inTime)+".",
-					query{expr: "1 - (" + slow(period, "job") + ")", legend: "{{job}}"}, step{0, "red"}, step{inTime, "green"}),
-				number("Error budget left: fast", "percentunit", "Of the slow answers that "+percent(inTime)+" allows in "+period+".",
-					query{expr: budgetLeft(slow(period, "job"), inTime), legend: "{{job}}"}, budget...),
+				number("Available", "percentunit", "Requests of "+period+" that were answered other than by a 5xx. The objective is "+available+" %.",
+					query{expr: "1 - " + failed(period, "namespace, job"), legend: "{{namespace}} {{job}}"}, step{0, "blue"}),
+				number("Error budget left: available", "percentunit", "Of the failures that "+available+" % allows in "+period+".",
+					query{expr: budgetLeft(failed(period, "namespace, job"), available), legend: "{{namespace}} {{job}}"}, budget...),
+				number("Fast", "percentunit", "Answers of "+period+", other than 5xx, within $seconds s. The objective is "+inTime+" %.",
+					query{expr: "1 - (" + slow(period, "namespace, job") + ")", legend: "{{namespace}} {{job}}"}, step{0, "blue"}),
+				number("Error budget left: fast", "percentunit", "Of the slow answers that "+inTime+" % allows in "+period+".",
+					query{expr: budgetLeft(slow(period, "namespace, job"), inTime), legend: "{{namespace}} {{job}}"}, budget...),
 				burn("Burn rate: available", failed, available),
 				burn("Burn rate: fast", slow, inTime),
 			}},
 			{"Requests", []panel{
 				series("Requests", "reqps", "Requests to the API, by service.",
-					query{expr: `sum by (job) (rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "{{job}}"}),
+					query{expr: `sum by (namespace, job) (rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "{{namespace}} {{job}}"}),
 				series("Failed", "percentunit", "Requests to the API that were answered with a 5xx, by service.",
-					query{expr: failed("$__rate_interval", "job"), legend: "{{job}}"}),
+					query{expr: failed("$__rate_interval", "namespace, job"), legend: "{{namespace}} {{job}}"}),
 				series("Duration", "s", "Time to answer a request to the API: the median and the 99th percentile, by service.",
-					quantile(0.99, "job", "", "{{job}} p99"), quantile(0.5, "job", "", "{{job}} p50")),
+					quantile(0.99, "namespace, job", "", "{{namespace}} {{job}} p99"), quantile(0.5, "namespace, job", "", "{{namespace}} {{job}} p50")),
 				stacked("Answers", "reqps", "Requests to the API, by service and status.",
-					query{expr: `sum by (job, status) (rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "{{job}} {{status}}"}),
+					query{expr: `sum by (namespace, job, status) (rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "{{namespace}} {{job}} {{status}}"}),
 				series("In flight", "none", "Requests that are being answered, by service.",
-					query{expr: `sum by (job) (http_server_requests_in_flight{@})`, legend: "{{job}}"}),
+					query{expr: `sum by (namespace, job) (http_server_requests_in_flight{@})`, legend: "{{namespace}} {{job}}"}),
 				series("Refused", "reqps", "Requests that were too many: in all (503), or of one caller (429).",
-					query{expr: `sum by (job) (rate(overload_refused_total{@}[$__rate_interval]))`, legend: "{{job}} overload"},
-					query{expr: `sum by (job) (rate(rate_limit_requests_total{@, result="limited"}[$__rate_interval]))`, legend: "{{job}} rate limit"}),
+					query{expr: `sum by (namespace, job) (rate(overload_refused_total{@}[$__rate_interval]))`, legend: "{{namespace}} {{job}} overload"},
+					query{expr: `sum by (namespace, job) (rate(rate_limit_requests_total{@, result="limited"}[$__rate_interval]))`, legend: "{{namespace}} {{job}} rate limit"}),
 			}},
 			{"State", []panel{
 				states("Ready", "Whether requests should be sent to a pod.",
-					query{expr: `min by (job, pod) (service_ready{@})`, legend: "{{job}} {{pod}}"}, notReady, isReady),
+					query{expr: `min by (namespace, job, pod) (service_ready{@})`, legend: "{{namespace}} {{job}} {{pod}}"}, notReady, isReady),
 				states("Dependencies", "Whether a service's dependency was there when it was last checked, at the pod that fares worst.",
-					query{expr: `min by (job, dependency) (service_dependency_up{@})`, legend: "{{job}} → {{dependency}}"}, down, up),
+					query{expr: `min by (namespace, job, dependency) (service_dependency_up{@})`, legend: "{{namespace}} {{job}} → {{dependency}}"}, down, up),
 				states("Breaker", "order-service's circuit breaker before user-service, at the pod that fares worst.",
 					query{expr: breaker, legend: "breaker"}, breakerStates...),
 				series("Pods", "none", "Pods that are scraped, by version.",
-					query{expr: `count by (job, version) (build_info{@})`, legend: "{{job}} {{version}}"}),
+					query{expr: `count by (namespace, job, version) (build_info{@})`, legend: "{{namespace}} {{job}} {{version}}"}),
 				series("Processor", "none", "Processors in use, by service.",
-					query{expr: `sum by (job) (rate(process_cpu_seconds_total{@}[$__rate_interval]))`, legend: "{{job}}"}),
+					query{expr: `sum by (namespace, job) (rate(process_cpu_seconds_total{@}[$__rate_interval]))`, legend: "{{namespace}} {{job}}"}),
 				series("Memory", "bytes", "Memory in use, by service.",
-					query{expr: `sum by (job) (process_resident_memory_bytes{@})`, legend: "{{job}}"}),
+					query{expr: `sum by (namespace, job) (process_resident_memory_bytes{@})`, legend: "{{namespace}} {{job}}"}),
 			}},
 		},
 	}

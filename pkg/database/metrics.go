@@ -13,8 +13,11 @@ type Stats struct {
 	// Waited is how long that took altogether.
 	Waits  int64
 	Waited time.Duration
+	// Abandoned counts those who didn't get one in their time. SQLite's are among
+	// the Waits; PostgreSQL's pool counts them apart, and not their time.
+	Abandoned int64
 	// Pending is how many of the program's migrations the schema lacked when it
-	// was checked last.
+	// last said so.
 	Pending int
 }
 
@@ -29,12 +32,13 @@ var (
 	poolMax         = prometheus.NewDesc("db_pool_connections_max", "The most connections that the pool may have.", nil, nil)
 	poolWaits       = prometheus.NewDesc("db_pool_waits_total", "Times that a connection had to be waited for.", nil, nil)
 	poolWaited      = prometheus.NewDesc("db_pool_wait_seconds_total", "Time spent waiting for a connection.", nil, nil)
+	poolAbandoned   = prometheus.NewDesc("db_pool_waits_abandoned_total", "Times that a connection was not had in time: the request's was up, or its client had gone. With SQLite these are among the waits instead.", nil, nil)
 	pending         = prometheus.NewDesc("db_migrations_pending", "Migrations of this program that the schema lacks.", nil, nil)
 )
 
 // Describe is part of prometheus.Collector.
 func (*Collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poolConnections, poolMax, poolWaits, poolWaited, pending} {
+	for _, d := range []*prometheus.Desc{poolConnections, poolMax, poolWaits, poolWaited, poolAbandoned, pending} {
 		ch <- d
 	}
 }
@@ -47,5 +51,6 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(poolMax, prometheus.GaugeValue, float64(s.Max))
 	ch <- prometheus.MustNewConstMetric(poolWaits, prometheus.CounterValue, float64(s.Waits))
 	ch <- prometheus.MustNewConstMetric(poolWaited, prometheus.CounterValue, s.Waited.Seconds())
+	ch <- prometheus.MustNewConstMetric(poolAbandoned, prometheus.CounterValue, float64(s.Abandoned))
 	ch <- prometheus.MustNewConstMetric(pending, prometheus.GaugeValue, float64(s.Pending))
 }

@@ -43,20 +43,37 @@ func TestAlertsAndRunbooksBelongTogether(t *testing.T) {
 	require.ElementsMatch(t, alerts(t), named)
 }
 
-var firstBlock = regexp.MustCompile("(?s)^# [A-Za-z]+\n\n```promql\n(.*?)\n```\n")
+var (
+	begin  = regexp.MustCompile("^# [A-Za-z]+\n\n```promql\n")
+	block  = regexp.MustCompile("(?ms)^```promql\n(.*?)\n```$")
+	inline = regexp.MustCompile("`([^`\n]+)`")
+	// asks tells a query from other code in a text: it has a range, it compares, or
+	// it is a metric of Go's or of the process.
+	asks = regexp.MustCompile(`\[[0-9]+[smhd]\]| [=!<>]=? [0-9]|^(go|process)_[a-z_]+$`)
+)
 
-// query returns the query that a runbook begins with.
-func query(t *testing.T, name, text string) string {
+// queries returns the queries of a runbook: the one that it begins with, and those
+// in its text.
+func queries(t *testing.T, name, text string) []string {
 	t.Helper()
-	block := firstBlock.FindStringSubmatch(text)
-	require.NotNil(t, block, "%s.md begins with its name and a block of promql", name)
-	return block[1]
+	require.Regexp(t, begin, text, "%s.md begins with its name and a block of promql", name)
+	var all []string
+	for _, match := range block.FindAllStringSubmatch(text, -1) {
+		all = append(all, match[1])
+	}
+	for _, match := range inline.FindAllStringSubmatch(block.ReplaceAllString(text, ""), -1) {
+		if asks.MatchString(match[1]) {
+			all = append(all, match[1])
+		}
+	}
+	return all
 }
 
 // elsewhere are the metrics that others than the services' own code bring:
 // Prometheus, and the collectors of its client library.
 var elsewhere = map[string]bool{
-	"up": true, "process_resident_memory_bytes": true, "go_gc_gomemlimit_bytes": true,
+	"up": true, "process_resident_memory_bytes": true, "process_start_time_seconds": true, "go_gc_gomemlimit_bytes": true,
+	"process_cpu_seconds_total": true, "go_goroutines": true, "go_memstats_sys_bytes": true,
 }
 
 var (
@@ -80,7 +97,9 @@ func TestEachMetricExists(t *testing.T) {
 		expressions[r.Expr] = r.Alert + r.Record
 	}
 	for name, text := range runbooks(t) {
-		expressions[query(t, name, text)] = name + ".md"
+		for _, query := range queries(t, name, text) {
+			expressions[query] = name + ".md"
+		}
 	}
 	p := parser(t)
 	for expression, of := range expressions {

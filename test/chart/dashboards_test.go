@@ -37,3 +37,21 @@ func TestDashboardsAreInstalledAsTheyAre(t *testing.T) {
 		})
 	}
 }
+
+// TestDashboardsShowTheObjectives of the values: these three and nothing else change.
+func TestDashboardsShowTheObjectives(t *testing.T) {
+	for _, helm := range helms {
+		render := func(set ...string) []string {
+			arguments := append(templateArguments(nil), "--set", "dashboards.enabled=true", "--show-only", "templates/dashboards.yaml")
+			return strings.Split(run(t, "", tool(t, helm), append(arguments, set...)...), "\n")
+		}
+		var changed []string
+		before := render()
+		for i, line := range render("--set-json", `slo={"availability":99.95,"latency":{"objective":95,"seconds":1}}`) {
+			if line != before[i] {
+				changed = append(changed, strings.TrimSpace(line))
+			}
+		}
+		require.Equal(t, []string{`"query": "99.95",`, `"query": "95",`, `"query": "1",`}, changed, helm)
+	}
+}

@@ -1,10 +1,12 @@
 package system
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,8 +30,13 @@ func TestTheLogsAreShipped(t *testing.T) {
 	services.stop(t)
 
 	pods := t.TempDir()
-	for name, log := range map[string]string{"user-service": services.users.Log(), "order-service": services.orders.Log() + "panic: not JSON\n"} {
-		dir := filepath.Join(pods, "shops_"+name+"-5d4f8c7b9-x2x4z_0b1c2d3e-0000-4000-8000-000000000000", name)
+	for container, log := range map[string]string{
+		"user-service/user-service": services.users.Log(), "order-service/order-service": services.orders.Log() + "panic: not JSON\n",
+		"user-service/migrate": "fatal error: out of memory\n", "order-service/migrate": "goroutine 1 [running]:\n",
+		"cart-service/migrate": "nobody asked for it\n",
+	} {
+		service, name, _ := strings.Cut(container, "/")
+		dir := filepath.Join(pods, "shops_shop-"+service+"-5d4f8c7b9-x2x4z_0b1c2d3e-0000-4000-8000-000000000000", name)
 		require.NoError(t, os.MkdirAll(dir, 0o700))
 		var lines strings.Builder
 		for line := range strings.Lines(log) {
@@ -44,14 +51,60 @@ func TestTheLogsAreShipped(t *testing.T) {
 		`"traceId":"` + trace + `"`,
 		`{"key":"service.name","value":{"stringValue":"user-service"}}`,
 		`{"key":"service.name","value":{"stringValue":"order-service"}}`,
-		`{"key":"k8s.pod.name","value":{"stringValue":"order-service-5d4f8c7b9-x2x4z"}}`,
+		`{"key":"k8s.pod.name","value":{"stringValue":"shop-order-service-5d4f8c7b9-x2x4z"}}`,
 		`{"key":"k8s.namespace.name","value":{"stringValue":"shops"}}`,
 		`"severityText":"INFO"`,
 		`"body":{"stringValue":"request"}`,
-		`"body":{"stringValue":"panic: not JSON"}`,
 	} {
 		apitest.Eventually(t, want, func() bool { return strings.Contains(shipped.Received(), want) })
 	}
+	// What isn't JSON has a service and a severity as well.
+	for _, want := range []string{
+		"order-service ERROR panic: not JSON", "user-service ERROR fatal error: out of memory", "order-service ERROR goroutine 1 [running]:",
+	} {
+		apitest.Eventually(t, want, func() bool { return slices.Contains(shippedLines(t, shipped), want) })
+	}
+	require.NotContains(t, shipped.Received(), "nobody asked for it")
+}
+
+// shippedLines are the lines that were shipped: SERVICE SEVERITY BODY.
+func shippedLines(t *testing.T, c *collector.Collector) []string {
+	t.Helper()
+	var lines []string
+	for each := json.NewDecoder(strings.NewReader(c.Received())); each.More(); {
+		type text struct{ StringValue string }
+		var sent struct {
+			ResourceLogs []struct {
+				Resource struct {
+					Attributes []struct {
+						Key   string
+						Value text
+					}
+				}
+				ScopeLogs []struct {
+					LogRecords []struct {
+						SeverityText string
+						Body         text
+					}
+				}
+			}
+		}
+		require.NoError(t, each.Decode(&sent))
+		for _, resource := range sent.ResourceLogs {
+			service := ""
+			for _, a := range resource.Resource.Attributes {
+				if a.Key == "service.name" {
+					service = a.Value.StringValue
+				}
+			}
+			for _, scope := range resource.ScopeLogs {
+				for _, record := range scope.LogRecords {
+					lines = append(lines, strings.Join([]string{service, record.SeverityText, record.Body.StringValue}, " "))
+				}
+			}
+		}
+	}
+	return lines
 }
 
 // logConfig is the collector's configuration in k8s/logs.yaml.

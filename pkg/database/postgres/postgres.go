@@ -43,7 +43,7 @@ type DB struct {
 	// database is not away.
 	probe  *pgxpool.Pool
 	schema string
-	// pending is how many migrations there were at the last Check.
+	// pending is how many migrations there were when a Check could tell.
 	pending atomic.Int64
 }
 
@@ -101,7 +101,9 @@ func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) 
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	plain := stdlib.OpenDBFromPool(db.probe)
 	pending, err := set.Check(ctx, plain)
-	db.pending.Store(int64(pending))
+	if err == nil || pending > 0 { // what can't be asked for is as it was
+		db.pending.Store(int64(pending))
+	}
 	return errors.Join(Wrap(err), plain.Close())
 }
 

@@ -8,6 +8,7 @@ func (db *DB) Stats() database.Stats {
 	return database.Stats{
 		Used: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Max: int(s.MaxConns()),
 		Waits: s.EmptyAcquireCount(), Waited: s.EmptyAcquireWaitTime(),
-		Pending: int(db.pending.Load()),
+		Abandoned: s.CanceledAcquireCount(),
+		Pending:   int(db.pending.Load()),
 	}
 }

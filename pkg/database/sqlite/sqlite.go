@@ -39,7 +39,7 @@ type DB struct {
 	path   string
 	file   os.FileInfo
 	writer *writer
-	// pending is how many migrations there were at the last Check.
+	// pending is how many migrations there were when a Check could tell.
 	pending atomic.Int64
 }
 
@@ -146,7 +146,9 @@ func (db *DB) Check(ctx context.Context, set migration.Set) error {
 		return fmt.Errorf("the database file %s is not there any more", db.path)
 	}
 	pending, err := set.Check(ctx, db.Read)
-	db.pending.Store(int64(pending))
+	if err == nil || pending > 0 { // what can't be asked for is as it was
+		db.pending.Store(int64(pending))
+	}
 	return Wrap(err)
 }
 
