@@ -76,11 +76,14 @@ func newKeys(byID map[string]key, began, fetched time.Time, before *keys) *keys 
 	before.mu.Lock()
 	defer before.mu.Unlock()
 	maps.Copy(k.absent, before.absent)
-	for id := range before.byID { // some have been taken away
-		k.absent[id] = struct{}{}
-	}
 	for id := range byID {
 		delete(k.absent, id)
+	}
+	for id := range before.byID {
+		_, stays := byID[id]
+		if !stays {
+			k.remember(id)
+		}
 	}
 	return k
 }
