@@ -1,23 +1,14 @@
 package apitest
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-
-	"github.com/example/microservices/test/issuer"
 )
 
 // Access is what callers of an operation are answered.
@@ -33,148 +24,16 @@ type Access struct {
 	Check func(t *testing.T, who, subject, owner string, a *Answer)
 }
 
-// Issuers are those that a service under test trusts.
-type Issuers struct {
-	// Audience is what the service is called.
-	Audience string
-	// People issues the tokens of users, Services those of other services, as a
-	// cluster does.
-	People, Services *issuer.Issuer
-	// Setting is AUTH_ISSUERS.
-	Setting string
-
-	peopleKeys, servicesKeys string
-	// stranger is trusted by nobody.
-	stranger *issuer.Issuer
-}
-
-// ServiceSubject is the other service's subject.
-const ServiceSubject = "system:serviceaccount:shop:order-service"
-
-// NewIssuers returns issuers that a service trusts. The other service is granted
-// a scope.
-func NewIssuers(t testing.TB, audience, granted string) *Issuers {
-	t.Helper()
-	stranger, err := issuer.New()
-	require.NoError(t, err)
-	is := &Issuers{Audience: audience, stranger: stranger}
-	is.People, is.peopleKeys = newIssuer(t, issuer.URL)
-	is.Services, is.servicesKeys = newIssuer(t, "https://cluster.invalid")
-	is.Setting = is.SettingOf(audience, granted)
-	return is
-}
-
-func newIssuer(t testing.TB, url string) (*issuer.Issuer, string) {
-	t.Helper()
-	dir := t.TempDir()
-	i, err := issuer.Folder(dir)
-	require.NoError(t, err)
-	i.URL = url
-	keys, err := issuer.KeysURL(dir)
-	require.NoError(t, err)
-	return i, keys
-}
-
-// SettingOf returns the AUTH_ISSUERS of a service that is called audience and
-// grants a scope to the other service.
-func (is *Issuers) SettingOf(audience, granted string) string {
-	people := is.People.Setting(audience, is.peopleKeys)
-	services := is.Services.Setting(audience, is.servicesKeys, `"profile":"kubernetes"`, `"grants":[{"subject":"`+ServiceSubject+`","scopes":["`+granted+`"]}]`)
-	return people[:len(people)-1] + "," + services[1:]
-}
-
-// Token returns the value of the Authorization header for a subject.
-func (is *Issuers) Token(t testing.TB, subject, scopes string, changes ...func(*issuer.Token)) string {
-	t.Helper()
-	token, err := is.People.Token([]string{is.Audience, "another"}, subject, scopes, changes...)
-	require.NoError(t, err)
-	return "Bearer " + token
-}
-
-// Service returns the value of the header for another service.
-func (is *Issuers) Service(t testing.TB, subject string) string {
-	t.Helper()
-	return "Bearer " + is.ServiceToken(t, is.Audience, subject)
-}
-
-// ServiceToken returns the token of another service for the one called audience.
-func (is *Issuers) ServiceToken(t testing.TB, audience, subject string) string {
-	t.Helper()
-	token, err := is.Services.Token([]string{audience}, subject, "admin", func(t *issuer.Token) { delete(t.Header, "typ") })
-	require.NoError(t, err)
-	return token
-}
-
-// Refused are values of the Authorization header that prove nothing, for a
-// subject that could do everything.
-func (is *Issuers) Refused(t testing.TB, subject string) map[string]string {
-	t.Helper()
-	token := func(changes ...func(*issuer.Token)) string { return is.Token(t, subject, "admin", changes...) }
-	header := func(name string, value any) func(*issuer.Token) {
-		return func(t *issuer.Token) { t.Header[name] = value }
-	}
-	good, strange := token(), is.stranger.Key()
-	return map[string]string{
-		"expired":                      token(issuer.ValidFor(-2 * time.Minute)),
-		"without an expiry":            token(issuer.Set(map[string]any{"exp": nil})),
-		"not yet valid":                token(issuer.Set(map[string]any{"nbf": time.Now().Add(2 * time.Minute).Unix()})),
-		"issued in the future":         token(issuer.Set(map[string]any{"iat": time.Now().Add(2 * time.Minute).Unix()})),
-		"wrong audience":               token(issuer.Set(map[string]any{"aud": "another"})),
-		"without an audience":          token(issuer.Set(map[string]any{"aud": nil})),
-		"wrong issuer":                 token(issuer.Set(map[string]any{"iss": "https://other.invalid"})),
-		"another trusted issuer's iss": token(issuer.Set(map[string]any{"iss": is.Services.URL})),
-		"without a subject":            token(issuer.Set(map[string]any{"sub": nil})),
-		"wrong typ":                    token(header("typ", "JWT")),
-		"without typ":                  token(func(t *issuer.Token) { delete(t.Header, "typ") }),
-		"a key of its own":             token(header("jwk", strange.Public()), func(t *issuer.Token) { t.Key = strange }),
-		"a key from a URL":             token(header("jku", "https://other.invalid/keys")),
-		"an unknown key":               token(func(t *issuer.Token) { t.Key = strange }),
-		"another's signature":          token(func(t *issuer.Token) { t.Key.Key = strange.Key }),
-		"none":                         forge(good, `{"alg":"none","typ":"at+jwt"}`, func(string) []byte { return nil }),
-		"HS256 with the public key":    forgeHS256(t, good, is.People.Key()),
-		"changed claims":               tamper(good),
-		"no token":                     "Bearer",
-		"too large":                    token(issuer.Set(map[string]any{"more": strings.Repeat("x", 8<<10)})),
-	}
-}
-
-// forge gives the claims of a token another header and another signature.
-func forge(token, header string, sign func(signed string) []byte) string {
-	claims := strings.Split(token, ".")[1]
-	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + claims
-	return "Bearer " + signed + "." + base64.RawURLEncoding.EncodeToString(sign(signed))
-}
-
-func forgeHS256(t testing.TB, token string, key jose.JSONWebKey) string {
-	t.Helper()
-	public := key.Public()
-	der, err := x509.MarshalPKIXPublicKey(public.Key)
-	require.NoError(t, err)
-	secret := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	return forge(token, `{"alg":"HS256","kid":"`+key.KeyID+`","typ":"at+jwt"}`, func(signed string) []byte {
-		mac := hmac.New(sha256.New, secret)
-		mac.Write([]byte(signed))
-		return mac.Sum(nil)
-	})
-}
-
-// tamper changes the claims and leaves the signature as it was.
-func tamper(token string) string {
-	parts := strings.Split(token, ".")
-	claims, _ := base64.RawURLEncoding.DecodeString(parts[1])
-	changed := strings.Replace(string(claims), `"client_id":"development"`, `"client_id":"production"`, 1)
-	return parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(changed)) + "." + parts[2]
-}
-
 // TestAccess asks for every operation of the document with every kind of token.
 // An operation that the document says is open must be in open; any other must
 // have its row in table.
 func (c *Client) TestAccess(t *testing.T, is *Issuers, open []string, table map[string]Access) {
 	// Whether a key is unknown can't be told right after the keys were fetched.
-	unknown := is.Refused(t, uuid.NewString())["an unknown key"]
-	Eventually(t, "an unknown key is told from a new one", func() bool {
-		return c.For(t).Do(http.MethodGet, c.protected(), nil, "Authorization", unknown).Status == http.StatusUnauthorized
-	})
+	for _, unknown := range []string{is.Refused(t, uuid.NewString())["an unknown key"], is.RefusedServices(t)["a service's with an unknown key"]} {
+		Eventually(t, "an unknown key is told from a new one", func() bool {
+			return c.For(t).Do(http.MethodGet, c.protected(), nil, "Authorization", unknown).Status == http.StatusUnauthorized
+		})
+	}
 	operations := c.document.ByID()
 	for id := range table {
 		require.Contains(t, operations, id)
@@ -210,12 +69,17 @@ func (c *Client) protected() string {
 func (c *Client) testRefused(t *testing.T, is *Issuers, op Operation, row Access) {
 	owner := uuid.NewString()
 	path, body := row.Prepare(t, owner)
+	before := c.state(t, is, op, path)
 	none := c.Do(op.Method, path, body).Want(http.StatusUnauthorized)
 	require.Equal(t, "Bearer", none.Header.Get("WWW-Authenticate"), "no token is no error (RFC 6750, section 3.1)")
-	for name, header := range is.Refused(t, owner) {
+	require.Equal(t, before, c.state(t, is, op, path), "without a token")
+	refused := is.Refused(t, owner)
+	maps.Copy(refused, is.RefusedServices(t))
+	for name, header := range refused {
 		got := c.Do(op.Method, path, body, "Authorization", header)
 		require.Equal(t, http.StatusUnauthorized, got.Status, "%s: %s", name, got.Body)
 		require.Regexp(t, `^Bearer error="invalid_token", error_description="[^"\\]+"$`, got.Header.Get("WWW-Authenticate"), name)
+		require.Equal(t, before, c.state(t, is, op, path), name)
 	}
 }
 
@@ -225,17 +89,21 @@ const allScopes = "users:read users:write users:lookup orders:read orders:write"
 func (c *Client) testScopes(t *testing.T, is *Issuers, op Operation, row Access, scopes []string) {
 	owner := uuid.NewString()
 	path, body := row.Prepare(t, owner)
+	before := c.state(t, is, op, path)
 	others := slices.DeleteFunc(strings.Fields(allScopes), func(s string) bool { return slices.Contains(scopes, s) })
 	for name, header := range map[string]string{
 		"no scope":                 is.Token(t, owner, ""),
 		"all other scopes":         is.Token(t, owner, strings.Join(others, " ")),
 		"a scope that looks alike": is.Token(t, owner, scopes[0]+"x administrator Admin"),
 		"another ServiceAccount":   is.Service(t, "system:serviceaccount:other:order-service"),
+		"one that looks alike":     is.Service(t, ServiceSubject+"x"),
+		"a person of its name":     is.Token(t, ServiceSubject, ""),
 	} {
 		got := c.Do(op.Method, path, body, "Authorization", header)
 		require.Equal(t, http.StatusForbidden, got.Status, "%s: %s", name, got.Body)
 		require.Contains(t, got.Header.Get("WWW-Authenticate"), `Bearer error="insufficient_scope"`)
 		require.Contains(t, got.Header.Get("WWW-Authenticate"), `scope="`+scopes[0]+`"`)
+		require.Equal(t, before, c.state(t, is, op, path), name)
 	}
 }
 
@@ -260,10 +128,33 @@ func (c *Client) testOwnership(t *testing.T, is *Issuers, op Operation, row Acce
 			subject = ServiceSubject
 			header = is.Service(t, subject)
 		}
+		before := c.state(t, is, op, path)
 		got := c.Do(op.Method, path, body, "Authorization", header)
+		if got.Status >= http.StatusBadRequest {
+			require.Equal(t, before, c.state(t, is, op, path), who.name)
+		}
 		require.Equal(t, who.status, got.Status, "%s: %s", who.name, got.Body)
 		if row.Check != nil && got.Status < http.StatusBadRequest {
 			row.Check(t, who.name, subject, owner, got)
 		}
 	}
+}
+
+// state is what an admin sees of what a request to change something is about: the
+// resource with its ETag, and the newest of all there are. A request that is
+// refused leaves it as it was.
+func (c *Client) state(t *testing.T, is *Issuers, op Operation, path string) string {
+	t.Helper()
+	if op.Method == http.MethodGet {
+		return ""
+	}
+	admin := is.Token(t, uuid.NewString(), "admin")
+	collection, _, one := strings.Cut(op.Path, "/{")
+	all := c.Do(http.MethodGet, collection+"?limit=100", nil, "Authorization", admin).Want(http.StatusOK)
+	if !one {
+		return string(all.Body)
+	}
+	resource := c.Do(http.MethodGet, path, nil, "Authorization", admin).Want(http.StatusOK)
+	require.NotEmpty(t, resource.Header.Get("ETag"))
+	return resource.Header.Get("ETag") + "\n" + string(resource.Body) + "\n" + string(all.Body)
 }

@@ -30,6 +30,12 @@ type guarded struct {
 // startGuarded starts both services, which ask for tokens; env is more for each.
 func startGuarded(t *testing.T, env ...string) *guarded {
 	t.Helper()
+	return startGuardedOn(t, databases["sqlite"](t), databases["sqlite"](t), env...)
+}
+
+// startGuardedOn is startGuarded with the services' databases.
+func startGuardedOn(t *testing.T, users, orders string, env ...string) *guarded {
+	t.Helper()
 	i, err := issuer.New()
 	require.NoError(t, err)
 	keys := httptest.NewServer(i)
@@ -37,8 +43,8 @@ func startGuarded(t *testing.T, env ...string) *guarded {
 	g := &guarded{issuer: i}
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, issuer.WriteToken(tokenFile, g.token(t, "order-service", "users:lookup")))
-	g.users = startUsers(t, append(env, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("user-service", keys.URL))...)
-	g.orders = process.Start(t, process.Build(t, "order-service"), append(env, "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+g.users.URL,
+	g.users = process.Start(t, process.Build(t, "user-service"), append(env, "DATABASE_URL="+users, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("user-service", keys.URL))...)
+	g.orders = process.Start(t, process.Build(t, "order-service"), append(env, "DATABASE_URL="+orders, "USER_SERVICE_URL="+g.users.URL,
 		"USER_CLIENT_TOKEN_FILE="+tokenFile, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("order-service", keys.URL))...)
 	return g
 }

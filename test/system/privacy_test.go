@@ -17,9 +17,9 @@ import (
 // canary is a person who must not be found in any log or metric.
 var canary = struct{ name, email, address, token string }{"Kanarienvogel", "kanarienvogel@example.com", "Vogelgasse 7", "Bearer-Kanarienvogel-token"}
 
-// TestNoPersonIsInTheTelemetry sends a person through every operation and many
-// errors, at the finest log level and with all traces kept, and looks for the
-// person in logs, metrics and spans, and in what others are answered.
+// TestNoPersonIsInTheTelemetry sends a person through every operation, at the finest
+// log level and with all traces kept, and looks for the person in logs, metrics and
+// spans, and in what others are answered. The errors are TestNoErrorTellsOfAPerson's.
 func TestNoPersonIsInTheTelemetry(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {

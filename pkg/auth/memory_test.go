@@ -1,0 +1,141 @@
+package auth
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/issuer"
+)
+
+// TestWhatIsAbsentIsBounded: ids are made up by anybody.
+func TestWhatIsAbsentIsBounded(t *testing.T) {
+	k := newKeys(map[string]key{"old": {}}, time.Time{}, time.Time{}, nil)
+	for i := range 3 * maxAbsent {
+		id := fmt.Sprint(i)
+		k.remember(id)
+		require.True(t, k.lacks(id), "the newest is remembered")
+		require.LessOrEqual(t, len(k.absent), maxAbsent)
+	}
+	require.Len(t, k.absent, maxAbsent)
+	k = newKeys(map[string]key{"new": {}, fmt.Sprint(3*maxAbsent - 1): {}}, time.Time{}, time.Time{}, k)
+	require.Len(t, k.absent, maxAbsent-1, "one has come")
+	require.False(t, k.lacks("old"), "what has just gone isn't absent yet")
+}
+
+// TestAKnownTokenIsNotVerifiedAgain puts another key in the place of the one that
+// the token is signed with: whoever looks at the signature finds it wrong.
+func TestAKnownTokenIsNotVerifiedAgain(t *testing.T) {
+	w := newWorld(t)
+	known, other := w.token(), w.token()
+	require.Equal(t, accepted, w.result(known))
+	stranger, err := issuer.New()
+	require.NoError(t, err)
+	private := stranger.Key()
+	public := private.Public()
+	another, ok := usable(&public)
+	require.True(t, ok)
+	current := w.verifier.issuers[w.issuer.URL].keys.current.Load()
+	require.Len(t, current.byID, 1)
+	for id := range current.byID {
+		current.byID[id] = another
+	}
+	require.Equal(t, accepted, w.result(known))
+	require.Equal(t, badSignature, w.result(other))
+	require.EqualValues(t, 1, w.verifier.cache.Metrics().Hits)
+	w.verifier.cache.DeleteAll()
+	require.Equal(t, badSignature, w.result(known))
+}
+
+// TestKnownTokensKeepNoKeys: each made-up id has the keys fetched, and those that
+// were there before go, with all that was known of them, though the tokens that
+// they verified are known still.
+func TestKnownTokensKeepNoKeys(t *testing.T) {
+	w := newWorld(t)
+	set := w.verifier.issuers[w.issuer.URL].keys
+	var before []weak.Pointer[keys]
+	for i := range 3 {
+		require.Equal(t, accepted, w.result(w.token()))
+		before = append(before, weak.Make(set.current.Load()))
+		w.clock.pass(defaultCooldown)
+		require.Equal(t, unknownKey, w.result(w.token(func(t *issuer.Token) { t.Key.KeyID = fmt.Sprint("made up", i) })))
+	}
+	require.EqualValues(t, 4, w.fetches.Load())
+	require.Equal(t, 3, w.verifier.cache.Len())
+	for _, old := range before {
+		require.Eventually(t, func() bool { runtime.GC(); return old.Value() == nil }, time.Minute, time.Millisecond)
+	}
+	require.Len(t, set.current.Load().absent, 3)
+}
+
+// TestDiscoveryNeverLeadsFromHTTPSToHTTP: whoever is on the way could put keys of
+// their own there.
+func TestDiscoveryNeverLeadsFromHTTPSToHTTP(t *testing.T) {
+	i, err := issuer.New()
+	require.NoError(t, err)
+	var plainly atomic.Int64
+	plain := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		plainly.Add(1)
+		i.ServeHTTP(rw, r)
+	}))
+	t.Cleanup(plain.Close)
+	var where atomic.Pointer[string]
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+			_, _ = io.WriteString(rw, `{"issuer":"`+i.URL+`","jwks_uri":"`+*where.Load()+`"}`)
+			return
+		}
+		i.ServeHTTP(rw, r)
+	}))
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	t.Cleanup(secure.Close)
+	i.URL = secure.URL
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	require.NoError(t, os.WriteFile(ca, pemOf(secure.Certificate().Raw), 0o600))
+	check := func(keys string) error {
+		where.Store(&keys)
+		return newVerifier(t, i.Setting(audience, "", `"ca_file":"`+ca+`"`)).Check(t.Context())
+	}
+	require.NoError(t, check(secure.URL+"/keys"))
+	for _, scheme := range []string{"http", "HTTP"} {
+		require.ErrorContains(t, check(scheme+strings.TrimPrefix(plain.URL, "http")+"/keys"), "jwks_uri")
+	}
+	require.Zero(t, plainly.Load(), "nobody has even asked")
+}
+
+// TestAKeyWithoutAnIDIsNone: a token names its key, so nothing could ask for it.
+func TestAKeyWithoutAnIDIsNone(t *testing.T) {
+	w := newWorld(t)
+	stranger, err := issuer.New()
+	require.NoError(t, err)
+	nameless := stranger.Key()
+	name := nameless.KeyID
+	nameless.KeyID = ""
+	w.issuer.Add(nameless, 2)
+	set, err := w.issuer.JWKS()
+	require.NoError(t, err)
+	require.Equal(t, 2, strings.Count(string(set), `"kty"`))
+	require.Equal(t, 1, strings.Count(string(set), `"kid"`))
+	found, err := parseKeys(set)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, badHeader, w.result(w.token()))
+	require.Equal(t, unknownKey, w.result(w.token(func(t *issuer.Token) { t.Key.KeyID = name })))
+	w.issuer.Add(nameless, 1)
+	set, err = w.issuer.JWKS()
+	require.NoError(t, err)
+	_, err = parseKeys(set)
+	require.ErrorIs(t, err, errNoKeys)
+}
