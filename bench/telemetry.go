@@ -71,7 +71,7 @@ func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
 			}
 			sides = append(sides, of(s.name, getPlan(l, service, path), cpuOf("service", service), clientCPU))
 		}
-		samples, err := alternate(ctx, l.size.rounds, sides)
+		samples, err := alternate(ctx, 2*l.size.rounds, sides) // some are close to each other
 		if err != nil {
 			return section{}, err
 		}

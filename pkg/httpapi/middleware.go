@@ -84,7 +84,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 				slog.String("method", method),
 				slog.String("route", route),
 				slog.Int("status", status),
-				slog.Float64("duration_ms", float64(took.Microseconds())/1000),
+				slog.Int64("duration_us", took.Microseconds()),
 				slog.Int("bytes", max(0, g.Writer.Size())),
 			)
 			_ = line.Handle(ctx, r)

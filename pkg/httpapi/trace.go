@@ -50,10 +50,12 @@ func (t tracing) startSpan(ctx context.Context, header http.Header, method, rout
 	if strings.HasPrefix(route, "/health") || route == metricsPath {
 		return ctx, notKept
 	}
-	ctx = t.propagator.Extract(ctx, propagation.HeaderCarrier(header))
-	remote := trace.SpanContextFromContext(ctx)
-	if remote.TraceState().Len() > 0 { // free text of the client's
-		ctx = trace.ContextWithRemoteSpanContext(ctx, remote.WithTraceState(trace.TraceState{}))
+	if header["Traceparent"] != nil {
+		ctx = t.propagator.Extract(ctx, propagation.HeaderCarrier(header))
+		remote := trace.SpanContextFromContext(ctx)
+		if remote.TraceState().Len() > 0 { // free text of the client's
+			ctx = trace.ContextWithRemoteSpanContext(ctx, remote.WithTraceState(trace.TraceState{}))
+		}
 	}
 	name := method + " " + route
 	caller := ctx

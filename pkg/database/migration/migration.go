@@ -52,7 +52,7 @@ func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (e
 	}
 	results, err := provider.Up(ctx)
 	for _, r := range results {
-		log.InfoContext(ctx, "migrated the schema", slog.Int64("version", r.Source.Version), slog.Float64("duration_ms", float64(r.Duration.Microseconds())/1000))
+		log.InfoContext(ctx, "migrated the schema", slog.Int64("version", r.Source.Version), slog.Int64("duration_us", r.Duration.Microseconds()))
 	}
 	if err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
