@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -178,9 +179,9 @@ func (s *overloaded) peak(ctx context.Context, span time.Duration) (float64, err
 	}
 }
 
-// round finds the peak, and asks for less and for more.
+// round finds the peak, and asks for less, for more, and for less again.
 func (s *overloaded) round(ctx context.Context, span time.Duration) (r overloadResult, err error) {
-	r.peak, err = s.peak(ctx, span)
+	r.peak, err = s.peak(ctx, 4*span)
 	if err != nil {
 		return r, err
 	}
@@ -198,7 +199,17 @@ func (s *overloaded) round(ctx context.Context, span time.Duration) (r overloadR
 		return r, err
 	}
 	r.memory, err = server.ReadMemory(s.server.PID)
-	return r, errors.Join(err, wait(ctx, span)) // until the service is over it
+	err = errors.Join(err, wait(ctx, span)) // until the service is over it
+	if err != nil {
+		return r, err
+	}
+	// Afterwards once more: the machine may be another than a minute ago.
+	after, err := s.run(ctx, r.peak*normalShare, 4*span)
+	for status, latencies := range after.Latencies {
+		r.normal.Latencies[status] = append(r.normal.Latencies[status], latencies...)
+		slices.Sort(r.normal.Latencies[status])
+	}
+	return r, err
 }
 
 // probes is what came of asking the probes, and the metrics, for a while.

@@ -106,8 +106,9 @@ func database() row {
 		series("Connections", "none", "Connections of the pool, by state, and the most that there may be.",
 			query{expr: `sum by (state) (db_pool_connections{@})`, legend: "{{state}}"},
 			query{expr: `sum(db_pool_connections_max{@})`, legend: "most"}),
-		series("Waits for a connection", "ops", "How often all connections were in use, by pod.",
-			query{expr: `sum by (pod) (rate(db_pool_waits_total{@}[$__rate_interval]))`, legend: "{{pod}}"}),
+		series("Waits for a connection", "ops", "How often all connections were in use, by pod, and how often none came in time.",
+			query{expr: `sum by (pod) (rate(db_pool_waits_total{@}[$__rate_interval]))`, legend: "{{pod}}"},
+			query{expr: `sum by (pod) (rate(db_pool_waits_abandoned_total{@}[$__rate_interval]))`, legend: "{{pod}} in vain"}),
 		series("Time waited for a connection", "s", "On average, for each request to the API.",
 			query{expr: `sum(rate(db_pool_wait_seconds_total{@}[$__rate_interval])) / sum(rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "for a request"}),
 	}}
@@ -129,12 +130,14 @@ func callers() row {
 }
 
 func overload() row {
-	return row{"Overload and background work", []panel{
+	return row{"Overload, background work and telemetry", []panel{
 		series("Concurrency", "none", "Requests under way, and how many may be: the limit follows from how long requests take.",
 			query{expr: `sum(http_server_requests_in_flight{@})`, legend: "in flight"},
 			query{expr: `sum by (kind) (overload_concurrency_limit{@})`, legend: "limit of {{kind}}s"}),
 		series("Refused", "reqps", "Requests that were refused because there were too many, by what there was too little of.",
 			query{expr: `sum by (kind, cause) (rate(overload_refused_total{@}[$__rate_interval]))`, legend: "{{kind}}, {{cause}}"}),
+		series("Spans", "ops", "Of traces that are kept: what ended, what was sent and what could not be. What ended and was neither had no room to wait.",
+			query{expr: `sum by (result) (rate(trace_spans_total{@}[$__rate_interval]))`, legend: "{{result}}"}),
 		series("Background work", "none", "Runs within an hour, by task and result.",
 			query{expr: `sum by (task, result) (increase(background_runs_total{@}[1h]))`, legend: "{{task}} {{result}}"}),
 	}}

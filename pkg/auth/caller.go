@@ -35,15 +35,6 @@ func newCaller(issuer, subject string, scopes []string) Caller {
 	return c
 }
 
-// size is how many bytes its texts take, about.
-func (c Caller) size() uint64 {
-	size := len(c.issuer) + len(c.subject)
-	for _, scope := range c.scopes {
-		size += len(scope) + 16 // and what refers to it
-	}
-	return uint64(size) //nolint:gosec // of lengths
-}
-
 // Has reports whether the caller has one of the scopes, or Admin.
 func (c Caller) Has(scopes ...string) bool {
 	if c.anyone {

@@ -96,9 +96,10 @@ func (s *source) discover(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Never from https to http, and never to a file.
-	if !validURL(document.JWKS, "https", issuer.Scheme) {
-		return "", errors.New("the OpenID configuration has no jwks_uri that could be used")
+	// Never from https to http, never by http to somewhere else, never to a file.
+	keys, err := url.Parse(document.JWKS)
+	if err != nil || !validURL(document.JWKS, "https", issuer.Scheme) || keys.Scheme == "http" && keys.Host != issuer.Host {
+		return "", errors.New("the OpenID configuration has no jwks_uri that could be used: https, or what the issuer itself is")
 	}
 	return document.JWKS, nil
 }

@@ -35,8 +35,9 @@ const (
 	// cacheSize is how much of verified tokens is remembered, in bytes, about:
 	// several thousand.
 	cacheSize = 8 << 20
-	// entrySize is what one takes besides its texts.
-	entrySize = 512
+	// entrySize is what one takes besides its texts, and scopeSize what refers to
+	// the text of a scope.
+	entrySize, scopeSize = 512, 16
 )
 
 // algorithms are all that a token may be signed with.
@@ -67,6 +68,8 @@ type verified struct {
 	issuer  *trusted
 	set     *byte // of keys, which would keep all else that is known of them
 	expires time.Time
+	// size is how much is remembered with it, in bytes, at most.
+	size uint64
 }
 
 // Option changes a Verifier, for tests.
@@ -88,12 +91,12 @@ func Refresh(age, cooldown time.Duration) Option {
 // Remember sets how much of verified tokens is remembered, in bytes.
 func Remember(size uint64) Option { return func(v *Verifier) { v.cache = newCache(size) } }
 
-// newCache returns a cache that isn't started, so it has no goroutine: what has
-// expired makes room when the size is reached.
+// newCache returns a cache that isn't started, so it has no goroutine: what was
+// looked at longest ago makes room when the size is reached.
 func newCache(size uint64) *ttlcache.Cache[[sha256.Size]byte, verified] {
 	return ttlcache.New(
 		ttlcache.WithMaxCost(size, func(item ttlcache.CostItem[[sha256.Size]byte, verified]) uint64 {
-			return entrySize + item.Value.caller.size()
+			return item.Value.size
 		}),
 		ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, verified](),
 	)
@@ -235,6 +238,8 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
+	// Its texts are parts of the token's.
+	seen.size = uint64(entrySize + len(token) + scopeSize*len(seen.caller.scopes)) //nolint:gosec // of lengths
 	life := seen.expires.Sub(v.now())
 	if life > 0 { // not within the leeway
 		v.cache.Set(hash, seen, life)
@@ -362,6 +367,11 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	if t.Grants != nil {
 		scopes = t.Grants[c.Subject]
 	}
-	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == "" })
-	return newCaller(t.URL, c.Subject, scopes), nil
+	var named []string
+	for _, scope := range scopes {
+		if scope != "" {
+			named = append(named, scope)
+		}
+	}
+	return newCaller(t.URL, c.Subject, slices.Clone(named)), nil // without room for more
 }

@@ -161,8 +161,8 @@ func TestARememberedTokenExpires(t *testing.T) {
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
-	size := entrySize + newCaller(issuer.URL, "subject", []string{"users:read"}).size()
-	w := newWorld(t, Remember(3*size))
+	named := func() string { return newWorld(t).token(issuer.Set(map[string]any{"jti": uuid.NewString()})) }
+	w := newWorld(t, Remember(3*uint64(entrySize+len(named())+scopeSize)))
 	for range 10 {
 		require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"jti": uuid.NewString()}))))
 	}

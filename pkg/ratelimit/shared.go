@@ -23,6 +23,9 @@ const (
 	probe = ""
 )
 
+// probeLimit is never reached: what is limited isn't counted.
+var probeLimit = redis_rate.PerSecond(1000)
+
 // Shared counts in Valkey or Redis, for all replicas together. While that is away
 // each replica lets its own share through: the limit holds, about, and nobody is
 // shut out.
@@ -66,11 +69,11 @@ func NewShared(name string, limit Limit, client redis.UniversalClient, replicas,
 }
 
 // Check returns an error unless Redis counts, and in time. That it answers is not
-// enough: one that may not write does that, too. A late answer has a second try.
+// enough: one that may not write does that, too. It has two tries.
 func (s *Shared) Check(ctx context.Context) error {
-	_, err := s.try(ctx, probe)
+	_, err := s.try(ctx, probe, probeLimit)
 	if err != nil {
-		_, err = s.try(ctx, probe)
+		_, err = s.try(ctx, probe, probeLimit)
 	}
 	return err
 }
@@ -83,7 +86,7 @@ func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 	var result *redis_rate.Result
 	err := s.breaker.Do(func() error {
 		var err error
-		result, err = s.try(ctx, caller)
+		result, err = s.try(ctx, caller, s.limit)
 		return err
 	})
 	if err != nil {
@@ -94,7 +97,7 @@ func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 
 // try asks Redis once, for a short while. An answer that can't be one is an error:
 // the library takes it for what it expects, and panics.
-func (s *Shared) try(ctx context.Context, caller string) (result *redis_rate.Result, err error) {
+func (s *Shared) try(ctx context.Context, caller string, limit redis_rate.Limit) (result *redis_rate.Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	defer func() {
@@ -102,9 +105,9 @@ func (s *Shared) try(ctx context.Context, caller string) (result *redis_rate.Res
 			err = fmt.Errorf("the answer of Redis can't be read: %v", cause)
 		}
 	}()
-	result, err = s.limiter.Allow(ctx, s.name+":"+caller, s.limit)
-	if err == nil && (result.Remaining < 0 || result.Remaining > s.limit.Burst) {
-		err = fmt.Errorf("that %d of %d requests are left can't be", result.Remaining, s.limit.Burst)
+	result, err = s.limiter.Allow(ctx, s.name+":"+caller, limit)
+	if err == nil && (result.Remaining < 0 || result.Remaining > limit.Burst) {
+		err = fmt.Errorf("that %d of %d requests are left can't be", result.Remaining, limit.Burst)
 	}
 	return result, err
 }

@@ -62,27 +62,36 @@ func (c *otlpClient) Stop(context.Context) error {
 // UploadTraces sends spans. If that fails in a way that may pass, it tries once more
 // (https://opentelemetry.io/docs/specs/otlp/#failures-1), then leaves the collector
 // alone: a queue waits behind it.
-func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) (err error) {
-	var rejected int64
-	defer func() { c.counts.sending(spans, rejected, err) }()
+func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
+	rejected, err := c.upload(ctx, spans)
+	c.counts.sending(spans, rejected, err)
+	if err == nil && rejected > 0 {
+		err = fmt.Errorf("the collector rejected %d of the spans", rejected)
+	}
+	return err
+}
+
+// upload sends spans, and returns how many of them were rejected when others were
+// taken.
+func (c *otlpClient) upload(ctx context.Context, spans []*tracepb.ResourceSpans) (rejected int64, err error) {
 	// On the wire this is an ExportTraceServiceRequest.
 	encoded, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
 	if err != nil {
-		return fmt.Errorf("encode spans: %w", err)
+		return 0, fmt.Errorf("encode spans: %w", err)
 	}
 	rejected, again, err := c.post(ctx, encoded)
 	if !again {
-		return err
+		return rejected, err
 	}
 	timer := time.NewTimer(otlpPause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return err
+		return 0, err
 	case <-timer.C:
 	}
 	rejected, _, err = c.post(ctx, encoded)
-	return err
+	return rejected, err
 }
 
 // post sends a message. It returns how many of the spans were rejected when others

@@ -25,14 +25,16 @@ import (
 // what they mean are OpenTelemetry's
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 type TraceConfig struct {
-	TraceEndpoint string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"where traces go, by OTLP over HTTP, such as http://collector:4318; empty: there are none"`
-	TraceURL      string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"the same with its path, such as http://collector:4318/v1/traces"`
-	TraceHeaders  string  `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers to send them with, such as a credential: name=value,name=value"`
-	TraceProtocol string  `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"how traces are sent: http/protobuf"`
-	TraceSampler  string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_traceidratio" desc:"how it is chosen which traces are kept: parentbased_traceidratio"`
-	TraceExporter string  `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" oneof:"otlp,none" desc:"none: there are no traces, wherever they would go"`
-	TracesOff     bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"the same as OTEL_TRACES_EXPORTER=none"`
-	TraceRatio    float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
+	TraceEndpoint    string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"where traces go, by OTLP over HTTP, such as http://collector:4318; empty: there are none"`
+	TraceURL         string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"the same with its path, such as http://collector:4318/v1/traces"`
+	TraceHeaders     string  `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers to send them with, such as a credential: name=value,name=value"`
+	TraceOwnHeaders  string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_HEADERS" desc:"the same, in the place of those"`
+	TraceProtocol    string  `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"how traces are sent: http/protobuf"`
+	TraceOwnProtocol string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" desc:"the same, in the place of that"`
+	TraceSampler     string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_traceidratio" desc:"how it is chosen which traces are kept: parentbased_traceidratio"`
+	TraceExporter    string  `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"otlp; or none: there are no traces, wherever they would go"`
+	TracesOff        bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"the same as OTEL_TRACES_EXPORTER=none"`
+	TraceRatio       float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
 }
 
 // url returns where traces go; "" is nowhere.
@@ -54,15 +56,20 @@ func (c *TraceConfig) Validate() error {
 		return nil // whatever else is set for everything in a cluster
 	}
 	var problems []error
-	if c.TraceProtocol != "" && c.TraceProtocol != "http/protobuf" {
-		problems = append(problems, errors.New("OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf"))
+	if c.TraceExporter != "" && c.TraceExporter != "otlp" {
+		problems = append(problems, errors.New("OTEL_TRACES_EXPORTER must be otlp or none"))
+	}
+	variable, protocol := first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", c.TraceOwnProtocol, "OTEL_EXPORTER_OTLP_PROTOCOL", c.TraceProtocol)
+	if protocol != "" && protocol != "http/protobuf" {
+		problems = append(problems, errors.New(variable+" must be http/protobuf"))
 	}
 	if c.TraceSampler != "" && c.TraceSampler != "parentbased_traceidratio" {
 		problems = append(problems, errors.New("OTEL_TRACES_SAMPLER must be parentbased_traceidratio; OTEL_TRACES_SAMPLER_ARG=0 keeps none, 1 all"))
 	}
 	u, err := url.Parse(c.url())
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		problems = append(problems, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318"))
+		variable, _ := first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", c.TraceURL, "OTEL_EXPORTER_OTLP_ENDPOINT", c.TraceEndpoint)
+		problems = append(problems, errors.New(variable+" must be a URL such as http://collector:4318"))
 	}
 	_, err = resource.New(context.Background(), resource.WithFromEnv())
 	if err != nil {
@@ -72,10 +79,20 @@ func (c *TraceConfig) Validate() error {
 	return errors.Join(append(problems, err)...)
 }
 
-// headers reads OTEL_EXPORTER_OTLP_HEADERS. Its values may be percent-encoded.
+// first returns a variable and its value: that of traces alone if it is set, else
+// that of all signals.
+func first(variable, value, general, generalValue string) (name, what string) {
+	if value != "" {
+		return variable, value
+	}
+	return general, generalValue
+}
+
+// headers reads the headers. Their values may be percent-encoded.
 func (c *TraceConfig) headers() (map[string]string, error) {
 	headers := map[string]string{}
-	for pair := range strings.SplitSeq(c.TraceHeaders, ",") {
+	variable, text := first("OTEL_EXPORTER_OTLP_TRACES_HEADERS", c.TraceOwnHeaders, "OTEL_EXPORTER_OTLP_HEADERS", c.TraceHeaders)
+	for pair := range strings.SplitSeq(text, ",") {
 		if strings.TrimSpace(pair) == "" {
 			continue
 		}
@@ -83,7 +100,7 @@ func (c *TraceConfig) headers() (map[string]string, error) {
 		name = strings.TrimSpace(name)
 		decoded, err := url.PathUnescape(strings.TrimSpace(value))
 		if !found || err != nil || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(decoded) {
-			return nil, errors.New("OTEL_EXPORTER_OTLP_HEADERS must be name=value, separated by commas")
+			return nil, errors.New(variable + " must be name=value, separated by commas")
 		}
 		headers[name] = decoded
 	}

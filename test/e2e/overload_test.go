@@ -27,11 +27,18 @@ rateLimit: {read: "0", write: "0"}
 	report := load.stop()
 
 	var done, refused []time.Duration
+	var halves [2]int // of what is done
 	unanswered := 0
+	middle := report.Writes[len(report.Writes)-1].At / 2
 	for _, w := range report.Writes {
 		switch w.Status {
 		case http.StatusCreated:
 			done = append(done, w.Took)
+			if w.At < middle {
+				halves[0]++
+			} else {
+				halves[1]++
+			}
 		case 0: // where so little of a processor is left, the kernel gives up on some
 			t.Log(w.Error)
 			unanswered++
@@ -45,6 +52,7 @@ rateLimit: {read: "0", write: "0"}
 	require.NotEmpty(t, done)
 	require.Less(t, unanswered, len(report.Writes)/100, "requests without an answer")
 	require.Greater(t, len(refused), len(done)/4, "far more was sent than can be done")
+	require.Greater(t, halves[1], halves[0]/2, "as much is done at last as at first: of %v", halves)
 	figure("overload: writes sent ÷ done", float64(len(report.Writes))/float64(len(done)), "")
 	for service := range ports {
 		for _, p := range n.pods(service) {

@@ -76,7 +76,6 @@ func (v *visitor) begin(address, path, token, body string, missing int) func() i
 	conn, err := new(net.Dialer).DialContext(v.t.Context(), "tcp", address)
 	require.NoError(v.t, err)
 	v.t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(v.t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	var head strings.Builder
 	fmt.Fprintf(&head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nAuthorization: Bearer %s\r\n", path, len(body)+missing, token)
 	require.NoError(v.t, everywhere().Write(&head))
@@ -84,6 +83,7 @@ func (v *visitor) begin(address, path, token, body string, missing int) func() i
 	require.NoError(v.t, err)
 	return func() int {
 		v.t.Helper()
+		require.NoError(v.t, conn.SetDeadline(time.Now().Add(time.Minute)))
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(v.t, err)
 		status, _ := v.read(address, response)
