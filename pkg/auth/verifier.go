@@ -239,7 +239,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 		return Caller{}, err
 	}
 	// Its texts are parts of the token's.
-	seen.size = uint64(entrySize + len(token) + scopeSize*len(seen.caller.scopes)) //nolint:gosec // of lengths
+	seen.size = uint64(entrySize + len(token) + scopeSize*len(seen.caller.scopes))
 	life := seen.expires.Sub(v.now())
 	if life > 0 { // not within the leeway
 		v.cache.Set(hash, seen, life)
