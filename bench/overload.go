@@ -239,7 +239,7 @@ func probe(ctx context.Context, address string) probes {
 
 func overloadSection(size size, sides []*overloaded) section {
 	var b strings.Builder
-	fmt.Fprintf(&b, "order-service on SQLite with a processor of its own, the client on another. Requests are sent at random moments at a given rate, over up to %d connections, however fast the answers come: %d times the peak, during %s for pages of %d with the limit, %s for the rest. The peak is the highest rate at which %.0f %% are answered. A latency counts from when a request is due.\n\n"+
+	fmt.Fprintf(&b, "order-service on SQLite with a processor of its own, the client on another. Requests are sent at random moments at a given rate, over up to %d connections, however fast the answers come: %d times the peak, during %s for pages of %d with the limit, %s for the rest. The peak is the highest rate at which %.0f %% are answered. The 70 %% are asked for before and after. A latency counts from when a request is due.\n\n"+
 		"| | peak | p99 at %.0f %% of it | answered at %d × the peak | ÷ peak | p50, p99 of these | refused | p99 of these | not sent: no connection free | peak memory | probes: asked, failed, slowest |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
 		openConnections, tooMuch, size.overload, pageOrders, size.overload/4, carried*100, normalShare*100, tooMuch)
 	const ok, refused = http.StatusOK, http.StatusServiceUnavailable
