@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 	"weak"
@@ -138,4 +139,12 @@ func TestAKeyWithoutAnIDIsNone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = parseKeys(set)
 	require.ErrorIs(t, err, errNoKeys)
+}
+
+// TestKeysInAPipeAreNone: whoever opens it waits for somebody to write.
+func TestKeysInAPipeAreNone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	_, err := readFile(path)
+	require.ErrorContains(t, err, "is no file")
 }

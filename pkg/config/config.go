@@ -19,6 +19,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"io"
 	"os"
 	"reflect"
@@ -139,7 +140,7 @@ func checkRange(field reflect.StructField, v reflect.Value) error {
 		return fmt.Errorf("%s must be one of %s", name(field), strings.ReplaceAll(values, ",", ", "))
 	}
 	low, high := field.Tag.Get("min"), field.Tag.Get("max")
-	if low != "" && number(v) < bound(field.Type, low) {
+	if low != "" && (math.IsNaN(number(v)) || number(v) < bound(field.Type, low)) {
 		return fmt.Errorf("%s must be at least %s", name(field), low)
 	}
 	if high != "" && number(v) > bound(field.Type, high) {

@@ -74,6 +74,8 @@ func TestEveryProblemIsNamedAndNoValueShown(t *testing.T) {
 func TestRanges(t *testing.T) {
 	_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": "65536", "TEST_WAIT": "-1s", "TEST_RATIO": "1.01"})
 	require.EqualError(t, err, "TEST_PORT must be at most 65535\nTEST_WAIT must be at least 0s\nTEST_RATIO must be at most 1")
+	_, err = load(t, map[string]string{"TEST_SECRET": "x", "TEST_RATIO": "NaN"})
+	require.ErrorContains(t, err, "TEST_RATIO must be")
 }
 
 func TestValidateIsCalled(t *testing.T) {

@@ -41,6 +41,7 @@ func BenchmarkRequest(b *testing.B) {
 			output := telemetry.NewOutput(file)
 			defer output.Flush(time.Minute)
 			log := telemetry.NewLogger(output, telemetry.LogConfig{Level: told.level, Format: "json"}, "service", "1.0.0")
+			told.traces.TraceQueue, told.traces.TraceBatch, told.traces.TraceDelay, told.traces.TraceTimeout = 2048, 512, 5000, 30000
 			stop, err := telemetry.StartTracing(b.Context(), told.traces, log, prometheus.NewRegistry(), "service", "1.0.0")
 			require.NoError(b, err)
 			defer stop(context.WithoutCancel(b.Context()))

@@ -191,14 +191,19 @@ func (p Program) configure(stdout io.Writer) (Runtime, error) {
 		return Runtime{}, &exitError{ExitUsage, fmt.Errorf("the configuration is wrong:\n%w", err)}
 	}
 	lines := stdout
+	metrics := telemetry.NewRegistry(p.Name, Version())
 	if p.log != nil {
 		lines = p.log
+		metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "log_lines_dropped_total",
+			Help: "Lines of the log that were dropped because whoever reads it had taken none for a second, or that could not be written.",
+		}, func() float64 { return float64(p.log.Dropped()) }))
 	}
 	return Runtime{
 		Name:    p.Name,
 		Version: Version(),
 		Log:     telemetry.NewLogger(lines, p.Config.Common().LogConfig, p.Name, Version()),
-		Metrics: telemetry.NewRegistry(p.Name, Version()),
+		Metrics: metrics,
 	}, nil
 }
 
@@ -239,7 +244,7 @@ const gcPercent = 200
 
 // linesTimeout bounds writing the last lines of the log: whoever reads them may
 // hang.
-const linesTimeout = time.Second
+const linesTimeout = 3 * time.Second
 
 // Exit runs the program with the process's arguments, and ends the process.
 func (p Program) Exit() {

@@ -186,8 +186,8 @@ func withSignals(ctx context.Context, log *slog.Logger, end func(code int)) (con
 					number, _ := s.(syscall.Signal)
 					end(ExitSignal + int(number))
 				}
+				cancel() // first: the log may be slow
 				log.InfoContext(ctx, "stopping", slog.String("signal", s.String()))
-				cancel()
 			}
 		}
 	}()

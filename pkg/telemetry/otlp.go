@@ -3,10 +3,12 @@ package telemetry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -107,7 +109,11 @@ func (c *otlpClient) post(ctx context.Context, encoded []byte) (rejected int64, 
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
-		return 0, !os.IsTimeout(err), err // what was slow may have come
+		timeout := os.IsTimeout(err)
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // the address may hold a credential
+		}
+		return 0, !timeout, fmt.Errorf("%s://%s: %w", request.URL.Scheme, request.URL.Host, err) // what was slow may have come
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
@@ -118,7 +124,7 @@ func (c *otlpClient) post(ctx context.Context, encoded []byte) (rejected int64, 
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		again = response.Header.Get("Retry-After") == "" // else it is for longer
 	}
-	return 0, again, fmt.Errorf("%s answers %s", request.URL.Redacted(), response.Status)
+	return 0, again, fmt.Errorf("%s://%s answers %s", request.URL.Scheme, request.URL.Host, response.Status)
 }
 
 // occasional writes what goes wrong with traces into the log, but not each time.

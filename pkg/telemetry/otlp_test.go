@@ -57,7 +57,7 @@ func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newOTLPClient("http://ada:secret@collector:4318/v1/traces", nil, newSpanCounts(prometheus.NewRegistry()))
+				c := newOTLPClient("http://ada:secret@collector:4318/v1/traces?key=secret", nil, newSpanCounts(prometheus.NewRegistry()))
 				c.client.Transport = &test.collector
 				err := c.UploadTraces(t.Context(), nil)
 				require.Len(t, test.collector, test.left)

@@ -1,20 +1,27 @@
 package telemetry
 
 import (
+	"bytes"
 	"os"
 	"runtime"
 	"sync"
 	"time"
 )
 
-// maxPending is how much may wait to be written, in bytes. Whoever writes more
-// waits, as for the file itself.
-const maxPending = 1 << 20
+const (
+	// maxPending is how much may wait to be written, in bytes. Whoever writes more
+	// waits, as for the file itself.
+	maxPending = 1 << 20
+	// patience is how long whoever writes waits.
+	patience = time.Second
+)
 
 // Output writes to a file from a goroutine of its own. What comes while a write is
 // under way goes along with the next one, so that the lines of many requests share
 // what a write costs, and none waits for it. Nothing waits for more to come: a line
-// is written as soon as the file takes it. It is safe for concurrent use.
+// is written as soon as the file takes it. What comes while the file takes nothing,
+// for so long that a service would stand still, is dropped and counted. It is safe
+// for concurrent use.
 type Output struct {
 	file *os.File
 
@@ -23,11 +30,17 @@ type Output struct {
 	changed *sync.Cond
 	pending []byte
 	writing bool
+	// stuck says that somebody has waited in vain.
+	stuck    bool
+	dropped  int
+	patience time.Duration
 }
+
+var newline = []byte{'\n'}
 
 // NewOutput returns an output to a file, which must stay open.
 func NewOutput(file *os.File) *Output {
-	o := &Output{file: file}
+	o := &Output{file: file, patience: patience}
 	o.changed = sync.NewCond(&o.mu)
 	go o.run()
 	return o
@@ -38,12 +51,39 @@ func NewOutput(file *os.File) *Output {
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.pending) > maxPending {
-		o.changed.Wait()
+	if o.full() && !o.stuck {
+		o.await()
+	}
+	if o.full() {
+		o.dropped++
+		return len(p), nil
 	}
 	o.pending = append(o.pending, p...)
 	o.changed.Broadcast()
 	return len(p), nil
+}
+
+func (o *Output) full() bool { return len(o.pending) > maxPending }
+
+// await waits until there is room, or nobody should wait any more.
+func (o *Output) await() {
+	timer := time.AfterFunc(o.patience, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.stuck = o.full()
+		o.changed.Broadcast()
+	})
+	defer timer.Stop()
+	for o.full() && !o.stuck {
+		o.changed.Wait()
+	}
+}
+
+// Dropped returns how many lines were dropped, or could not be written.
+func (o *Output) Dropped() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.dropped
 }
 
 // Flush waits until all has been written, or for so long.
@@ -82,10 +122,14 @@ func (o *Output) run() {
 		now := o.pending
 		o.pending, o.writing = spare[:0], true
 		o.mu.Unlock()
-		_, _ = o.file.Write(now)
+		n, _ := o.file.Write(now) // there is no other place to say why
 		spare = now
 		o.mu.Lock()
-		o.writing = false
+		o.dropped += bytes.Count(now[n:], newline)
+		if n > 0 && n < len(now) && now[n-1] != '\n' {
+			o.pending = append([]byte{'\n'}, o.pending...) // the next line is whole
+		}
+		o.writing, o.stuck = false, false
 		o.changed.Broadcast()
 	}
 }

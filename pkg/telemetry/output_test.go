@@ -64,6 +64,7 @@ func TestWhoeverReadsSlowlyIsWaitedForAndLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 	defer reader.Close()
 	output := NewOutput(writer)
+	output.patience = time.Hour
 	const lines = 3 * maxPending / 1024
 	line := strings.Repeat("x", 1023) + "\n"
 	written := make(chan struct{})
@@ -88,4 +89,60 @@ func TestWhoeverReadsSlowlyIsWaitedForAndLosesNothing(t *testing.T) {
 	require.NoError(t, scanner.Err())
 	<-written
 	require.Equal(t, lines, count)
+}
+
+func TestWhatNobodyReadsIsDroppedAndCounted(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer reader.Close()
+	output := NewOutput(writer)
+	output.patience = time.Millisecond
+	const lines = 3 * maxPending / 1024
+	for n := range lines {
+		_, err := fmt.Fprintf(output, "%1023d\n", n)
+		require.NoError(t, err)
+	}
+	dropped := output.Dropped()
+	require.Positive(t, dropped)
+
+	// Somebody reads again: all that was taken comes, in order, and so does what
+	// is written now.
+	read := make(chan []string)
+	go func() {
+		var all []string
+		for scanner := bufio.NewScanner(reader); scanner.Scan(); {
+			all = append(all, strings.TrimSpace(scanner.Text()))
+		}
+		read <- all
+	}()
+	output.Flush(time.Minute)
+	_, err = fmt.Fprintln(output, lines)
+	require.NoError(t, err)
+	output.Flush(time.Minute)
+	require.NoError(t, writer.Close())
+	all := <-read
+	require.Len(t, all, lines-dropped+1)
+	for n, line := range all[:len(all)-1] {
+		require.Equal(t, fmt.Sprint(n), line)
+	}
+	require.Equal(t, fmt.Sprint(lines), all[len(all)-1])
+	require.Equal(t, dropped, output.Dropped())
+}
+
+// TestALineThatIsTornTakesNoOtherAlong: whoever reads leaves in the middle of a
+// line, and somebody else comes.
+func TestALineThatIsTornTakesNoOtherAlong(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	output := NewOutput(writer)
+	for range 200 {
+		_, err := output.Write([]byte(strings.Repeat("x", 1023) + "\n"))
+		require.NoError(t, err)
+	}
+	_, err = reader.Read(make([]byte, 100))
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+	output.Flush(time.Minute)
+	require.Positive(t, output.Dropped())
+	require.Less(t, output.Dropped(), 200)
 }

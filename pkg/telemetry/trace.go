@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
@@ -35,6 +36,11 @@ type TraceConfig struct {
 	TraceExporter    string  `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"otlp; or none: there are no traces, wherever they would go"`
 	TracesOff        bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"the same as OTEL_TRACES_EXPORTER=none"`
 	TraceRatio       float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
+
+	TraceQueue   int `envconfig:"OTEL_BSP_MAX_QUEUE_SIZE" default:"2048" min:"1" max:"1000000" desc:"spans that may wait to be sent"`
+	TraceBatch   int `envconfig:"OTEL_BSP_MAX_EXPORT_BATCH_SIZE" default:"512" min:"1" max:"1000000" desc:"spans that are sent at once, at most"`
+	TraceDelay   int `envconfig:"OTEL_BSP_SCHEDULE_DELAY" default:"5000" min:"1" max:"3600000" desc:"time until fewer are sent, in milliseconds"`
+	TraceTimeout int `envconfig:"OTEL_BSP_EXPORT_TIMEOUT" default:"30000" min:"1" max:"3600000" desc:"time that sending may take, with a second try, in milliseconds"`
 }
 
 // url returns where traces go; "" is nowhere.
@@ -128,7 +134,9 @@ func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, metrics 
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	provider := sdktrace.NewTracerProvider(
-		sdktrace.WithSpanProcessor(counting{sdktrace.NewBatchSpanProcessor(exporter), counts.ended}),
+		sdktrace.WithSpanProcessor(counting{sdktrace.NewBatchSpanProcessor(exporter,
+			sdktrace.WithMaxQueueSize(c.TraceQueue), sdktrace.WithMaxExportBatchSize(min(c.TraceBatch, c.TraceQueue)),
+			sdktrace.WithBatchTimeout(time.Duration(c.TraceDelay)*time.Millisecond), sdktrace.WithExportTimeout(time.Duration(c.TraceTimeout)*time.Millisecond)), counts.ended}),
 		sdktrace.WithResource(about),
 		sdktrace.WithIDGenerator(ids{}),
 		sdktrace.WithSampler(sampler{sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.TraceRatio))}),

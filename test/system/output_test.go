@@ -45,9 +45,10 @@ func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 		require.True(t, lines.Scan())
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &line))
 	}
-	// Far more lines than a pipe takes, which is 64 KiB: one is some 250 bytes.
+	// Far more lines than a pipe takes, which is 64 KiB, and the service itself, which
+	// is 1 MiB: one is some 250 bytes.
 	client := httpClient(t)
-	for range 1000 {
+	for range 6000 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+line.Address+"/api/v1/users", http.NoBody)
 		require.NoError(t, err)
 		response, err := client.Do(request)
