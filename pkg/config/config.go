@@ -19,8 +19,8 @@ package config
 import (
 	"errors"
 	"fmt"
-	"math"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"slices"
