@@ -118,7 +118,9 @@ func TestReplicasShareALimit(t *testing.T) {
 		apitest.Eventually(t, "its absence is noticed", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Down })
 		require.Equal(t, health.Degraded, s.app.Monitor.Report().Status)
 	}
-	require.Equal(t, 90, manyAdmitted(), "30 each")
+	alone := manyAdmitted()
+	require.LessOrEqual(t, alone, 90, "30 each")
+	require.InDelta(t, 90, alone, 4, "but for those that a replica has counted already")
 
 	store.Start() // which knows nothing of what was
 	for _, s := range replicas {
