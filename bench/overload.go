@@ -181,7 +181,7 @@ func (s *overloaded) peak(ctx context.Context, span time.Duration) (float64, err
 
 // round finds the peak, and asks for less, for more, and for less again.
 func (s *overloaded) round(ctx context.Context, span time.Duration) (r overloadResult, err error) {
-	r.peak, err = s.peak(ctx, 4*span)
+	r.peak, err = s.peak(ctx, 2*span)
 	if err != nil {
 		return r, err
 	}
