@@ -87,7 +87,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 				slog.Int64("duration_us", took.Microseconds()),
 				slog.Int("bytes", max(0, g.Writer.Size())),
 			)
-			_ = line.Handle(ctx, r)
+			_ = line.Handle(ctx, r) // nor would the logger say that it failed
 		}()
 		g.Next()
 	}

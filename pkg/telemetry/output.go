@@ -40,9 +40,15 @@ var newline = []byte{'\n'}
 
 // NewOutput returns an output to a file, which must stay open.
 func NewOutput(file *os.File) *Output {
-	o := &Output{file: file, patience: patience}
+	o := newOutput(file.Write)
+	o.file = file
+	return o
+}
+
+func newOutput(write func([]byte) (int, error)) *Output {
+	o := &Output{patience: patience}
 	o.changed = sync.NewCond(&o.mu)
-	go o.run()
+	go o.run(write)
 	return o
 }
 
@@ -108,8 +114,11 @@ func (o *Output) Flush(within time.Duration) {
 // Fd is the file's descriptor.
 func (o *Output) Fd() uintptr { return o.file.Fd() }
 
-func (o *Output) run() {
+// run writes what comes, for ever. After a line that could be written in part only,
+// the next one begins on a line of its own.
+func (o *Output) run(write func([]byte) (int, error)) {
 	var spare []byte
+	torn := false
 	o.mu.Lock()
 	for {
 		for len(o.pending) == 0 {
@@ -122,13 +131,15 @@ func (o *Output) run() {
 		now := o.pending
 		o.pending, o.writing = spare[:0], true
 		o.mu.Unlock()
-		n, _ := o.file.Write(now) // there is no other place to say why
+		if torn {
+			_, err := write(newline)
+			torn = err != nil
+		}
+		n, _ := write(now) // there is no other place to say why; what is lost is counted
+		torn = torn && n == 0 || n > 0 && now[n-1] != '\n'
 		spare = now
 		o.mu.Lock()
 		o.dropped += bytes.Count(now[n:], newline)
-		if n > 0 && n < len(now) && now[n-1] != '\n' {
-			o.pending = append([]byte{'\n'}, o.pending...) // the next line is whole
-		}
 		o.writing, o.stuck = false, false
 		o.changed.Broadcast()
 	}
