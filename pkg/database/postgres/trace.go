@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"sync/atomic"
+	"time"
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
@@ -13,12 +15,33 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
+// answers keeps when the database last did what a query asked for.
+type answers struct{ last atomic.Int64 }
+
+// since reports whether it did after a time.
+func (a *answers) since(t time.Time) bool { return a.last.Load() > t.UnixNano() }
+
+// TraceQueryStart is part of pgx.QueryTracer.
+func (*answers) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+// TraceQueryEnd is part of pgx.QueryTracer.
+func (a *answers) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	if data.Err == nil {
+		a.last.Store(time.Now().UnixNano())
+	}
+}
+
 // tracer makes spans of connecting, of waiting for a connection, and of queries.
 // Preparing a query, which is done once for each connection, is a part of it.
-type tracer struct{ *otelpgx.Tracer }
+type tracer struct {
+	*otelpgx.Tracer
+	answers *answers
+}
 
-func newTracer() tracer {
-	return tracer{otelpgx.NewTracer(otelpgx.WithSpanNameFunc(database.QueryName), otelpgx.WithDisableConnectionDetailsInAttributes())}
+func newTracer(a *answers) tracer {
+	return tracer{otelpgx.NewTracer(otelpgx.WithSpanNameFunc(database.QueryName), otelpgx.WithDisableConnectionDetailsInAttributes()), a}
 }
 
 // TraceQueryStart is part of pgx.QueryTracer. Where no trace is kept, nothing is
@@ -33,6 +56,7 @@ func (t tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.Tr
 // TraceQueryEnd is part of pgx.QueryTracer. Of an error only the code is kept: its
 // text may have values in it.
 func (t tracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
+	t.answers.TraceQueryEnd(ctx, conn, data)
 	if !telemetry.Recording(ctx) {
 		return
 	}
