@@ -157,24 +157,36 @@ func (s *overloaded) saturate(ctx context.Context, span time.Duration) (float64,
 	return r.PerSecond(), err
 }
 
-// carried is the share of the requests that must be answered at the peak.
-const carried = 0.99
+const (
+	// carried is the share of the requests that must be answered at the peak.
+	carried = 0.99
+	// tries is how often a load may be found to be too much. What else the machine
+	// does only makes it look less able, never more.
+	tries = 2
+	// lessLoad is the next load that is tried ÷ one that was too much.
+	lessLoad = 0.95
+)
 
 // peak returns the most answers a second that can be had while nearly everything is
 // answered: the load that can be carried.
 func (s *overloaded) peak(ctx context.Context, span time.Duration) (float64, error) {
-	rate, err := s.saturate(ctx, span)
-	if err != nil {
-		return 0, err
-	}
-	const step = 0.95
-	for ; ; rate *= step {
-		r, err := s.run(ctx, rate, span)
+	rate := 0.0
+	for range tries {
+		answered, err := s.saturate(ctx, span)
 		if err != nil {
 			return 0, err
 		}
-		if float64(len(r.Latencies[http.StatusOK])) >= carried*float64(r.Due) {
-			return r.Answered(http.StatusOK), nil
+		rate = max(rate, answered)
+	}
+	for ; ; rate *= lessLoad {
+		for range tries {
+			r, err := s.run(ctx, rate, span)
+			if err != nil {
+				return 0, err
+			}
+			if float64(len(r.Latencies[http.StatusOK])) >= carried*float64(r.Due) {
+				return r.Answered(http.StatusOK), nil
+			}
 		}
 	}
 }
@@ -239,7 +251,7 @@ func probe(ctx context.Context, address string) probes {
 
 func overloadSection(size size, sides []*overloaded) section {
 	var b strings.Builder
-	fmt.Fprintf(&b, "order-service on SQLite with a processor of its own, the client on another. Requests are sent at random moments at a given rate, over up to %d connections, however fast the answers come: %d times the peak, during %s for pages of %d with the limit, %s for the rest. The peak is the highest rate at which %.0f %% are answered. The 70 %% are asked for before and after. A latency counts from when a request is due.\n\n"+
+	fmt.Fprintf(&b, "order-service on SQLite with a processor of its own, the client on another. Requests are sent at random moments at a given rate, over up to %d connections, however fast the answers come: %d times the peak, during %s for pages of %d with the limit, %s for the rest. The peak is the highest rate at which %.0f %% are answered, in one of two tries. The 70 %% are asked for before and after. A latency counts from when a request is due.\n\n"+
 		"| | peak | p99 at %.0f %% of it | answered at %d × the peak | ÷ peak | p50, p99 of these | refused | p99 of these | not sent: no connection free | peak memory | probes: asked, failed, slowest |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
 		openConnections, tooMuch, size.overload, pageOrders, size.overload/4, carried*100, normalShare*100, tooMuch)
 	const ok, refused = http.StatusOK, http.StatusServiceUnavailable
