@@ -160,8 +160,9 @@ func (s *overloaded) saturate(ctx context.Context, span time.Duration) (float64,
 const (
 	// carried is the share of the requests that must be answered at the peak.
 	carried = 0.99
-	// tries is how often a load may be found to be too much. What else the machine
-	// does only makes it look less able, never more.
+	// tries is how often a load has to be found too much: what else the machine does
+	// makes it look less able for a while. That the peak is rather too high than too
+	// low makes the answers a second look worse, and the latencies better.
 	tries = 2
 	// lessLoad is the next load that is tried ÷ one that was too much.
 	lessLoad = 0.95

@@ -51,7 +51,7 @@ func benchTelemetry(ctx context.Context, l *lab) (_ section, err error) {
 	}
 
 	result := section{title: "GET one user with telemetry"}
-	body := fmt.Sprintf("%d connections. The collector takes what is sent and throws it away; or it doesn't answer, answers 503, or isn't there.\n", connections)
+	body := fmt.Sprintf("%d connections, %d rounds of %s. The collector takes what is sent and throws it away; or it doesn't answer, answers 503, or isn't there.\n", connections, 2*often*l.size.rounds, l.size.span/often)
 	for _, kind := range []string{onSQLite, onPostgres} {
 		g := &group{l: l} // stopped before the collectors are
 		defer func() { err = errors.Join(err, g.stop()) }()

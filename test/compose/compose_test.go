@@ -89,6 +89,21 @@ func TestCompose(t *testing.T) {
 		require.Contains(t, said, `password authentication failed for user "postgres"`)
 		require.Contains(t, said, "the data was made with another POSTGRES_PASSWORD")
 	})
+	step("services that are unhealthy for want of the database are waited for", func(t *testing.T) {
+		p.must(t, "make", "compose")
+		p.compose(t, "stop", "postgres")
+		apitest.Eventually(t, "both services are unhealthy", func() bool {
+			unhealthy := 0
+			for _, c := range p.containers(t) {
+				if c.State.Health.Status == "unhealthy" {
+					unhealthy++
+				}
+			}
+			return unhealthy == 2
+		})
+		p.must(t, "make", "compose")
+		same(t)
+	})
 	step("a port that is taken is said", func(t *testing.T) {
 		_, port, _ := strings.Cut(p.orders, ":")
 		p.must(t, "make", "compose")

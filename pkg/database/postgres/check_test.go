@@ -25,30 +25,33 @@ func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
 		Dialect: goose.DialectPostgres, Table: "shop.versions", Required: 1,
 	}
 	require.NoError(t, db.Migrate(t.Context(), set, slog.New(slog.DiscardHandler)))
-	// check runs one that gets no connection, while others ask the database or not.
-	check := func(asked bool) error {
-		held, err := db.probe.Acquire(t.Context())
+	// slow runs a check whose second query hangs, while others ask the database or not.
+	slow := func(asked bool) error {
+		locked, err := db.Begin(t.Context())
 		require.NoError(t, err)
-		defer held.Release()
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer func() { require.NoError(t, locked.Rollback(t.Context())) }()
+		_, err = locked.Exec(t.Context(), "LOCK TABLE shop.versions IN ACCESS EXCLUSIVE MODE")
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		done := make(chan error)
+		done := make(chan error, 1)
 		go func() { done <- db.Check(ctx, set) }()
-		for {
-			select {
-			case err := <-done:
-				return err
-			default:
-			}
-			if !asked {
-				return <-done
-			}
+		for asked && len(done) == 0 {
 			_, err := db.Exec(t.Context(), "SELECT 1")
 			require.NoError(t, err)
 		}
+		return <-done
 	}
-	require.ErrorIs(t, check(true), context.DeadlineExceeded, "its schema has never been seen to be new enough")
+	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema has never been seen to be new enough")
 	require.NoError(t, db.Check(t.Context(), set))
-	require.NoError(t, check(true))
-	require.ErrorIs(t, check(false), context.DeadlineExceeded, "nobody was answered")
+	require.NoError(t, slow(true))
+	require.NoError(t, slow(true), "for as long as that lasts")
+	require.ErrorIs(t, slow(false), context.DeadlineExceeded, "nobody but the check was answered")
+	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "it was down: only a whole check brings it up")
+
+	require.NoError(t, db.Check(t.Context(), set))
+	newer := set
+	newer.Required = 2
+	require.ErrorContains(t, db.Check(t.Context(), newer), "version 1, and 2 is required")
+	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema was too old")
 }

@@ -44,9 +44,10 @@ type DB struct {
 	probe  *pgxpool.Pool
 	schema string
 	// pending is how many migrations there were when a Check could tell, and
-	// checked says that one was content.
+	// content says that the last one found nothing wrong.
 	pending atomic.Int64
-	checked atomic.Bool
+	content atomic.Bool
+	// answers are those that the pool got.
 	answers *answers
 }
 
@@ -86,6 +87,7 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 	}
 	alone := c.Copy()
 	alone.MaxConns, alone.MinConns, alone.MinIdleConns = 1, 0, 0
+	alone.ConnConfig.Tracer = nil
 	probe, err := pgxpool.NewWithConfig(ctx, alone)
 	if err != nil {
 		pool.Close()
@@ -102,22 +104,21 @@ func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) 
 }
 
 // Check returns an error unless the database answers and its schema is as new
-// as the set requires. Where it comes to no end in ctx's time, the answers that
-// others got meanwhile count: with so little of a processor that its few queries
-// take a second, a service is slow and the database is there.
+// as the set requires. Where it comes to no end in ctx's time, the answers that the
+// pool got meanwhile bear out what the last one found: with so little of a
+// processor that a few queries take a second, a service is slow, and its database
+// isn't away.
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
-	began := time.Now()
+	before := db.answers.Load()
 	plain := stdlib.OpenDBFromPool(db.probe)
 	pending, err := set.Check(ctx, plain)
 	if err == nil || pending > 0 { // what can't be asked for is as it was
 		db.pending.Store(int64(pending))
 	}
-	switch {
-	case err == nil:
-		db.checked.Store(true)
-	case errors.Is(err, context.DeadlineExceeded) && db.checked.Load() && db.answers.since(began):
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && db.content.Load() && db.answers.Load() != before {
 		err = nil
 	}
+	db.content.Store(err == nil)
 	return errors.Join(Wrap(err), plain.Close())
 }
 

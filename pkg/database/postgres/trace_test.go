@@ -24,3 +24,13 @@ func TestNoValueOfAnErrorIsTraced(t *testing.T) {
 		require.Equal(t, known, withoutValues(known))
 	}
 }
+
+// TestAnswersCountWithoutATrace: most queries are part of none that is kept.
+func TestAnswersCountWithoutATrace(t *testing.T) {
+	count := &answers{}
+	traced := newTracer(count)
+	traced.TraceQueryEnd(t.Context(), nil, pgx.TraceQueryEndData{})
+	require.EqualValues(t, 1, count.Load())
+	traced.TraceQueryEnd(t.Context(), nil, pgx.TraceQueryEndData{Err: errQuery})
+	require.EqualValues(t, 1, count.Load())
+}
