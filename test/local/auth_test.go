@@ -25,7 +25,6 @@ func withEnvironment(t *testing.T, s settings, service string, more ...string) *
 }
 
 func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
-	t.Cleanup(func() { require.NoError(t, programs.Clean()) })
 	s := settings{dataDir: t.TempDir(), auth: true}
 	users := withEnvironment(t, s, userService)
 	orders := withEnvironment(t, s, orderService, "USER_SERVICE_URL="+users.URL)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	programs "github.com/example/microservices/test/process"
 )
 
 // The tests of the runner run fake services: this test binary under the
@@ -24,7 +26,14 @@ func TestMain(m *testing.M) {
 	if name == userService || name == orderService {
 		os.Exit(fakeService(name))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		err := programs.Clean()
+		if err != nil {
+			fmt.Println(err)
+			code = max(code, 1)
+		}
+		os.Exit(code)
+	}))
 }
 
 // How a fake service may behave.
