@@ -207,11 +207,11 @@ func startNode(s state) (*nodeProcess, error) {
 		return n, err
 	}
 	defer begin.Close()
-	n.command = exec.Command(s.path("cluster"), "init")
-	n.command.Dir = s.project()
-	n.command.Stdout, n.command.Stderr = log, log
-	n.command.ExtraFiles = []*os.File{begin}
-	n.command.SysProcAttr = &syscall.SysProcAttr{
+	command := exec.Command(s.path("cluster"), "init")
+	command.Dir = s.project()
+	command.Stdout, command.Stderr = log, log
+	command.ExtraFiles = []*os.File{begin}
+	command.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 		Pdeathsig:  syscall.SIGKILL,
 	}
@@ -219,15 +219,18 @@ func startNode(s state) (*nodeProcess, error) {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		started <- n.command.Start()
-		_ = n.command.Wait()
+		err := command.Start()
+		started <- err
+		if err == nil {
+			_ = command.Wait() // how it ended is in the log
+		}
 		close(n.gone)
 	}()
 	err = <-started
 	if err != nil {
-		n.command = nil
 		return n, err
 	}
+	n.command = command
 	err = join(n.command.Process.Pid)
 	if err != nil {
 		return n, err

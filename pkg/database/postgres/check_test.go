@@ -1,4 +1,4 @@
-package postgres
+package postgres_test
 
 import (
 	"context"
@@ -14,17 +14,34 @@ import (
 	testserver "github.com/example/microservices/test/postgres"
 )
 
+// oneMigration is a schema of one version.
+var oneMigration = migration.Set{
+	Files:   fstest.MapFS{"00001_things.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}},
+	Dialect: goose.DialectPostgres, Table: "shop.versions", Required: 1,
+}
+
+// TestMigrationsArePendingUntilTheDatabaseSaysOtherwise: one that doesn't answer
+// lacks them still.
+func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
+	db := open(t, testserver.New(t))
+	require.Error(t, db.Check(t.Context(), oneMigration))
+	require.Equal(t, 1, db.Stats().Pending)
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, db.Check(ended, oneMigration), context.Canceled)
+	require.Equal(t, 1, db.Stats().Pending)
+
+	require.NoError(t, db.Migrate(t.Context(), oneMigration, slog.New(slog.DiscardHandler)))
+	require.NoError(t, db.Check(t.Context(), oneMigration))
+	require.Zero(t, db.Stats().Pending)
+}
+
 // TestASlowCheckOfADatabaseThatAnswersIsNoFailure: a service with too little of a
 // processor must not be taken for one whose database is away.
 func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
-	db, err := Open(t.Context(), testserver.New(t), "shop")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	set := migration.Set{
-		Files:   fstest.MapFS{"00001_things.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}},
-		Dialect: goose.DialectPostgres, Table: "shop.versions", Required: 1,
-	}
-	require.NoError(t, db.Migrate(t.Context(), set, slog.New(slog.DiscardHandler)))
+	db := open(t, testserver.New(t))
+	require.NoError(t, db.Migrate(t.Context(), oneMigration, slog.New(slog.DiscardHandler)))
 	// slow runs a check whose second query hangs, while others ask the database or not.
 	slow := func(asked bool) error {
 		locked, err := db.Begin(t.Context())
@@ -35,7 +52,7 @@ func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		done := make(chan error, 1)
-		go func() { done <- db.Check(ctx, set) }()
+		go func() { done <- db.Check(ctx, oneMigration) }()
 		for asked && len(done) == 0 {
 			_, err := db.Exec(t.Context(), "SELECT 1")
 			require.NoError(t, err)
@@ -43,14 +60,14 @@ func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
 		return <-done
 	}
 	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema has never been seen to be new enough")
-	require.NoError(t, db.Check(t.Context(), set))
+	require.NoError(t, db.Check(t.Context(), oneMigration))
 	require.NoError(t, slow(true))
 	require.NoError(t, slow(true), "for as long as that lasts")
 	require.ErrorIs(t, slow(false), context.DeadlineExceeded, "nobody but the check was answered")
 	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "it was down: only a whole check brings it up")
 
-	require.NoError(t, db.Check(t.Context(), set))
-	newer := set
+	require.NoError(t, db.Check(t.Context(), oneMigration))
+	newer := oneMigration
 	newer.Required = 2
 	require.ErrorContains(t, db.Check(t.Context(), newer), "version 1, and 2 is required")
 	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema was too old")

@@ -43,12 +43,11 @@ type DB struct {
 	// database is not away.
 	probe  *pgxpool.Pool
 	schema string
-	// pending is how many migrations there were when a Check could tell, and
-	// content says that the last one found nothing wrong.
+	// pending is how many migrations there were when a Check could tell, and up
+	// says that the last one returned nil.
 	pending atomic.Int64
-	content atomic.Bool
-	// answers are those that the pool got.
-	answers *answers
+	up      atomic.Bool
+	answers *answerCount // of the pool
 }
 
 // Open connects to the database at address, whose tables are in a schema of
@@ -71,7 +70,7 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 	if c.MaxConns < defaultMaxConns && !hasPoolSize(address) {
 		c.MaxConns = defaultMaxConns
 	}
-	answers := &answers{}
+	answers := &answerCount{}
 	c.ConnConfig.Tracer = answers
 	if telemetry.Tracing() {
 		c.ConnConfig.Tracer = newTracer(answers)
@@ -115,10 +114,10 @@ func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	if err == nil || pending > 0 { // what can't be asked for is as it was
 		db.pending.Store(int64(pending))
 	}
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && db.content.Load() && db.answers.Load() != before {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && db.up.Load() && db.answers.Load() != before {
 		err = nil
 	}
-	db.content.Store(err == nil)
+	db.up.Store(err == nil)
 	return errors.Join(Wrap(err), plain.Close())
 }
 

@@ -2,16 +2,12 @@ package postgres_test
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"testing"
-	"testing/fstest"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	testserver "github.com/example/microservices/test/postgres"
 )
@@ -40,25 +36,4 @@ func TestWhoWaitsInVainIsCounted(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, before.Waits, db.Stats().Waits)
 	require.Equal(t, before.Abandoned+1, db.Stats().Abandoned)
-}
-
-// TestMigrationsArePendingUntilTheDatabaseSaysOtherwise: one that doesn't answer
-// lacks them still.
-func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
-	db := open(t, testserver.New(t))
-	set := migration.Set{
-		Files:   fstest.MapFS{"00001_things.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}},
-		Dialect: goose.DialectPostgres, Table: "shop.versions", Required: 1,
-	}
-	require.Error(t, db.Check(t.Context(), set))
-	require.Equal(t, 1, db.Stats().Pending)
-
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.ErrorIs(t, db.Check(ended, set), context.Canceled)
-	require.Equal(t, 1, db.Stats().Pending)
-
-	require.NoError(t, db.Migrate(t.Context(), set, slog.New(slog.DiscardHandler)))
-	require.NoError(t, db.Check(t.Context(), set))
-	require.Zero(t, db.Stats().Pending)
 }

@@ -14,17 +14,17 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// answers counts the queries that the database did. (Batches and copies, which
+// answerCount counts the queries that the database did. (Batches and copies, which
 // nobody makes here, are others of pgx's tracers.)
-type answers struct{ atomic.Int64 }
+type answerCount struct{ atomic.Int64 }
 
 // TraceQueryStart is part of pgx.QueryTracer.
-func (*answers) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+func (*answerCount) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	return ctx
 }
 
 // TraceQueryEnd is part of pgx.QueryTracer.
-func (a *answers) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+func (a *answerCount) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
 	if data.Err == nil {
 		a.Add(1)
 	}
@@ -34,10 +34,10 @@ func (a *answers) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQu
 // Preparing a query, which is done once for each connection, is a part of it.
 type tracer struct {
 	*otelpgx.Tracer
-	answers *answers
+	answers *answerCount
 }
 
-func newTracer(a *answers) tracer {
+func newTracer(a *answerCount) tracer {
 	return tracer{otelpgx.NewTracer(otelpgx.WithSpanNameFunc(database.QueryName), otelpgx.WithDisableConnectionDetailsInAttributes()), a}
 }
 

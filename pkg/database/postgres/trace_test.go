@@ -27,7 +27,7 @@ func TestNoValueOfAnErrorIsTraced(t *testing.T) {
 
 // TestAnswersCountWithoutATrace: most queries are part of none that is kept.
 func TestAnswersCountWithoutATrace(t *testing.T) {
-	count := &answers{}
+	count := &answerCount{}
 	traced := newTracer(count)
 	traced.TraceQueryEnd(t.Context(), nil, pgx.TraceQueryEndData{})
 	require.EqualValues(t, 1, count.Load())
