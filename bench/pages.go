@@ -124,8 +124,7 @@ func lastCursor(ctx context.Context, db *sql.DB, rows string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the last page: %w", err)
 	}
-	// A page of one row that ends with that one: its next page is the last.
-	return page.Cut(page.First(1), []uuid.UUID{before, uuid.Nil}, func(id uuid.UUID) uuid.UUID { return id }).Next, nil
+	return page.Cursor(before), nil
 }
 
 // checkLast makes sure that a page is the last, and full.

@@ -18,8 +18,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
 	"golang.org/x/sync/singleflight"
-
-	"github.com/example/microservices/pkg/overload"
 )
 
 const (
@@ -133,8 +131,6 @@ func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
 		return key{}, nil, &UnavailableError{RetryAfter: time.Second, TooSoon: true, Err: errCrowd}
 	}
 	defer s.waiting.Add(-1)
-	// Waiting is no work, and must not keep out those whose keys are known.
-	overload.From(ctx).Drop()
 	asked := s.now()
 	current, err := s.newer(ctx, current)
 	if err != nil {

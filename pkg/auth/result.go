@@ -41,6 +41,8 @@ type InvalidError struct {
 	Description string
 	// Missing says that there was none.
 	Missing bool
+	// Costly says that a signature was verified.
+	Costly bool
 }
 
 func (e *InvalidError) Error() string { return e.Description }

@@ -292,7 +292,7 @@ func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
 	var c claims
 	err = parsed.Claims(k.public, &c)
 	if errors.Is(err, jose.ErrCryptoFailure) {
-		return verified{}, invalid(badSignature, "the token's signature is wrong")
+		return verified{}, &InvalidError{result: badSignature, Description: "the token's signature is wrong", Costly: true}
 	}
 	if err != nil {
 		return verified{}, errMalformed

@@ -42,8 +42,12 @@ type Config struct {
 	Limits *ratelimit.Policies
 	// Client says who a caller without a token is.
 	Client ClientConfig
-	// Overload bounds how many operations are under way; nil is no bound.
+	// Admin says that the metrics are served by AdminHandler only.
+	Admin bool
+	// Overload bounds how many operations are worked on, and Memory how much memory
+	// those under way may hold; nil is no bound.
 	Overload *overload.Gates
+	Memory   *overload.Memory
 }
 
 // API is a set of operations, and the handler that serves them.
@@ -55,6 +59,7 @@ type API struct {
 	// operations are the routes of those that were registered.
 	operations map[string]bool
 	metrics    *metrics
+	gatherer   prometheus.Gatherer
 	complaint  complaint
 }
 
@@ -77,7 +82,7 @@ func New(c Config) *API {
 	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
 
 	a.metrics = newMetrics(c.Metrics)
-	engine.Use(nosniff, closeOnUnread, a.observe(a.metrics), a.shed, a.recoverPanic, joinLists, onlyJSON)
+	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic, a.limitOthers, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath
@@ -115,32 +120,29 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // 413 and 415 are added. Who may use it is said by the rule under its id; without one
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	a.protect(&op, a.rule(&op))
+	rule := a.rule(&op)
+	protect(&op, rule)
 	route := ginPath.Replace(op.Path)
 	a.operations[route] = true
 	a.metrics.expect(op.Method, route, cmp.Or(op.DefaultStatus, http.StatusOK))
 	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
-	op.Middlewares = append(op.Middlewares, a.strictQuery)
+	admitted := &operation{rule: rule, policy: a.policy(op.Method), reads: op.Method == http.MethodGet}
 	if takesBody(op.Method) {
-		op.SkipValidateBody = true // Body[T] does that
-		op.Middlewares = append(op.Middlewares, a.requireJSON)
-		op.MaxBodyBytes = MaxBodyBytes + 1
-		op.BodyReadTimeout = a.config.BodyTimeout
-		op.Middlewares = append(op.Middlewares, a.awaitBody)
+		admitted.maxBody = cmp.Or(rule.maxBody, MaxBodyBytes)
+		op.SkipValidateBody = true                                   // Body[T] does that
+		op.MaxBodyBytes, op.BodyReadTimeout = admitted.maxBody+1, -1 // admission reads it
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
+	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
+		a.admit(admitted, ctx.Operation(), humagin.Unwrap(ctx), func() { next(ctx) })
+	})
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		if a.config.RequestTimeout > 0 {
 			limited, cancel := context.WithTimeout(ctx, a.config.RequestTimeout)
 			defer cancel()
 			ctx = limited
 		}
-		slot := overload.From(ctx)
-		if !slot.Resume(ctx) {
-			return nil, a.problem(ctx, overloaded())
-		}
 		out, err := handler(ctx, in)
-		slot.Done()
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}

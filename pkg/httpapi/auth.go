@@ -9,10 +9,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
 	"github.com/example/microservices/pkg/auth"
-	"github.com/example/microservices/pkg/overload"
 )
 
 // Rule says who may use an operation, and how much. Whose resources it then
@@ -21,6 +19,9 @@ type Rule struct {
 	scopes []string
 	// unlimited is the scope of callers that no rate limit holds.
 	unlimited string
+	// memory is what making an answer may take, and maxBody the size of the largest
+	// body; in bytes.
+	memory, maxBody int64
 }
 
 // Needs is the rule that a caller has one of the scopes. auth.Admin always will
@@ -31,6 +32,20 @@ func Needs(scopes ...string) Rule { return Rule{scopes: scopes} }
 // which ask on behalf of many and limit those.
 func (r Rule) Unlimited(scope string) Rule {
 	r.unlimited = scope
+	return r
+}
+
+// Memory is the rule with how much memory making an answer may take, in bytes, where
+// that is worth counting: where an answer may have more than some KiB.
+func (r Rule) Memory(bytes int64) Rule {
+	r.memory = bytes
+	return r
+}
+
+// MaxBody is the rule with the size of the largest body, in bytes, where that isn't
+// MaxBodyBytes.
+func (r Rule) MaxBody(bytes int64) Rule {
+	r.maxBody = bytes
 	return r
 }
 
@@ -57,9 +72,8 @@ func (a *API) rule(op *huma.Operation) Rule {
 	return rule
 }
 
-// protect adds a rule to an operation, and to what the document says of it.
-func (a *API) protect(op *huma.Operation, rule Rule) {
-	op.Middlewares = append(op.Middlewares, a.authorize(rule, op.Method))
+// protect adds a rule to what the document says of an operation.
+func protect(op *huma.Operation, rule Rule) {
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	for _, scope := range append(rule.scopes[:len(rule.scopes):len(rule.scopes)], auth.Admin) {
 		op.Security = append(op.Security, map[string][]string{securityScheme: {scope}})
@@ -84,38 +98,6 @@ func describeRefusals(_ *huma.OpenAPI, op *huma.Operation) {
 		response.Headers = map[string]*huma.Header{
 			"WWW-Authenticate": {Description: "What is wrong with the token (RFC 6750, section 3).", Schema: &huma.Schema{Type: huma.TypeString}},
 		}
-	}
-}
-
-// authorize lets through who may use an operation, within the caller's limit, and
-// puts who it is into the context. Who has no token, or one that proves nothing,
-// is limited by address, as is everybody where no token is needed.
-func (a *API) authorize(rule Rule, method string) func(huma.Context, func(huma.Context)) {
-	policy := a.policy(method)
-	return func(ctx huma.Context, next func(huma.Context)) {
-		sent := humagin.Unwrap(ctx).Request.Header["Authorization"]
-		caller, err := a.config.Auth.Authenticate(ctx.Context(), sent)
-		name := caller.Key()
-		if name == "" {
-			name = clientOf(ctx)
-		}
-		if !caller.Granted(rule.unlimited) && !a.withinLimit(ctx, policy, name) {
-			return
-		}
-		if err != nil {
-			a.refuse(ctx, a.authProblem(ctx.Context(), err))
-			return
-		}
-		if !overload.From(ctx.Context()).Resume(ctx.Context()) { // it waited for keys
-			a.refuse(ctx, overloaded())
-			return
-		}
-		if !caller.Has(rule.scopes...) {
-			a.config.Auth.Denied()
-			a.refuse(ctx, Forbidden(rule.scopes...))
-			return
-		}
-		next(huma.WithContext(ctx, auth.With(ctx.Context(), caller)))
 	}
 }
 

@@ -2,15 +2,20 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -18,7 +23,8 @@ import (
 	"github.com/example/microservices/pkg/jsonbody"
 )
 
-// MaxBodyBytes is the size of the largest body that is read.
+// MaxBodyBytes is the size of the largest body that is read, unless an operation's
+// rule says otherwise.
 const MaxBodyBytes = 64 << 10
 
 // Body is the body of a request, read strictly into a T (see jsonbody). It is
@@ -91,19 +97,59 @@ var format = huma.Format{
 
 // requireJSON refuses a body that says to be something else than JSON, or
 // doesn't say what it is (RFC 9110, section 15.5.16).
-func (a *API) requireJSON(ctx huma.Context, next func(huma.Context)) {
-	mediaType, params, err := mime.ParseMediaType(ctx.Header("Content-Type"))
-	charset := params["charset"]
+func requireJSON(r *http.Request) *Problem {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset, encoding := params["charset"], r.Header.Get("Content-Encoding")
 	switch {
 	case err != nil || mediaType != "application/json" && mediaType != "application/merge-patch+json":
-		a.refuse(ctx, NewProblem(http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json"))
+		return NewProblem(http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json")
 	case charset != "" && !strings.EqualFold(charset, "utf-8"):
-		a.refuse(ctx, NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type"))
-	case ctx.Header("Content-Encoding") != "" && !strings.EqualFold(ctx.Header("Content-Encoding"), "identity"):
-		a.refuse(ctx, NewProblem(http.StatusUnsupportedMediaType, "send the body without Content-Encoding"))
-	default:
-		// As huma looks it up.
-		humagin.Unwrap(ctx).Request.Header.Set("Content-Type", "application/json")
-		next(ctx)
+		return NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type")
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return NewProblem(http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
 	}
+	r.Header.Set("Content-Type", "application/json") // as huma looks it up
+	return nil
+}
+
+func tooLarge(most int64) *Problem {
+	return NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", most))
+}
+
+// readBody reads the body of a request into memory, and puts it in its place.
+func (a *API) readBody(op *operation, g *gin.Context) *Problem {
+	r := g.Request
+	if r.Body == nil || r.ContentLength == 0 {
+		return nil // huma says that it is missing
+	}
+	err := http.NewResponseController(g.Writer).SetReadDeadline(time.Now().Add(a.config.BodyTimeout))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return a.unreadable(r.Context(), err)
+	}
+	content := make([]byte, 0, max(512, r.ContentLength+1))
+	for err == nil || errors.Is(err, http.ErrNotSupported) {
+		var n int
+		n, err = r.Body.Read(content[len(content):cap(content)])
+		content = content[:len(content)+n]
+		if int64(len(content)) > op.maxBody {
+			return tooLarge(op.maxBody)
+		}
+		content = slices.Grow(content, 1)
+	}
+	if !errors.Is(err, io.EOF) {
+		return a.unreadable(r.Context(), err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(content))
+	return nil
+}
+
+// unreadable is the refusal of a body that didn't arrive.
+func (a *API) unreadable(ctx context.Context, err error) *Problem {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return NewProblem(http.StatusRequestTimeout, "the body took too long to arrive")
+	case errors.Is(ctx.Err(), context.Canceled):
+		return a.classify(ctx, err)
+	}
+	return NewProblem(http.StatusBadRequest, "the body could not be read")
 }

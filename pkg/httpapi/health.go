@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/http/pprof" //nolint:gosec // its handlers are served by AdminHandler only
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
@@ -28,7 +29,8 @@ type readyOutput struct {
 	Body   health.Report
 }
 
-// RegisterHealth adds the probes and the metrics.
+// RegisterHealth adds the probes, and the metrics unless they are on a port of their
+// own (Config.Admin).
 func RegisterHealth(a *API, service, version string, monitor *health.Monitor, metrics prometheus.Gatherer) {
 	body := healthBody{Status: "ok", Service: service, Version: version, Auth: "token"}
 	if a.config.Auth.IsOpen() {
@@ -63,9 +65,34 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 		}
 		return out, nil
 	})
-	handler := promhttp.HandlerFor(metrics, promhttp.HandlerOpts{EnableOpenMetrics: true})
-	a.engine.GET(metricsPath, gin.WrapH(handler))
+	a.gatherer = metrics
+	if !a.config.Admin {
+		// One at a time: gathering takes a processor.
+		a.engine.GET(metricsPath, gin.WrapH(a.metricsHandler(1)))
+	}
 	for _, path := range []string{"/health", "/health/live", "/health/ready"} {
 		delete(a.OpenAPI().Paths[path].Get.Responses, "default")
 	}
+}
+
+func (a *API) metricsHandler(most int) http.Handler {
+	return promhttp.HandlerFor(a.gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: most})
+}
+
+// maxScrapes is how many may gather the metrics at once on the port for operators.
+const maxScrapes = 3
+
+// AdminHandler returns what is for operators only: the metrics, the probes, and with
+// profiles Go's profiles (https://pkg.go.dev/net/http/pprof).
+func (a *API) AdminHandler(profiles bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+metricsPath, a.metricsHandler(maxScrapes))
+	mux.Handle("GET /health", a.engine)
+	mux.Handle("GET /health/", a.engine)
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return mux
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -66,15 +63,18 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 		}
 		method := knownMethod(g.Request.Method)
 		ctx, end := begin(identify(g), g.Request.Header, method, route, start)
-		g.Request = g.Request.WithContext(ctx)
+		g.Request = g.Request.WithContext(ctx) // a copy: net/http keeps its own
+		x := &exchange{ResponseWriter: g.Writer, route: route}
+		g.Writer = x
+		x.watchBody(g.Request)
+		defer x.drain(g.Request)
 		defer func() {
 			m.inFlight.Dec()
-			status := g.Writer.Status()
+			status := x.status()
 			took := time.Since(start)
-			shed := g.GetBool(shedKey)
-			kept := end(status, shed)
-			m.record(ctx, method, route, status, took-awaited(g), kept)
-			severity := level(route, status, shed)
+			kept := end(status, x.shed)
+			m.record(ctx, method, route, status, took-x.waited, kept)
+			severity := level(route, status, x.shed)
 			if !line.Enabled(ctx, severity) {
 				return
 			}
@@ -85,7 +85,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 				slog.String("route", route),
 				slog.Int("status", status),
 				slog.Int64("duration_us", took.Microseconds()),
-				slog.Int("bytes", max(0, g.Writer.Size())),
+				slog.Int("bytes", max(0, x.Size())),
 			)
 			_ = line.Handle(ctx, r) // nor would the logger say that it failed
 		}()
@@ -101,11 +101,13 @@ func level(route string, status int, shed bool) slog.Level {
 		return slog.LevelDebug
 	case status >= http.StatusInternalServerError:
 		return slog.LevelWarn
-	case strings.HasPrefix(route, "/health") || route == metricsPath:
+	case isProbe(route) || route == metricsPath:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }
+
+func isProbe(route string) bool { return strings.HasPrefix(route, "/health") }
 
 // knownMethod bounds the values of a label: a client may send any word.
 func knownMethod(method string) string {
@@ -123,16 +125,10 @@ func (a *API) recoverPanic(g *gin.Context) {
 		if cause == nil {
 			return
 		}
+		exchangeOf(g).discard()
 		err, ok := cause.(error)
 		if ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(cause)
-		}
-		var network *net.OpError
-		if ok && errors.As(err, &network) {
-			// huma panics when an answer can't be written: the client is gone.
-			g.Status(statusClientClosedRequest)
-			g.Abort()
-			return
 		}
 		a.log.ErrorContext(g.Request.Context(), "panic", slog.String("cause", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
 		if !g.Writer.Written() {
@@ -173,6 +169,3 @@ func (a *API) write(g *gin.Context, p *Problem) {
 	}
 	g.Data(p.Status, p.ContentType(""), b)
 }
-
-// refuse sends a problem in an operation's place.
-func (a *API) refuse(ctx huma.Context, p *Problem) { a.write(humagin.Unwrap(ctx), p) }

@@ -53,20 +53,21 @@ func (*Param[T]) Schema(r huma.Registry) *huma.Schema {
 	return huma.SchemaFromType(r, reflect.TypeFor[T]())
 }
 
-// strictQuery refuses a query that would be read in part only: what can't be
+// checkQuery refuses a query that would be read in part only: what can't be
 // parsed, is given twice or is empty would silently ask for something else.
-func (a *API) strictQuery(ctx huma.Context, next func(huma.Context)) {
-	raw := ctx.URL()
-	query, err := url.ParseQuery(raw.RawQuery)
+func checkQuery(op *huma.Operation, raw string) *Problem {
+	if raw == "" {
+		return nil
+	}
+	query, err := url.ParseQuery(raw)
 	if err != nil {
-		a.refuse(ctx, NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "can't be read; escape special characters, such as % as %25"}))
-		return
+		return NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "can't be read; escape special characters, such as % as %25"})
 	}
 	var details []Detail
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		location := "query." + jsonbody.Shorten(name)
 		switch {
-		case !knownParameter(ctx.Operation(), name):
+		case !knownParameter(op, name):
 			details = append(details, Detail{Location: location, Message: "is not a known parameter"})
 		case len(query[name]) > 1:
 			details = append(details, Detail{Location: location, Message: "is given more than once"})
@@ -75,10 +76,9 @@ func (a *API) strictQuery(ctx huma.Context, next func(huma.Context)) {
 		}
 	}
 	if len(details) > 0 {
-		a.refuse(ctx, NewProblem(http.StatusUnprocessableEntity, validationFailed, details[:min(len(details), maxDetails)]...))
-		return
+		return NewProblem(http.StatusUnprocessableEntity, validationFailed, details[:min(len(details), maxDetails)]...)
 	}
-	next(ctx)
+	return nil
 }
 
 // maxDetails is how many problems of a query are reported.

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -142,13 +141,6 @@ func fromHuma(status int, message string, errs []error) *Problem {
 		}
 	}
 	switch {
-	case status == http.StatusInternalServerError && message == "cannot read request body":
-		// The client's connection broke, or its chunks were malformed.
-		return NewProblem(http.StatusBadRequest, "the body could not be read")
-	case status == http.StatusRequestEntityTooLarge:
-		p.Detail = fmt.Sprintf("the body must be at most %d bytes", MaxBodyBytes)
-	case status == http.StatusRequestTimeout:
-		p.Detail = "the body took too long to arrive"
 	case status == http.StatusBadRequest && message == "request body is required":
 		p.Detail = "the body is empty"
 		p.Errors = []Detail{{Location: "body", Message: "is required"}}

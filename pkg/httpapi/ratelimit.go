@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
 
 	"github.com/example/microservices/pkg/ratelimit"
 )
@@ -47,8 +46,8 @@ func (n Networks) strings() []string {
 const subnet = 64
 
 // clientOf tells clients apart by their address.
-func clientOf(ctx huma.Context) string {
-	text := humagin.Unwrap(ctx).ClientIP()
+func clientOf(g *gin.Context) string {
+	text := g.ClientIP()
 	address, err := netip.ParseAddr(text)
 	if err != nil {
 		return text
@@ -72,21 +71,20 @@ func (a *API) policy(method string) *ratelimit.Policy {
 	return a.config.Limits.Write
 }
 
-// withinLimit reports whether a caller may send one more request under a policy.
-// The answer says how many more; if there are none it is sent: 429.
-func (a *API) withinLimit(ctx huma.Context, policy *ratelimit.Policy, caller string) bool {
+// limit counts a request of a caller under a policy. The answer says how many more
+// there may be; if this is one too many, the refusal is returned.
+func (a *API) limit(g *gin.Context, policy *ratelimit.Policy, caller string) *Problem {
 	if policy == nil {
-		return true
+		return nil
 	}
-	d := policy.Allow(ctx.Context(), caller)
-	header := humagin.Unwrap(ctx).Writer.Header()
+	d := policy.Allow(g.Request.Context(), caller)
+	header := g.Writer.Header()
 	header["Ratelimit-Policy"] = []string{policy.Header}
 	header["Ratelimit"] = []string{policy.State(d)}
 	if d.Allowed {
-		return true
+		return nil
 	}
-	a.refuse(ctx, TooMany(d.RetryAfter))
-	return false
+	return TooMany(d.RetryAfter)
 }
 
 // TooMany is the 429 of a caller who may ask again after a while, given in whole

@@ -12,8 +12,8 @@ import (
 // refused at 90 % of what can be carried, nor when a load sets in all of a sudden,
 // and at twice of it the bound is down in a few seconds.
 const (
-	// window is the least time between two changes of the bound, and samples how
-	// many requests must have ended in it; longest is when it goes by fewer.
+	// window is the least time between two changes of the bound, samples the
+	// requests that must have ended in it, and longest the most time.
 	window  = 20 * time.Millisecond
 	samples = 20
 	longest = 10 * time.Second
@@ -23,24 +23,15 @@ const (
 	// roomFactor how many times of that while more is: for bursts.
 	headroom   = 150
 	roomFactor = 5
-	// resumeWait is how long a request that has its body waits to go on. Those who
-	// wait come before those who arrive.
-	resumeWait = 100 * time.Millisecond
 )
 
-// Gates bound what is under way: reads and writes apart, so that writes which
-// wait for something slow don't keep reads out. They also bound what waits for a
-// processor. A nil *Gates lets everything through.
+// Gates bound how many requests are worked on: reads and writes apart, so that
+// writes which wait for something slow don't keep reads out. They also bound how
+// many requests wait for a processor. A nil *Gates lets everything through.
 type Gates struct {
 	read, write *gate
 	queue       *queue
-	// bodies has room for the requests whose bodies are on their way.
-	bodies chan struct{}
 }
-
-// maxBodies is how many requests may have a body on its way, or more under way if
-// the bound allows that: each takes about 150 KiB at most.
-const maxBodies = 512
 
 // New returns the gates of a service, or nil when there is no bound.
 func New(l Limits, registerer prometheus.Registerer) *Gates {
@@ -52,17 +43,20 @@ func New(l Limits, registerer prometheus.Registerer) *Gates {
 		Help: "Requests that were refused because there were too many, by kind, and by what there was too little of: concurrency (CONCURRENCY_LIMIT) or processor.",
 	}, []string{"kind", "cause"})
 	registerer.MustRegister(refused)
-	return &Gates{read: newGate("read", l, refused, registerer), write: newGate("write", l, refused, registerer), queue: newQueue(), bodies: make(chan struct{}, max(maxBodies, l.Max))}
+	return &Gates{read: newGate("read", l, refused, registerer), write: newGate("write", l, refused, registerer), queue: newQueue()}
 }
 
 type gate struct {
-	limiter adaptivelimiter.AdaptiveLimiter[any]
+	limiter  adaptivelimiter.AdaptiveLimiter[any]
+	most     int
+	patience patience
 	// byLimit and byQueue count what was refused.
 	byLimit, byQueue prometheus.Counter
 }
 
 func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer prometheus.Registerer) *gate {
 	g := &gate{
+		most:    l.Max,
 		byLimit: refused.WithLabelValues(kind, "concurrency"),
 		byQueue: refused.WithLabelValues(kind, "processor"),
 		limiter: adaptivelimiter.NewBuilder[any]().
@@ -72,6 +66,7 @@ func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer p
 			WithMaxLimitFunc(func(n int) float64 { return max(headroom, roomFactor*float64(n)) }).
 			Build(),
 	}
+	g.patience.start()
 	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "overload_concurrency_limit", ConstLabels: prometheus.Labels{"kind": kind},
 		Help: "How many requests may be under way, by kind.",
@@ -79,11 +74,12 @@ func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer p
 	return g
 }
 
-// Enter lets a request in, which only reads or not, unless too many are under way.
-// Whoever got a Slot must leave: Done or Drop.
-func (g *Gates) Enter(reads bool) (*Slot, bool) {
+// Enter waits for a request's turn, which only reads or not. It returns false if
+// the turn doesn't come soon: more is asked than can be answered, or ctx is done.
+// Whoever got a Slot must leave it: Done or Drop.
+func (g *Gates) Enter(ctx context.Context, reads bool) (Slot, bool) {
 	if g == nil {
-		return nil, true
+		return Slot{}, true
 	}
 	gate := g.write
 	if reads {
@@ -91,83 +87,43 @@ func (g *Gates) Enter(reads bool) (*Slot, bool) {
 	}
 	if g.queue.Full() {
 		gate.byQueue.Inc()
-		return nil, false
+		return Slot{}, false
 	}
 	permit, ok := gate.limiter.TryAcquirePermit()
 	if !ok {
-		gate.byLimit.Inc()
-		return nil, false
+		ok = gate.patience.wait(ctx, gate.most, func(ctx context.Context) (err error) {
+			permit, err = gate.limiter.AcquirePermit(ctx)
+			return err
+		})
 	}
-	return &Slot{gate: gate, permit: permit}, true
+	if !ok {
+		gate.byLimit.Inc()
+		return Slot{}, false
+	}
+	return Slot{permit}, true
 }
 
 // Busy reports whether so many requests wait for a processor that none should be
-// answered, also of those that have no place.
+// answered, also of those that need no turn.
 func (g *Gates) Busy() bool { return g != nil && g.queue.Full() }
 
-// Await makes room for a body that is on its way, unless there are too many, until
-// done is called. Its slot may be dropped meanwhile.
-func (g *Gates) Await() (done func(), ok bool) {
-	if g == nil {
-		return func() {}, true
-	}
-	select {
-	case g.bodies <- struct{}{}:
-		return func() { <-g.bodies }, true
-	default:
-		g.write.byLimit.Inc()
-		return nil, false
-	}
-}
-
-// Slot is the place of a request that is under way. A nil *Slot is one of a
+// Slot is the turn of a request that is worked on. The zero value is one of a
 // service without a bound. It is not safe for concurrent use.
-type Slot struct {
-	gate   *gate
-	permit adaptivelimiter.Permit
-}
+type Slot struct{ permit adaptivelimiter.Permit }
 
-// Done leaves. How long it took counts for the bound.
+// Done leaves. How long the work took counts for the bound.
 func (s *Slot) Done() {
-	if s != nil && s.permit != nil {
+	if s.permit != nil {
 		s.permit.Record()
 		s.permit = nil
 	}
 }
 
-// Drop leaves, and nothing is learnt of how long it took: it was refused for
-// another reason, or waits for its client. Without a place it does nothing.
+// Drop leaves, and nothing is learnt of how long the work took. After Done it does
+// nothing.
 func (s *Slot) Drop() {
-	if s != nil && s.permit != nil {
+	if s.permit != nil {
 		s.permit.Drop()
 		s.permit = nil
 	}
-}
-
-// Resume takes a place again after Drop, and reports whether there is one in
-// time.
-func (s *Slot) Resume(ctx context.Context) bool {
-	if s == nil || s.permit != nil {
-		return true
-	}
-	permit, err := s.gate.limiter.AcquirePermitWithMaxWait(ctx, resumeWait)
-	if err != nil {
-		s.gate.byLimit.Inc()
-		return false
-	}
-	s.permit = permit
-	return true
-}
-
-type slotKey struct{}
-
-// With returns a context of the request that has a slot.
-func With(ctx context.Context, s *Slot) context.Context {
-	return context.WithValue(ctx, slotKey{}, s)
-}
-
-// From returns the slot of a request, which is nil where there is no bound.
-func From(ctx context.Context) *Slot {
-	s, _ := ctx.Value(slotKey{}).(*Slot)
-	return s
 }

@@ -35,24 +35,30 @@ func fixed(n int) (*Gates, *prometheus.Registry) {
 	return withoutQueue(New(Limits{n, n}, r)), r
 }
 
+func enter(t testing.TB, g *Gates, reads bool) (Slot, bool) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // whoever would have to wait is refused
+	return g.Enter(ctx, reads)
+}
+
 func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 	gates, registry := fixed(2)
-	a, ok := gates.Enter(true)
+	a, ok := enter(t, gates, true)
 	require.True(t, ok)
-	b, ok := gates.Enter(true)
+	b, ok := enter(t, gates, true)
 	require.True(t, ok)
-	_, ok = gates.Enter(true)
+	_, ok = enter(t, gates, true)
 	require.False(t, ok)
-	write, ok := gates.Enter(false)
+	write, ok := enter(t, gates, false)
 	require.True(t, ok, "reads don't keep writes out")
 	write.Done()
 
 	a.Done()
 	a.Done() // once is enough
 	a.Drop()
-	c, ok := gates.Enter(true)
+	c, ok := enter(t, gates, true)
 	require.True(t, ok)
-	_, ok = gates.Enter(true)
+	_, ok = enter(t, gates, true)
 	require.False(t, ok)
 	b.Drop()
 	c.Drop()
@@ -68,68 +74,63 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 func TestWithoutABoundEverythingIsLetIn(t *testing.T) {
 	gates := New(Limits{}, prometheus.NewRegistry())
 	for range 10_000 {
-		slot, ok := gates.Enter(false)
+		slot, ok := gates.Enter(t.Context(), false)
 		require.True(t, ok)
 		slot.Drop()
-		require.True(t, slot.Resume(t.Context()))
 		slot.Done()
 	}
-	require.Nil(t, From(t.Context()))
 }
 
-// TestWhoWaitsComesBeforeWhoArrives: what has been spent on a request isn't thrown
-// away for one that has just come.
-func TestWhoWaitsComesBeforeWhoArrives(t *testing.T) {
+// TestABurstWaitsItsTurn: 500 at once, of which 150 have a turn at first, on a
+// service that was idle and takes 150 ms for each.
+func TestABurstWaitsItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gates := withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry()))
+		answers := make(chan bool)
+		for range 500 {
+			go func() {
+				slot, ok := gates.Enter(t.Context(), false)
+				time.Sleep(150 * time.Millisecond)
+				slot.Done()
+				answers <- ok
+			}()
+		}
+		for range 500 {
+			require.True(t, <-answers)
+		}
+	})
+}
+
+// TestNobodyWaitsInAnOverload: what could only be late is refused at once.
+func TestNobodyWaitsInAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates, _ := fixed(1)
-		slow, ok := gates.Enter(false)
+		first, ok := gates.Enter(t.Context(), false)
 		require.True(t, ok)
-		slow.Drop() // its body isn't there yet
-		other, ok := gates.Enter(false)
-		require.True(t, ok)
-		resumed := make(chan bool)
-		go func() { resumed <- slow.Resume(t.Context()) }()
-		synctest.Wait()
-		other.Done()
-		_, ok = gates.Enter(false)
+		began := time.Now()
+		_, ok = gates.Enter(t.Context(), false)
 		require.False(t, ok)
-		require.True(t, <-resumed)
-		slow.Done()
+		require.Equal(t, maxWait, time.Since(began), "it might have been a burst")
+		_, ok = gates.Enter(t.Context(), false)
+		require.False(t, ok)
+		require.Equal(t, maxWait, time.Since(began), "it is none")
+		first.Done()
+		time.Sleep(calm)
+		first, ok = gates.Enter(t.Context(), false)
+		require.True(t, ok)
+		time.AfterFunc(maxWait/2, first.Done)
+		second, ok := gates.Enter(t.Context(), false)
+		require.True(t, ok, "after a calm, a request waits again")
+		second.Done()
 		require.Equal(t, 0, gates.write.limiter.Inflight())
 	})
-}
-
-func TestNobodyWaitsLong(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gates, _ := fixed(1)
-		slow, _ := gates.Enter(false)
-		slow.Drop()
-		other, _ := gates.Enter(false)
-		began := time.Now()
-		require.False(t, slow.Resume(t.Context()))
-		require.Equal(t, resumeWait, time.Since(began))
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.False(t, slow.Resume(ctx))
-		require.Equal(t, resumeWait, time.Since(began))
-		other.Done()
-		require.True(t, slow.Resume(t.Context()))
-		slow.Done()
-	})
-}
-
-func TestTheSlotIsInTheContext(t *testing.T) {
-	gates, _ := fixed(1)
-	slot, _ := gates.Enter(true)
-	require.Same(t, slot, From(With(t.Context(), slot)))
-	slot.Done()
 }
 
 func BenchmarkEnter(b *testing.B) {
 	gates := New(Limits{20, 500}, prometheus.NewRegistry())
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			slot, ok := gates.Enter(true)
+			slot, ok := gates.Enter(b.Context(), true)
 			if ok {
 				slot.Done()
 			}

@@ -81,11 +81,11 @@ func TestGoroutinesThatWaitAreSeen(t *testing.T) {
 	require.Eventually(t, func() bool { return runnable() > bound() }, 10*time.Second, time.Millisecond)
 	gates := New(Limits{1000, 1000}, prometheus.NewRegistry())
 	require.Eventually(t, func() bool {
-		slot, ok := gates.Enter(true)
+		slot, ok := gates.Enter(t.Context(), true)
 		slot.Done()
 		return !ok
 	}, 10*time.Second, time.Millisecond, "what stays is refused")
-	slot, ok := gates.Enter(false)
+	slot, ok := gates.Enter(t.Context(), false)
 	slot.Done()
 	require.False(t, ok, "writes, too")
 }

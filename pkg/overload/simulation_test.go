@@ -1,6 +1,7 @@
 package overload
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,7 +25,7 @@ type server struct {
 func (s *server) peak() float64 { return float64(cap(s.workers)) / s.service.Seconds() }
 
 func (s *server) answer(took time.Duration) bool {
-	slot, ok := s.gates.Enter(true)
+	slot, ok := s.gates.Enter(context.Background(), true)
 	if !ok {
 		return false
 	}

@@ -16,8 +16,10 @@ import (
 const (
 	// DefaultLimit is the size of a page when none is asked for.
 	DefaultLimit = 20
-	// MaxLimit is the size of the largest page.
+	// MaxLimit is the size of the largest page, and MaxBytes about how much it may
+	// hold, in bytes: a page of large rows ends before it has as many as were asked for.
 	MaxLimit = 100
+	MaxBytes = 512 << 10
 
 	// version is the first byte of a cursor, so that its form may change.
 	version     = 1
@@ -64,19 +66,61 @@ type Page[T any] struct {
 	Next string
 }
 
-// Fetch returns the number of rows to ask the store for: one more than the
-// page holds, which tells whether there is another page.
-func (r Request) Fetch() int { return r.Limit + 1 }
-
-// Cut makes a page of the rows that a store returned for r.Fetch().
-func Cut[T any](r Request, rows []T, id func(T) uuid.UUID) Page[T] {
-	if len(rows) <= r.Limit {
-		return Page[T]{Items: rows}
-	}
-	rows = rows[:r.Limit]
-	return Page[T]{Items: rows, Next: cursor(id(rows[len(rows)-1]))}
+// Rows are the rows of a store, as it reads and converts them.
+type Rows[R, T any] struct {
+	// Below returns the newest rows below an id, n at most, newest first.
+	Below func(before uuid.UUID, n int) ([]R, error)
+	// ID is a row's, and Size how much of a page it takes, in bytes. Without Size no
+	// row is large.
+	ID   func(R) uuid.UUID
+	Size func(R) int
+	// Convert makes a row what the page holds.
+	Convert func(R) (T, error)
 }
 
-func cursor(last uuid.UUID) string {
+// Collect reads a page from a store. Of rows that may be large it reads some at first,
+// and then as many as there is room for, so that it never holds many more than the
+// page. The errors are those of Below and Convert.
+func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
+	var page Page[T]
+	bytes, before := 0, r.Before
+	for wanted := rows.first(r); ; {
+		got, err := rows.Below(before, wanted)
+		if err != nil {
+			return Page[T]{}, err
+		}
+		for _, row := range got {
+			if rows.Size != nil {
+				bytes += rows.Size(row)
+			}
+			if len(page.Items) > 0 && (len(page.Items) == r.Limit || bytes > MaxBytes) {
+				page.Next = Cursor(before)
+				return page, nil
+			}
+			item, err := rows.Convert(row)
+			if err != nil {
+				return Page[T]{}, err
+			}
+			page.Items, before = append(page.Items, item), rows.ID(row)
+		}
+		if len(got) < wanted {
+			return page, nil
+		}
+		usual := max(1, bytes/len(page.Items))
+		wanted = min(r.Limit+1-len(page.Items), 1+max(0, MaxBytes-bytes)/usual)
+	}
+}
+
+// first is how many rows to read at first: one more than the page holds, which tells
+// whether there is another page.
+func (rows Rows[R, T]) first(r Request) int {
+	if rows.Size == nil {
+		return r.Limit + 1
+	}
+	return min(r.Limit, DefaultLimit) + 1
+}
+
+// Cursor returns the cursor of the page that starts below an id.
+func Cursor(last uuid.UUID) string {
 	return encoding.EncodeToString(append([]byte{version}, last[:]...))
 }

@@ -12,8 +12,6 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-func self(id uuid.UUID) uuid.UUID { return id }
-
 // TestWalkSeesEveryRowThatStays walks a set from its first page to its last
 // while rows come and go: a row that was there all along is seen exactly once.
 func TestWalkSeesEveryRowThatStays(t *testing.T) {
@@ -32,7 +30,8 @@ func TestWalkSeesEveryRowThatStays(t *testing.T) {
 		for {
 			request, err := page.After(cursor, rapid.IntRange(1, 7).Draw(t, "limit"))
 			require.NoError(t, err)
-			got := page.Cut(request, below(rows, request), self)
+			got, err := rowsOf(rows, nil).Collect(request)
+			require.NoError(t, err)
 			for _, id := range got.Items {
 				seen[id]++
 			}
@@ -61,15 +60,67 @@ func TestWalkSeesEveryRowThatStays(t *testing.T) {
 	})
 }
 
-// below is what a store does with a request.
-func below(rows []uuid.UUID, r page.Request) []uuid.UUID {
-	var out []uuid.UUID
-	for _, id := range rows {
-		if slices.Compare(id[:], r.Before[:]) < 0 && len(out) < r.Fetch() {
-			out = append(out, id)
-		}
+func self(id uuid.UUID) uuid.UUID { return id }
+
+// rowsOf are rows in memory, newest first.
+func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID, uuid.UUID] {
+	return page.Rows[uuid.UUID, uuid.UUID]{
+		Below: func(before uuid.UUID, n int) ([]uuid.UUID, error) {
+			var out []uuid.UUID
+			for _, id := range rows {
+				if slices.Compare(id[:], before[:]) < 0 && len(out) < n {
+					out = append(out, id)
+				}
+			}
+			return out, nil
+		},
+		ID: self, Size: size, Convert: func(id uuid.UUID) (uuid.UUID, error) { return id, nil },
 	}
-	return out
+}
+
+// TestAPageHoldsAboutSoManyBytes: walking sees every row once, in order, whatever the
+// rows weigh; no page holds more than the bound unless it is one row, and what is read
+// for a page isn't many times of it.
+func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		largest := rapid.SampledFrom([]int{100, 10_000, 130_000, 2 * page.MaxBytes}).Draw(t, "largest")
+		weights := map[uuid.UUID]int{}
+		var rows []uuid.UUID
+		for range rapid.IntRange(0, 250).Draw(t, "rows") {
+			id, err := ids.New()
+			require.NoError(t, err)
+			rows = append(rows, id)
+			weights[id] = rapid.IntRange(1, largest).Draw(t, "weight")
+		}
+		slices.Reverse(rows)
+		var seen []uuid.UUID
+		for cursor, more := "", true; more; more = cursor != "" {
+			request, err := page.After(cursor, rapid.IntRange(1, page.MaxLimit).Draw(t, "limit"))
+			require.NoError(t, err)
+			read := 0
+			source := rowsOf(rows, func(id uuid.UUID) int { return weights[id] })
+			below := source.Below
+			source.Below = func(before uuid.UUID, n int) ([]uuid.UUID, error) {
+				got, err := below(before, n)
+				for _, id := range got {
+					read += weights[id]
+				}
+				return got, err
+			}
+			got, err := source.Collect(request)
+			require.NoError(t, err)
+			bytes := 0
+			for _, id := range got.Items {
+				bytes += weights[id]
+			}
+			require.LessOrEqual(t, len(got.Items), request.Limit)
+			require.True(t, bytes <= page.MaxBytes || len(got.Items) == 1, "%d bytes", bytes)
+			require.LessOrEqual(t, read, page.MaxBytes+(page.DefaultLimit+1)*largest)
+			seen = append(seen, got.Items...)
+			cursor = got.Next
+		}
+		require.Equal(t, rows, seen)
+	})
 }
 
 func FuzzAfter(f *testing.F) {
@@ -83,7 +134,6 @@ func FuzzAfter(f *testing.F) {
 		}
 		// A cursor that is taken is the one that was given: there is no
 		// second way to write it.
-		p := page.Cut(r, []uuid.UUID{r.Before, uuid.Nil}, self)
-		require.Equal(t, cursor, p.Next)
+		require.Equal(t, cursor, page.Cursor(r.Before))
 	})
 }

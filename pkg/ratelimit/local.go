@@ -34,9 +34,10 @@ func NewLocal(limit Limit, callers int) (*Local, error) {
 	return &Local{limiter}, nil
 }
 
-// Allow decides about one request of a caller.
-func (l *Local) Allow(ctx context.Context, caller string) Decision {
-	limited, result, err := l.limiter.RateLimitCtx(ctx, caller, 1)
+// Allow decides about a request of a caller that counts as n. With n = 0 nothing is
+// counted: Remaining says what would be allowed.
+func (l *Local) Allow(ctx context.Context, caller string, n int) Decision {
+	limited, result, err := l.limiter.RateLimitCtx(ctx, caller, n)
 	if err != nil {
 		// The store is memory, which doesn't fail.
 		return Decision{RetryAfter: time.Second}

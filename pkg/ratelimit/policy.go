@@ -20,6 +20,7 @@ import (
 type PolicyConfig struct {
 	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"how many requests that read one caller may send, in a second (s), minute (m) or hour (h), and after the colon how many at once; 0: any number"`
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"the same for requests that write"`
+	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens with a wrong signature one address may send to one replica; 0: any number"`
 	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
 }
@@ -46,9 +47,11 @@ type Policy struct {
 	Header string
 
 	name    string
+	burst   int
 	limiter interface {
-		Allow(context.Context, string) Decision
+		Allow(context.Context, string, int) Decision
 	}
+	debts            debts
 	allowed, limited prometheus.Counter
 }
 
@@ -58,7 +61,8 @@ type Policies struct {
 	// write; nil where there is none.
 	Read, Write *Policy
 
-	client *redis.Client
+	failures *Local
+	client   *redis.Client
 	// shared are those that count in it.
 	shared []*Shared
 	// away is what the last check of the client found.
@@ -96,6 +100,12 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		log.Info("the shared rate limits are back")
 	}
 	var err error
+	if !c.FailureLimit.Off() {
+		p.failures, err = NewLocal(c.FailureLimit, callers)
+		if err != nil {
+			return nil, errors.Join(err, p.Close())
+		}
+	}
 	for _, kind := range []struct {
 		name  string
 		limit Limit
@@ -106,6 +116,7 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		}
 		policy := &Policy{
 			name:    kind.name,
+			burst:   kind.limit.Burst,
 			Header:  fmt.Sprintf("%q;q=%d;w=%d", kind.name, kind.limit.Burst, seconds(kind.limit.refill())),
 			allowed: counts.WithLabelValues(kind.name, "allowed"), limited: counts.WithLabelValues(kind.name, "limited"),
 		}
@@ -124,21 +135,49 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 	return p, nil
 }
 
-// Allow decides about one request of a caller.
+// Allow decides about one request of a caller. It counts as one, and as what the
+// caller owes.
 func (p *Policy) Allow(ctx context.Context, caller string) Decision {
-	d := p.limiter.Allow(ctx, caller)
+	owed := p.debts.take(caller, p.burst-1)
+	d := p.limiter.Allow(ctx, caller, 1+owed)
 	if d.Allowed {
 		p.allowed.Inc()
-	} else {
-		p.limited.Inc()
+		return d
 	}
+	p.debts.add(caller, owed, p.burst)
+	p.limited.Inc()
 	return d
+}
+
+// unit is how many bytes of bodies and answers a request may have that counts as
+// one.
+const unit = 8 << 10
+
+// Charge counts the size of a request that was allowed, and of its answer, in bytes:
+// as one request more for each further 8 KiB. The caller's next request pays for it.
+func (p *Policy) Charge(caller string, bytes int64) {
+	if bytes > unit {
+		p.debts.add(caller, int((bytes-1)/unit), p.burst)
+	}
 }
 
 // State is the value of RateLimit (draft-ietf-httpapi-ratelimit-headers-10,
 // section 4) after a decision.
 func (p *Policy) State(d Decision) string {
 	return fmt.Sprintf("%q;r=%d;t=%d", p.name, d.Remaining, seconds(d.Reset))
+}
+
+// MayFail reports whether the tokens from an address are to be verified: whether it
+// may send one more whose signature is wrong.
+func (p *Policies) MayFail(address string) bool {
+	return p == nil || p.failures == nil || p.failures.Allow(context.Background(), address, 0).Remaining > 0
+}
+
+// Failed counts a token from an address whose signature is wrong.
+func (p *Policies) Failed(address string) {
+	if p != nil && p.failures != nil {
+		p.failures.Allow(context.Background(), address, 1)
+	}
 }
 
 // Dependencies returns what counts for all replicas. Without it the service goes

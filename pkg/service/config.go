@@ -18,9 +18,14 @@ type Config struct {
 	Host string `envconfig:"HOST" desc:"address to listen on; empty is all of them"`
 	Port int    `envconfig:"PORT" min:"0" max:"65535" desc:"port to listen on; 0 is any free one"`
 
+	AdminPort      int  `envconfig:"ADMIN_PORT" default:"0" min:"0" max:"65535" desc:"port for operators only, with /metrics and the probes; 0: there is none, and /metrics is on PORT"`
+	Profiles       bool `envconfig:"PPROF" default:"false" desc:"serve Go's profiles at /debug/pprof/ on ADMIN_PORT"`
+	MaxConnections int  `envconfig:"MAX_CONNECTIONS" default:"2000" min:"1" max:"1000000" desc:"how many connections there may be; of more, those are closed that have waited longest for a client to send a request"`
+
 	HeaderTimeout  time.Duration `envconfig:"HEADER_TIMEOUT" default:"5s" min:"1ms" desc:"how long a client may take to send the headers"`
 	BodyTimeout    time.Duration `envconfig:"BODY_TIMEOUT" default:"15s" min:"1ms" desc:"how long a client may take to send the body"`
 	IdleTimeout    time.Duration `envconfig:"IDLE_TIMEOUT" default:"60s" min:"1ms" desc:"how long a connection may wait for its next request"`
+	WriteTimeout   time.Duration `envconfig:"WRITE_TIMEOUT" default:"20s" min:"1ms" desc:"how long a client may take nothing of an answer; one that reads slowly has longer"`
 	RequestTimeout time.Duration `envconfig:"REQUEST_TIMEOUT" default:"10s" min:"1ms" desc:"how long answering a request may take"`
 
 	StartTimeout  time.Duration `envconfig:"START_TIMEOUT" default:"30s" min:"0s" desc:"how long to wait for the database at the start"`
@@ -31,6 +36,7 @@ type Config struct {
 	ratelimit.PolicyConfig
 	httpapi.ClientConfig
 	overload.ConcurrencyConfig
+	overload.MemoryConfig
 	telemetry.LogConfig
 	telemetry.TraceConfig
 }
@@ -39,6 +45,8 @@ type Config struct {
 func (c *Config) Common() *Config { return c }
 
 func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+
+func (c *Config) adminAddress() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.AdminPort)) }
 
 // localAddress is where this machine reaches the service.
 func (c *Config) localAddress() string {

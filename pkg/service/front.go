@@ -37,7 +37,8 @@ func NewFront(c *Config, rt Runtime) (*Front, error) {
 		API: httpapi.Config{
 			BodyTimeout: c.BodyTimeout, RequestTimeout: c.RequestTimeout, Log: rt.Log, Metrics: rt.Metrics,
 			Auth: verifier, Limits: limits, Client: c.ClientConfig,
-			Overload: overload.New(c.ConcurrencyLimit, rt.Metrics),
+			Admin:    c.AdminPort != 0,
+			Overload: overload.New(c.ConcurrencyLimit, rt.Metrics), Memory: overload.NewMemory(c.MemoryConfig, rt.Metrics),
 		},
 		Dependencies: append(verifier.Dependencies(), limits.Dependencies()...),
 		verifier:     verifier, limits: limits,
@@ -52,5 +53,12 @@ func (f *Front) Close() error {
 
 // Validate checks what concerns more than the form of a value.
 func (c *Config) Validate() error {
-	return errors.Join(c.IssuerConfig.Validate(), c.PolicyConfig.Validate(), c.TraceConfig.Validate())
+	var admin error
+	switch {
+	case c.AdminPort != 0 && c.AdminPort == c.Port:
+		admin = errors.New("ADMIN_PORT must be another port than PORT")
+	case c.AdminPort == 0 && c.Profiles:
+		admin = errors.New("PPROF needs ADMIN_PORT: profiles are for operators only")
+	}
+	return errors.Join(admin, c.IssuerConfig.Validate(), c.PolicyConfig.Validate(), c.TraceConfig.Validate())
 }

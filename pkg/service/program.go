@@ -75,6 +75,8 @@ type Runtime struct {
 // App is a service that has been built.
 type App struct {
 	Handler http.Handler
+	// Admin serves what is for operators, on ADMIN_PORT.
+	Admin   http.Handler
 	Monitor *health.Monitor
 	// Background runs beside the server, until its context is done. An error
 	// stops the service.

@@ -24,9 +24,6 @@ const (
 	// maxHeaderBytes makes 16 KiB the most that a client may send before the
 	// body: net/http adds 4 KiB of its own to what it is told.
 	maxHeaderBytes = 16<<10 - 4<<10
-	// writeSlack is how much longer than answering a request writing the
-	// answer may take.
-	writeSlack = 20 * time.Second
 	// stopTimeout bounds each step after the drain.
 	stopTimeout = 5 * time.Second
 	// flushTimeout bounds sending the last traces.
@@ -44,11 +41,19 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 
 	// Listen first: a port that is taken is found out before the database is
 	// touched.
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.address())
+	listener, err := listen(ctx, c.address(), "PORT")
 	if err != nil {
-		return fmt.Errorf("can't listen on %s: %w (HOST and PORT choose another address)", c.address(), cause(err))
+		return err
 	}
 	rt.address = listener.Addr().String()
+	var admin *adminServer
+	if c.AdminPort != 0 {
+		admin, err = c.listenAdmin(ctx, rt.Log)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		defer admin.close() // last: until then it says how the service is
+	}
 	rt.Log.InfoContext(ctx, "starting", slog.String("address", rt.address))
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
@@ -57,7 +62,7 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 		(*handler.Load()).ServeHTTP(w, r)
 	}), rt.Log)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- server.Serve(steadyListener{listener, c.WriteTimeout}) }()
 
 	var app *App
 	stopTracing, err := telemetry.StartTracing(ctx, c.TraceConfig, rt.Log, rt.Metrics, rt.Name, rt.Version)
@@ -80,8 +85,20 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 		}
 		return errors.Join(err, server.Close())
 	}
+	if admin != nil {
+		admin.set(app.Admin)
+	}
 	err = serveApp(ctx, c, rt, app, server, served, set)
 	return errors.Join(err, bounded("close", app.Close))
+}
+
+// listen listens on an address. variable is the setting of its port.
+func listen(ctx context.Context, address, variable string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{Control: fewUnsent}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("can't listen on %s: %w (HOST and %s choose another address)", address, cause(err), variable)
+	}
+	return listener, nil
 }
 
 // starting answers while the service is being opened: it is alive, and not
@@ -139,8 +156,8 @@ func (c *Config) Server(handler http.Handler, log *slog.Logger) *http.Server {
 		Handler:           handler,
 		ReadHeaderTimeout: c.HeaderTimeout,
 		ReadTimeout:       c.HeaderTimeout + c.BodyTimeout,
-		WriteTimeout:      c.HeaderTimeout + c.BodyTimeout + c.RequestTimeout + writeSlack,
 		IdleTimeout:       c.IdleTimeout,
+		ConnState:         newConnections(c.MaxConnections).track,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

@@ -112,6 +112,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
 	return &service.App{
 		Handler:    a.Handler(),
+		Admin:      a.AdminHandler(c.Profiles),
 		Monitor:    monitor,
 		Background: []func(context.Context) error{func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) }},
 		Close: func() error {

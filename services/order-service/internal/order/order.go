@@ -58,9 +58,8 @@ type Store interface {
 	Create(ctx context.Context, o Order, record *idempotency.Record) error
 	// Get returns the order, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (Order, error)
-	// List returns the orders that f lets through and that are below r.Before,
-	// newest first, r.Fetch() at most.
-	List(ctx context.Context, f Filter, r page.Request) ([]Order, error)
+	// List returns a page of the orders that f lets through, newest first.
+	List(ctx context.Context, f Filter, r page.Request) (page.Page[Order], error)
 	// Update stores o in place of the version before it (o.Version - 1). It
 	// returns ErrStale when there is no such version any more.
 	Update(ctx context.Context, o Order) error

@@ -113,11 +113,7 @@ func (o *Orders) List(ctx context.Context, reach access.Reach, f Filter, r page.
 	} else if !reach.Includes(*f.UserID) {
 		return page.Page[Order]{}, nil
 	}
-	rows, err := o.store.List(ctx, f, r)
-	if err != nil {
-		return page.Page[Order]{}, err
-	}
-	return page.Cut(r, rows, func(o Order) uuid.UUID { return o.ID }), nil
+	return o.store.List(ctx, f, r)
 }
 
 // Patch is a change of an order. What is nil stays as it is.

@@ -72,9 +72,8 @@ type Store interface {
 	Create(ctx context.Context, u User, record *idempotency.Record) error
 	// Get returns the user, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (User, error)
-	// List returns the users that f lets through and that are below r.Before,
-	// newest first, r.Fetch() at most.
-	List(ctx context.Context, f Filter, r page.Request) ([]User, error)
+	// List returns a page of the users that f lets through, newest first.
+	List(ctx context.Context, f Filter, r page.Request) (page.Page[User], error)
 	// Update stores u in place of the version before it (u.Version - 1). It
 	// returns ErrStale when there is no such version any more, and
 	// ErrEmailTaken.
@@ -133,11 +132,7 @@ func (u *Users) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (User
 
 // List returns a page of the users within reach, newest first.
 func (u *Users) List(ctx context.Context, reach access.Reach, r page.Request) (page.Page[User], error) {
-	rows, err := u.store.List(ctx, Filter{ID: reach.Owner()}, r)
-	if err != nil {
-		return page.Page[User]{}, err
-	}
-	return page.Cut(r, rows, func(u User) uuid.UUID { return u.ID }), nil
+	return u.store.List(ctx, Filter{ID: reach.Owner()}, r)
 }
 
 // Patch is a change of a user. What is nil stays as it is.

@@ -111,19 +111,16 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 }
 
 // List is part of order.Store.
-func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) ([]order.Order, error) {
-	rows, err := s.list(ctx, f, r.Before, int32(r.Fetch())) //nolint:gosec // at most page.MaxLimit + 1
-	if err != nil {
-		return nil, postgres.Wrap(err)
-	}
-	orders := make([]order.Order, len(rows))
-	for i, row := range rows {
-		orders[i], err = fromRow(row)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return orders, nil
+func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
+	return page.Rows[db.OrderServiceOrder, order.Order]{
+		Below: func(before uuid.UUID, n int) ([]db.OrderServiceOrder, error) {
+			rows, err := s.list(ctx, f, before, int32(n)) //nolint:gosec // at most page.MaxLimit + 1
+			return rows, postgres.Wrap(err)
+		},
+		ID:      func(row db.OrderServiceOrder) uuid.UUID { return row.ID },
+		Size:    func(row db.OrderServiceOrder) int { return len(row.Items) + len(row.ShippingAddress) },
+		Convert: fromRow,
+	}.Collect(r)
 }
 
 // list has a query for each combination of filters, so that each has a plan

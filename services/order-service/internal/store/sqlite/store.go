@@ -126,23 +126,20 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 }
 
 // List is part of order.Store.
-func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) ([]order.Order, error) {
+func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
 	ctx, q, err := s.reads.Get(ctx)
 	if err != nil {
-		return nil, err
+		return page.Page[order.Order]{}, err
 	}
-	rows, err := list(ctx, q, f, r.Before, int64(r.Fetch()))
-	if err != nil {
-		return nil, sqlite.Wrap(err)
-	}
-	orders := make([]order.Order, len(rows))
-	for i, row := range rows {
-		orders[i], err = fromRow(row)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return orders, nil
+	return page.Rows[db.Order, order.Order]{
+		Below: func(before uuid.UUID, n int) ([]db.Order, error) {
+			rows, err := list(ctx, q, f, before, int64(n))
+			return rows, sqlite.Wrap(err)
+		},
+		ID:      func(row db.Order) uuid.UUID { return row.ID },
+		Size:    func(row db.Order) int { return len(row.Items) + len(row.ShippingAddress) },
+		Convert: fromRow,
+	}.Collect(r)
 }
 
 // list has a query for each combination of filters, so that each has a plan

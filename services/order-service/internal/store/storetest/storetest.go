@@ -115,7 +115,7 @@ func deletions(t *testing.T, s Store) {
 func lists(t *testing.T, s Store) {
 	got, err := s.List(t.Context(), order.Filter{}, page.First(10))
 	require.NoError(t, err)
-	require.Empty(t, got)
+	require.Empty(t, got.Items)
 	var want []order.Order
 	for range 5 {
 		want = append(want, create(t, s, New(t)))
@@ -123,10 +123,11 @@ func lists(t *testing.T, s Store) {
 	slices.Reverse(want)
 	got, err = s.List(t.Context(), order.Filter{}, page.First(3))
 	require.NoError(t, err)
-	require.Equal(t, want[:4], got, "one more than the page, to tell that there is more")
+	require.Equal(t, want[:3], got.Items)
+	require.NotEmpty(t, got.Next, "there is more")
 	got, err = s.List(t.Context(), order.Filter{}, page.Request{Before: want[2].ID, Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, want[3:], got)
+	require.Equal(t, want[3:], got.Items)
 }
 
 func record(key string, at time.Time) *idempotency.Record {
@@ -204,8 +205,8 @@ func filters(t *testing.T, s Store) {
 		}
 		got, err := s.List(t.Context(), f, page.Request{Before: all[2].ID, Limit: 20})
 		require.NoError(t, err)
-		require.ElementsMatch(t, want, got)
-		require.True(t, slices.IsSortedFunc(got, func(a, b order.Order) int { return -slices.Compare(a.ID[:], b.ID[:]) }))
+		require.ElementsMatch(t, want, got.Items)
+		require.True(t, slices.IsSortedFunc(got.Items, func(a, b order.Order) int { return -slices.Compare(a.ID[:], b.ID[:]) }))
 	}
 }
 

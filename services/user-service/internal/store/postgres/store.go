@@ -105,16 +105,15 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 }
 
 // List is part of user.Store.
-func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) ([]user.User, error) {
-	rows, err := s.list(ctx, f, r.Before, int32(r.Fetch())) //nolint:gosec // at most page.MaxLimit + 1
-	if err != nil {
-		return nil, wrap(err)
-	}
-	users := make([]user.User, len(rows))
-	for i, row := range rows {
-		users[i] = fromRow(row)
-	}
-	return users, nil
+func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) (page.Page[user.User], error) {
+	return page.Rows[db.UserServiceUser, user.User]{
+		Below: func(before uuid.UUID, n int) ([]db.UserServiceUser, error) {
+			rows, err := s.list(ctx, f, before, int32(n)) //nolint:gosec // at most page.MaxLimit + 1
+			return rows, wrap(err)
+		},
+		ID:      func(row db.UserServiceUser) uuid.UUID { return row.ID },
+		Convert: func(row db.UserServiceUser) (user.User, error) { return fromRow(row), nil },
+	}.Collect(r)
 }
 
 func (s *Store) list(ctx context.Context, f user.Filter, before uuid.UUID, limit int32) ([]db.UserServiceUser, error) {

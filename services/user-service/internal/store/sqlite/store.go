@@ -125,20 +125,19 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 }
 
 // List is part of user.Store.
-func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) ([]user.User, error) {
+func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) (page.Page[user.User], error) {
 	ctx, q, err := s.reads.Get(ctx)
 	if err != nil {
-		return nil, err
+		return page.Page[user.User]{}, err
 	}
-	rows, err := list(ctx, q, f, r.Before, int64(r.Fetch()))
-	if err != nil {
-		return nil, sqlite.Wrap(err)
-	}
-	users := make([]user.User, len(rows))
-	for i, row := range rows {
-		users[i] = fromRow(row)
-	}
-	return users, nil
+	return page.Rows[db.User, user.User]{
+		Below: func(before uuid.UUID, n int) ([]db.User, error) {
+			rows, err := list(ctx, q, f, before, int64(n))
+			return rows, sqlite.Wrap(err)
+		},
+		ID:      func(row db.User) uuid.UUID { return row.ID },
+		Convert: func(row db.User) (user.User, error) { return fromRow(row), nil },
+	}.Collect(r)
 }
 
 func list(ctx context.Context, q *db.Queries, f user.Filter, before uuid.UUID, limit int64) ([]db.User, error) {

@@ -1,0 +1,229 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/overload"
+	"github.com/example/microservices/pkg/ratelimit"
+)
+
+// operation is what admission knows of an operation.
+type operation struct {
+	rule   Rule
+	policy *ratelimit.Policy // nil: any number of requests
+	reads  bool
+	// maxBody is the size of the largest body, in bytes; 0 where there is none.
+	maxBody int64
+}
+
+// minBody is the memory that a request with a body takes at least, in bytes: that
+// of its connection.
+const minBody = 64 << 10
+
+// memory returns how much memory a request may take, in bytes: its body as it is
+// read, parsed and stored, and its answer while it is made. 0 is too little to count.
+func (op *operation) memory(r *http.Request) int64 {
+	n := op.rule.memory
+	if op.maxBody > 0 {
+		declared := r.ContentLength
+		if declared < 0 {
+			declared = op.maxBody
+		}
+		n += max(minBody, 3*declared)
+	}
+	return n
+}
+
+// admit lets a request through to the work of its operation, and sends the answer.
+// What costs little comes before what costs more, and nothing is done for a request
+// that is refused after all: size → who sends it, and how much of that there may be →
+// signature → rule → form → memory → body → turn → work → answer. The memory is held until
+// the last byte of the answer has been written. docs/overload.md has a picture.
+func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, work func()) {
+	x := exchangeOf(g)
+	g.Writer.Header()["Cache-Control"] = noStore
+	if op.maxBody > 0 && g.Request.ContentLength > op.maxBody {
+		a.write(g, tooLarge(op.maxBody))
+		return
+	}
+	caller, name, p := a.authenticate(op, g)
+	if p == nil {
+		p = a.authorize(op, caller)
+	}
+	if p == nil {
+		p = checkQuery(described, g.Request.URL.RawQuery)
+	}
+	if p == nil && op.maxBody > 0 {
+		p = requireJSON(g.Request)
+	}
+	if p != nil {
+		a.write(g, p)
+		return
+	}
+	ctx := auth.With(g.Request.Context(), caller)
+	g.Request = g.Request.WithContext(ctx)
+	share := name
+	if a.config.Auth.IsOpen() {
+		share = "" // whoever is behind a proxy looks the same
+	}
+	held, err := a.config.Memory.Reserve(ctx, share, op.memory(g.Request))
+	if err != nil {
+		a.write(g, a.noMemory(ctx, x, err))
+		return
+	}
+	defer held.Release()
+	if op.maxBody > 0 {
+		p = a.readBody(op, g)
+		if p != nil {
+			a.write(g, p)
+			return
+		}
+	}
+	turn, ok := a.config.Overload.Enter(ctx, op.reads)
+	if !ok {
+		a.shed(g)
+		return
+	}
+	defer turn.Drop() // if it has not left by then
+	x.buffer()
+	work()
+	if status := x.Status(); status < http.StatusBadRequest || status >= http.StatusInternalServerError {
+		turn.Done() // what was refused says nothing of how long the work takes
+	}
+	turn.Drop()
+	if op.policy != nil {
+		op.policy.Charge(name, x.size())
+	}
+	held.Shrink(int64(x.buffered.Len()))
+	x.send(ctx)
+}
+
+var noStore = []string{"no-store"}
+
+// authenticate returns who sends a request, what the caller is called where it is
+// counted, and the refusal if it may not go on. A token that was seen before says
+// who it is at little cost, so that the caller's limit comes first. Any other costs
+// the verification of a signature, of which each address may have so many fail.
+func (a *API) authenticate(op *operation, g *gin.Context) (auth.Caller, string, *Problem) {
+	sent := g.Request.Header["Authorization"]
+	caller, known := a.config.Auth.Recall(sent)
+	var err error
+	if !known {
+		address := clientOf(g)
+		if !a.config.Limits.MayFail(address) {
+			return caller, address, TooMany(time.Second)
+		}
+		caller, err = a.config.Auth.Authenticate(g.Request.Context(), sent)
+		var wrong *auth.InvalidError
+		if errors.As(err, &wrong) && wrong.Costly {
+			a.config.Limits.Failed(address)
+		}
+	}
+	name := caller.Key()
+	if name == "" {
+		name = clientOf(g)
+	}
+	if !caller.Granted(op.rule.unlimited) {
+		p := a.limit(g, op.policy, name)
+		if p != nil {
+			return caller, name, p
+		}
+	}
+	if err != nil {
+		return caller, name, a.authProblem(g.Request.Context(), err)
+	}
+	return caller, name, nil
+}
+
+// authorize returns the refusal of a caller who has none of the scopes.
+func (a *API) authorize(op *operation, caller auth.Caller) *Problem {
+	if caller.Has(op.rule.scopes...) {
+		return nil
+	}
+	a.config.Auth.Denied()
+	return Forbidden(op.rule.scopes...)
+}
+
+// noMemory is the refusal of a request for which there is no memory: 429 where its
+// own caller holds it.
+func (a *API) noMemory(ctx context.Context, x *exchange, err error) *Problem {
+	switch {
+	case errors.Is(err, overload.ErrShare):
+		return TooMany(time.Second)
+	case errors.Is(err, overload.ErrFull):
+		x.shed = true
+		a.sayOverloaded(ctx, x)
+		return overloaded()
+	}
+	return a.classify(ctx, err)
+}
+
+// shed answers a request that is too much.
+func (a *API) shed(g *gin.Context) {
+	x := exchangeOf(g)
+	if g.Request.Context().Err() == nil {
+		x.shed = true
+		a.sayOverloaded(g.Request.Context(), x)
+	}
+	a.write(g, overloaded())
+	g.Abort()
+}
+
+func overloaded() *Problem {
+	return Unavailable("more is asked of the service than it can answer right now", time.Second)
+}
+
+// complaint is when the log said last that there is too much to do.
+type complaint struct{ at atomic.Int64 }
+
+// sayOverloaded writes one line a second at most: one for each request would be
+// more load.
+func (a *API) sayOverloaded(ctx context.Context, x *exchange) {
+	now := time.Now().Unix()
+	last := a.complaint.at.Load()
+	if last < now && a.complaint.at.CompareAndSwap(last, now) {
+		a.log.WarnContext(ctx, "overloaded: requests are refused with 503 (CONCURRENCY_LIMIT, REQUEST_MEMORY_MIB)", slog.String("route", x.route))
+	}
+}
+
+// metricsCost is the size that a scrape on the public port counts as, in bytes:
+// gathering takes a hundred times as long as answering a small request.
+const metricsCost = 100 * 8 << 10
+
+// limitOthers limits, by address, what is no operation: the documentation, the
+// metrics, and paths that lead nowhere. Probes always are answered.
+func (a *API) limitOthers(g *gin.Context) {
+	x := exchangeOf(g)
+	if a.operations[x.route] || isProbe(x.route) {
+		return
+	}
+	if x.route != metricsPath && a.config.Overload.Busy() {
+		a.shed(g)
+		return
+	}
+	if a.config.Limits == nil || a.config.Limits.Read == nil {
+		return
+	}
+	policy, name := a.config.Limits.Read, clientOf(g)
+	p := a.limit(g, policy, name)
+	if p != nil {
+		a.write(g, p)
+		g.Abort()
+		return
+	}
+	g.Next()
+	if x.route == metricsPath {
+		policy.Charge(name, metricsCost)
+		return
+	}
+	policy.Charge(name, int64(max(0, x.Size())))
+}

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/gin-gonic/gin"
+)
+
+// asset is a file of the documentation. It is compressed once, not for each request.
+type asset struct {
+	etag       string
+	plain      func() []byte
+	compressed []byte // gzip; nil where that is no smaller
+}
+
+// newAsset returns the asset with a content.
+func newAsset(content []byte) *asset {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err) // memory takes it all
+	}
+	a := &asset{etag: tagOf(content), plain: func() []byte { return content }}
+	if b.Len() < len(content) {
+		a.compressed = b.Bytes()
+	}
+	return a
+}
+
+// newCompressed returns the asset whose content is compressed already. It is
+// expanded when the first client asks that can't do that itself.
+func newCompressed(compressed []byte) *asset {
+	return &asset{etag: tagOf(compressed), compressed: compressed, plain: sync.OnceValue(func() []byte {
+		r, err := gzip.NewReader(bytes.NewReader(compressed))
+		if err != nil {
+			panic(err) // it is part of the binary
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			panic(err)
+		}
+		return content
+	})}
+}
+
+func tagOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// serve answers with the asset, or with 304 where the browser has it already (RFC
+// 9110, section 13.1.2). Each form has an entity tag of its own (section 8.8.3.3).
+func (a *asset) serve(g *gin.Context, contentType string) {
+	content, etag := a.compressed, `"`+a.etag+`-gzip"`
+	header := g.Writer.Header()
+	if content == nil || !acceptsGzip(g.GetHeader("Accept-Encoding")) {
+		content, etag = a.plain(), `"`+a.etag+`"`
+	} else {
+		header.Set("Content-Encoding", "gzip")
+	}
+	header.Set("Vary", "Accept-Encoding")
+	header.Set("Cache-Control", "no-cache") // kept, and asked for again by its tag
+	header.Set("Etag", etag)
+	tags, err := parseTags(g.GetHeader("If-None-Match"))
+	for _, tag := range tags {
+		if err == nil && (tag == "*" || strings.TrimPrefix(tag, "W/") == etag) {
+			header.Del("Content-Encoding")
+			g.Status(http.StatusNotModified)
+			return
+		}
+	}
+	g.Data(http.StatusOK, contentType, content)
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3).
+func acceptsGzip(header string) bool {
+	for coding := range strings.SplitSeq(header, ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		name = strings.ToLower(strings.TrimSpace(name))
+		if name == "gzip" || name == "x-gzip" {
+			q := strings.TrimPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
+			return strings.Trim(q, "0.") != "" || q == ""
+		}
+	}
+	return false
+}

@@ -1,0 +1,207 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// exchange is a request and its answer, as a gin.ResponseWriter: what the log and
+// the metrics say of it, and the answer while it is made.
+type exchange struct {
+	gin.ResponseWriter
+	route string
+	body  *requestBody // nil where the request has none
+
+	// buffered holds the answer until it is sent; nil where it isn't held.
+	buffered *bytes.Buffer
+	// waited is how long the client was waited for: for its body, and until it had
+	// taken the answer.
+	waited time.Duration
+	// shed says that the request was too much, cutOff that the client has not got
+	// all of the answer.
+	shed, cutOff bool
+}
+
+// exchangeOf returns the exchange that observe has begun.
+func exchangeOf(g *gin.Context) *exchange {
+	x, _ := g.Writer.(*exchange)
+	return x
+}
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBuffer is the size of the largest buffer that is used again, in bytes.
+const keptBuffer = 64 << 10
+
+// buffer has the answer held until send.
+func (x *exchange) buffer() { x.buffered, _ = buffers.Get().(*bytes.Buffer) }
+
+func release(b *bytes.Buffer) {
+	if b.Cap() <= keptBuffer {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
+// discard takes back what was written of an answer that isn't sent.
+func (x *exchange) discard() {
+	if x.buffered != nil {
+		release(x.buffered)
+		x.buffered = nil
+	}
+}
+
+// status is the answer's, or that of a client that has not got it.
+func (x *exchange) status() int {
+	if x.cutOff {
+		return statusClientClosedRequest
+	}
+	return x.Status()
+}
+
+// size is that of the request's body and of the answer that is held, in bytes.
+func (x *exchange) size() int64 {
+	n := int64(x.buffered.Len())
+	if x.body != nil {
+		n += x.body.read
+	}
+	return n
+}
+
+// send sends the answer that is held, and takes note of whether the client has
+// taken it.
+func (x *exchange) send(ctx context.Context) {
+	held := x.buffered
+	x.buffered = nil
+	defer release(held)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		x.cutOff = true
+		return
+	}
+	if held.Len() == 0 {
+		return
+	}
+	began := time.Now()
+	x.Header()["Content-Length"] = []string{strconv.Itoa(held.Len())}
+	_, err := x.ResponseWriter.Write(held.Bytes())
+	if err == nil {
+		err = http.NewResponseController(x.ResponseWriter).Flush()
+	}
+	x.cutOff = err != nil
+	x.waited += time.Since(began)
+}
+
+// Write is part of http.ResponseWriter.
+func (x *exchange) Write(p []byte) (int, error) {
+	if x.buffered != nil {
+		return x.buffered.Write(p)
+	}
+	return x.noteCut(x.ResponseWriter.Write(p))
+}
+
+// WriteString is part of gin.ResponseWriter.
+func (x *exchange) WriteString(s string) (int, error) {
+	if x.buffered != nil {
+		return x.buffered.WriteString(s)
+	}
+	return x.noteCut(x.ResponseWriter.WriteString(s))
+}
+
+func (x *exchange) noteCut(n int, err error) (int, error) {
+	x.cutOff = x.cutOff || err != nil
+	return n, err
+}
+
+// WriteHeaderNow is part of gin.ResponseWriter.
+func (x *exchange) WriteHeaderNow() {
+	if x.buffered == nil {
+		x.ResponseWriter.WriteHeaderNow()
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+// requestBody is the body of a request. The connection is kept only if the body has
+// been read to its end; otherwise net/http would wait for the rest before the answer
+// leaves.
+type requestBody struct {
+	io.ReadCloser
+	x *exchange
+	// read counts its bytes, and ended says that there are no more.
+	read  int64
+	ended bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	began := time.Now()
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	b.x.waited += time.Since(began)
+	if errors.Is(err, io.EOF) {
+		b.ended = true
+		b.x.Header().Del("Connection")
+	}
+	return n, err
+}
+
+// watchBody replaces the body of a request that has one. The request must be a copy
+// of net/http's, which reads on in its own when the answer is sent.
+func (x *exchange) watchBody(r *http.Request) {
+	if r.ContentLength == 0 || r.Body == nil {
+		return
+	}
+	x.body = &requestBody{ReadCloser: r.Body, x: x}
+	r.Body = x.body
+	x.Header().Set("Connection", "close")
+}
+
+const (
+	// drained is how much of a body is read that nobody wants, in bytes, and
+	// drainTime for how long. A client that sends all of its body before it looks
+	// for an answer gets it then, rather than a reset connection (RFC 9112, section
+	// 9.6).
+	drained   = 16 << 20
+	drainTime = 5 * time.Second
+	// drainStep is what is read of it at once, in bytes, and drainPause the time
+	// between two reads: 32 MB in a second, which costs a processor little.
+	drainStep  = 64 << 10
+	drainPause = 2 * time.Millisecond
+	// drains is how many bodies are read on at once.
+	drains = 8
+)
+
+var draining = make(chan struct{}, drains)
+
+// drain reads the rest of a body whose answer has been sent already.
+func (x *exchange) drain(r *http.Request) {
+	b := x.body
+	if b == nil || b.ended || b.read == 0 && r.Header.Get("Expect") != "" {
+		return
+	}
+	select {
+	case draining <- struct{}{}:
+		defer func() { <-draining }()
+	default:
+		return // net/http still reads a little of it
+	}
+	control := http.NewResponseController(x.ResponseWriter)
+	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return
+	}
+	for left := drained; left > 0; left -= drainStep {
+		_, err := io.CopyN(io.Discard, b.ReadCloser, drainStep)
+		if err != nil {
+			return
+		}
+		time.Sleep(drainPause)
+	}
+}

@@ -1,0 +1,116 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/ratelimit"
+	"github.com/example/microservices/test/issuer"
+)
+
+// TestTheAnswerToABodyThatIsRefusedArrives at clients that send all of the body
+// before they look for an answer, whatever the answer is.
+func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
+	i, err := issuer.New()
+	require.NoError(t, err)
+	keys := httptest.NewServer(i)
+	t.Cleanup(keys.Close)
+	v, err := auth.New(auth.IssuerConfig{AuthIssuers: i.Setting("test", keys.URL)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	t.Cleanup(v.Close)
+	limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{WriteLimit: ratelimit.Limit{Requests: 100, Period: time.Hour, Burst: 100}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: v, Limits: limits, BodyTimeout: time.Minute, Rules: Rules{"write": Needs("x")}})
+	Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"},
+		func(context.Context, *struct{ Body Body[struct{}] }) (*struct{}, error) { return nil, nil })
+	server := httptest.NewServer(a.Handler())
+	t.Cleanup(server.Close)
+	address := server.Listener.Addr().String()
+	token, err := i.Token([]string{"test"}, "someone", "x")
+	require.NoError(t, err)
+	other, err := i.Token([]string{"test"}, "another", "x")
+	require.NoError(t, err)
+	for range 100 { // until the other is over its limit
+		status, _ := sendAll(t, address, "POST /things HTTP/1.1\r\nAuthorization: Bearer "+other, 1, "")
+		require.Equal(t, http.StatusUnsupportedMediaType, status)
+	}
+
+	const size = 10 << 20
+	jsonType := "\r\nContent-Type: application/json"
+	for name, row := range map[string]struct {
+		head, encoding string
+		status         int
+	}{
+		"too large":             {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + token + jsonType, "", http.StatusRequestEntityTooLarge},
+		"too large, in chunks":  {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + token + jsonType, "chunked", http.StatusRequestEntityTooLarge},
+		"no JSON, in chunks":    {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + token, "chunked", http.StatusUnsupportedMediaType},
+		"no token, in chunks":   {"POST /things HTTP/1.1" + jsonType, "chunked", http.StatusUnauthorized},
+		"too many, in chunks":   {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + other + jsonType, "chunked", http.StatusTooManyRequests},
+		"nothing there":         {"POST /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
+		"a method it lacks":     {"PATCH /things HTTP/1.1" + jsonType, "", http.StatusMethodNotAllowed},
+		"a GET that has a body": {"GET /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 3 {
+				status, body := sendAll(t, address, row.head, size, row.encoding)
+				require.Equal(t, row.status, status)
+				require.Contains(t, body, `"request_id"`, "the whole answer")
+			}
+		})
+	}
+}
+
+// sendAll sends a request whole, and only then reads the answer.
+func sendAll(t *testing.T, address, head string, size int, encoding string) (int, string) {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	defer conn.Close()
+	out := bufio.NewWriterSize(conn, 64<<10)
+	if encoding == "" {
+		_, err = fmt.Fprintf(out, "%s\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", head, size, strings.Repeat(" ", size))
+	} else {
+		_, err = fmt.Fprintf(out, "%s\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head, size, strings.Repeat(" ", size))
+	}
+	require.NoError(t, err)
+	require.NoError(t, out.Flush())
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(body)
+}
+
+// TestALengthThatIsTooLargeIsRefusedAtOnce: without the body, and without asking for
+// it (RFC 9110, section 10.1.1).
+func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
+	c := newCrowded(t)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(c.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprint(conn, "POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\nExpect: 100-continue\r\n\r\n")
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+	require.True(t, response.Close)
+	body, err := io.ReadAll(response.Body) // to the end of the connection's half
+	require.NoError(t, err)
+	require.Contains(t, string(body), "at most 65536 bytes")
+}

@@ -1,0 +1,182 @@
+package overload
+
+import (
+	"context"
+	"errors"
+	"math"
+	"runtime/debug"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+)
+
+var (
+	// ErrFull says that the requests under way hold all the memory there is for
+	// them.
+	ErrFull = errors.New("too much memory is held by requests under way")
+	// ErrShare says that one caller's requests under way hold its share of it.
+	ErrShare = errors.New("too much memory is held by this caller's requests under way")
+)
+
+const (
+	mebibyte = 1 << 20
+	// withoutLimit is the memory for requests where GOMEMLIMIT isn't set.
+	withoutLimit = 64 * mebibyte
+	// ofLimit is the share of GOMEMLIMIT that is for requests, and ofMemory that of
+	// this memory which one caller may hold: one in so many.
+	ofLimit, ofMemory = 4, 4
+	// maxQueue is how many requests wait for memory, of all callers or of one.
+	maxQueue = 500
+)
+
+// MemoryConfig says how much memory the requests under way may hold.
+type MemoryConfig struct {
+	RequestMemoryMiB int64 `envconfig:"REQUEST_MEMORY_MIB" default:"0" min:"0" max:"1048576" desc:"how much memory the bodies and answers of requests under way may hold in all, in MiB; one caller may hold a quarter of it; 0: a quarter of GOMEMLIMIT, or 64 without one"`
+}
+
+// Memory bounds how many bytes the bodies and answers under way hold, in all and
+// for each caller, from before a body is read until the last byte of the answer
+// has been written. It is safe for concurrent use. A nil *Memory is no bound.
+type Memory struct {
+	total, share int64
+	all          *semaphore.Weighted
+	patience     patience
+
+	mu      sync.Mutex
+	callers map[string]*account
+
+	byAll, byCaller prometheus.Counter
+}
+
+// account is what one caller holds. It is there for as long as it has users.
+type account struct {
+	*semaphore.Weighted
+	patience patience
+	users    int
+}
+
+// NewMemory returns the bound that c asks for.
+func NewMemory(c MemoryConfig, registerer prometheus.Registerer) *Memory {
+	total := c.RequestMemoryMiB * mebibyte
+	if total == 0 {
+		total = withoutLimit
+		if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+			total = max(mebibyte, limit/ofLimit)
+		}
+	}
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "request_memory_refused_total",
+		Help: "Requests that were refused because requests under way held too much memory: all of them together (all), or those of the same caller (caller).",
+	}, []string{"held_by"})
+	registerer.MustRegister(refused)
+	m := &Memory{
+		total: total, share: total / ofMemory, all: semaphore.NewWeighted(total), callers: map[string]*account{},
+		byAll: refused.WithLabelValues("all"), byCaller: refused.WithLabelValues("caller"),
+	}
+	m.patience.start()
+	return m
+}
+
+// Reserve takes n bytes for a request of a caller, and waits for a while if there
+// are not as many. More than a caller's share counts as the share; "" is a caller who
+// can't be told from others, and has no share. The error is ErrShare, ErrFull or
+// ctx's. The reservation must be released.
+func (m *Memory) Reserve(ctx context.Context, caller string, n int64) (Reservation, error) {
+	if m == nil || n <= 0 {
+		return Reservation{}, nil
+	}
+	r := Reservation{memory: m, caller: caller, bytes: min(n, m.total)}
+	if caller != "" {
+		r.bytes = min(n, m.share)
+		r.own = m.open(caller)
+		if !acquire(ctx, r.own.Weighted, &r.own.patience, r.bytes) {
+			m.close(caller, r.own)
+			return Reservation{}, refusal(ctx, ErrShare, m.byCaller)
+		}
+	}
+	if !acquire(ctx, m.all, &m.patience, r.bytes) {
+		r.giveBack(r.bytes)
+		r.close()
+		return Reservation{}, refusal(ctx, ErrFull, m.byAll)
+	}
+	return r, nil
+}
+
+// acquire waits for n bytes of s. They are given in the order of asking.
+func acquire(ctx context.Context, s *semaphore.Weighted, p *patience, n int64) bool {
+	return s.TryAcquire(n) || p.wait(ctx, maxQueue, func(ctx context.Context) error { return s.Acquire(ctx, n) })
+}
+
+// refusal counts a refusal, unless the caller has left.
+func refusal(ctx context.Context, err error, counted prometheus.Counter) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	counted.Inc()
+	return err
+}
+
+func (m *Memory) open(caller string) *account {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own := m.callers[caller]
+	if own == nil {
+		own = &account{Weighted: semaphore.NewWeighted(m.share)}
+		own.patience.start()
+		m.callers[caller] = own
+	}
+	own.users++
+	return own
+}
+
+func (m *Memory) close(caller string, own *account) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own.users--
+	if own.users == 0 {
+		delete(m.callers, caller)
+	}
+}
+
+// Reservation is the bytes that a request holds. The zero value holds none. It is
+// not safe for concurrent use.
+type Reservation struct {
+	memory *Memory
+	caller string
+	own    *account // nil where the caller has no share
+	bytes  int64
+}
+
+// Shrink gives back all but n bytes.
+func (r *Reservation) Shrink(n int64) {
+	if r.memory == nil || n >= r.bytes {
+		return
+	}
+	r.memory.all.Release(r.bytes - n)
+	r.giveBack(r.bytes - n)
+	r.bytes = n
+}
+
+// giveBack gives bytes back to the caller's share.
+func (r *Reservation) giveBack(n int64) {
+	if r.own != nil {
+		r.own.Release(n)
+	}
+}
+
+// Release gives all bytes back. A second time it does nothing.
+func (r *Reservation) Release() {
+	if r.memory == nil {
+		return
+	}
+	r.Shrink(0)
+	r.close()
+	r.memory = nil
+}
+
+func (r *Reservation) close() {
+	if r.own != nil {
+		r.memory.close(r.caller, r.own)
+	}
+}

@@ -1,0 +1,113 @@
+package overload
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+)
+
+func newMemory(mib int64) *Memory {
+	return NewMemory(MemoryConfig{RequestMemoryMiB: mib}, prometheus.NewRegistry())
+}
+
+// TestOneCallerHoldsAShare: a caller who wants it all leaves the rest to others.
+func TestOneCallerHoldsAShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(4)
+		greedy, err := m.Reserve(t.Context(), "greedy", 100*mebibyte)
+		require.NoError(t, err, "more than the share counts as the share")
+		began := time.Now()
+		_, err = m.Reserve(t.Context(), "greedy", 1)
+		require.ErrorIs(t, err, ErrShare)
+		require.Equal(t, maxWait, time.Since(began))
+		var others []Reservation
+		for _, caller := range []string{"a", "b", "c"} {
+			r, err := m.Reserve(t.Context(), caller, mebibyte)
+			require.NoError(t, err)
+			others = append(others, r)
+		}
+		_, err = m.Reserve(t.Context(), "d", 1)
+		require.ErrorIs(t, err, ErrFull)
+		require.InDelta(t, 1, testutil.ToFloat64(m.byAll), 0)
+		require.InDelta(t, 1, testutil.ToFloat64(m.byCaller), 0)
+
+		given := make(chan struct{})
+		time.Sleep(calm)
+		time.AfterFunc(maxWait/2, func() { greedy.Shrink(mebibyte - 20); close(given) })
+		r, err := m.Reserve(t.Context(), "d", 10)
+		require.NoError(t, err, "what is given back goes to who waits")
+		<-given
+		everybody, err := m.Reserve(t.Context(), "", 10)
+		require.NoError(t, err, "who can't be told from others has no share")
+		for _, held := range append(others, greedy, r, everybody) {
+			held.Release()
+			held.Release() // once is enough
+		}
+		require.Empty(t, m.callers, "nothing is kept of who holds nothing")
+		require.True(t, m.all.TryAcquire(4*mebibyte))
+	})
+}
+
+func TestWhoLeavesGetsNoMemory(t *testing.T) {
+	m := newMemory(4)
+	held, err := m.Reserve(t.Context(), "a", mebibyte)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = m.Reserve(ctx, "a", 1)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, testutil.ToFloat64(m.byCaller))
+	held.Release()
+	require.Empty(t, m.callers)
+}
+
+// TestTheMemoryIsNeverExceeded by many callers at once, who ask for what they like.
+func TestTheMemoryIsNeverExceeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const total = 4 * mebibyte
+		m := newMemory(4)
+		var held, most atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				rng := rand.New(rand.NewPCG(1, uint64(i)))
+				for range 50 {
+					n := 1 + rng.Int64N(m.share)
+					r, err := m.Reserve(t.Context(), string(rune('a'+i%7)), n)
+					if err != nil {
+						continue
+					}
+					most.Store(max(most.Load(), held.Add(n)))
+					time.Sleep(time.Duration(rng.Int64N(int64(100 * time.Millisecond))))
+					held.Add(-n)
+					r.Release()
+				}
+			})
+		}
+		wg.Wait()
+		require.LessOrEqual(t, most.Load(), int64(total))
+		require.Greater(t, most.Load(), int64(total/2), "the test means something")
+		require.Empty(t, m.callers)
+	})
+}
+
+func BenchmarkReserve(b *testing.B) {
+	m := newMemory(64)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r, err := m.Reserve(b.Context(), "caller", 1024)
+			if err == nil {
+				r.Release()
+			}
+		}
+	})
+}

@@ -1,0 +1,262 @@
+// Package attack has what one caller can do to a service, and sees how another fares
+// meanwhile. Traffic goes to loopback only, and is bounded in connections and time.
+package attack
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Target is the service that is attacked, and what the attacker has.
+type Target struct {
+	// Address is where it serves.
+	Address string
+	// Token is of the attacker, who has a hundred large orders.
+	Token string
+}
+
+// Result is what the attacker was answered.
+type Result struct {
+	// Statuses counts the answers by their status; 0 is none.
+	Statuses map[int]int64
+	// Bytes is what was read in all.
+	Bytes int64
+}
+
+// Attack is something that one caller can do.
+type Attack struct {
+	Name string
+	// Connections is how many there are at once.
+	Connections int
+	// each goes on until ctx is done, on one connection after the other.
+	each func(ctx context.Context, t Target, note func(status int, bytes int64))
+}
+
+// All are the attacks there are.
+var All = []Attack{
+	{"slow readers", 60, reading(slowly)},
+	{"readers that stop", 60, reading(notAtAll)},
+	{"fast readers", 40, reading(fast)},
+	{"half-open connections", 12_000, halfOpen},
+	{"bad tokens", 40, repeat(badToken)},
+	{"documentation", 40, repeat(get("/docs/swagger-ui-bundle.js"))},
+	{"metrics", 40, repeat(get("/metrics"))},
+	{"paths that lead nowhere", 40, repeat(get("/nowhere"))},
+	{"large bodies", 40, repeat(largeBody)},
+	{"slow bodies", 500, slowBody},
+}
+
+// Run attacks a target for a while.
+func (a Attack) Run(ctx context.Context, t Target, span time.Duration) Result {
+	ctx, cancel := context.WithTimeout(ctx, span)
+	defer cancel()
+	var mu sync.Mutex
+	result := Result{Statuses: map[int]int64{}}
+	var bytes atomic.Int64
+	note := func(status int, n int64) {
+		bytes.Add(n)
+		mu.Lock()
+		defer mu.Unlock()
+		result.Statuses[status]++
+	}
+	var wg sync.WaitGroup
+	for range a.Connections {
+		wg.Go(func() { a.each(ctx, t, note) })
+	}
+	wg.Wait()
+	result.Bytes = bytes.Load()
+	return result
+}
+
+// dial connects, and has the connection closed when ctx is done. A small buffer makes
+// what isn't read wait at the other end.
+func dial(ctx context.Context, t Target, buffer int) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.Address)
+	if err != nil {
+		rest(ctx, 10*time.Millisecond)
+		return nil, err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok && buffer > 0 {
+		err = tcp.SetReadBuffer(buffer)
+	}
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return conn, err
+}
+
+// rest waits for a while.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// ask sends a request and reads the answer, by way of read.
+func ask(ctx context.Context, conn net.Conn, in *bufio.Reader, request string, read func(context.Context, io.Reader) (int64, error), note func(int, int64)) error {
+	_, err := io.WriteString(conn, request)
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	response, err := http.ReadResponse(in, nil)
+	if err != nil {
+		if ctx.Err() == nil {
+			note(0, 0)
+		}
+		return err
+	}
+	defer response.Body.Close()
+	n, err := read(ctx, response.Body)
+	note(response.StatusCode, n) // also of an answer that the end of the attack cuts off
+	if response.StatusCode == http.StatusTooManyRequests {
+		rest(ctx, 5*time.Millisecond) // it is no better than that
+	}
+	if err == nil && response.Close {
+		err = io.EOF
+	}
+	return err
+}
+
+// repeat sends requests one after the other, as fast as they are answered.
+func repeat(request func(Target) string) func(context.Context, Target, func(int, int64)) {
+	return func(ctx context.Context, t Target, note func(int, int64)) {
+		for ctx.Err() == nil {
+			conn, err := dial(ctx, t, 0)
+			if err != nil {
+				continue
+			}
+			in := bufio.NewReader(conn)
+			for err == nil {
+				err = ask(ctx, conn, in, request(t), fast, note)
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
+func get(path string) func(Target) string {
+	return func(Target) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+}
+
+const ordersPath = "/api/v1/orders"
+
+// badToken is a request with the attacker's token, of which the signature is another
+// each time.
+func badToken(t Target) string {
+	parts := strings.Split(t.Token, ".")
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	signature := []byte(parts[2])
+	for i := range signature {
+		signature[i] = letters[rand.IntN(len(letters))]
+	}
+	signature[len(signature)-1] = 'A' // the last has bits to spare
+	return "GET " + ordersPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + parts[0] + "." + parts[1] + "." + string(signature) + "\r\n\r\n"
+}
+
+// large is a body that is too large.
+var large = strings.Repeat(" ", 10<<20)
+
+func largeBody(t Target) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
+		ordersPath, t.Token, len(large), large)
+}
+
+func fast(_ context.Context, r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
+
+// slowly reads 20 kB in a second.
+func slowly(ctx context.Context, r io.Reader) (n int64, err error) {
+	for err == nil && ctx.Err() == nil {
+		var some int64
+		some, err = io.CopyN(io.Discard, r, 2000)
+		n += some
+		rest(ctx, 100*time.Millisecond)
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
+// notAtAll reads nothing.
+func notAtAll(ctx context.Context, _ io.Reader) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// reading asks for the attacker's largest pages.
+func reading(read func(context.Context, io.Reader) (int64, error)) func(context.Context, Target, func(int, int64)) {
+	return func(ctx context.Context, t Target, note func(int, int64)) {
+		request := "GET " + ordersPath + "?limit=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + t.Token + "\r\n\r\n"
+		for ctx.Err() == nil {
+			conn, err := dial(ctx, t, 16<<10)
+			if err != nil {
+				continue
+			}
+			in := bufio.NewReaderSize(conn, 4<<10)
+			for err == nil {
+				err = ask(ctx, conn, in, request, read, note)
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
+// halfOpen sends headers that don't end, and begins anew when the connection is
+// closed.
+func halfOpen(ctx context.Context, t Target, note func(int, int64)) {
+	for ctx.Err() == nil {
+		conn, err := dial(ctx, t, 0)
+		if err != nil {
+			continue
+		}
+		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 8<<10))
+		if err == nil {
+			_, err = conn.Read(make([]byte, 1)) // until it's closed
+		}
+		_ = conn.Close()
+		if ctx.Err() == nil {
+			note(0, 0)
+			rest(ctx, time.Second)
+		}
+	}
+}
+
+// slowBody sends a byte of a body in a second.
+func slowBody(ctx context.Context, t Target, note func(int, int64)) {
+	for ctx.Err() == nil {
+		conn, err := dial(ctx, t, 0)
+		if err != nil {
+			continue
+		}
+		in := bufio.NewReader(conn)
+		head := "POST " + ordersPath + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer " + t.Token + "\r\nContent-Length: 60000\r\n\r\n"
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = ask(ctx, conn, in, head, fast, note)
+		}()
+		for open := true; open; {
+			select {
+			case <-done:
+				open = false
+			case <-time.After(time.Second):
+				_, err = io.WriteString(conn, " ")
+				open = err == nil
+			}
+		}
+		_ = conn.Close()
+		<-done
+		rest(ctx, 100*time.Millisecond)
+	}
+}

@@ -1,0 +1,60 @@
+package attack_test
+
+import (
+	"flag"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/test/attack"
+	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/test/process"
+)
+
+func TestMain(m *testing.M) { postgres.Exit(postgres.Main(m)) }
+
+var span = flag.Duration("span", 3*time.Second, "how long each attack goes on")
+
+// TestOneCallerTakesTheServiceFromNobody: whatever one caller does, another is
+// answered, the probes are, and the service stays within the memory of its pod. How
+// fast the other is answered is the bench's to measure.
+func TestOneCallerTakesTheServiceFromNobody(t *testing.T) {
+	attacker := filepath.Join(t.TempDir(), "attacker")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", attacker, "./attacker").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	programs := attack.Programs{Users: process.Build(t, "user-service"), Orders: process.Build(t, "order-service"), Attacker: attacker}
+	for kind, address := range map[string]func(t *testing.T) string{
+		"postgres": func(t *testing.T) string { return postgres.New(t) },
+		"sqlite":   func(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "db") },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			scene, err := attack.Set(t.Context(), t.TempDir(), programs, address(t), address(t))
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, scene.Close()) })
+			ordinary := scene.Ordinary(t.Context(), *span)
+			t.Logf("held by a control group: %v; ordinarily p99 %s of %d", scene.Confined(), ordinary.Percentile(99), ordinary.Requests())
+			require.Zero(t, ordinary.Requests()-ordinary.Statuses[200], "%v", ordinary.Statuses)
+			for _, a := range attack.All {
+				t.Run(a.Name, func(t *testing.T) {
+					fared, result, err := scene.Under(t.Context(), a, *span)
+					require.NoError(t, err)
+					held, err := scene.Memory()
+					require.NoError(t, err, "the service is gone")
+					refused, err := scene.Refused(t.Context())
+					require.NoError(t, err)
+					t.Logf("p99 %s (%.1f ×) of %v; probes %d, failed %d; memory %d MiB; the attacker got %v, %d MiB; refused in all: %s",
+						fared.Percentile(99), float64(fared.Percentile(99))/float64(ordinary.Percentile(99)), fared.Statuses, fared.Probes, fared.Failed, held>>20, result.Statuses, result.Bytes>>20, refused)
+					require.NotEmpty(t, result.Statuses, "nothing was attacked")
+					require.Zero(t, fared.Statuses[0], "time-outs")
+					require.LessOrEqual(t, fared.Statuses[503]*50, fared.Requests(), "at most 2 %% are refused: %v", fared.Statuses)
+					require.Equal(t, fared.Requests(), fared.Statuses[200]+fared.Statuses[503], "%v", fared.Statuses)
+					require.Zero(t, fared.Failed, "probes")
+					require.Less(t, held, int64(attack.MemoryLimit))
+				})
+			}
+		})
+	}
+}

@@ -1,0 +1,54 @@
+package attack
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// group is a control group that bounds a process's memory.
+type group struct{ dir string }
+
+// confine puts a process into a group of its own. It returns nil where there are no
+// groups that could be made: not as root, or not on a system that has them.
+func confine(pid int, limit int64) (*group, error) {
+	for parent, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		if _, err := os.Stat(filepath.Join(parent, "cgroup.procs")); err != nil {
+			continue
+		}
+		g := &group{filepath.Join(parent, fmt.Sprintf("attacked-%d", pid))}
+		err := os.Mkdir(g.dir, 0o755)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, os.ErrInvalid) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		err = os.WriteFile(filepath.Join(g.dir, file), []byte(strconv.FormatInt(limit, 10)), 0o644)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(g.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644)
+		}
+		if err != nil {
+			return nil, g.remove()
+		}
+		return g, nil
+	}
+	return nil, nil
+}
+
+// remove removes the group once the process has gone.
+func (g *group) remove() error {
+	var err error
+	for range 100 {
+		err = os.Remove(g.dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
+}
