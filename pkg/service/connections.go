@@ -57,14 +57,16 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (surplus net.Con
 	if len(c.all) <= c.most {
 		return nil
 	}
-	for _, waiting := range []*list.List{c.fresh, c.idle} {
-		if waiting.Len() > 0 {
-			surplus, _ = waiting.Remove(waiting.Front()).(net.Conn)
-			delete(c.all, surplus)
-			return surplus
-		}
+	from := c.fresh
+	if from.Len() == 1 && c.idle.Len() > 0 { // it has only just come
+		from = c.idle
 	}
-	return nil
+	if from.Len() == 0 {
+		return nil
+	}
+	surplus, _ = from.Remove(from.Front()).(net.Conn)
+	delete(c.all, surplus)
+	return surplus
 }
 
 // steadyListener accepts connections whose answers may be taken slowly, but not

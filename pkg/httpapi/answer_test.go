@@ -1,0 +1,226 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/overload"
+	"github.com/example/microservices/pkg/ratelimit"
+	"github.com/example/microservices/test/issuer"
+)
+
+// generous is an API whose one operation has a large answer.
+type generous struct {
+	url, token, other string
+	registry          *prometheus.Registry
+	limits            *ratelimit.Policies
+	log               lockedBuffer
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+const largeAnswer = 8 << 20
+
+func newGenerous(t *testing.T, limit ratelimit.Limit) *generous {
+	i, err := issuer.New()
+	require.NoError(t, err)
+	keys := httptest.NewServer(i)
+	t.Cleanup(keys.Close)
+	v, err := auth.New(auth.IssuerConfig{AuthIssuers: i.Setting("test", keys.URL)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	t.Cleanup(v.Close)
+	c := &generous{registry: prometheus.NewRegistry()}
+	c.limits, err = ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: limit, FailureLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 3}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	a := New(Config{
+		Log: slog.New(slog.NewTextHandler(&c.log, nil)), Metrics: c.registry, Auth: v, Limits: c.limits, BodyTimeout: time.Minute,
+		// Each caller has room for one.
+		Memory: overload.NewMemory(overload.MemoryConfig{RequestMemoryMiB: 4 * largeAnswer >> 20}, c.registry),
+		Rules:  Rules{"read": Needs("x").Memory(largeAnswer)},
+	})
+	type output struct {
+		Body struct {
+			Text string `json:"text"`
+		}
+	}
+	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, func(context.Context, *struct{}) (*output, error) {
+		out := &output{}
+		out.Body.Text = strings.Repeat("x", largeAnswer)
+		return out, nil
+	})
+	RegisterHealth(a, "test", "1", health.NewMonitor(slog.New(slog.DiscardHandler)), c.registry)
+	server := httptest.NewServer(a.Handler())
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	for name, token := range map[string]*string{"ada": &c.token, "grace": &c.other} {
+		*token, err = i.Token([]string{"test"}, name, "x")
+		require.NoError(t, err)
+	}
+	return c
+}
+
+func (c *generous) get(t *testing.T, path, token string, headers ...string) (int, http.Header, int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url+path, nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Accept-Encoding", "identity")
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, response.Header, len(body)
+}
+
+// TestMemoryIsHeldUntilTheAnswerIsWritten: a caller who doesn't read its answer gets
+// no other, everybody else does, and it is a 499 when it leaves.
+func TestMemoryIsHeldUntilTheAnswerIsWritten(t *testing.T) {
+	c := newGenerous(t, ratelimit.Limit{})
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(c.url, "http://"))
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(conn, "GET /things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", c.token)
+	require.NoError(t, err)
+	_, err = io.ReadFull(conn, make([]byte, 1000))
+	require.NoError(t, err, "it has begun")
+
+	status, header, _ := c.get(t, "/things", c.token)
+	require.Equal(t, http.StatusTooManyRequests, status)
+	require.Equal(t, "1", header.Get("Retry-After"))
+	status, header, size := c.get(t, "/things", c.other)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "no-store", header.Get("Cache-Control"))
+	require.Greater(t, size, largeAnswer)
+
+	require.NoError(t, conn.Close())
+	require.Eventually(t, func() bool { return strings.Contains(c.log.String(), "status=499") }, time.Minute, time.Millisecond, "it is no success")
+	require.Eventually(t, func() bool {
+		status, _, _ := c.get(t, "/things", c.token)
+		return status == http.StatusOK
+	}, time.Minute, time.Millisecond, "there is room again")
+	count, err := testutil.GatherAndCount(c.registry, "request_memory_refused_total")
+	require.NoError(t, err)
+	require.Equal(t, 2, count)
+}
+
+// TestALargeAnswerCountsAsManyRequests, for its caller alone.
+func TestALargeAnswerCountsAsManyRequests(t *testing.T) {
+	c := newGenerous(t, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: largeAnswer>>13 + 2})
+	for _, token := range []string{c.token, c.other} {
+		status, _, _ := c.get(t, "/things", token)
+		require.Equal(t, http.StatusOK, status)
+		status, header, _ := c.get(t, "/things", token)
+		require.Equal(t, http.StatusOK, status, "it has paid for the first")
+		require.Contains(t, header.Get("RateLimit"), "r=0;")
+		status, _, _ = c.get(t, "/things", token)
+		require.Equal(t, http.StatusTooManyRequests, status)
+	}
+}
+
+// TestSignaturesAreVerifiedWithinALimit of each address; a token that was seen before
+// goes on.
+func TestSignaturesAreVerifiedWithinALimit(t *testing.T) {
+	c := newGenerous(t, ratelimit.Limit{})
+	status, _, _ := c.get(t, "/things", c.token)
+	require.Equal(t, http.StatusOK, status)
+	bad := func(i int) string {
+		parts := strings.Split(c.token, ".")
+		return parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2])-2) + string(rune('A'+i)) + "A"
+	}
+	for i := range 3 {
+		status, _, _ := c.get(t, "/things", bad(i))
+		require.Equal(t, http.StatusUnauthorized, status)
+	}
+	for i := range 3 {
+		status, header, _ := c.get(t, "/things", bad(3+i))
+		require.Equal(t, http.StatusTooManyRequests, status)
+		require.NotEmpty(t, header.Get("Retry-After"))
+	}
+	status, _, _ = c.get(t, "/things", c.token)
+	require.Equal(t, http.StatusOK, status)
+	status, _, _ = c.get(t, "/things", c.other)
+	require.Equal(t, http.StatusTooManyRequests, status, "a new token from there isn't looked at")
+}
+
+// TestWhatIsNoOperationIsLimited by address and by size, and probes never are.
+func TestWhatIsNoOperationIsLimited(t *testing.T) {
+	c := newGenerous(t, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 150})
+	for path, most := range map[string]int{"/docs/swagger-ui-bundle.js": 2, "/metrics": 2, "/nowhere": 150} {
+		c := newGenerous(t, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 150})
+		answered := 0
+		for range 160 {
+			status, _, _ := c.get(t, path, c.token)
+			if status != http.StatusTooManyRequests {
+				answered++
+			}
+		}
+		require.LessOrEqual(t, answered, most, path)
+		require.Positive(t, answered)
+		status, _, _ := c.get(t, "/health/live", c.token)
+		require.Equal(t, http.StatusOK, status)
+	}
+	status, _, _ := c.get(t, "/things", c.token)
+	require.Equal(t, http.StatusOK, status)
+}
+
+// TestAssetsAreSentOnce: compressed, and not at all to who has them.
+func TestAssetsAreSentOnce(t *testing.T) {
+	c := newGenerous(t, ratelimit.Limit{})
+	for _, path := range []string{"/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png", "/openapi.json", "/openapi.yaml"} {
+		status, plain, size := c.get(t, path, c.token)
+		require.Equal(t, http.StatusOK, status, path)
+		require.Empty(t, plain.Get("Content-Encoding"))
+		status, packed, small := c.get(t, path, c.token, "Accept-Encoding", "br;q=1, gzip;q=0.8")
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, "Accept-Encoding", packed.Get("Vary"))
+		if packed.Get("Content-Encoding") == "gzip" {
+			require.Less(t, small, size)
+			require.NotEqual(t, plain.Get("Etag"), packed.Get("Etag"))
+		} else {
+			require.Equal(t, "/docs/favicon-32x32.png", path, "all else is smaller so")
+		}
+		status, _, size = c.get(t, path, c.token, "If-None-Match", plain.Get("Etag"))
+		require.Equal(t, http.StatusNotModified, status, path)
+		require.Zero(t, size)
+		status, _, _ = c.get(t, path, c.token, "If-None-Match", `"another"`)
+		require.Equal(t, http.StatusOK, status)
+		status, header, _ := c.get(t, path, c.token, "Accept-Encoding", "gzip;q=0")
+		require.Equal(t, http.StatusOK, status)
+		require.Empty(t, header.Get("Content-Encoding"))
+	}
+}

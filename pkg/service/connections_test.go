@@ -1,0 +1,128 @@
+package service
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestASlowReaderGetsItAll: it takes a byte a second, and has never been idle for as
+// long as the timeout.
+func TestASlowReaderGetsItAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		conn := &steadyConn{Conn: here, timeout: 2 * time.Second}
+		const text = "it takes many seconds to read this"
+		written := make(chan error, 1)
+		go func() {
+			n, err := conn.Write([]byte(text))
+			if n != len(text) {
+				err = fmt.Errorf("%d bytes: %w", n, err)
+			}
+			written <- errors.Join(err, conn.Close())
+		}()
+		var got []byte
+		for {
+			time.Sleep(time.Second)
+			one := make([]byte, 1)
+			_, err := there.Read(one)
+			if err != nil {
+				require.ErrorIs(t, err, io.EOF)
+				break
+			}
+			got = append(got, one...)
+		}
+		require.Equal(t, text, string(got))
+		require.NoError(t, <-written)
+	})
+}
+
+func TestAReaderThatStopsIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer there.Close()
+		conn := &steadyConn{Conn: here, timeout: 2 * time.Second}
+		began := time.Now()
+		go func() { _, _ = there.Read(make([]byte, 5)) }()
+		n, err := conn.Write([]byte("more than five bytes"))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Equal(t, 5, n)
+		require.Equal(t, 4*time.Second, time.Since(began), "two seconds after the last that it took, at most twice")
+	})
+}
+
+// TestConnectionsThatWaitMakeRoom: first those that have sent no request yet, as many
+// half-open ones would be, then the idle; never one that is being answered.
+func TestConnectionsThatWaitMakeRoom(t *testing.T) {
+	arrived, open := make(chan struct{}), make(chan struct{})
+	c := &Config{MaxConnections: 4, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, IdleTimeout: time.Hour}
+	server := c.Server(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/held" {
+			arrived <- struct{}{}
+			<-open
+		}
+	}), slog.New(slog.DiscardHandler))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
+	})
+	dial := func(text string) net.Conn {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		_, err = io.WriteString(conn, text)
+		require.NoError(t, err)
+		return conn
+	}
+	answered := func(conn net.Conn) {
+		t.Helper()
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	closed := func(conn net.Conn) {
+		t.Helper()
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+		_, err := conn.Read(make([]byte, 1))
+		require.Error(t, err)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	}
+	const whole, held = "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+
+	first := dial(held)
+	<-arrived
+	idle := dial(whole)
+	answered(idle)
+	half := []net.Conn{dial("GET / HTTP"), dial("GET / HTTP")}
+	another := dial(whole)
+	answered(another)
+	closed(half[0])
+	last := dial(held)
+	<-arrived
+	closed(half[1])
+	second := dial(held)
+	<-arrived
+	closed(idle) // it has been idle for longer than the other
+	third := dial(held)
+	<-arrived
+	closed(another)
+	closed(dial(whole)) // all are being answered: the newest is too much
+	close(open)
+	for _, conn := range []net.Conn{first, last, second, third} {
+		answered(conn)
+	}
+}
