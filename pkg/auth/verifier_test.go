@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -215,10 +216,122 @@ func TestWhatIsNoScope(t *testing.T) {
 
 func TestSCP(t *testing.T) {
 	w := newWorld(t)
-	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": nil, "scp": []string{"orders:read"}})))
+	for _, scp := range []any{[]string{"orders:read", "users:lookup"}, "orders:read  users:lookup"} {
+		c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": nil, "scp": scp})))
+		require.NoError(t, err)
+		require.True(t, c.Granted("orders:read"))
+		require.True(t, c.Granted("users:lookup"))
+		require.False(t, c.Has("users:read"))
+	}
+	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scp": "orders:read"})))
 	require.NoError(t, err)
-	require.True(t, c.Has("orders:read"))
-	require.False(t, c.Has("users:read"))
+	require.False(t, c.Has("orders:read"), "scope is there, and is the standard's")
+}
+
+func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
+	w := newWorldOf(t, []string{`"scopes":["users:read","orders:read"]`})
+	for _, claims := range []map[string]any{
+		{"scope": "admin users:read users:write"},
+		{"scope": nil, "scp": "admin users:read users:write"},
+		{"scope": nil, "scp": []string{"admin", "users:read", "users:write"}},
+	} {
+		for range 2 { // verified, and remembered
+			c, err := w.authenticate(w.token(issuer.Set(claims)))
+			require.NoError(t, err)
+			require.True(t, c.Has("users:read"))
+			require.False(t, c.Has("users:write"))
+			require.False(t, c.Admin())
+			require.False(t, c.Has("orders:read"), "it may, and has not")
+		}
+	}
+	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": strings.Repeat("x ", 1500)})))
+	require.NoError(t, err)
+	require.Zero(t, cap(c.scopes), "what counts for nothing takes no room")
+
+	granting := newWorldOf(t, []string{`"scopes":["users:lookup"]`, `"grants":[{"subject":"subject","scopes":["users:lookup"]}]`})
+	c, err = granting.authenticate(granting.token())
+	require.NoError(t, err)
+	require.True(t, c.Granted("users:lookup"))
+	require.False(t, c.Has("users:read"), "of the token's own scopes none counts")
+}
+
+// TestATokenLivesNoLongerThanAllowed: a year, say, is longer than anybody notices that
+// a token has been stolen.
+func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
+	now := time.Now().Unix()
+	day := int64(24 * 60 * 60)
+	for name, row := range map[string]struct {
+		member string
+		claims map[string]any
+		want   result
+	}{
+		"a day":                          {"", map[string]any{"iat": now, "exp": now + day}, accepted},
+		"a second more":                  {"", map[string]any{"iat": now, "exp": now + day + 1}, tooLong},
+		"a year, that ends soon":         {"", map[string]any{"iat": now - 365*day, "exp": now + 60}, tooLong},
+		"no iat, a day left":             {"", map[string]any{"iat": nil, "exp": now + day - 60}, accepted},
+		"no iat, more left":              {"", map[string]any{"iat": nil, "exp": now + day + 60}, tooLong},
+		"for ever":                       {"", map[string]any{"iat": 0, "exp": int64(1) << 40}, tooLong},
+		"the issuer's own, an hour":      {`"max_life":"1h"`, map[string]any{"iat": now, "exp": now + 3600}, accepted},
+		"the issuer's own, by a second":  {`"max_life":"1h"`, map[string]any{"iat": now, "exp": now + 3601}, tooLong},
+		"the issuer's own may be longer": {`"max_life":"720h"`, map[string]any{"iat": now, "exp": now + 30*day}, accepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var members []string
+			if row.member != "" {
+				members = append(members, row.member)
+			}
+			w := newWorldOf(t, members)
+			token := w.token(issuer.Set(row.claims))
+			require.Equal(t, row.want, w.result(token))
+			require.Equal(t, 1, w.counted(row.want))
+			_, err := w.authenticate(token)
+			if row.want == tooLong {
+				require.ErrorContains(t, err, "lives longer than this service allows")
+			}
+		})
+	}
+}
+
+// TestSpecialUUIDsAreNobody: lists begin below the Max UUID, so a user with that id
+// would be in none; the Nil UUID stands for no user.
+func TestSpecialUUIDsAreNobody(t *testing.T) {
+	for _, subject := range []string{uuid.Nil.String(), uuid.Max.String(), strings.ToUpper(uuid.Max.String()), "no UUID"} {
+		c := newCaller("i", subject, nil)
+		require.Equal(t, uuid.Nil, c.User(), subject)
+		require.False(t, c.Reach().Includes(uuid.Max), subject)
+		require.False(t, c.Reach().Includes(uuid.Nil), subject)
+	}
+}
+
+// TestWhatARefusalHasCost: who counts failures tells those that took a public key's
+// work from those that took none.
+func TestWhatARefusalHasCost(t *testing.T) {
+	w := newWorld(t)
+	stranger, err := issuer.New()
+	require.NoError(t, err)
+	strange := stranger.Key()
+	for name, row := range map[string]struct {
+		token  string
+		costly bool
+		want   result
+	}{
+		"nonsense":             {"a.b.c", false, malformed},
+		"too large":            {strings.Repeat("a", maxToken+1), false, tooLarge},
+		"another issuer":       {w.token(issuer.Set(map[string]any{"iss": "https://other.invalid"})), false, badIssuer},
+		"another type":         {w.token(func(t *issuer.Token) { t.Header["typ"] = "JWT" }), false, badType},
+		"an unknown key":       {w.token(func(t *issuer.Token) { t.Key = strange }), false, unknownKey},
+		"forged":               {w.token(func(t *issuer.Token) { t.Key.Key = strange.Key }), true, badSignature},
+		"expired":              {w.token(issuer.ValidFor(-time.Hour)), true, expired},
+		"for another audience": {w.token(issuer.Set(map[string]any{"aud": "other"})), true, badAudience},
+		"signed nonsense":      {w.token(issuer.Set(map[string]any{"exp": "never"})), true, malformed},
+	} {
+		_, err := w.authenticate(row.token)
+		var wrong *InvalidError
+		require.ErrorAs(t, err, &wrong, name)
+		require.Equal(t, row.want, wrong.result, name)
+		require.Equal(t, row.costly, wrong.Costly, name)
+	}
+	require.False(t, errors.Is(errMalformed, costly(errMalformed)), "the one that all share is left as it is")
 }
 
 func TestHeaders(t *testing.T) {
@@ -251,7 +364,7 @@ func TestWhatIsNoToken(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	for _, authorization := range [][]string{
-		{""}, {"Bearer"}, {"Bearer "}, {good}, {"Basic YTpi"}, {"Bearer a b"}, {"Bearer ."}, {"Bearer .."}, {"Bearer " + good + "."},
+		{""}, {"Bearer"}, {"Bearer "}, {good}, {"Basic YTpi"}, {"Digest username=a"}, {"DPoP " + good}, {"Bearerx " + good}, {"Basic"}, {"BearerToken"}, {"Bearer a b"}, {"Bearer ."}, {"Bearer .."}, {"Bearer " + good + "."},
 		{"Bearer " + good + "=="}, {"Bearer " + good, "Bearer " + good}, {"Bearer " + strings.Repeat("A", 8193)},
 		{"Bearer " + good[:len(good)-2]}, {`Bearer {"payload":"","signatures":[]}`}, {"Bearer a.b.c.d.e"},
 	} {
@@ -259,7 +372,7 @@ func TestWhatIsNoToken(t *testing.T) {
 		var wrong *InvalidError
 		require.ErrorAs(t, err, &wrong, "%q", authorization)
 		require.NotContains(t, wrong.Description, `"`)
-		isBearer := strings.HasPrefix(authorization[0], "Bearer")
+		isBearer := authorization[0] == "Bearer" || strings.HasPrefix(authorization[0], "Bearer ")
 		require.Equal(t, !isBearer, wrong.Missing, "RFC 6750, section 3.1: of another scheme no error is told")
 	}
 	_, err := w.verifier.Authenticate(t.Context(), nil)
