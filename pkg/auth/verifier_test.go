@@ -310,6 +310,8 @@ func TestWhatARefusalHasCost(t *testing.T) {
 	stranger, err := issuer.New()
 	require.NoError(t, err)
 	strange := stranger.Key()
+	require.Equal(t, accepted, w.result(w.token()))
+	w.clock.pass(defaultCooldown)
 	for name, row := range map[string]struct {
 		token  string
 		costly bool
@@ -379,6 +381,14 @@ func TestWhatIsNoToken(t *testing.T) {
 	var wrong *InvalidError
 	require.ErrorAs(t, err, &wrong)
 	require.True(t, wrong.Missing)
+}
+
+func TestHowLargeATokenMayBe(t *testing.T) {
+	w := newWorld(t)
+	require.Equal(t, malformed, w.result(strings.Repeat("A", maxToken)), "it is looked at")
+	require.Equal(t, tooLarge, w.result(strings.Repeat("A", maxToken+1)))
+	_, known := w.verifier.Recall([]string{"Bearer " + strings.Repeat("A", maxToken+1)})
+	require.False(t, known)
 }
 
 func TestKubernetesTokens(t *testing.T) {
