@@ -236,12 +236,9 @@ func bearer(authorization []string) (string, error) {
 	if len(authorization) > 1 {
 		return "", invalid(malformed, "there is more than one Authorization header")
 	}
-	scheme, token, found := strings.Cut(authorization[0], " ")
+	scheme, token, _ := strings.Cut(authorization[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return "", &InvalidError{result: malformed, Description: "the Authorization header must be Bearer and a token", Missing: true}
-	}
-	if !found {
-		return "", errMalformed
 	}
 	return strings.TrimLeft(token, " "), nil
 }
