@@ -28,6 +28,9 @@ type claims struct {
 	Events   json.RawMessage `json:"events"`
 	TokenUse json.RawMessage `json:"token_use"`
 	Type     json.RawMessage `json:"typ"`
+
+	// all is every claim, for an issuer with a SubjectClaim.
+	all map[string]json.RawMessage
 }
 
 // scopes is a text with spaces between scopes (Microsoft Entra ID), or a list of
@@ -101,8 +104,12 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	if c.Expiry.Time().Sub(from) > t.MaxLife {
 		return Caller{}, invalid(tooLong, "the token lives longer than this service allows (exp)")
 	}
+	if t.SubjectClaim != "" {
+		c.Subject = ""
+		_ = json.Unmarshal(c.all[t.SubjectClaim], &c.Subject) // what is no text names nobody
+	}
 	if c.Subject == "" || len(c.Subject) > maxSubject || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl) {
-		return Caller{}, invalid(badSubject, "the token must name a subject (sub)")
+		return Caller{}, invalid(badSubject, "the token must name a subject")
 	}
 	granted := c.scopes()
 	if t.Grants != nil {

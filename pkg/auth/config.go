@@ -60,6 +60,9 @@ type Issuer struct {
 	// AudienceClaim is the claim that is read where a token has no aud: "" for none,
 	// or ClientID.
 	AudienceClaim string
+	// SubjectClaim is the claim that says who the caller is: "" for sub. It must be
+	// one that nobody can change for themselves.
+	SubjectClaim string
 	// JWKS is where the keys are: http://, https://, or file:// and an absolute
 	// path. When it is "", the issuer's OpenID configuration says it.
 	JWKS    string
@@ -90,6 +93,7 @@ type issuerJSON struct {
 	Issuer        string                         `json:"issuer"`
 	Audience      string                         `json:"audience"`
 	AudienceClaim jsonbody.Optional[string]      `json:"audience_claim"`
+	SubjectClaim  jsonbody.Optional[string]      `json:"subject_claim"`
 	JWKS          jsonbody.Optional[string]      `json:"jwks"`
 	Profile       jsonbody.Optional[string]      `json:"profile"`
 	Grants        jsonbody.Optional[[]grantJSON] `json:"grants"`
@@ -147,7 +151,7 @@ const example = `[{"issuer":"https://id.example.com","audience":"user-service"}]
 func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	out := Issuer{
 		URL: in.Issuer, Audience: in.Audience, AudienceClaim: in.AudienceClaim.Value, JWKS: in.JWKS.Value,
-		Profile: RFC9068, Scopes: in.Scopes.Value,
+		Profile: RFC9068, SubjectClaim: in.SubjectClaim.Value, Scopes: in.Scopes.Value,
 		CAFile: in.CAFile.Value, TokenFile: in.TokenFile.Value,
 	}
 	if !validURL(in.Issuer, "http", "https") {
@@ -170,6 +174,9 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	}
 	if in.AudienceClaim.Set && (out.AudienceClaim != ClientID || out.Profile != JWT) {
 		wrong("audience_claim", "must be client_id, of tokens of the profile jwt")
+	}
+	if in.SubjectClaim.Set && (out.SubjectClaim == "" || out.Profile == Kubernetes) {
+		wrong("subject_claim", "must name a claim, of tokens that are not of the profile kubernetes")
 	}
 	if in.Scopes.Set && (len(out.Scopes) == 0 || slices.Contains(out.Scopes, "")) {
 		wrong("scopes", "must list the scopes that this issuer may grant, or be left out")

@@ -20,7 +20,7 @@ func TestIssuersAreRead(t *testing.T) {
 		{"issuer": "https://kubernetes.default.svc", "audience": "user-service", "jwks": "https://kubernetes.default.svc/openid/v1/jwks",
 		 "profile": "kubernetes", "ca_file": "/ca.crt", "token_file": "/token", "max_life": "90m", "scopes": ["users:lookup"],
 		 "grants": [{"subject": "system:serviceaccount:shop:order-service", "scopes": ["users:lookup"]}]},
-		{"issuer": "https://cognito.example", "audience": "client", "profile": "jwt", "audience_claim": "client_id"}
+		{"issuer": "https://cognito.example", "audience": "client", "profile": "jwt", "audience_claim": "client_id", "subject_claim": "uid"}
 	]`}).parse()
 	require.NoError(t, err)
 	require.Equal(t, []Issuer{
@@ -31,7 +31,7 @@ func TestIssuersAreRead(t *testing.T) {
 			Grants: map[string][]string{"system:serviceaccount:shop:order-service": {"users:lookup"}},
 			Scopes: []string{"users:lookup"}, MaxLife: 90 * time.Minute,
 		},
-		{URL: "https://cognito.example", Audience: "client", AudienceClaim: ClientID, Profile: JWT, MaxLife: defaultMaxLife},
+		{URL: "https://cognito.example", Audience: "client", AudienceClaim: ClientID, SubjectClaim: "uid", Profile: JWT, MaxLife: defaultMaxLife},
 	}, issuers)
 }
 
@@ -79,6 +79,8 @@ func TestIssuersThatAreWrong(t *testing.T) {
 		"too short a life":                      {with(`"max_life":"59s"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
 		"another audience claim":                {with(`"profile":"jwt","audience_claim":"azp"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
 		"an audience claim where aud is a must": {with(`"audience_claim":"client_id"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
+		"no subject claim":                      {with(`"subject_claim":""`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
+		"a subject claim of a cluster":          {with(`"profile":"kubernetes","grants":[{"subject":"s","scopes":["a"]}],"subject_claim":"uid"`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
 		"an issuer with a fragment":             {`[{"issuer":"https://id.example.com#x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"an issuer without a host":              {`[{"issuer":"https:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"an issuer that is a file":              {`[{"issuer":"file:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},

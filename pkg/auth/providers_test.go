@@ -145,7 +145,10 @@ func TestProviders(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	key := jose.JSONWebKey{Key: private, KeyID: "of the provider", Algorithm: "RS256", Use: "sig"}
-	const client = `"audience_claim":"client_id"`
+	const (
+		client = `"audience_claim":"client_id"`
+		object = `"subject_claim":"oid"`
+	)
 	for name, row := range map[string]struct {
 		token    published
 		audience string
@@ -159,6 +162,7 @@ func TestProviders(t *testing.T) {
 		"Auth0, RFC 9068":             {auth0RFC9068, "https://example.com/health-api", "", accepted, accepted, "read:patients", ""},
 		"Auth0, for another":          {auth0, "https://example.com/other", "", badType, badAudience, "", ""},
 		"Entra ID":                    {entra, "6e74172b-be56-4843-9ff4-e66a39bb12e3", "", badType, accepted, "access_as_user", ""},
+		"Entra ID, by object":         {entra, "6e74172b-be56-4843-9ff4-e66a39bb12e3", object, badType, accepted, "access_as_user", "690222be-ff1a-4d56-abd1-7e4f7d38e474"},
 		"Entra ID, of an application": {entraOfAnApp, "6e74172b-be56-4843-9ff4-e66a39bb12e3", "", badType, badType, "", ""},
 		"Entra ID, an ID token":       {entraID, "6e74172b-be56-4843-9ff4-e66a39bb12e3", "", badType, badType, "", ""},
 		"Okta":                        {okta, "https://api.example.com", "", badType, accepted, "flights", ""},
@@ -260,6 +264,20 @@ func TestOtherProfilesIgnoreWhatTheyDontKnow(t *testing.T) {
 	w := newWorld(t)
 	for _, claim := range []string{"nonce", "at_hash", "c_hash", "events", "token_use", "typ", "client_id"} {
 		require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{claim: []int{1}}))), claim)
+	}
+}
+
+func TestASubjectClaimTakesThePlaceOfSub(t *testing.T) {
+	for _, profile := range []string{"rfc9068", "jwt"} {
+		w := newWorldOf(t, []string{`"profile":"` + profile + `"`, `"subject_claim":"oid"`})
+		ada := uuid.New()
+		c, err := w.authenticate(w.token(issuer.Set(map[string]any{"oid": ada.String()})))
+		require.NoError(t, err)
+		require.Equal(t, ada, c.User())
+		require.Equal(t, issuer.URL+" "+ada.String(), c.Key())
+		for _, value := range []any{nil, "", 7, []string{ada.String()}, "a\x00b"} {
+			require.Equal(t, badSubject, w.result(w.token(issuer.Set(map[string]any{"oid": value}))), "%v: sub doesn't stand in for it", value)
+		}
 	}
 }
 

@@ -315,7 +315,11 @@ func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
 		return verified{}, invalid(badAlgorithm, "the token is signed with another algorithm than its key is for")
 	}
 	var c claims
-	err = parsed.Claims(k.public, &c)
+	into := []any{&c}
+	if issuer.SubjectClaim != "" {
+		into = append(into, &c.all)
+	}
+	err = parsed.Claims(k.public, into...)
 	if errors.Is(err, jose.ErrCryptoFailure) {
 		return verified{}, costly(invalid(badSignature, "the token's signature is wrong"))
 	}

@@ -99,9 +99,23 @@ func TestAlgorithms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.issuer.Add(jose.JSONWebKey{Key: row.key, KeyID: "k", Algorithm: row.says}, 2)
-			require.Equal(t, row.want, w.result(w.token(func(t *issuer.Token) { t.Algorithm = row.algorithm })))
+			_, err := w.authenticate(w.token(func(t *issuer.Token) { t.Algorithm = row.algorithm }))
+			require.Equal(t, row.want, resultOf(err))
+			if row.want == badAlgorithm {
+				require.ErrorContains(t, err, "must be signed with", "whatever its key is for")
+			}
 		})
 	}
+}
+
+// TestAKeyVerifiesOneAlgorithm: RFC 8725, section 3.1.
+func TestAKeyVerifiesOneAlgorithm(t *testing.T) {
+	w := newWorld(t)
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	_, err = w.authenticate(w.token(func(t *issuer.Token) { t.Key.Key, t.Algorithm = private, jose.RS256 }))
+	require.ErrorContains(t, err, "another algorithm than its key is for")
+	require.Equal(t, badAlgorithm, resultOf(err))
 }
 
 func TestASecretAmongTheKeysIsNone(t *testing.T) {
@@ -160,6 +174,10 @@ func TestARememberedTokenExpires(t *testing.T) {
 	require.Equal(t, accepted, w.result(token), "within the leeway")
 	w.clock.pass(4 * time.Second)
 	require.Equal(t, expired, w.result(token))
+
+	require.Equal(t, 1, w.verifier.cache.Len())
+	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"exp": w.clock.Now().Add(-30 * time.Second).Unix()}))))
+	require.Equal(t, 1, w.verifier.cache.Len(), "within the leeway none is remembered")
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
