@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"log/slog"
 	"strings"
@@ -379,6 +380,24 @@ func TestHeaders(t *testing.T) {
 			require.Equal(t, row.want, w.result(w.token(func(t *issuer.Token) { t.Header[row.header] = row.value })))
 		})
 	}
+}
+
+// TestHeadersThatAreRefused is of what is sent: the library that reads tokens refuses
+// some of these itself, in this version and of this kind.
+func TestHeadersThatAreRefused(t *testing.T) {
+	i := &trusted{Issuer: Issuer{Profile: RFC9068}}
+	parsed := jose.Header{KeyID: "k", ExtraHeaders: map[jose.HeaderKey]any{jose.HeaderType: "at+jwt"}}
+	check := func(header string) error {
+		return i.checkHeader(base64.RawURLEncoding.EncodeToString([]byte(header))+".e30.AA", parsed)
+	}
+	require.NoError(t, check(`{"alg":"ES256","kid":"k","typ":"at+jwt"}`))
+	for _, name := range []string{"jwk", "jku", "x5u", "x5c", "crit", "b64", "cty", "zip", "enc"} {
+		for _, value := range []string{`null`, `""`, `[]`, `{}`, `true`} {
+			err := check(`{"alg":"ES256","kid":"k","typ":"at+jwt","` + name + `":` + value + `}`)
+			require.Equal(t, badHeader, resultOf(err), "%s: %s", name, value)
+		}
+	}
+	require.Equal(t, malformed, resultOf(check(`nonsense`)))
 }
 
 func TestWhatIsNoToken(t *testing.T) {
