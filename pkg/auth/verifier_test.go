@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -353,7 +352,7 @@ func TestWhatARefusalHasCost(t *testing.T) {
 		require.Equal(t, row.want, wrong.result, name)
 		require.Equal(t, row.costly, wrong.Costly, name)
 	}
-	require.False(t, errors.Is(errMalformed, costly(errMalformed)), "the one that all share is left as it is")
+	require.NotErrorIs(t, costly(errMalformed), errMalformed, "the one that all share is left as it is")
 }
 
 func TestHeaders(t *testing.T) {
