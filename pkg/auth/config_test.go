@@ -85,6 +85,7 @@ func TestIssuersThatAreWrong(t *testing.T) {
 		"an issuer without a host":              {`[{"issuer":"https:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"an issuer that is a file":              {`[{"issuer":"file:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"a file of another host":                {with(`"jwks":"file://host/jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"a token over http":                     {with(`"jwks":"http://id.example.com/jwks","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
 		"a token for a file":                    {with(`"jwks":"file:///jwks.json","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -64,6 +66,7 @@ func TestNobodyMayDoNothing(t *testing.T) {
 	require.False(t, nobody.Admin())
 	require.False(t, nobody.Reach().Includes(uuid.Nil))
 	require.True(t, Anyone().Admin())
+	require.False(t, newCaller("i", "s", []string{""}).Granted(""), "no rule has this scope")
 	require.Empty(t, Anyone().Key())
 	require.NotEqual(t, newCaller("a", "s", nil).Key(), newCaller("b", "s", nil).Key(), "two issuers may have the same subject")
 }
@@ -127,6 +130,20 @@ func TestASecretAmongTheKeysIsNone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = parseKeys([]byte(`{"keys":[` + string(private) + `]}`))
 	require.ErrorIs(t, err, errNoKeys, "a private key is not to be published")
+}
+
+func TestRSAKeysThatAreTooWeak(t *testing.T) {
+	for name, row := range map[string]struct {
+		bits, exponent int
+		taken          bool
+	}{"2048 bits": {2048, 65537, true}, "2047 bits": {2047, 65537, false}, "without an exponent": {2048, 0, false}} {
+		private, err := rsa.GenerateKey(rand.Reader, row.bits)
+		require.NoError(t, err)
+		raw := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"k","n":%q,"e":%q}]}`, base64.RawURLEncoding.EncodeToString(private.N.Bytes()),
+			base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, uint32(row.exponent))))
+		_, err = parseKeys([]byte(raw))
+		require.Equal(t, row.taken, err == nil, "%s: %v", name, err)
+	}
 }
 
 func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
