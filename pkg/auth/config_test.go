@@ -85,6 +85,7 @@ func TestIssuersThatAreWrong(t *testing.T) {
 		"an issuer without a host":              {`[{"issuer":"https:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"an issuer that is a file":              {`[{"issuer":"file:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"a file of another host":                {with(`"jwks":"file://host/jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"a file without a slash":                {with(`"jwks":"file:jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
 		"a token over http":                     {with(`"jwks":"http://id.example.com/jwks","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
 		"a token for a file":                    {with(`"jwks":"file:///jwks.json","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file"}},
 	} {
@@ -144,6 +145,12 @@ func TestWhoMayGrantAdminUnaskedIsSaid(t *testing.T) {
 		require.Equal(t, warned, strings.Contains(log.String(), "may grant admin"), members)
 		require.Equal(t, warned, strings.Contains(log.String(), "level=WARN"), members)
 	}
+}
+
+func TestGrantsOfOneSubjectAddUp(t *testing.T) {
+	issuers, err := (&IssuerConfig{AuthIssuers: `[{"issuer":"https://a.example","audience":"a","grants":[{"subject":"s","scopes":["a"]},{"subject":"s","scopes":["b"]}]}]`}).parse()
+	require.NoError(t, err)
+	require.Equal(t, map[string][]string{"s": {"a", "b"}}, issuers[0].Grants)
 }
 
 func TestTheLongestLifeIsTheIssuersOrEverybodys(t *testing.T) {
