@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -146,6 +148,17 @@ func TestRSAKeysThatAreTooWeak(t *testing.T) {
 	}
 }
 
+func TestKeysOfOtherCurves(t *testing.T) {
+	for curve, taken := range map[elliptic.Curve]bool{elliptic.P256(): true, elliptic.P384(): false, elliptic.P521(): false} {
+		private, err := ecdsa.GenerateKey(curve, rand.Reader)
+		require.NoError(t, err)
+		key, err := json.Marshal(jose.JSONWebKey{Key: private.Public(), KeyID: "k"})
+		require.NoError(t, err)
+		_, err = parseKeys([]byte(`{"keys":[` + string(key) + `]}`))
+		require.Equal(t, taken, err == nil, curve.Params().Name)
+	}
+}
+
 func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -234,6 +247,19 @@ func TestClaims(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, row.want, func() result { w := newWorld(t); return w.result(w.token(issuer.Set(row.claims))) }())
 		})
+	}
+}
+
+// TestASubjectIsText is of claims that were read already: whoever reads JSON may or
+// may not mend what is no UTF-8.
+func TestASubjectIsText(t *testing.T) {
+	now := time.Now()
+	i := &trusted{Issuer: Issuer{URL: issuer.URL, Audience: audience, MaxLife: time.Hour}}
+	for subject, want := range map[string]result{"ada": accepted, "a\xff": badSubject} {
+		_, err := i.caller(&claims{Claims: jwt.Claims{
+			Issuer: issuer.URL, Audience: jwt.Audience{audience}, Subject: subject, Expiry: jwt.NewNumericDate(now.Add(time.Minute)),
+		}}, now)
+		require.Equal(t, want, resultOf(err), "%q", subject)
 	}
 }
 
