@@ -62,7 +62,7 @@ func TestABodyIsClosedThoughThereIsNoToken(t *testing.T) {
 	body := &closing{Reader: strings.NewReader("body")}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://service.invalid", body)
 	require.NoError(t, err)
-	_, err = TokenFile(filepath.Join(t.TempDir(), "none"))(http.DefaultTransport).RoundTrip(request) //nolint:bodyclose // there is no answer
+	_, err = TokenFile(filepath.Join(t.TempDir(), "none"))(http.DefaultTransport).RoundTrip(request)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.True(t, body.closed)
 }
