@@ -29,7 +29,9 @@ func Anyone() Caller { return Caller{anyone: true} }
 func newCaller(issuer, subject string, scopes []string) Caller {
 	c := Caller{issuer: issuer, subject: subject, scopes: scopes}
 	user, err := ids.Parse(subject)
-	if err == nil {
+	// Nil and Max (RFC 9562, sections 5.9 and 5.10) stand for no id and for the end
+	// of all: nobody's row may have them.
+	if err == nil && user != ids.Max {
 		c.user = user
 	}
 	return c
@@ -51,7 +53,8 @@ func (c Caller) Granted(scope string) bool { return scope != "" && slices.Contai
 func (c Caller) Admin() bool { return c.Has() }
 
 // User returns the id of the user that the caller is: the subject of its token.
-// It is uuid.Nil when the subject is none.
+// It is uuid.Nil, which is nobody's, when the subject is no UUID, or the Nil or the
+// Max UUID.
 func (c Caller) User() uuid.UUID { return c.user }
 
 // Reach returns whose resources the caller may see and change: its own, or with

@@ -4,12 +4,14 @@
 package auth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/example/microservices/pkg/jsonbody"
 )
@@ -18,7 +20,16 @@ import (
 type IssuerConfig struct {
 	AuthIssuers  string `envconfig:"AUTH_ISSUERS" desc:"whose tokens are accepted, a JSON list: see docs/auth.md; empty: no token is needed"`
 	AuthRequired bool   `envconfig:"AUTH_REQUIRED" default:"false" desc:"refuse to start without AUTH_ISSUERS"`
+	// AuthMaxTokenLife is the MaxLife of issuers that have none of their own. Zero
+	// stands for the default.
+	AuthMaxTokenLife time.Duration `envconfig:"AUTH_MAX_TOKEN_LIFE" default:"24h" min:"1m" desc:"longest time between a token's iat and exp; an issuer's max_life takes its place"`
 }
+
+const (
+	defaultMaxLife = 24 * time.Hour
+	// minMaxLife is the shortest limit that is taken: below it lie mistakes.
+	minMaxLife = time.Minute
+)
 
 // Profile is the kind of tokens that an issuer makes.
 type Profile string
@@ -31,7 +42,14 @@ const (
 	// others from passing for one is their audience, and that only the subjects
 	// that are granted something are accepted.
 	Kubernetes Profile = "kubernetes"
+	// JWT is access tokens of issuers that don't follow RFC 9068: their type is JWT,
+	// or they have none. What an ID token has and an access token has not is refused,
+	// and so is a token without scopes; see claims.otherThanAccess.
+	JWT Profile = "jwt"
 )
+
+// ClientID is the AudienceClaim of issuers whose access tokens have no aud.
+const ClientID = "client_id"
 
 // Issuer is somebody who is trusted to issue tokens.
 type Issuer struct {
@@ -39,6 +57,12 @@ type Issuer struct {
 	URL string
 	// Audience must be among those of a token.
 	Audience string
+	// AudienceClaim is the claim that is read where a token has no aud: "" for none,
+	// or ClientID.
+	AudienceClaim string
+	// SubjectClaim is the claim that says who the caller is: "" for sub. It must be
+	// one that nobody can change for themselves.
+	SubjectClaim string
 	// JWKS is where the keys are: http://, https://, or file:// and an absolute
 	// path. When it is "", the issuer's OpenID configuration says it.
 	JWKS    string
@@ -46,6 +70,12 @@ type Issuer struct {
 	// Grants are the scopes of subjects. When there are any, the tokens' own
 	// scopes count for nothing.
 	Grants map[string][]string
+	// Scopes are all that the issuer may grant; others count for nothing. nil stands
+	// for every scope.
+	Scopes []string
+	// MaxLife is the longest time between iat and exp of a token, or between now and
+	// exp of one without iat.
+	MaxLife time.Duration
 	// CAFile holds the certificates (PEM) that the keys' server is verified
 	// with, instead of the system's; TokenFile the bearer token to send to it.
 	// The API server of a cluster needs both.
@@ -60,13 +90,17 @@ func (c *IssuerConfig) Validate() error {
 
 // issuerJSON is an issuer as AUTH_ISSUERS has it.
 type issuerJSON struct {
-	Issuer    string                         `json:"issuer"`
-	Audience  string                         `json:"audience"`
-	JWKS      jsonbody.Optional[string]      `json:"jwks"`
-	Profile   jsonbody.Optional[string]      `json:"profile"`
-	Grants    jsonbody.Optional[[]grantJSON] `json:"grants"`
-	CAFile    jsonbody.Optional[string]      `json:"ca_file"`
-	TokenFile jsonbody.Optional[string]      `json:"token_file"`
+	Issuer        string                         `json:"issuer"`
+	Audience      string                         `json:"audience"`
+	AudienceClaim jsonbody.Optional[string]      `json:"audience_claim"`
+	SubjectClaim  jsonbody.Optional[string]      `json:"subject_claim"`
+	JWKS          jsonbody.Optional[string]      `json:"jwks"`
+	Profile       jsonbody.Optional[string]      `json:"profile"`
+	Grants        jsonbody.Optional[[]grantJSON] `json:"grants"`
+	Scopes        jsonbody.Optional[[]string]    `json:"scopes"`
+	MaxLife       jsonbody.Optional[string]      `json:"max_life"`
+	CAFile        jsonbody.Optional[string]      `json:"ca_file"`
+	TokenFile     jsonbody.Optional[string]      `json:"token_file"`
 }
 
 type grantJSON struct {
@@ -100,6 +134,9 @@ func (c *IssuerConfig) parse() ([]Issuer, error) {
 			problems = append(problems, fmt.Errorf("AUTH_ISSUERS[%d].%s %s", i, field, message))
 		}
 		issuers[i] = in.issuer(wrong)
+		if issuers[i].MaxLife == 0 {
+			issuers[i].MaxLife = cmp.Or(c.AuthMaxTokenLife, defaultMaxLife)
+		}
 		if seen[in.Issuer] {
 			wrong("issuer", "is there already")
 		}
@@ -113,7 +150,8 @@ const example = `[{"issuer":"https://id.example.com","audience":"user-service"}]
 // issuer reads an issuer. What is wrong is told by field; no value is.
 func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	out := Issuer{
-		URL: in.Issuer, Audience: in.Audience, JWKS: in.JWKS.Value, Profile: RFC9068,
+		URL: in.Issuer, Audience: in.Audience, AudienceClaim: in.AudienceClaim.Value, JWKS: in.JWKS.Value,
+		Profile: RFC9068, SubjectClaim: in.SubjectClaim.Value, Scopes: in.Scopes.Value,
 		CAFile: in.CAFile.Value, TokenFile: in.TokenFile.Value,
 	}
 	if !validURL(in.Issuer, "http", "https") {
@@ -131,8 +169,24 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	if in.Profile.Set {
 		out.Profile = Profile(in.Profile.Value)
 	}
-	if out.Profile != RFC9068 && out.Profile != Kubernetes {
-		wrong("profile", "must be rfc9068 or kubernetes")
+	if out.Profile != RFC9068 && out.Profile != Kubernetes && out.Profile != JWT {
+		wrong("profile", "must be rfc9068, jwt or kubernetes")
+	}
+	if in.AudienceClaim.Set && (out.AudienceClaim != ClientID || out.Profile != JWT) {
+		wrong("audience_claim", "must be client_id, of tokens of the profile jwt")
+	}
+	if in.SubjectClaim.Set && (out.SubjectClaim == "" || out.Profile == Kubernetes) {
+		wrong("subject_claim", "must name a claim, of tokens that are not of the profile kubernetes")
+	}
+	if in.Scopes.Set && (len(out.Scopes) == 0 || slices.Contains(out.Scopes, "")) {
+		wrong("scopes", "must list the scopes that this issuer may grant, or be left out")
+	}
+	if in.MaxLife.Set {
+		var err error
+		out.MaxLife, err = time.ParseDuration(in.MaxLife.Value)
+		if err != nil || out.MaxLife < minMaxLife {
+			wrong("max_life", "must be a duration of at least 1m, such as 1h")
+		}
 	}
 	if out.Profile == Kubernetes && len(in.Grants.Value) == 0 {
 		wrong("grants", "must say which subjects have which scopes: these tokens have none of their own")
@@ -147,10 +201,22 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 		if g.Subject == "" || len(g.Scopes) == 0 || slices.Contains(g.Scopes, "") {
 			wrong(fmt.Sprintf("grants[%d]", i), "must have a subject and scopes")
 		}
+		if slices.ContainsFunc(g.Scopes, func(scope string) bool { return !out.mayGrant(scope) }) {
+			wrong(fmt.Sprintf("grants[%d]", i), "must have no scope that is missing in scopes")
+		}
 		out.Grants[g.Subject] = append(out.Grants[g.Subject], g.Scopes...)
 	}
 	return out
 }
+
+// mayGrant reports whether a scope of the issuer's counts.
+func (i Issuer) mayGrant(scope string) bool {
+	return i.Scopes == nil || slices.Contains(i.Scopes, scope)
+}
+
+// grantsAdminUnasked reports whether whoever the issuer says so has every right,
+// though the configuration doesn't name Admin.
+func (i Issuer) grantsAdminUnasked() bool { return i.Scopes == nil && i.Grants == nil }
 
 // inTheOpen reports whether the keys come over a network where others may put in
 // their own.

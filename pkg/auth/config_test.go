@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -16,17 +18,20 @@ func TestIssuersAreRead(t *testing.T) {
 	issuers, err := (&IssuerConfig{AuthIssuers: `[
 		{"issuer": "https://id.example.com/", "audience": "user-service"},
 		{"issuer": "https://kubernetes.default.svc", "audience": "user-service", "jwks": "https://kubernetes.default.svc/openid/v1/jwks",
-		 "profile": "kubernetes", "ca_file": "/ca.crt", "token_file": "/token",
-		 "grants": [{"subject": "system:serviceaccount:shop:order-service", "scopes": ["users:lookup"]}]}
+		 "profile": "kubernetes", "ca_file": "/ca.crt", "token_file": "/token", "max_life": "90m", "scopes": ["users:lookup"],
+		 "grants": [{"subject": "system:serviceaccount:shop:order-service", "scopes": ["users:lookup"]}]},
+		{"issuer": "https://cognito.example", "audience": "client", "profile": "jwt", "audience_claim": "client_id", "subject_claim": "uid"}
 	]`}).parse()
 	require.NoError(t, err)
 	require.Equal(t, []Issuer{
-		{URL: "https://id.example.com/", Audience: "user-service", Profile: RFC9068},
+		{URL: "https://id.example.com/", Audience: "user-service", Profile: RFC9068, MaxLife: defaultMaxLife},
 		{
 			URL: "https://kubernetes.default.svc", Audience: "user-service", JWKS: "https://kubernetes.default.svc/openid/v1/jwks",
 			Profile: Kubernetes, CAFile: "/ca.crt", TokenFile: "/token",
 			Grants: map[string][]string{"system:serviceaccount:shop:order-service": {"users:lookup"}},
+			Scopes: []string{"users:lookup"}, MaxLife: 90 * time.Minute,
 		},
+		{URL: "https://cognito.example", Audience: "client", AudienceClaim: ClientID, SubjectClaim: "uid", Profile: JWT, MaxLife: defaultMaxLife},
 	}, issuers)
 }
 
@@ -39,6 +44,9 @@ func TestNoIssuers(t *testing.T) {
 }
 
 func TestIssuersThatAreWrong(t *testing.T) {
+	with := func(members string) string {
+		return `[{"issuer":"https://id.example.com","audience":"a",` + members + `}]`
+	}
 	for name, row := range map[string]struct {
 		setting string
 		want    []string
@@ -56,12 +64,30 @@ func TestIssuersThatAreWrong(t *testing.T) {
 				"AUTH_ISSUERS[1].issuer is there already", "AUTH_ISSUERS[1].grants",
 			},
 		},
-		"a password":           {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
-		"a token in the open":  {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
-		"a token to whom else": {`[{"issuer":"https://id.example.com","audience":"a","token_file":"/token"}]`, []string{"and to a jwks that is given"}},
-		"a relative file":      {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
-		"no grants":            {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must say"}},
-		"an empty grant":       {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a password":                            {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"a token in the open":                   {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
+		"a token to whom else":                  {`[{"issuer":"https://id.example.com","audience":"a","token_file":"/token"}]`, []string{"and to a jwks that is given"}},
+		"a relative file":                       {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"no grants":                             {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must say"}},
+		"an empty grant":                        {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a grant without subject":               {with(`"grants":[{"subject":"","scopes":["a"]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a grant of no scope":                   {with(`"grants":[{"subject":"s","scopes":[""]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a grant beyond scopes":                 {with(`"scopes":["a"],"grants":[{"subject":"s","scopes":["a","admin"]}]`), []string{"AUTH_ISSUERS[0].grants[0] must have no scope that is missing in scopes"}},
+		"no scopes":                             {with(`"scopes":[]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
+		"an empty scope":                        {with(`"scopes":[""]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
+		"a life that is none":                   {with(`"max_life":"1"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
+		"too short a life":                      {with(`"max_life":"59s"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
+		"another audience claim":                {with(`"profile":"jwt","audience_claim":"azp"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
+		"an audience claim where aud is a must": {with(`"audience_claim":"client_id"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
+		"no subject claim":                      {with(`"subject_claim":""`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
+		"a subject claim of a cluster":          {with(`"profile":"kubernetes","grants":[{"subject":"s","scopes":["a"]}],"subject_claim":"uid"`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
+		"an issuer with a fragment":             {`[{"issuer":"https://id.example.com#x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"an issuer without a host":              {`[{"issuer":"https:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"an issuer that is a file":              {`[{"issuer":"file:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"a file of another host":                {with(`"jwks":"file://host/jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"a file without a slash":                {with(`"jwks":"file:jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"a token over http":                     {with(`"jwks":"http://id.example.com/jwks","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
+		"a token for a file":                    {with(`"jwks":"file:///jwks.json","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := (&IssuerConfig{AuthIssuers: row.setting}).Validate()
@@ -98,8 +124,44 @@ func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
 		v, err := New(IssuerConfig{AuthIssuers: "[" + setting + "]"}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
 		require.NoError(t, err)
 		v.Close()
-		require.Equal(t, warned, strings.Contains(log.String(), "level=WARN"), setting)
+		require.Equal(t, warned, strings.Contains(log.String(), "come over http"), setting)
 	}
+}
+
+// TestWhoMayGrantAdminUnaskedIsSaid: one line for each issuer whose scopes nobody has
+// listed.
+func TestWhoMayGrantAdminUnaskedIsSaid(t *testing.T) {
+	for members, warned := range map[string]bool{
+		``:                          true,
+		`,"scopes":["admin"]`:       false,
+		`,"scopes":["orders:read"]`: false,
+		`,"profile":"jwt"`:          true,
+		`,"grants":[{"subject":"s","scopes":["admin"]}]`: false,
+	} {
+		var log bytes.Buffer
+		v, err := New(IssuerConfig{AuthIssuers: `[{"issuer":"https://id.example.com","audience":"a"` + members + `}]`}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+		require.NoError(t, err)
+		v.Close()
+		require.Equal(t, warned, strings.Contains(log.String(), "may grant admin"), members)
+		require.Equal(t, warned, strings.Contains(log.String(), "level=WARN"), members)
+	}
+}
+
+func TestGrantsOfOneSubjectAddUp(t *testing.T) {
+	issuers, err := (&IssuerConfig{AuthIssuers: `[{"issuer":"https://a.example","audience":"a","grants":[{"subject":"s","scopes":["a"]},{"subject":"s","scopes":["b"]}]}]`}).parse()
+	require.NoError(t, err)
+	require.Equal(t, map[string][]string{"s": {"a", "b"}}, issuers[0].Grants)
+}
+
+func TestTheLongestLifeIsTheIssuersOrEverybodys(t *testing.T) {
+	const setting = `[{"issuer":"https://a.example","audience":"a"},{"issuer":"https://b.example","audience":"a","max_life":"1h"}]`
+	issuers, err := (&IssuerConfig{AuthIssuers: setting, AuthMaxTokenLife: 2 * time.Hour}).parse()
+	require.NoError(t, err)
+	require.Equal(t, 2*time.Hour, issuers[0].MaxLife)
+	require.Equal(t, time.Hour, issuers[1].MaxLife)
+	field, _ := reflect.TypeFor[IssuerConfig]().FieldByName("AuthMaxTokenLife")
+	require.Equal(t, defaultMaxLife.String(), field.Tag.Get("default")+"0m0s")
+	require.Equal(t, minMaxLife.String(), field.Tag.Get("min")+"0s")
 }
 
 func TestOpenIsSaidOnce(t *testing.T) {

@@ -47,8 +47,7 @@ func newSource(issuer Issuer) (*source, error) {
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	return &source{issuer: issuer, client: &http.Client{
-		Transport: transport,
-		Timeout:   fetchTimeout,
+		Transport: transport, // its requests end with their contexts
 		// A redirect would lead to keys that nobody has configured.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil

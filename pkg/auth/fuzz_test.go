@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ func FuzzVerify(f *testing.F) {
 	path, err := filepath.Abs(fuzzKeys)
 	require.NoError(f, err)
 	setting := `[{"issuer":"https://issuer.invalid","audience":"user-service","jwks":"file://` + path + `"}]`
-	v, err := New(IssuerConfig{AuthIssuers: setting}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	v, err := New(IssuerConfig{AuthIssuers: setting, AuthMaxTokenLife: math.MaxInt64}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(f, err)
 	f.Cleanup(v.Close)
 	require.NoError(f, v.Check(context.Background()))

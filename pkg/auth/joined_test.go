@@ -70,5 +70,21 @@ func TestNotEverybodyMayWaitForKeys(t *testing.T) {
 		for range maxWaiting {
 			require.NoError(t, <-found)
 		}
+		require.Zero(t, s.waiting.Load(), "there is room again for as many")
+	})
+}
+
+// TestAFetchEnds: whoever waits for keys is told within five seconds that there are
+// none, however slow their server is.
+func TestAFetchEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := slowKeys(t, nil)
+		s.fetch = func(ctx context.Context) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }
+		began := time.Now()
+		_, _, err := s.find(t.Context(), "old")
+		var unavailable *UnavailableError
+		require.ErrorAs(t, err, &unavailable)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, fetchTimeout, time.Since(began))
 	})
 }

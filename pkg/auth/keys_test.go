@@ -242,6 +242,7 @@ func TestAFetchEndsWithTheVerifier(t *testing.T) {
 	w.verifier.Close()
 	var unavailable *UnavailableError
 	require.ErrorAs(t, <-result, &unavailable)
+	require.ErrorIs(t, unavailable, context.Canceled, "at once, not when its time is over")
 }
 
 func TestAKeyThatIsTakenAwayTakesItsTokensAlong(t *testing.T) {

@@ -37,6 +37,12 @@ type world struct {
 
 func newWorld(t *testing.T, options ...Option) *world {
 	t.Helper()
+	return newWorldOf(t, nil, options...)
+}
+
+// newWorldOf is newWorld with more members of the issuer's configuration, as JSON.
+func newWorldOf(t *testing.T, members []string, options ...Option) *world {
+	t.Helper()
 	i, err := issuer.New()
 	require.NoError(t, err)
 	w := &world{t: t, issuer: i, clock: &clock{now: time.Now()}, registry: prometheus.NewRegistry()}
@@ -50,7 +56,7 @@ func newWorld(t *testing.T, options ...Option) *world {
 		i.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(server.Close)
-	w.verifier, err = New(IssuerConfig{AuthIssuers: i.Setting(audience, server.URL)}, slog.New(slog.DiscardHandler), w.registry, append(options, Clock(w.clock.Now))...)
+	w.verifier, err = New(IssuerConfig{AuthIssuers: i.Setting(audience, server.URL, members...)}, slog.New(slog.DiscardHandler), w.registry, append(options, Clock(w.clock.Now))...)
 	require.NoError(t, err)
 	t.Cleanup(w.verifier.Close)
 	return w

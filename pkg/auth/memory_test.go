@@ -113,6 +113,7 @@ func TestDiscoveryNeverLeadsFromHTTPSToHTTP(t *testing.T) {
 	for _, scheme := range []string{"http", "HTTP"} {
 		require.ErrorContains(t, check(scheme+strings.TrimPrefix(plain.URL, "http")+"/keys"), "jwks_uri")
 	}
+	require.ErrorContains(t, check("http"+strings.TrimPrefix(secure.URL, "https")+"/keys"), "jwks_uri", "on the same host neither")
 	require.Zero(t, plainly.Load(), "nobody has even asked")
 }
 

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,7 @@ const (
 	badSignature result = "signature"
 	expired      result = "expired"
 	notYetValid  result = "not_yet_valid"
+	tooLong      result = "lifetime"
 	badAudience  result = "audience"
 	badSubject   result = "subject"
 	notJudged    result = "unavailable"
@@ -31,7 +33,7 @@ const (
 
 var results = []result{
 	accepted, missing, malformed, tooLarge, badAlgorithm, badHeader, badType, badIssuer, unknownKey, badSignature,
-	expired, notYetValid, badAudience, badSubject, notJudged, lacksScope,
+	expired, notYetValid, tooLong, badAudience, badSubject, notJudged, lacksScope,
 }
 
 // InvalidError says that a token proves nothing.
@@ -41,7 +43,9 @@ type InvalidError struct {
 	Description string
 	// Missing says that there was none.
 	Missing bool
-	// Costly says that a signature was verified.
+	// Costly says that its signature was verified, or found wrong, before it was
+	// refused: the work of a public key was done, which is far more than reading a
+	// token takes. Whoever makes a service do so again and again can be made to wait.
 	Costly bool
 }
 
@@ -49,6 +53,17 @@ func (e *InvalidError) Error() string { return e.Description }
 
 func invalid(r result, description string) error {
 	return &InvalidError{result: r, Description: description}
+}
+
+// costly returns the refusal of a token whose signature was looked at.
+func costly(err error) error {
+	var wrong *InvalidError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	marked := *wrong
+	marked.Costly = true
+	return &marked
 }
 
 // UnavailableError says that a token can't be judged now: the issuer's keys, or

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,4 +44,25 @@ func TestTheTokenIsReadAnewForEachRequest(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	require.ErrorIs(t, send(), errNoToken)
+}
+
+// closing notes that it was closed.
+type closing struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closing) Close() error {
+	c.closed = true
+	return nil
+}
+
+// TestABodyIsClosedThoughThereIsNoToken is what http.RoundTripper asks of every error.
+func TestABodyIsClosedThoughThereIsNoToken(t *testing.T) {
+	body := &closing{Reader: strings.NewReader("body")}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://service.invalid", body)
+	require.NoError(t, err)
+	_, err = TokenFile(filepath.Join(t.TempDir(), "none"))(http.DefaultTransport).RoundTrip(request)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.True(t, body.closed)
 }

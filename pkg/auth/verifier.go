@@ -6,11 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
@@ -124,6 +121,9 @@ func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, opt
 		if issuer.inTheOpen() {
 			log.Warn("the keys of an issuer come over http: whoever is on the way can put in others; https would keep them out", slog.String("issuer", issuer.URL))
 		}
+		if issuer.grantsAdminUnasked() {
+			log.Warn("an issuer may grant admin, which is every right: list what it may grant in its scopes (AUTH_ISSUERS)", slog.String("issuer", issuer.URL))
+		}
 		s, err := newSource(issuer)
 		if err != nil {
 			v.Close()
@@ -185,6 +185,26 @@ func (v *Verifier) Authenticate(ctx context.Context, authorization []string) (Ca
 	return caller, err
 }
 
+// Recall returns the caller of a request with these Authorization headers if its
+// token was verified before and is good still: what Authenticate would return, and
+// counted as that is, without the work of a public key. It returns false for every
+// other token, and Anyone where none is needed. It is for telling a caller from a
+// stranger before a request has been let in.
+func (v *Verifier) Recall(authorization []string) (Caller, bool) {
+	if v.IsOpen() {
+		return Anyone(), true
+	}
+	token, err := bearer(authorization)
+	if err != nil || len(token) > maxToken {
+		return Caller{}, false
+	}
+	caller, known := v.recall(sha256.Sum256([]byte(token)))
+	if known {
+		v.metrics.tokens[accepted].Inc()
+	}
+	return caller, known
+}
+
 // Denied counts a caller who lacks a scope.
 func (v *Verifier) Denied() {
 	if !v.IsOpen() {
@@ -204,20 +224,41 @@ func resultOf(err error) result {
 }
 
 func (v *Verifier) authenticate(ctx context.Context, authorization []string) (Caller, error) {
+	token, err := bearer(authorization)
+	if err != nil {
+		return Caller{}, err
+	}
+	return v.verify(ctx, token)
+}
+
+// bearer returns the token of a request (RFC 6750, section 2.1). A request with
+// credentials of another kind has none, and is told of no error (section 3.1).
+func bearer(authorization []string) (string, error) {
 	if len(authorization) == 0 {
-		return Caller{}, &InvalidError{result: missing, Description: "this needs a token: send Authorization: Bearer and the token", Missing: true}
+		return "", &InvalidError{result: missing, Description: "this needs a token: send Authorization: Bearer and the token", Missing: true}
 	}
 	if len(authorization) > 1 {
-		return Caller{}, invalid(malformed, "there is more than one Authorization header")
+		return "", invalid(malformed, "there is more than one Authorization header")
 	}
-	scheme, token, found := strings.Cut(authorization[0], " ")
+	scheme, token, _ := strings.Cut(authorization[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return Caller{}, &InvalidError{result: malformed, Description: "the Authorization header must be Bearer and a token", Missing: true}
+		return "", &InvalidError{result: malformed, Description: "the Authorization header must be Bearer and a token", Missing: true}
 	}
-	if !found {
-		return Caller{}, errMalformed
+	return strings.TrimLeft(token, " "), nil
+}
+
+// recall returns the caller of a token that was verified, by the token's hash.
+func (v *Verifier) recall(hash [sha256.Size]byte) (Caller, bool) {
+	known := v.cache.Get(hash)
+	if known == nil {
+		return Caller{}, false
 	}
-	return v.verify(ctx, strings.TrimLeft(token, " "))
+	seen := known.Value()
+	// Keys that are gone take their tokens with them.
+	if seen.set != seen.issuer.keys.current.Load().set || !v.now().Before(seen.expires) {
+		return Caller{}, false
+	}
+	return seen.caller, true
 }
 
 // verify returns whom a token is of.
@@ -226,13 +267,9 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 		return Caller{}, invalid(tooLarge, "the token is too large")
 	}
 	hash := sha256.Sum256([]byte(token))
-	known := v.cache.Get(hash)
-	if known != nil {
-		seen := known.Value()
-		// Keys that are gone take their tokens with them.
-		if seen.set == seen.issuer.keys.current.Load().set && v.now().Before(seen.expires) {
-			return seen.caller, nil
-		}
+	caller, known := v.recall(hash)
+	if known {
+		return caller, nil
 	}
 	seen, err := v.judge(ctx, token)
 	if err != nil {
@@ -245,14 +282,6 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 		v.cache.Set(hash, seen, life)
 	}
 	return seen.caller, nil
-}
-
-// claims are what is read of a token (RFC 9068, section 2.2). scp is what some
-// issuers have instead of scope.
-type claims struct {
-	jwt.Claims
-	Scope string   `json:"scope"`
-	SCP   []string `json:"scp"`
 }
 
 var errMalformed = invalid(malformed, "the token is malformed")
@@ -290,16 +319,20 @@ func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
 		return verified{}, invalid(badAlgorithm, "the token is signed with another algorithm than its key is for")
 	}
 	var c claims
-	err = parsed.Claims(k.public, &c)
+	into := []any{&c}
+	if issuer.SubjectClaim != "" {
+		into = append(into, &c.all)
+	}
+	err = parsed.Claims(k.public, into...)
 	if errors.Is(err, jose.ErrCryptoFailure) {
-		return verified{}, &InvalidError{result: badSignature, Description: "the token's signature is wrong", Costly: true}
+		return verified{}, costly(invalid(badSignature, "the token's signature is wrong"))
 	}
 	if err != nil {
-		return verified{}, errMalformed
+		return verified{}, costly(errMalformed)
 	}
 	caller, err := issuer.caller(&c, v.now())
 	if err != nil {
-		return verified{}, err
+		return verified{}, costly(err)
 	}
 	return verified{caller: caller, issuer: issuer, set: current.set, expires: c.Expiry.Time()}, nil
 }
@@ -332,46 +365,10 @@ func (t *trusted) checkHeader(token string, header jose.Header) error {
 func (t *trusted) checkType(header any) error {
 	name, _ := header.(string)
 	name = strings.TrimPrefix(strings.ToLower(name), "application/")
+	untyped := header == nil || name == "jwt"
 	switch {
-	case t.Profile == Kubernetes && (header == nil || name == "jwt"):
-		return nil
-	case t.Profile == RFC9068 && name == "at+jwt":
+	case untyped && t.Profile != RFC9068, name == "at+jwt" && t.Profile != Kubernetes:
 		return nil
 	}
 	return invalid(badType, "the token's type (typ) must be that of an access token: at+jwt")
-}
-
-// caller judges the claims of a token whose signature is right.
-func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
-	if c.Expiry == nil {
-		return Caller{}, invalid(expired, "the token must say when it expires (exp)")
-	}
-	err := c.ValidateWithLeeway(jwt.Expected{Issuer: t.URL, AnyAudience: jwt.Audience{t.Audience}, Time: now}, leeway)
-	switch {
-	case errors.Is(err, jwt.ErrExpired):
-		return Caller{}, invalid(expired, "the token has expired")
-	case errors.Is(err, jwt.ErrNotValidYet), errors.Is(err, jwt.ErrIssuedInTheFuture):
-		return Caller{}, invalid(notYetValid, "the token is not valid yet")
-	case errors.Is(err, jwt.ErrInvalidAudience):
-		return Caller{}, invalid(badAudience, "the token is for somebody else (aud)")
-	case err != nil:
-		return Caller{}, invalid(badIssuer, "the token's issuer is not trusted")
-	}
-	if c.Subject == "" || len(c.Subject) > maxSubject || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl) {
-		return Caller{}, invalid(badSubject, "the token must name a subject (sub)")
-	}
-	scopes := strings.Split(c.Scope, " ") // and nothing else (RFC 6749, section 3.3)
-	if c.Scope == "" {
-		scopes = c.SCP
-	}
-	if t.Grants != nil {
-		scopes = t.Grants[c.Subject]
-	}
-	var named []string
-	for _, scope := range scopes {
-		if scope != "" {
-			named = append(named, scope)
-		}
-	}
-	return newCaller(t.URL, c.Subject, slices.Clone(named)), nil // without room for more
 }

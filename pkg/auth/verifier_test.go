@@ -7,12 +7,18 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -62,6 +68,7 @@ func TestNobodyMayDoNothing(t *testing.T) {
 	require.False(t, nobody.Admin())
 	require.False(t, nobody.Reach().Includes(uuid.Nil))
 	require.True(t, Anyone().Admin())
+	require.False(t, newCaller("i", "s", []string{""}).Granted(""), "no rule has this scope")
 	require.Empty(t, Anyone().Key())
 	require.NotEqual(t, newCaller("a", "s", nil).Key(), newCaller("b", "s", nil).Key(), "two issuers may have the same subject")
 }
@@ -97,9 +104,23 @@ func TestAlgorithms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.issuer.Add(jose.JSONWebKey{Key: row.key, KeyID: "k", Algorithm: row.says}, 2)
-			require.Equal(t, row.want, w.result(w.token(func(t *issuer.Token) { t.Algorithm = row.algorithm })))
+			_, err := w.authenticate(w.token(func(t *issuer.Token) { t.Algorithm = row.algorithm }))
+			require.Equal(t, row.want, resultOf(err))
+			if row.want == badAlgorithm {
+				require.ErrorContains(t, err, "must be signed with", "whatever its key is for")
+			}
 		})
 	}
+}
+
+// TestAKeyVerifiesOneAlgorithm: RFC 8725, section 3.1.
+func TestAKeyVerifiesOneAlgorithm(t *testing.T) {
+	w := newWorld(t)
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	_, err = w.authenticate(w.token(func(t *issuer.Token) { t.Key.Key, t.Algorithm = private, jose.RS256 }))
+	require.ErrorContains(t, err, "another algorithm than its key is for")
+	require.Equal(t, badAlgorithm, resultOf(err))
 }
 
 func TestASecretAmongTheKeysIsNone(t *testing.T) {
@@ -111,6 +132,31 @@ func TestASecretAmongTheKeysIsNone(t *testing.T) {
 	require.NoError(t, err)
 	_, err = parseKeys([]byte(`{"keys":[` + string(private) + `]}`))
 	require.ErrorIs(t, err, errNoKeys, "a private key is not to be published")
+}
+
+func TestRSAKeysThatAreTooWeak(t *testing.T) {
+	for name, row := range map[string]struct {
+		bits, exponent int
+		taken          bool
+	}{"2048 bits": {2048, 65537, true}, "2047 bits": {2047, 65537, false}, "without an exponent": {2048, 0, false}} {
+		private, err := rsa.GenerateKey(rand.Reader, row.bits)
+		require.NoError(t, err)
+		raw := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"k","n":%q,"e":%q}]}`, base64.RawURLEncoding.EncodeToString(private.N.Bytes()),
+			base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, uint32(row.exponent))))
+		_, err = parseKeys([]byte(raw))
+		require.Equal(t, row.taken, err == nil, "%s: %v", name, err)
+	}
+}
+
+func TestKeysOfOtherCurves(t *testing.T) {
+	for curve, taken := range map[elliptic.Curve]bool{elliptic.P256(): true, elliptic.P384(): false, elliptic.P521(): false} {
+		private, err := ecdsa.GenerateKey(curve, rand.Reader)
+		require.NoError(t, err)
+		key, err := json.Marshal(jose.JSONWebKey{Key: private.Public(), KeyID: "k"})
+		require.NoError(t, err)
+		_, err = parseKeys([]byte(`{"keys":[` + string(key) + `]}`))
+		require.Equal(t, taken, err == nil, curve.Params().Name)
+	}
 }
 
 func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
@@ -158,6 +204,10 @@ func TestARememberedTokenExpires(t *testing.T) {
 	require.Equal(t, accepted, w.result(token), "within the leeway")
 	w.clock.pass(4 * time.Second)
 	require.Equal(t, expired, w.result(token))
+
+	require.Equal(t, 1, w.verifier.cache.Len())
+	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"exp": w.clock.Now().Add(-30 * time.Second).Unix()}))))
+	require.Equal(t, 1, w.verifier.cache.Len(), "within the leeway none is remembered")
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
@@ -200,6 +250,19 @@ func TestClaims(t *testing.T) {
 	}
 }
 
+// TestASubjectIsText is of claims that were read already: whoever reads JSON may or
+// may not mend what is no UTF-8.
+func TestASubjectIsText(t *testing.T) {
+	now := time.Now()
+	i := &trusted{Issuer: Issuer{URL: issuer.URL, Audience: audience, MaxLife: time.Hour}}
+	for subject, want := range map[string]result{"ada": accepted, "a\xff": badSubject} {
+		_, err := i.caller(&claims{Claims: jwt.Claims{
+			Issuer: issuer.URL, Audience: jwt.Audience{audience}, Subject: subject, Expiry: jwt.NewNumericDate(now.Add(time.Minute)),
+		}}, now)
+		require.Equal(t, want, resultOf(err), "%q", subject)
+	}
+}
+
 // TestWhatIsNoScope: scopes are apart by spaces, and "" is none.
 func TestWhatIsNoScope(t *testing.T) {
 	w := newWorld(t)
@@ -215,10 +278,124 @@ func TestWhatIsNoScope(t *testing.T) {
 
 func TestSCP(t *testing.T) {
 	w := newWorld(t)
-	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": nil, "scp": []string{"orders:read"}})))
+	for _, scp := range []any{[]string{"orders:read", "users:lookup"}, "orders:read  users:lookup"} {
+		c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": nil, "scp": scp})))
+		require.NoError(t, err)
+		require.True(t, c.Granted("orders:read"))
+		require.True(t, c.Granted("users:lookup"))
+		require.False(t, c.Has("users:read"))
+	}
+	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scp": "orders:read"})))
 	require.NoError(t, err)
-	require.True(t, c.Has("orders:read"))
-	require.False(t, c.Has("users:read"))
+	require.False(t, c.Has("orders:read"), "scope is there, and is the standard's")
+}
+
+func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
+	w := newWorldOf(t, []string{`"scopes":["users:read","orders:read"]`})
+	for _, claims := range []map[string]any{
+		{"scope": "admin users:read users:write"},
+		{"scope": nil, "scp": "admin users:read users:write"},
+		{"scope": nil, "scp": []string{"admin", "users:read", "users:write"}},
+	} {
+		for range 2 { // verified, and remembered
+			c, err := w.authenticate(w.token(issuer.Set(claims)))
+			require.NoError(t, err)
+			require.True(t, c.Has("users:read"))
+			require.False(t, c.Has("users:write"))
+			require.False(t, c.Admin())
+			require.False(t, c.Has("orders:read"), "it may, and has not")
+		}
+	}
+	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": strings.Repeat("x ", 1500)})))
+	require.NoError(t, err)
+	require.Zero(t, cap(c.scopes), "what counts for nothing takes no room")
+
+	granting := newWorldOf(t, []string{`"scopes":["users:lookup"]`, `"grants":[{"subject":"subject","scopes":["users:lookup"]}]`})
+	c, err = granting.authenticate(granting.token())
+	require.NoError(t, err)
+	require.True(t, c.Granted("users:lookup"))
+	require.False(t, c.Has("users:read"), "of the token's own scopes none counts")
+}
+
+// TestATokenLivesNoLongerThanAllowed: a year, say, is longer than anybody notices that
+// a token has been stolen.
+func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
+	now := time.Now().Unix()
+	day := int64(24 * 60 * 60)
+	for name, row := range map[string]struct {
+		member string
+		claims map[string]any
+		want   result
+	}{
+		"a day":                          {"", map[string]any{"iat": now, "exp": now + day}, accepted},
+		"a second more":                  {"", map[string]any{"iat": now, "exp": now + day + 1}, tooLong},
+		"a year, that ends soon":         {"", map[string]any{"iat": now - 365*day, "exp": now + 60}, tooLong},
+		"no iat, a day left":             {"", map[string]any{"iat": nil, "exp": now + day - 60}, accepted},
+		"no iat, more left":              {"", map[string]any{"iat": nil, "exp": now + day + 60}, tooLong},
+		"for ever":                       {"", map[string]any{"iat": 0, "exp": int64(1) << 40}, tooLong},
+		"the issuer's own, an hour":      {`"max_life":"1h"`, map[string]any{"iat": now, "exp": now + 3600}, accepted},
+		"the issuer's own, by a second":  {`"max_life":"1h"`, map[string]any{"iat": now, "exp": now + 3601}, tooLong},
+		"the issuer's own may be longer": {`"max_life":"720h"`, map[string]any{"iat": now, "exp": now + 30*day}, accepted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var members []string
+			if row.member != "" {
+				members = append(members, row.member)
+			}
+			w := newWorldOf(t, members)
+			token := w.token(issuer.Set(row.claims))
+			require.Equal(t, row.want, w.result(token))
+			require.Equal(t, 1, w.counted(row.want))
+			_, err := w.authenticate(token)
+			if row.want == tooLong {
+				require.ErrorContains(t, err, "lives longer than this service allows")
+			}
+		})
+	}
+}
+
+// TestSpecialUUIDsAreNobody: lists begin below the Max UUID, so a user with that id
+// would be in none; the Nil UUID stands for no user.
+func TestSpecialUUIDsAreNobody(t *testing.T) {
+	for _, subject := range []string{uuid.Nil.String(), uuid.Max.String(), strings.ToUpper(uuid.Max.String()), "no UUID"} {
+		c := newCaller("i", subject, nil)
+		require.Equal(t, uuid.Nil, c.User(), subject)
+		require.False(t, c.Reach().Includes(uuid.Max), subject)
+		require.False(t, c.Reach().Includes(uuid.Nil), subject)
+	}
+}
+
+// TestWhatARefusalHasCost: who counts failures tells those that took a public key's
+// work from those that took none.
+func TestWhatARefusalHasCost(t *testing.T) {
+	w := newWorld(t)
+	stranger, err := issuer.New()
+	require.NoError(t, err)
+	strange := stranger.Key()
+	require.Equal(t, accepted, w.result(w.token()))
+	w.clock.pass(defaultCooldown)
+	for name, row := range map[string]struct {
+		token  string
+		costly bool
+		want   result
+	}{
+		"nonsense":             {"a.b.c", false, malformed},
+		"too large":            {strings.Repeat("a", maxToken+1), false, tooLarge},
+		"another issuer":       {w.token(issuer.Set(map[string]any{"iss": "https://other.invalid"})), false, badIssuer},
+		"another type":         {w.token(func(t *issuer.Token) { t.Header["typ"] = "JWT" }), false, badType},
+		"an unknown key":       {w.token(func(t *issuer.Token) { t.Key = strange }), false, unknownKey},
+		"forged":               {w.token(func(t *issuer.Token) { t.Key.Key = strange.Key }), true, badSignature},
+		"expired":              {w.token(issuer.ValidFor(-time.Hour)), true, expired},
+		"for another audience": {w.token(issuer.Set(map[string]any{"aud": "other"})), true, badAudience},
+		"signed nonsense":      {w.token(issuer.Set(map[string]any{"exp": "never"})), true, malformed},
+	} {
+		_, err := w.authenticate(row.token)
+		var wrong *InvalidError
+		require.ErrorAs(t, err, &wrong, name)
+		require.Equal(t, row.want, wrong.result, name)
+		require.Equal(t, row.costly, wrong.Costly, name)
+	}
+	require.NotErrorIs(t, costly(errMalformed), errMalformed, "the one that all share is left as it is")
 }
 
 func TestHeaders(t *testing.T) {
@@ -247,11 +424,29 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+// TestHeadersThatAreRefused is of what is sent: the library that reads tokens refuses
+// some of these itself, in this version and of this kind.
+func TestHeadersThatAreRefused(t *testing.T) {
+	i := &trusted{Issuer: Issuer{Profile: RFC9068}}
+	parsed := jose.Header{KeyID: "k", ExtraHeaders: map[jose.HeaderKey]any{jose.HeaderType: "at+jwt"}}
+	check := func(header string) error {
+		return i.checkHeader(base64.RawURLEncoding.EncodeToString([]byte(header))+".e30.AA", parsed)
+	}
+	require.NoError(t, check(`{"alg":"ES256","kid":"k","typ":"at+jwt"}`))
+	for _, name := range []string{"jwk", "jku", "x5u", "x5c", "crit", "b64", "cty", "zip", "enc"} {
+		for _, value := range []string{`null`, `""`, `[]`, `{}`, `true`} {
+			err := check(`{"alg":"ES256","kid":"k","typ":"at+jwt","` + name + `":` + value + `}`)
+			require.Equal(t, badHeader, resultOf(err), "%s: %s", name, value)
+		}
+	}
+	require.Equal(t, malformed, resultOf(check(`nonsense`)))
+}
+
 func TestWhatIsNoToken(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	for _, authorization := range [][]string{
-		{""}, {"Bearer"}, {"Bearer "}, {good}, {"Basic YTpi"}, {"Bearer a b"}, {"Bearer ."}, {"Bearer .."}, {"Bearer " + good + "."},
+		{""}, {"Bearer"}, {"Bearer "}, {good}, {"Basic YTpi"}, {"Digest username=a"}, {"DPoP " + good}, {"Bearerx " + good}, {"Basic"}, {"BearerToken"}, {"Bearer a b"}, {"Bearer ."}, {"Bearer .."}, {"Bearer " + good + "."},
 		{"Bearer " + good + "=="}, {"Bearer " + good, "Bearer " + good}, {"Bearer " + strings.Repeat("A", 8193)},
 		{"Bearer " + good[:len(good)-2]}, {`Bearer {"payload":"","signatures":[]}`}, {"Bearer a.b.c.d.e"},
 	} {
@@ -259,13 +454,24 @@ func TestWhatIsNoToken(t *testing.T) {
 		var wrong *InvalidError
 		require.ErrorAs(t, err, &wrong, "%q", authorization)
 		require.NotContains(t, wrong.Description, `"`)
-		isBearer := strings.HasPrefix(authorization[0], "Bearer")
+		isBearer := authorization[0] == "Bearer" || strings.HasPrefix(authorization[0], "Bearer ")
 		require.Equal(t, !isBearer, wrong.Missing, "RFC 6750, section 3.1: of another scheme no error is told")
 	}
 	_, err := w.verifier.Authenticate(t.Context(), nil)
 	var wrong *InvalidError
 	require.ErrorAs(t, err, &wrong)
 	require.True(t, wrong.Missing)
+}
+
+func TestHowLargeATokenMayBe(t *testing.T) {
+	w := newWorld(t)
+	require.Equal(t, malformed, w.result(strings.Repeat("A", 8192)), "it is looked at")
+	tooMuch := strings.Repeat("A", 8193)
+	require.Equal(t, tooLarge, w.result(tooMuch))
+	require.Equal(t, accepted, w.result(w.token()))
+	w.verifier.cache.Set(sha256.Sum256([]byte(tooMuch)), verified{}, time.Hour)
+	_, known := w.verifier.Recall([]string{"Bearer " + tooMuch})
+	require.False(t, known, "it isn't even looked for")
 }
 
 func TestKubernetesTokens(t *testing.T) {

@@ -36,6 +36,7 @@ type TraceConfig struct {
 	TraceExporter    string  `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"otlp; or none: there are no traces, wherever they would go"`
 	TracesOff        bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"the same as OTEL_TRACES_EXPORTER=none"`
 	TraceRatio       float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
+	TraceParents     int     `envconfig:"TRACE_PARENT_LIMIT" default:"100" min:"0" max:"1000000" desc:"traces a second that are kept because whoever sent the request keeps them; of more, the same part as of those that begin here"`
 
 	TraceQueue   int `envconfig:"OTEL_BSP_MAX_QUEUE_SIZE" default:"2048" min:"1" max:"1000000" desc:"spans that may wait to be sent"`
 	TraceBatch   int `envconfig:"OTEL_BSP_MAX_EXPORT_BATCH_SIZE" default:"512" min:"1" max:"1000000" desc:"spans that are sent at once, at most"`
@@ -139,7 +140,7 @@ func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, metrics 
 			sdktrace.WithBatchTimeout(time.Duration(c.TraceDelay)*time.Millisecond), sdktrace.WithExportTimeout(time.Duration(c.TraceTimeout)*time.Millisecond)), counts.ended}),
 		sdktrace.WithResource(about),
 		sdktrace.WithIDGenerator(ids{}),
-		sdktrace.WithSampler(sampler{sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.TraceRatio))}),
+		sdktrace.WithSampler(newSampler(c.TraceRatio, c.TraceParents)),
 	)
 	otel.SetErrorHandler(newOccasional(log))
 	otel.SetTextMapPropagator(propagation.TraceContext{})
@@ -208,13 +209,4 @@ func (ids) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 		binary.NativeEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // likewise
 	}
 	return id
-}
-
-type sampler struct{ sdktrace.Sampler }
-
-func (s sampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	if p.ParentContext.Value(keepKey{}) != nil {
-		return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
-	}
-	return s.Sampler.ShouldSample(p)
 }

@@ -27,7 +27,7 @@ func (s settings) authEnvironment(service string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := []string{"AUTH_REQUIRED=true", "AUTH_ISSUERS=" + i.Setting(service, keys)}
+	env := []string{"AUTH_REQUIRED=true", "AUTH_ISSUERS=" + i.Setting(service, keys, fmt.Sprintf(`"max_life":%q`, tokenLife))}
 	if service != orderService {
 		return env, nil
 	}

@@ -84,7 +84,7 @@ func TestAnswers(t *testing.T) {
 		{name: "bad request", answer: answer{status: 400}, outcome: rejected},
 		{name: "gone", answer: answer{status: 410}, outcome: rejected},
 		{name: "unprocessable", answer: answer{status: 422, mediaType: problemType, body: `{"status":422}`}, outcome: rejected},
-		{name: "too many requests", answer: answer{status: 429}, outcome: tooManyRequests, failure: true},
+		{name: "too many requests", answer: answer{status: 429}, outcome: tooManyRequests},
 		{name: "internal error", answer: answer{status: 500, mediaType: problemType, body: `{"status":500}`}, outcome: serverError, failure: true},
 		{name: "bad gateway", answer: answer{status: 502, mediaType: "text/html", body: "<h1>"}, outcome: serverError, failure: true},
 		{name: "unavailable", answer: answer{status: 503}, outcome: serverError, failure: true},

@@ -109,6 +109,29 @@ func TestAnUnknownUserIsASuccessfulProbe(t *testing.T) {
 	})
 }
 
+// A 429 says that user-service is well and that this service asks too much: the
+// breaker stays as it is, and who orders is told when to come back.
+func TestTooManyRequestsDontOpenTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &upstream{answer: withRetryAfter(http.StatusTooManyRequests, "7")}
+		c := newClient(t, u.config())
+		for n := range int64(100) {
+			require.Equal(t, 7*time.Second, retryAfter(t, verifyNew(t.Context(), c)))
+			require.Equal(t, n+1, u.requests.Load(), "and isn't asked again before")
+		}
+		require.Equal(t, resilience.Closed, c.breaker.State())
+		u.answer = found200
+		require.NoError(t, verifyNew(t.Context(), c))
+
+		u.answer = broken500
+		openBreaker(t, c)
+		pass(10*time.Second + 1)
+		u.answer = withRetryAfter(http.StatusTooManyRequests, "7")
+		require.Equal(t, 7*time.Second, retryAfter(t, verifyNew(t.Context(), c)))
+		require.Equal(t, resilience.Closed, c.breaker.State(), "it is well again")
+	})
+}
+
 func TestAHungProbeEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}

@@ -45,11 +45,12 @@ var outcomeNames = [outcomes]string{
 func (o outcome) String() string { return outcomeNames[o] }
 
 // isFailure reports whether the outcome speaks against user-service, for the
-// breaker. An unknown user and a refusal that is this service's own fault don't:
-// someone answered, and sensibly.
+// breaker. An unknown user and a refusal that is this service's own fault don't, and
+// neither does a 429, by which user-service says that it is well and that this
+// service asks too much: someone answered, and sensibly.
 func (o outcome) isFailure() bool {
 	switch o {
-	case timeout, network, serverError, tooManyRequests, redirect, invalid:
+	case timeout, network, serverError, redirect, invalid:
 		return true
 	default:
 		return false

@@ -1,0 +1,86 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/binary"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// asked begins a span of a trace that a caller keeps, or not, and reports whether it
+// is kept here. The trace's id is the lowest there is, which every ratio keeps.
+func asked(t *testing.T, tracer trace.Tracer, n uint64, flags trace.TraceFlags) bool {
+	t.Helper()
+	var id trace.TraceID
+	binary.BigEndian.PutUint64(id[:8], n+1)
+	parent := trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: trace.SpanID{1}, TraceFlags: flags, Remote: true})
+	ctx, span := tracer.Start(trace.ContextWithRemoteSpanContext(t.Context(), parent), "request")
+	defer span.End()
+	require.Equal(t, id, span.SpanContext().TraceID(), "the trace goes on, kept or not")
+	_, inner := tracer.Start(ctx, "query")
+	defer inner.End()
+	require.Equal(t, span.SpanContext().IsSampled(), inner.SpanContext().IsSampled(), "a trace is kept as a whole")
+	return span.SpanContext().IsSampled()
+}
+
+func newTracer(t *testing.T, ratio float64, parents int) trace.Tracer {
+	t.Helper()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(newSampler(ratio, parents)), sdktrace.WithIDGenerator(ids{}))
+	t.Cleanup(func() { require.NoError(t, provider.Shutdown(context.Background())) })
+	return provider.Tracer("test")
+}
+
+// TestWhatCallersKeepIsBounded: anybody may send a traceparent that says so, with an
+// id that any ratio would keep.
+func TestWhatCallersKeepIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tracer := newTracer(t, 0.01, 100)
+		flood := func(n int) (kept int) {
+			for i := range n {
+				if asked(t, tracer, uint64(i), trace.FlagsSampled) {
+					kept++
+				}
+			}
+			return kept
+		}
+		require.Equal(t, 50, flood(50), "those of a service that keeps its traces go on")
+		time.Sleep(time.Second)
+		kept := flood(10_000)
+		require.GreaterOrEqual(t, kept, 100)
+		require.Less(t, kept, 100+300, "the rest as the ratio says")
+		time.Sleep(500 * time.Millisecond)
+		kept = flood(10_000)
+		require.GreaterOrEqual(t, kept, 50)
+		require.Less(t, kept, 50+300)
+		time.Sleep(time.Hour)
+		require.Less(t, flood(10_000), 100+300, "what was not used is not saved up")
+	})
+}
+
+func TestWhereAllIsKeptNothingIsLost(t *testing.T) {
+	tracer := newTracer(t, 1, 0)
+	for i := range 1000 {
+		require.True(t, asked(t, tracer, uint64(i), trace.FlagsSampled))
+	}
+}
+
+func TestWhatCallersKeepCanBeIgnored(t *testing.T) {
+	tracer := newTracer(t, 0, 0)
+	for i := range 1000 {
+		require.False(t, asked(t, tracer, uint64(i), trace.FlagsSampled))
+	}
+}
+
+func TestWhatCallersDontKeepIsNotKept(t *testing.T) {
+	tracer := newTracer(t, 1, 100)
+	require.False(t, asked(t, tracer, 0, 0))
+	ctx := Keep(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))
+	_, span := tracer.Start(ctx, "failure")
+	defer span.End()
+	require.True(t, span.SpanContext().IsSampled(), "but for failures")
+}
