@@ -93,7 +93,7 @@ type group struct {
 // start starts a service, and waits until it is ready. All load is one caller's: its
 // limit is counted, and never reached.
 func (g *group) start(ctx context.Context, binary string, env ...string) (*server.Server, error) {
-	env = append([]string{"RATE_LIMIT_READ=1000000/s", "RATE_LIMIT_WRITE=1000000/s"}, env...)
+	env = append([]string{"RATE_LIMIT_READ=1000000/s", "RATE_LIMIT_WRITE=1000000/s", "RATE_LIMIT_KIB=1000000/s"}, env...)
 	if g.l.profiles != "" {
 		env = append(env, "CPU_PROFILES="+g.l.profiles)
 	}

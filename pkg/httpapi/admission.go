@@ -55,7 +55,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		a.write(g, tooLarge(op.maxBody))
 		return
 	}
-	caller, name, p := a.authenticate(op, g)
+	caller, name, light, p := a.authenticate(op, g)
 	if p == nil {
 		p = a.authorize(op, caller)
 	}
@@ -81,14 +81,15 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		return
 	}
 	defer held.Release()
-	if op.maxBody > 0 {
+	p = a.withinVolume(name) // again: it may have waited while its others were answered
+	if p == nil && op.maxBody > 0 {
 		p = a.readBody(op, g)
-		if p != nil {
-			a.write(g, p)
-			return
-		}
 	}
-	turn, ok := a.config.Overload.Enter(ctx, op.reads)
+	if p != nil {
+		a.write(g, p)
+		return
+	}
+	turn, ok := a.config.Overload.Enter(ctx, op.reads, light)
 	if !ok {
 		a.shed(g)
 		return
@@ -100,8 +101,8 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		turn.Done() // what was refused says nothing of how long the work takes
 	}
 	turn.Drop()
-	if op.policy != nil {
-		op.policy.Charge(name, x.size())
+	if !caller.Granted(op.rule.unlimited) {
+		a.config.Limits.Charge(name, x.size())
 	}
 	held.Shrink(int64(x.buffered.Len()))
 	x.send(ctx)
@@ -110,17 +111,17 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 var noStore = []string{"no-store"}
 
 // authenticate returns who sends a request, what the caller is called where it is
-// counted, and the refusal if it may not go on. A token that was seen before says
+// counted, whether it has asked for little lately, and the refusal if it may not go on. A token that was seen before says
 // who it is at little cost, so that the caller's limit comes first. Any other costs
 // the verification of a signature, of which each address may have so many fail.
-func (a *API) authenticate(op *operation, g *gin.Context) (auth.Caller, string, *Problem) {
+func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, name string, light bool, p *Problem) {
 	sent := g.Request.Header["Authorization"]
 	caller, known := a.config.Auth.Recall(sent)
 	var err error
 	if !known {
 		address := clientOf(g)
 		if !a.config.Limits.MayFail(address) {
-			return caller, address, TooMany(time.Second)
+			return caller, address, false, TooMany(time.Second)
 		}
 		caller, err = a.config.Auth.Authenticate(g.Request.Context(), sent)
 		var wrong *auth.InvalidError
@@ -128,20 +129,30 @@ func (a *API) authenticate(op *operation, g *gin.Context) (auth.Caller, string, 
 			a.config.Limits.Failed(address)
 		}
 	}
-	name := caller.Key()
+	name = caller.Key()
 	if name == "" {
 		name = clientOf(g)
 	}
 	if !caller.Granted(op.rule.unlimited) {
-		p := a.limit(g, op.policy, name)
-		if p != nil {
-			return caller, name, p
+		light, p = a.limit(g, op.policy, name)
+		if p == nil {
+			p = a.withinVolume(name)
 		}
 	}
-	if err != nil {
-		return caller, name, a.authProblem(g.Request.Context(), err)
+	if p == nil && err != nil {
+		p = a.authProblem(g.Request.Context(), err)
 	}
-	return caller, name, nil
+	// Whoever is behind a proxy looks the same without a token.
+	return caller, name, light && !a.config.Auth.IsOpen(), p
+}
+
+// withinVolume returns the refusal of a caller who was sent too much lately.
+func (a *API) withinVolume(caller string) *Problem {
+	wait := a.config.Limits.Wait(caller)
+	if wait == 0 {
+		return nil
+	}
+	return TooMany(wait)
 }
 
 // authorize returns the refusal of a caller who has none of the scopes.
@@ -197,7 +208,7 @@ func (a *API) sayOverloaded(ctx context.Context, x *exchange) {
 
 // metricsCost is the size that a scrape on the public port counts as, in bytes:
 // gathering takes a hundred times as long as answering a small request.
-const metricsCost = 100 * 8 << 10
+const metricsCost = 400 << 10
 
 // limitOthers limits, by address, what is no operation: the documentation, the
 // metrics, and paths that lead nowhere. Probes always are answered.
@@ -210,20 +221,20 @@ func (a *API) limitOthers(g *gin.Context) {
 		a.shed(g)
 		return
 	}
-	if a.config.Limits == nil || a.config.Limits.Read == nil {
-		return
+	name, policy := clientOf(g), a.policy(http.MethodGet)
+	_, p := a.limit(g, policy, name)
+	if p == nil {
+		p = a.withinVolume(name)
 	}
-	policy, name := a.config.Limits.Read, clientOf(g)
-	p := a.limit(g, policy, name)
 	if p != nil {
 		a.write(g, p)
 		g.Abort()
 		return
 	}
 	g.Next()
+	size := int64(max(0, x.Size()))
 	if x.route == metricsPath {
-		policy.Charge(name, metricsCost)
-		return
+		size = metricsCost
 	}
-	policy.Charge(name, int64(max(0, x.Size())))
+	a.config.Limits.Charge(name, size)
 }

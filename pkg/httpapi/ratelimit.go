@@ -71,20 +71,21 @@ func (a *API) policy(method string) *ratelimit.Policy {
 	return a.config.Limits.Write
 }
 
-// limit counts a request of a caller under a policy. The answer says how many more
-// there may be; if this is one too many, the refusal is returned.
-func (a *API) limit(g *gin.Context, policy *ratelimit.Policy, caller string) *Problem {
+// limit counts a request of a caller under a policy, and reports whether there were
+// few lately. The answer says how many more there may be; if this is one too many, the
+// refusal is returned.
+func (a *API) limit(g *gin.Context, policy *ratelimit.Policy, caller string) (light bool, _ *Problem) {
 	if policy == nil {
-		return nil
+		return false, nil
 	}
 	d := policy.Allow(g.Request.Context(), caller)
 	header := g.Writer.Header()
 	header["Ratelimit-Policy"] = []string{policy.Header}
 	header["Ratelimit"] = []string{policy.State(d)}
 	if d.Allowed {
-		return nil
+		return policy.Light(d), nil
 	}
-	return TooMany(d.RetryAfter)
+	return false, TooMany(d.RetryAfter)
 }
 
 // TooMany is the 429 of a caller who may ask again after a while, given in whole

@@ -74,10 +74,11 @@ func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer p
 	return g
 }
 
-// Enter waits for a request's turn, which only reads or not. It returns false if
+// Enter waits for a request's turn, which only reads or not, and is of a caller who
+// has asked for little lately or not: such a one is refused last. It returns false if
 // the turn doesn't come soon: more is asked than can be answered, or ctx is done.
 // Whoever got a Slot must leave it: Done or Drop.
-func (g *Gates) Enter(ctx context.Context, reads bool) (Slot, bool) {
+func (g *Gates) Enter(ctx context.Context, reads, light bool) (Slot, bool) {
 	if g == nil {
 		return Slot{}, true
 	}
@@ -85,7 +86,7 @@ func (g *Gates) Enter(ctx context.Context, reads bool) (Slot, bool) {
 	if reads {
 		gate = g.read
 	}
-	if g.queue.Full() {
+	if g.queue.Full(light) {
 		gate.byQueue.Inc()
 		return Slot{}, false
 	}
@@ -105,7 +106,7 @@ func (g *Gates) Enter(ctx context.Context, reads bool) (Slot, bool) {
 
 // Busy reports whether so many requests wait for a processor that none should be
 // answered, also of those that need no turn.
-func (g *Gates) Busy() bool { return g != nil && g.queue.Full() }
+func (g *Gates) Busy() bool { return g != nil && g.queue.Full(false) }
 
 // Slot is the turn of a request that is worked on. The zero value is one of a
 // service without a bound. It is not safe for concurrent use.

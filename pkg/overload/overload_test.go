@@ -38,7 +38,7 @@ func fixed(n int) (*Gates, *prometheus.Registry) {
 func enter(t testing.TB, g *Gates, reads bool) (Slot, bool) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // whoever would have to wait is refused
-	return g.Enter(ctx, reads)
+	return g.Enter(ctx, reads, false)
 }
 
 func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
@@ -74,7 +74,7 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 func TestWithoutABoundEverythingIsLetIn(t *testing.T) {
 	gates := New(Limits{}, prometheus.NewRegistry())
 	for range 10_000 {
-		slot, ok := gates.Enter(t.Context(), false)
+		slot, ok := gates.Enter(t.Context(), false, false)
 		require.True(t, ok)
 		slot.Drop()
 		slot.Done()
@@ -89,7 +89,7 @@ func TestABurstWaitsItsTurn(t *testing.T) {
 		answers := make(chan bool)
 		for range 500 {
 			go func() {
-				slot, ok := gates.Enter(t.Context(), false)
+				slot, ok := gates.Enter(t.Context(), false, false)
 				time.Sleep(150 * time.Millisecond)
 				slot.Done()
 				answers <- ok
@@ -105,21 +105,21 @@ func TestABurstWaitsItsTurn(t *testing.T) {
 func TestNobodyWaitsInAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates, _ := fixed(1)
-		first, ok := gates.Enter(t.Context(), false)
+		first, ok := gates.Enter(t.Context(), false, false)
 		require.True(t, ok)
 		began := time.Now()
-		_, ok = gates.Enter(t.Context(), false)
+		_, ok = gates.Enter(t.Context(), false, false)
 		require.False(t, ok)
 		require.Equal(t, maxWait, time.Since(began), "it might have been a burst")
-		_, ok = gates.Enter(t.Context(), false)
+		_, ok = gates.Enter(t.Context(), false, false)
 		require.False(t, ok)
 		require.Equal(t, maxWait, time.Since(began), "it is none")
 		first.Done()
 		time.Sleep(calm)
-		first, ok = gates.Enter(t.Context(), false)
+		first, ok = gates.Enter(t.Context(), false, false)
 		require.True(t, ok)
 		time.AfterFunc(maxWait/2, first.Done)
-		second, ok := gates.Enter(t.Context(), false)
+		second, ok := gates.Enter(t.Context(), false, false)
 		require.True(t, ok, "after a calm, a request waits again")
 		second.Done()
 		require.Equal(t, 0, gates.write.limiter.Inflight())
@@ -130,7 +130,7 @@ func BenchmarkEnter(b *testing.B) {
 	gates := New(Limits{20, 500}, prometheus.NewRegistry())
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			slot, ok := gates.Enter(b.Context(), true)
+			slot, ok := gates.Enter(b.Context(), true, false)
 			if ok {
 				slot.Done()
 			}

@@ -12,9 +12,12 @@ const (
 	// queued is how many goroutines may wait for each processor. A request is two
 	// of them: one answers it, one watches its connection.
 	queued = 32
-	// standing is how long there must be more until a request is refused, and
+	// forLight is how many times of that may wait until callers are refused who have
+	// asked for little lately: it is the others who ask for too much.
+	forLight = 8
+	// patienceTime is how long there must be more until a request is refused, and
 	// no more until none is: a burst is no overload (as in RFC 8289, section 3.2).
-	standing = 100 * time.Millisecond
+	patienceTime = 100 * time.Millisecond
 	// glance is the time between two looks at the queue.
 	glance = 200 * time.Microsecond
 )
@@ -30,12 +33,18 @@ type queue struct {
 
 	// next is when to look again, after began.
 	next atomic.Int64
-	full atomic.Bool
 
 	mu sync.Mutex
-	// looked is when it was looked at last, since when it is as long or as short
-	// as it was then; both after began.
-	looked, since     time.Duration
+	// looked is when it was looked at last, after began.
+	looked    time.Duration
+	all, some standing
+}
+
+// standing is whether the queue has been too long for a while.
+type standing struct {
+	full atomic.Bool
+	// since when it is as long or as short as it was when it was looked at last.
+	since             time.Duration
 	tooLong, shedding bool
 }
 
@@ -51,26 +60,35 @@ func runnable() float64 {
 // bound is how many may wait.
 func bound() float64 { return float64(queued * runtime.GOMAXPROCS(0)) }
 
-// Full reports whether so many wait that whoever asks is too much.
-func (q *queue) Full() bool {
+// Full reports whether so many wait that whoever asks is too much. A light caller is
+// so later than others.
+func (q *queue) Full(light bool) bool {
 	now := time.Since(q.began)
 	next := q.next.Load()
 	if int64(now) >= next && q.next.CompareAndSwap(next, int64(now+glance)) {
 		q.look(now)
 	}
-	return q.full.Load()
+	if light {
+		return q.all.full.Load()
+	}
+	return q.some.full.Load()
 }
 
 func (q *queue) look(now time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	tooLong := q.waiting() > bound()
-	if tooLong != q.tooLong || now-q.looked >= standing { // who doesn't ask for long isn't many
-		q.tooLong, q.since = tooLong, now
-	}
+	waiting, fresh := q.waiting(), now-q.looked >= patienceTime // who doesn't ask for long isn't many
+	q.some.note(now, waiting > bound(), fresh)
+	q.all.note(now, waiting > forLight*bound(), fresh)
 	q.looked = now
-	if now-q.since >= standing {
-		q.shedding = tooLong
+}
+
+func (s *standing) note(now time.Duration, tooLong, fresh bool) {
+	if tooLong != s.tooLong || fresh {
+		s.tooLong, s.since = tooLong, now
 	}
-	q.full.Store(tooLong && q.shedding)
+	if now-s.since >= patienceTime {
+		s.shedding = tooLong
+	}
+	s.full.Store(tooLong && s.shedding)
 }

@@ -23,7 +23,7 @@ func line() (*queue, *float64) {
 func ask(q *queue, span time.Duration) (refused int) {
 	for range span / time.Millisecond {
 		time.Sleep(time.Millisecond)
-		if q.Full() {
+		if q.Full(false) {
 			refused++
 		}
 	}
@@ -34,16 +34,16 @@ func TestAQueueThatStaysIsTooMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, length := line()
 		*length = bound() + 1
-		require.Zero(t, ask(q, standing), "it may be a burst")
+		require.Zero(t, ask(q, patienceTime), "it may be a burst")
 		require.Equal(t, 50, ask(q, 50*time.Millisecond))
 		*length--
-		require.Zero(t, ask(q, standing/2), "there is room")
+		require.Zero(t, ask(q, patienceTime/2), "there is room")
 		*length++
 		require.Equal(t, 50, ask(q, 50*time.Millisecond), "it isn't over yet")
 		*length--
-		require.Zero(t, ask(q, 2*standing))
+		require.Zero(t, ask(q, 2*patienceTime))
 		*length++
-		require.Zero(t, ask(q, standing), "it was over: this may be a burst")
+		require.Zero(t, ask(q, patienceTime), "it was over: this may be a burst")
 		require.Equal(t, 1, ask(q, time.Millisecond))
 	})
 }
@@ -53,14 +53,14 @@ func TestBurstsAreNoOverload(t *testing.T) {
 		q, length := line()
 		for range 100 {
 			*length = 10 * bound()
-			require.Zero(t, ask(q, standing-time.Millisecond))
+			require.Zero(t, ask(q, patienceTime-time.Millisecond))
 			*length = 0
 			require.Zero(t, ask(q, time.Millisecond))
 		}
 		*length = 10 * bound()
 		for range 100 {
 			require.Zero(t, ask(q, time.Millisecond))
-			time.Sleep(standing) // nobody asks
+			time.Sleep(patienceTime) // nobody asks
 		}
 	})
 }
@@ -81,11 +81,11 @@ func TestGoroutinesThatWaitAreSeen(t *testing.T) {
 	require.Eventually(t, func() bool { return runnable() > bound() }, 10*time.Second, time.Millisecond)
 	gates := New(Limits{1000, 1000}, prometheus.NewRegistry())
 	require.Eventually(t, func() bool {
-		slot, ok := gates.Enter(t.Context(), true)
+		slot, ok := gates.Enter(t.Context(), true, false)
 		slot.Done()
 		return !ok
 	}, 10*time.Second, time.Millisecond, "what stays is refused")
-	slot, ok := gates.Enter(t.Context(), false)
+	slot, ok := gates.Enter(t.Context(), false, false)
 	slot.Done()
 	require.False(t, ok, "writes, too")
 }

@@ -25,7 +25,7 @@ type server struct {
 func (s *server) peak() float64 { return float64(cap(s.workers)) / s.service.Seconds() }
 
 func (s *server) answer(took time.Duration) bool {
-	slot, ok := s.gates.Enter(context.Background(), true)
+	slot, ok := s.gates.Enter(context.Background(), true, false)
 	if !ok {
 		return false
 	}

@@ -34,13 +34,18 @@ func NewLocal(limit Limit, callers int) (*Local, error) {
 	return &Local{limiter}, nil
 }
 
-// Allow decides about a request of a caller that counts as n. With n = 0 nothing is
-// counted: Remaining says what would be allowed.
-func (l *Local) Allow(ctx context.Context, caller string, n int) Decision {
-	limited, result, err := l.limiter.RateLimitCtx(ctx, caller, n)
+// Allow decides about one request of a caller.
+func (l *Local) Allow(ctx context.Context, caller string) Decision {
+	limited, result, err := l.limiter.RateLimitCtx(ctx, caller, 1)
 	if err != nil {
 		// The store is memory, which doesn't fail.
 		return Decision{RetryAfter: time.Second}
 	}
 	return Decision{Allowed: !limited, Remaining: result.Remaining, Reset: result.ResetAfter, RetryAfter: max(0, result.RetryAfter)}
+}
+
+// remaining is how many more requests of a caller would be allowed.
+func (l *Local) remaining(caller string) int {
+	_, result, _ := l.limiter.RateLimitCtx(context.Background(), caller, 0)
+	return result.Remaining
 }

@@ -20,6 +20,7 @@ import (
 type PolicyConfig struct {
 	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"how many requests that read one caller may send, in a second (s), minute (m) or hour (h), and after the colon how many at once; 0: any number"`
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"the same for requests that write"`
+	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"how many KiB of bodies and answers one caller may send and be sent by one replica, those of up to 8 KiB not counted; 0: any number"`
 	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens with a wrong signature one address may send to one replica; 0: any number"`
 	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
@@ -49,9 +50,8 @@ type Policy struct {
 	name    string
 	burst   int
 	limiter interface {
-		Allow(context.Context, string, int) Decision
+		Allow(context.Context, string) Decision
 	}
-	debts            debts
 	allowed, limited prometheus.Counter
 }
 
@@ -61,6 +61,7 @@ type Policies struct {
 	// write; nil where there is none.
 	Read, Write *Policy
 
+	volume   *Volume
 	failures *Local
 	client   *redis.Client
 	// shared are those that count in it.
@@ -100,6 +101,9 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		log.Info("the shared rate limits are back")
 	}
 	var err error
+	if !c.VolumeLimit.Off() {
+		p.volume = NewVolume(c.VolumeLimit, callers)
+	}
 	if !c.FailureLimit.Off() {
 		p.failures, err = NewLocal(c.FailureLimit, callers)
 		if err != nil {
@@ -135,31 +139,20 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 	return p, nil
 }
 
-// Allow decides about one request of a caller. It counts as one, and as what the
-// caller owes.
+// Allow decides about one request of a caller.
 func (p *Policy) Allow(ctx context.Context, caller string) Decision {
-	owed := p.debts.take(caller, p.burst-1)
-	d := p.limiter.Allow(ctx, caller, 1+owed)
+	d := p.limiter.Allow(ctx, caller)
 	if d.Allowed {
 		p.allowed.Inc()
-		return d
+	} else {
+		p.limited.Inc()
 	}
-	p.debts.add(caller, owed, p.burst)
-	p.limited.Inc()
 	return d
 }
 
-// unit is how many bytes of bodies and answers a request may have that counts as
-// one.
-const unit = 8 << 10
-
-// Charge counts the size of a request that was allowed, and of its answer, in bytes:
-// as one request more for each further 8 KiB. The caller's next request pays for it.
-func (p *Policy) Charge(caller string, bytes int64) {
-	if bytes > unit {
-		p.debts.add(caller, int((bytes-1)/unit), p.burst)
-	}
-}
+// Light reports whether a caller has asked for little lately: for less than a quarter
+// of its burst.
+func (p *Policy) Light(d Decision) bool { return p != nil && d.Remaining >= p.burst/4*3 }
 
 // State is the value of RateLimit (draft-ietf-httpapi-ratelimit-headers-10,
 // section 4) after a decision.
@@ -167,16 +160,31 @@ func (p *Policy) State(d Decision) string {
 	return fmt.Sprintf("%q;r=%d;t=%d", p.name, d.Remaining, seconds(d.Reset))
 }
 
+// Wait returns how long a caller has to wait since it was sent too much.
+func (p *Policies) Wait(caller string) time.Duration {
+	if p == nil {
+		return 0
+	}
+	return p.volume.Wait(caller)
+}
+
+// Charge counts what a caller has sent and was sent by one request, in bytes.
+func (p *Policies) Charge(caller string, bytes int64) {
+	if p != nil {
+		p.volume.Charge(caller, bytes)
+	}
+}
+
 // MayFail reports whether the tokens from an address are to be verified: whether it
 // may send one more whose signature is wrong.
 func (p *Policies) MayFail(address string) bool {
-	return p == nil || p.failures == nil || p.failures.Allow(context.Background(), address, 0).Remaining > 0
+	return p == nil || p.failures == nil || p.failures.remaining(address) > 0
 }
 
 // Failed counts a token from an address whose signature is wrong.
 func (p *Policies) Failed(address string) {
 	if p != nil && p.failures != nil {
-		p.failures.Allow(context.Background(), address, 1)
+		p.failures.Allow(context.Background(), address)
 	}
 }
 

@@ -41,27 +41,27 @@ func TestLocal(t *testing.T) {
 		limiter, err := ratelimit.NewLocal(ratelimit.Limit{Requests: 10, Period: time.Second, Burst: 3}, 100)
 		require.NoError(t, err)
 		for _, remaining := range []int{2, 1, 0} {
-			d := limiter.Allow(t.Context(), "ada", 1)
+			d := limiter.Allow(t.Context(), "ada")
 			require.True(t, d.Allowed)
 			require.Equal(t, remaining, d.Remaining)
 			require.Zero(t, d.RetryAfter)
 		}
-		d := limiter.Allow(t.Context(), "ada", 1)
+		d := limiter.Allow(t.Context(), "ada")
 		require.False(t, d.Allowed)
 		require.Equal(t, 100*time.Millisecond, d.RetryAfter)
 		require.Equal(t, 300*time.Millisecond, d.Reset)
-		require.True(t, limiter.Allow(t.Context(), "grace", 1).Allowed)
+		require.True(t, limiter.Allow(t.Context(), "grace").Allowed)
 
 		time.Sleep(d.RetryAfter - 1)
-		require.False(t, limiter.Allow(t.Context(), "ada", 1).Allowed)
+		require.False(t, limiter.Allow(t.Context(), "ada").Allowed)
 		time.Sleep(time.Nanosecond)
-		require.True(t, limiter.Allow(t.Context(), "ada", 1).Allowed)
-		require.False(t, limiter.Allow(t.Context(), "ada", 1).Allowed)
+		require.True(t, limiter.Allow(t.Context(), "ada").Allowed)
+		require.False(t, limiter.Allow(t.Context(), "ada").Allowed)
 		time.Sleep(time.Hour)
 		for range 3 {
-			require.True(t, limiter.Allow(t.Context(), "ada", 1).Allowed)
+			require.True(t, limiter.Allow(t.Context(), "ada").Allowed)
 		}
-		require.False(t, limiter.Allow(t.Context(), "ada", 1).Allowed)
+		require.False(t, limiter.Allow(t.Context(), "ada").Allowed)
 	})
 }
 
@@ -70,10 +70,10 @@ func TestLocalForgets(t *testing.T) {
 	limiter, err := ratelimit.NewLocal(ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}, 2)
 	require.NoError(t, err)
 	for _, caller := range []string{"a", "b", "c"} {
-		require.True(t, limiter.Allow(t.Context(), caller, 1).Allowed)
+		require.True(t, limiter.Allow(t.Context(), caller).Allowed)
 	}
-	require.False(t, limiter.Allow(t.Context(), "c", 1).Allowed)
-	require.True(t, limiter.Allow(t.Context(), "a", 1).Allowed, "whom it has not seen for longest is forgotten")
+	require.False(t, limiter.Allow(t.Context(), "c").Allowed)
+	require.True(t, limiter.Allow(t.Context(), "a").Allowed, "whom it has not seen for longest is forgotten")
 }
 
 // count asks at once from several limiters, and returns how many are allowed.
@@ -98,7 +98,7 @@ func count(t *testing.T, asks int, limiters ...func() ratelimit.Decision) int {
 func TestLocalIsExactWhateverTheConcurrency(t *testing.T) {
 	limiter, err := ratelimit.NewLocal(ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 500}, 10)
 	require.NoError(t, err)
-	require.Equal(t, 500, count(t, 4000, func() ratelimit.Decision { return limiter.Allow(t.Context(), "ada", 1) }))
+	require.Equal(t, 500, count(t, 4000, func() ratelimit.Decision { return limiter.Allow(t.Context(), "ada") }))
 }
 
 // replica is one replica's limiter, and what it was told.
@@ -129,15 +129,15 @@ func TestSharedIsOneLimitForAllReplicas(t *testing.T) {
 	all := replicas(t, server, 3, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 600})
 	var asks []func() ratelimit.Decision
 	for _, r := range all {
-		asks = append(asks, func() ratelimit.Decision { return r.Allow(t.Context(), "ada", 1) })
+		asks = append(asks, func() ratelimit.Decision { return r.Allow(t.Context(), "ada") })
 	}
 	// A busy machine may keep an answer waiting beyond its time, and that request
 	// is then counted by the replica: a few in the hundred.
 	require.InEpsilon(t, 600, count(t, 800, asks...), 0.05)
-	d := all[0].Allow(t.Context(), "ada", 1)
+	d := all[0].Allow(t.Context(), "ada")
 	require.False(t, d.Allowed)
 	require.Positive(t, d.RetryAfter)
-	require.True(t, all[0].Allow(t.Context(), "grace", 1).Allowed)
+	require.True(t, all[0].Allow(t.Context(), "grace").Allowed)
 }
 
 // TestWithoutRedisEachReplicaHasItsShare: neither open nor closed.
@@ -147,7 +147,7 @@ func TestWithoutRedisEachReplicaHasItsShare(t *testing.T) {
 	server.Kill()
 	total := 0
 	for _, r := range all {
-		one := count(t, 400, func() ratelimit.Decision { return r.Allow(t.Context(), "ada", 1) })
+		one := count(t, 400, func() ratelimit.Decision { return r.Allow(t.Context(), "ada") })
 		require.Equal(t, 200, one)
 		require.True(t, r.away.Load())
 		total += one
@@ -157,7 +157,7 @@ func TestWithoutRedisEachReplicaHasItsShare(t *testing.T) {
 	server.Start()
 	for _, r := range all {
 		apitest.Eventually(t, "the count is shared again", func() bool {
-			r.Allow(t.Context(), "grace", 1)
+			r.Allow(t.Context(), "grace")
 			return !r.away.Load()
 		})
 		require.EqualValues(t, 2, r.told.Load(), "told once that it went, once that it came back")

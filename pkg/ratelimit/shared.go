@@ -71,33 +71,33 @@ func NewShared(name string, limit Limit, client redis.UniversalClient, replicas,
 // Check returns an error unless Redis counts, and in time. That it answers is not
 // enough: one that may not write does that, too. It has two tries.
 func (s *Shared) Check(ctx context.Context) error {
-	_, err := s.try(ctx, probe, probeLimit, 1)
+	_, err := s.try(ctx, probe, probeLimit)
 	if err != nil {
-		_, err = s.try(ctx, probe, probeLimit, 1)
+		_, err = s.try(ctx, probe, probeLimit)
 	}
 	return err
 }
 
-// Allow decides about a request of a caller that counts as n.
-func (s *Shared) Allow(ctx context.Context, caller string, n int) Decision {
+// Allow decides about one request of a caller.
+func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 	if s.away.Load() {
-		return s.local.Allow(ctx, caller, n)
+		return s.local.Allow(ctx, caller)
 	}
 	var result *redis_rate.Result
 	err := s.breaker.Do(func() error {
 		var err error
-		result, err = s.try(ctx, caller, s.limit, n)
+		result, err = s.try(ctx, caller, s.limit)
 		return err
 	})
 	if err != nil {
-		return s.local.Allow(ctx, caller, n)
+		return s.local.Allow(ctx, caller)
 	}
 	return Decision{Allowed: result.Allowed > 0, Remaining: result.Remaining, Reset: result.ResetAfter, RetryAfter: max(0, result.RetryAfter)}
 }
 
 // try asks Redis once, for a short while. An answer that can't be one is an error:
 // the library takes it for what it expects, and panics.
-func (s *Shared) try(ctx context.Context, caller string, limit redis_rate.Limit, n int) (result *redis_rate.Result, err error) {
+func (s *Shared) try(ctx context.Context, caller string, limit redis_rate.Limit) (result *redis_rate.Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	defer func() {
@@ -105,7 +105,7 @@ func (s *Shared) try(ctx context.Context, caller string, limit redis_rate.Limit,
 			err = fmt.Errorf("the answer of Redis can't be read: %v", cause)
 		}
 	}()
-	result, err = s.limiter.AllowN(ctx, s.name+":"+caller, limit, n)
+	result, err = s.limiter.Allow(ctx, s.name+":"+caller, limit)
 	if err == nil && (result.Remaining < 0 || result.Remaining > limit.Burst) {
 		err = fmt.Errorf("that %d of %d requests are left can't be", result.Remaining, limit.Burst)
 	}

@@ -18,6 +18,7 @@ import (
 func NoLimits(c *service.Config) {
 	c.ConcurrencyLimit = overload.Limits{}
 	c.ReadLimit, c.WriteLimit = ratelimit.Limit{}, ratelimit.Limit{}
+	c.VolumeLimit, c.FailureLimit = ratelimit.Limit{}, ratelimit.Limit{}
 }
 
 // TestLimits asks for every operation that needs a token, with a limit of one

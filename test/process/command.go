@@ -41,6 +41,6 @@ func Command(t testing.TB, binary string, args []string, env ...string) Result {
 func environment(env []string) []string {
 	return append([]string{
 		"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME"),
-		"CONCURRENCY_LIMIT=0", "RATE_LIMIT_READ=0", "RATE_LIMIT_WRITE=0",
+		"CONCURRENCY_LIMIT=0", "RATE_LIMIT_READ=0", "RATE_LIMIT_WRITE=0", "RATE_LIMIT_KIB=0", "RATE_LIMIT_BAD_TOKENS=0",
 	}, env...)
 }
