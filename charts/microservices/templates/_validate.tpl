@@ -8,6 +8,7 @@ each with what to change. (list $ services)
 {{- $problems := list -}}
 {{- $reserved := dict
   "PORT" "port"
+  "ADMIN_PORT" "adminPort"
   "SHUTDOWN_DELAY" "lifecycle.shutdownDelaySeconds"
   "DRAIN_TIMEOUT" "lifecycle.drainTimeoutSeconds"
   "GOMEMLIMIT" "resources.limits.memory and memoryLimitPercent"
@@ -40,6 +41,9 @@ each with what to change. (list $ services)
     {{- if hasKey $s.upstreams $variable -}}
       {{- $problems = append $problems (printf "%s.env.%s is also in %s.upstreams: for a service outside of the release set %s.upstreams.%s to null" $at $variable $at $at $variable) -}}
     {{- end -}}
+  {{- end -}}
+  {{- if eq (int $s.port) (int $s.adminPort) -}}
+    {{- $problems = append $problems (printf "%s: port and adminPort are both %d; set %s.adminPort to another" $at (int $s.port) $at) -}}
   {{- end -}}
   {{- if and $s.autoscaling.enabled (not (kindIs "invalid" $s.replicas)) -}}
     {{- $problems = append $problems (printf "%s: replicas and autoscaling.enabled are both set; use autoscaling.minReplicas" $at) -}}
