@@ -125,6 +125,15 @@ each with what to change. (list $ services)
   {{- $problems = append $problems "auth.required is set: auth.issuers must say whose tokens are accepted" -}}
 {{- end -}}
 
+{{- /* Nobody opens the API to everybody by forgetting something. */ -}}
+{{- if not (or $root.Values.auth.issuers $root.Values.auth.acceptOpen) -}}
+  {{- range $way := list "ingress" "httpRoute" -}}
+    {{- if (get $root.Values $way).enabled -}}
+      {{- $problems = append $problems (printf "%s.enabled is set and auth.issuers is empty, so whoever sends a request from outside may do everything: set auth.issuers, or auth.acceptOpen=true if that is meant" $way) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+
 {{- /* A name of the release becomes a host's. */ -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $root.Release.Name) -}}
   {{- $problems = append $problems (printf "the release's name, %s, becomes part of host names: begin it with a letter, and use a to z, 0 to 9 and - only" $root.Release.Name) -}}
