@@ -82,6 +82,7 @@ func overview() dashboard {
 					query{expr: `sum by (namespace, job) (http_server_requests_in_flight{@})`, legend: "{{namespace}} {{job}}"}),
 				series("Refused", "reqps", "Requests that were too many: in all (503), or of one caller (429).",
 					query{expr: `sum by (namespace, job) (rate(overload_refused_total{@}[$__rate_interval]))`, legend: "{{namespace}} {{job}} overload"},
+					query{expr: `sum by (namespace, job, held_by) (rate(request_memory_refused_total{@}[$__rate_interval]))`, legend: "{{namespace}} {{job}} memory, held by {{held_by}}"},
 					query{expr: `sum by (namespace, job) (rate(rate_limit_requests_total{@, result="limited"}[$__rate_interval]))`, legend: "{{namespace}} {{job}} rate limit"}),
 			}},
 			{"State", []panel{

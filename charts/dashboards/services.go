@@ -136,6 +136,8 @@ func overload() row {
 			query{expr: `sum by (kind) (overload_concurrency_limit{@})`, legend: "limit of {{kind}}s"}),
 		series("Refused", "reqps", "Requests that were refused because there were too many, by what there was too little of.",
 			query{expr: `sum by (kind, cause) (rate(overload_refused_total{@}[$__rate_interval]))`, legend: "{{kind}}, {{cause}}"}),
+		series("Refused for memory", "reqps", "Requests that were refused because requests under way held too much memory: all of them together (503), or those of the same caller (429).",
+			query{expr: `sum by (held_by) (rate(request_memory_refused_total{@}[$__rate_interval]))`, legend: "held by {{held_by}}"}),
 		series("Spans", "ops", "Of traces that are kept: what ended, what was sent and what could not be. What ended and was neither had no room to wait.",
 			query{expr: `sum by (result) (rate(trace_spans_total{@}[$__rate_interval]))`, legend: "{{result}}"}),
 		series("Background work", "none", "Runs within an hour, by task and result.",

@@ -36,6 +36,10 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"replicas and an autoscaler", []string{"defaults.autoscaling.enabled=true", "services.user-service.replicas=3"}, "replicas and autoscaling.enabled are both set"},
 		{"a disruption budget of two kinds", []string{"defaults.pdb.minAvailable=1", "defaults.pdb.maxUnavailable=1"}, "set maxUnavailable or minAvailable"},
 		{"a variable that the chart sets", []string{"services.user-service.env.PORT=a"}, "use port"},
+		{"the port for operators as a variable", []string{"defaults.env.ADMIN_PORT=a"}, "use adminPort"},
+		{"one port for clients and operators", []string{"defaults.adminPort=8001"}, "services.order-service: port and adminPort are both 8001; set services.order-service.adminPort to another"},
+		{"no port for operators", []string{"defaults.adminPort=0"}, "/defaults/adminPort"},
+		{"nothing for the port for operators", []string{"defaults.adminPort=null"}, "missing property 'adminPort'"},
 		{"a variable that is an upstream", []string{"services.order-service.env.USER_SERVICE_URL=http://users"}, "services.order-service.upstreams"},
 		{"an upstream that is not there", []string{"services.user-service.enabled=false"}, `"user-service" is no enabled service; there are order-service`},
 		{"no service", []string{"defaults.enabled=false"}, "no service is enabled"},
@@ -48,6 +52,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a secret from no store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount of no name", []string{"defaults.serviceAccount.create=false"}, "name must say which ServiceAccount"},
 		{"tokens required of nobody", []string{"auth.required=true"}, "auth.issuers must say whose tokens"},
+		{"an Ingress for everybody", []string{"ingress.enabled=true"}, "ingress.enabled is set and auth.issuers is empty, so whoever sends a request from outside may do everything: set auth.issuers, or auth.acceptOpen=true if that is meant"},
+		{"a route for everybody", []string{"httpRoute.enabled=true", "httpRoute.parentRefs[0].name=public"}, "httpRoute.enabled is set and auth.issuers is empty"},
 		{"an issuer without a name", []string{"auth.issuers[0].audience=a"}, "issuer"},
 		{"a misspelled part of an issuer", []string{"auth.issuers[0].issuer=https://a.example.com", "auth.issuers[0].jwk=https://a.example.com/keys"}, "jwk"},
 		{"issuers as a variable", []string{"defaults.env.AUTH_ISSUERS=[]"}, "use the value auth.issuers"},
@@ -163,4 +169,16 @@ func TestNamesAreNoOtherValues(t *testing.T) {
 func TestVariablesKeepTheirNames(t *testing.T) {
 	rendered := run(t, "", tool(t, "helm"), append(templateArguments(nil), "--set", "defaults.env.NO=a")...)
 	require.Contains(t, rendered, `"NO": "a"`)
+}
+
+// What a fork that takes its issuers away from these is told; nothing is rendered.
+func TestStagingAndProductionAreNeverOpen(t *testing.T) {
+	for _, environment := range []string{"staging", "prod"} {
+		for _, required := range []string{"true", "false"} {
+			_, said, err := try(t, "", tool(t, "helm"), append(templateArguments([]string{chart + "/values-" + environment + ".yaml"}),
+				"--set-json", "auth.issuers=[]", "--set", "auth.required="+required)...)
+			require.Error(t, err, environment)
+			require.Contains(t, said, "auth.issuers is empty", environment)
+		}
+	}
 }

@@ -29,12 +29,12 @@ func TestDefaults(t *testing.T) {
 	t.Run("the README's session runs", func(t *testing.T) {
 		session.Run(t, root, users, orders)
 	})
-	for service, port := range ports {
+	for service := range ports {
 		p := n.pods(service)
 		require.Len(t, p, 1)
 		figure("compressed image, "+service, size(t, releases[0][service]), "MB")
 		figure("pod created to ready, "+service, readyAfter(p[0]).Seconds(), "s")
-		figure("idle memory of a pod, "+service, resident(t, n.forward("service/shop-"+service, port)), "MiB")
+		figure("idle memory of a pod, "+service, n.resident(service), "MiB")
 	}
 	t.Run("data survives the deletion of the pods", func(t *testing.T) {
 		before := list(t, "http://"+users+"/api/v1/users")

@@ -73,10 +73,10 @@ func readyAfter(p pod) time.Duration {
 }
 
 // resident is the memory that a service says it uses, in MiB.
-func resident(t *testing.T, address string) float64 {
-	t.Helper()
-	bytes, err := strconv.ParseFloat(metric(t, address, "process_resident_memory_bytes"), 64)
-	require.NoError(t, err)
+func (n *namespace) resident(service string) float64 {
+	n.t.Helper()
+	bytes, err := strconv.ParseFloat(metric(n.t, n.forward("service/shop-"+service, adminPort), "process_resident_memory_bytes"), 64)
+	require.NoError(n.t, err)
 	return bytes / (1 << 20)
 }
 

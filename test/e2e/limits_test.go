@@ -29,9 +29,10 @@ func TestThreeReplicasShareALimit(t *testing.T) {
 rateLimit: {read: 210/h, redis: {existingSecret: valkey}}
 networkPolicy: {redis: {port: ` + at.Port() + `}}
 `})
-	var pods []string
+	var pods, admins []string
 	for _, p := range n.pods("user-service") {
 		pods = append(pods, n.forward("pod/"+p.Metadata.Name, 8000))
+		admins = append(admins, n.forward("pod/"+p.Metadata.Name, adminPort))
 	}
 	require.Len(t, pods, 3)
 	// Through a port-forward every request comes from the pod's own localhost, so
@@ -56,10 +57,10 @@ networkPolicy: {redis: {port: ` + at.Port() + `}}
 
 	store.Kill()
 	admitted = 0
-	for _, pod := range pods {
+	for i, pod := range pods {
 		n.eventually("a pod counts for itself", func() bool {
 			send(pod)
-			return metric(t, pod, "rate_limit_store_away") == "1"
+			return metric(t, admins[i], "rate_limit_store_away") == "1"
 		})
 		require.Equal(t, http.StatusOK, ask(t, http.MethodGet, "http://"+pod+"/health/ready", "").status)
 	}
@@ -67,10 +68,10 @@ networkPolicy: {redis: {port: ` + at.Port() + `}}
 
 	store.Start() // which knows nothing of what was
 	admitted = 0
-	for _, pod := range pods {
+	for i, pod := range pods {
 		n.eventually("a pod counts with the others again", func() bool {
 			send(pod)
-			return metric(t, pod, "rate_limit_store_away") == "0"
+			return metric(t, admins[i], "rate_limit_store_away") == "0"
 		})
 	}
 	require.InDelta(t, limit, count(), tolerance)

@@ -20,8 +20,10 @@ const breakerOpen = 2 * time.Second
 // about to go away.
 type orderFixture struct {
 	*namespace
-	user, orders string
-	order        string
+	user, order string
+	// orders and admin are the addresses of one pod of order-service: for clients, and
+	// for operators.
+	orders, admin string
 }
 
 // newOrderFixture installs a release with two pods of each service, and makes a
@@ -34,7 +36,8 @@ defaults: {env: {USER_CLIENT_CACHE_TTL: 0s, USER_CLIENT_BREAKER_OPEN: ` + breake
 	f := &orderFixture{namespace: n}
 	f.user = ask(t, http.MethodPost, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", aUser).id(t)
 	// One pod's own port: a Service's would lead elsewhere when readiness is lost.
-	f.orders = n.forward("pod/"+n.pods("order-service")[0].Metadata.Name, 8001)
+	pod := "pod/" + n.pods("order-service")[0].Metadata.Name
+	f.orders, f.admin = n.forward(pod, 8001), n.forward(pod, adminPort)
 	f.order = f.create().id(t)
 	return f
 }
@@ -96,7 +99,7 @@ func TestUserServiceAway(t *testing.T) {
 		for _, a := range answers {
 			require.Equal(t, http.StatusServiceUnavailable, a.status, a.body)
 		}
-		return metric(t, f.orders, openSeries) == "1"
+		return metric(t, f.admin, openSeries) == "1"
 	})
 	// It lets a try through every now and then, so the fastest of some counts.
 	fastest := time.Hour
@@ -123,7 +126,7 @@ func TestUserServiceAway(t *testing.T) {
 	require.LessOrEqual(t, time.Since(back), breakerOpen+5*time.Second, "it recovers by itself, soon after the breaker's timeout")
 	f.eventually("the breaker is closed", func() bool {
 		f.create()
-		return metric(t, f.orders, openSeries) == "0"
+		return metric(t, f.admin, openSeries) == "0"
 	})
 	f.healthy()
 }

@@ -39,14 +39,15 @@ networkPolicy:
 	ask(t, http.MethodPost, "http://"+orders+"/api/v1/orders", anOrder(user)).id(t)
 
 	strangers := n.stranger()
-	toUsers, toOrders := n.metricsURL("user-service"), n.metricsURL("order-service")
+	toUsers, toOrders := n.url("user-service", ports["user-service"], "/health"), n.url("order-service", ports["order-service"], "/health")
+	usersMetrics, ordersMetrics := n.url("user-service", adminPort, "/metrics"), n.url("order-service", adminPort, "/metrics")
 	toStranger := fmt.Sprintf("http://%s:8080/", n.kubectl("get", "pod", "stranger", "--output=jsonpath={.status.podIP}"))
 	views := []view{
-		{"a stranger in the namespace", strangers, n, reached{toUsers: false, toOrders: false, toStranger: true}},
-		{"a stranger elsewhere", elsewhere.stranger(), elsewhere, reached{toUsers: false, toOrders: false, toStranger: true}},
-		{"the monitoring", monitoring.stranger(), monitoring, reached{toUsers: true, toOrders: true, toStranger: true}},
-		{"order-service", n.inside("order-service"), n, reached{toUsers: true, toStranger: false}},
-		{"user-service", n.inside("user-service"), n, reached{toOrders: false, toStranger: false}},
+		{"a stranger in the namespace", strangers, n, reached{toUsers: false, toOrders: false, usersMetrics: false, ordersMetrics: false, toStranger: true}},
+		{"a stranger elsewhere", elsewhere.stranger(), elsewhere, reached{toUsers: false, toOrders: false, usersMetrics: false, ordersMetrics: false, toStranger: true}},
+		{"the monitoring", monitoring.stranger(), monitoring, reached{toUsers: false, toOrders: false, usersMetrics: true, ordersMetrics: true, toStranger: true}},
+		{"order-service", n.inside("order-service"), n, reached{toUsers: true, usersMetrics: false, toStranger: false}},
+		{"user-service", n.inside("user-service"), n, reached{toOrders: false, ordersMetrics: false, toStranger: false}},
 	}
 	for _, v := range views {
 		v.check(t, v.want)
@@ -66,9 +67,9 @@ networkPolicy:
 	}
 }
 
-// metricsURL is that of a service's metrics, as any namespace knows it.
-func (n *namespace) metricsURL(service string) string {
-	return fmt.Sprintf("http://shop-%s.%s.svc:%d/metrics", service, n.name, ports[service])
+// url is what a service has on a port, as any namespace knows it.
+func (n *namespace) url(service string, port int, path string) string {
+	return fmt.Sprintf("http://shop-%s.%s.svc:%d%s", service, n.name, port, path)
 }
 
 // reached says which URLs are.

@@ -24,6 +24,9 @@ const (
 
 var ports = map[string]int{"user-service": 8000, "order-service": 8001}
 
+// adminPort is where each service's metrics are, as the chart's values have it.
+const adminPort = 9090
+
 // installation is what a release is installed with.
 type installation struct {
 	images images
@@ -139,10 +142,13 @@ func list(t *testing.T, url string) map[string]int {
 	return ids
 }
 
-// metric returns a metric's value, as text; "" if it isn't there.
+// metric returns a metric's value, as text; "" if it isn't there. address is where
+// adminPort is.
 func metric(t *testing.T, address, series string) string {
 	t.Helper()
-	for _, line := range strings.Split(ask(t, http.MethodGet, "http://"+address+"/metrics", "").body, "\n") {
+	a := ask(t, http.MethodGet, "http://"+address+"/metrics", "")
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	for _, line := range strings.Split(a.body, "\n") {
 		value, found := strings.CutPrefix(line, series+" ")
 		if found {
 			return value

@@ -5,7 +5,7 @@ What leaves the cluster, for the Ingress and the HTTPRoutes, as YAML: a list of
   host      empty: any
   prefixes  the paths that are the service's there
 
-The metrics and the health of a service are on neither.
+The health of a service is on neither, nor is its port for operators.
 */}}
 {{- define "microservices.public" -}}
 {{- $services := include "microservices.services" . | fromYaml -}}

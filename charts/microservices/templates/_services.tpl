@@ -64,6 +64,7 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
 {{- $s := get $services $name -}}
 {{- $environment := dict
   "PORT" (int $s.port | toString)
+  "ADMIN_PORT" (int $s.adminPort | toString)
   "SHUTDOWN_DELAY" (printf "%ds" (int $s.lifecycle.shutdownDelaySeconds))
   "DRAIN_TIMEOUT" (printf "%ds" (int $s.lifecycle.drainTimeoutSeconds))
   "MIGRATE_ON_START" (toString $s.embedded)

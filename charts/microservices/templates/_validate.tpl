@@ -8,6 +8,7 @@ each with what to change. (list $ services)
 {{- $problems := list -}}
 {{- $reserved := dict
   "PORT" "port"
+  "ADMIN_PORT" "adminPort"
   "SHUTDOWN_DELAY" "lifecycle.shutdownDelaySeconds"
   "DRAIN_TIMEOUT" "lifecycle.drainTimeoutSeconds"
   "GOMEMLIMIT" "resources.limits.memory and memoryLimitPercent"
@@ -40,6 +41,9 @@ each with what to change. (list $ services)
     {{- if hasKey $s.upstreams $variable -}}
       {{- $problems = append $problems (printf "%s.env.%s is also in %s.upstreams: for a service outside of the release set %s.upstreams.%s to null" $at $variable $at $at $variable) -}}
     {{- end -}}
+  {{- end -}}
+  {{- if eq (int $s.port) (int $s.adminPort) -}}
+    {{- $problems = append $problems (printf "%s: port and adminPort are both %d; set %s.adminPort to another" $at (int $s.port) $at) -}}
   {{- end -}}
   {{- if and $s.autoscaling.enabled (not (kindIs "invalid" $s.replicas)) -}}
     {{- $problems = append $problems (printf "%s: replicas and autoscaling.enabled are both set; use autoscaling.minReplicas" $at) -}}
@@ -119,6 +123,15 @@ each with what to change. (list $ services)
 
 {{- if and $root.Values.auth.required (not $root.Values.auth.issuers) -}}
   {{- $problems = append $problems "auth.required is set: auth.issuers must say whose tokens are accepted" -}}
+{{- end -}}
+
+{{- /* Nobody opens the API to everybody by forgetting something. */ -}}
+{{- if not (or $root.Values.auth.issuers $root.Values.auth.acceptOpen) -}}
+  {{- range $way := list "ingress" "httpRoute" -}}
+    {{- if (get $root.Values $way).enabled -}}
+      {{- $problems = append $problems (printf "%s.enabled is set and auth.issuers is empty, so whoever sends a request from outside may do everything: set auth.issuers, or auth.acceptOpen=true if that is meant" $way) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 
 {{- /* A name of the release becomes a host's. */ -}}
