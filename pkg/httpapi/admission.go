@@ -119,7 +119,7 @@ func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, n
 	caller, known := a.config.Auth.Recall(sent)
 	var err error
 	if !known {
-		address := clientOf(g)
+		address := a.clientOf(g)
 		if !a.config.Limits.MayFail(address) {
 			return caller, address, false, TooMany(time.Second)
 		}
@@ -131,7 +131,7 @@ func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, n
 	}
 	name = caller.Key()
 	if name == "" {
-		name = clientOf(g)
+		name = a.clientOf(g)
 	}
 	if !caller.Granted(op.rule.unlimited) {
 		light, p = a.limit(g, op.policy, name)
@@ -221,7 +221,7 @@ func (a *API) limitOthers(g *gin.Context) {
 		a.shed(g)
 		return
 	}
-	name, policy := clientOf(g), a.policy(http.MethodGet)
+	name, policy := a.clientOf(g), a.policy(http.MethodGet)
 	_, p := a.limit(g, policy, name)
 	if p == nil {
 		p = a.withinVolume(name)

@@ -8,6 +8,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +63,7 @@ type API struct {
 	metrics    *metrics
 	gatherer   prometheus.Gatherer
 	complaint  complaint
+	unreadable sync.Once // see withoutPorts
 }
 
 var releaseMode sync.Once
@@ -82,14 +85,23 @@ func New(c Config) *API {
 	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
 
 	a.metrics = newMetrics(c.Metrics)
-	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic, a.limitOthers, joinLists, onlyJSON)
+	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic)
+	if len(c.Client.CORSOrigins) > 0 {
+		engine.Use(allowOrigins(c.Client.CORSOrigins))
+	}
+	engine.Use(a.limitOthers, joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath
 		a.write(g, p)
 	})
 	engine.NoMethod(func(g *gin.Context) {
-		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not take "+jsonbody.Shorten(g.Request.Method)+"; it takes "+g.Writer.Header().Get("Allow")))
+		allowed := g.Writer.Header().Get("Allow")
+		if strings.Contains(allowed, http.MethodGet) { // see headAsGet
+			allowed += ", " + http.MethodHead
+			g.Header("Allow", allowed)
+		}
+		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not take "+jsonbody.Shorten(g.Request.Method)+"; it takes "+allowed))
 	})
 
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
@@ -108,7 +120,7 @@ func New(c Config) *API {
 }
 
 // Handler returns the handler of everything that the API serves.
-func (a *API) Handler() http.Handler { return headAsGet(a.engine) }
+func (a *API) Handler() http.Handler { return headAsGet(keepSlashes(a.engine)) }
 
 // OpenAPI returns the document that describes the operations.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
@@ -165,6 +177,27 @@ func headAsGet(next http.Handler) http.Handler {
 			get := *r
 			get.Method = http.MethodGet
 			r = &get
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+var escapedSlash = regexp.MustCompile(`%2[Ff]`)
+
+// keepSlashes keeps a slash that is escaped part of its segment (RFC 3986, section
+// 2.2), which the router would take for one that separates two. Other escapes are the
+// characters that they stand for (section 6.2.2.2).
+func keepSlashes(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if escaped := r.URL.EscapedPath(); r.URL.RawPath != "" && escapedSlash.MatchString(escaped) {
+			parts := escapedSlash.Split(escaped, -1)
+			for i, part := range parts {
+				parts[i], _ = url.PathUnescape(part) // the whole was read already
+			}
+			kept, address := *r, *r.URL
+			address.Path, address.RawPath = strings.Join(parts, "%2F"), ""
+			kept.URL = &address
+			r = &kept
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -95,18 +95,26 @@ var format = huma.Format{
 	},
 }
 
+// mergePatch is the media type of a change (RFC 7396), which is what PATCH takes.
+const mergePatch = "application/merge-patch+json"
+
 // requireJSON refuses a body that says to be something else than JSON, or
 // doesn't say what it is (RFC 9110, section 15.5.16).
 func requireJSON(r *http.Request) *Problem {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset, encoding := params["charset"], r.Header.Get("Content-Encoding")
+	patch := r.Method == http.MethodPatch
 	switch {
-	case err != nil || mediaType != "application/json" && mediaType != "application/merge-patch+json":
-		return NewProblem(http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json")
+	case err != nil || mediaType != "application/json" && (mediaType != mergePatch || !patch):
+		p := NewProblem(http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json")
+		if patch {
+			return p.with("Accept-Patch", "application/json, "+mergePatch) // RFC 5789, section 3.1
+		}
+		return p.with("Accept", "application/json")
 	case charset != "" && !strings.EqualFold(charset, "utf-8"):
-		return NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type")
+		return NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type").with("Accept", "application/json")
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
-		return NewProblem(http.StatusUnsupportedMediaType, "send the body without Content-Encoding")
+		return NewProblem(http.StatusUnsupportedMediaType, "send the body without Content-Encoding").with("Accept-Encoding", "identity")
 	}
 	r.Header.Set("Content-Type", "application/json") // as huma looks it up
 	return nil
@@ -124,7 +132,7 @@ func (a *API) readBody(op *operation, g *gin.Context) *Problem {
 	}
 	err := http.NewResponseController(g.Writer).SetReadDeadline(time.Now().Add(a.config.BodyTimeout))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return a.unreadable(r.Context(), err)
+		return a.bodyProblem(r.Context(), err)
 	}
 	content := make([]byte, 0, max(512, r.ContentLength+1))
 	for err == nil || errors.Is(err, http.ErrNotSupported) {
@@ -137,14 +145,14 @@ func (a *API) readBody(op *operation, g *gin.Context) *Problem {
 		content = slices.Grow(content, 1)
 	}
 	if !errors.Is(err, io.EOF) {
-		return a.unreadable(r.Context(), err)
+		return a.bodyProblem(r.Context(), err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(content))
 	return nil
 }
 
-// unreadable is the refusal of a body that didn't arrive.
-func (a *API) unreadable(ctx context.Context, err error) *Problem {
+// bodyProblem is the refusal of a body that didn't arrive.
+func (a *API) bodyProblem(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return NewProblem(http.StatusRequestTimeout, "the body took too long to arrive")

@@ -13,58 +13,65 @@ import (
 // section 8.8.3).
 func ETag(version int64) string { return strconv.Quote(strconv.FormatInt(version, 10)) }
 
-// IfMatch is the condition of an update or a deletion.
-type IfMatch struct {
-	Header string `header:"If-Match" doc:"Go on only if the resource still has this ETag (RFC 9110, section 13.1.1)."`
+// Conditions are those of a request on one resource (RFC 9110, section 13). They are
+// looked at on every method.
+type Conditions struct {
+	IfMatch     string `header:"If-Match" doc:"Go on only if the resource still has one of these ETags; else 412 (RFC 9110, section 13.1.1)."`
+	IfNoneMatch string `header:"If-None-Match" doc:"Go on only if the resource has none of these ETags; else 304 for a GET, and 412 for a change (RFC 9110, section 13.1.2)."`
 }
 
-// IfNoneMatch is the condition of a read.
-type IfNoneMatch struct {
-	Header string `header:"If-None-Match" doc:"Answer 304 if the resource still has this ETag (RFC 9110, section 13.1.2)."`
+// Resolve checks the form of the headers. It is called by huma.
+func (c *Conditions) Resolve(ctx huma.Context) []error {
+	return append(checkTags(ctx, "If-Match", c.IfMatch), checkTags(ctx, "If-None-Match", c.IfNoneMatch)...)
 }
 
-// Resolve checks the form of the header. It is called by huma.
-func (c *IfMatch) Resolve(ctx huma.Context) []error { return checkTags(ctx, "If-Match", c.Header) }
-
-// Resolve checks the form of the header. It is called by huma.
-func (c *IfNoneMatch) Resolve(ctx huma.Context) []error {
-	return checkTags(ctx, "If-None-Match", c.Header)
-}
-
-// Check returns a 412 problem unless the resource's tag is one of those that
-// the client expects. Weak tags never match.
-func (c *IfMatch) Check(etag string) error {
-	if c.Header == "" || c.Header == "*" {
-		return nil
+// CheckRead returns the answer in place of a resource with this tag, if the conditions
+// want one: a 412, or a 304. It is nil otherwise.
+func (c *Conditions) CheckRead(etag string) error {
+	err := c.checkMatch(etag)
+	if err == nil && c.noneMatches(etag) {
+		return (&Problem{Status: http.StatusNotModified}).with("ETag", etag)
 	}
-	tags, err := parseTags(c.Header)
-	if err != nil {
-		return err
+	return err
+}
+
+// CheckChange returns a 412 problem unless a resource with this tag may be changed.
+func (c *Conditions) CheckChange(etag string) error {
+	err := c.checkMatch(etag)
+	if err == nil && c.noneMatches(etag) {
+		return NewProblem(http.StatusPreconditionFailed, "the resource is there, with the ETag "+etag+", and If-None-Match asks for none such").with("ETag", etag)
 	}
+	return err
+}
+
+// checkMatch is If-Match, which compares strongly: weak tags never match.
+func (c *Conditions) checkMatch(etag string) error {
+	tags, _ := parseTags(c.IfMatch) // Resolve has seen it
+	weak := false
 	for _, tag := range tags {
-		if tag == etag {
+		if tag == "*" || tag == etag {
 			return nil
 		}
+		weak = weak || tag == "W/"+etag
+	}
+	switch {
+	case len(tags) == 0:
+		return nil
+	case weak:
+		return NewProblem(http.StatusPreconditionFailed, "If-Match has a weak tag, W/"+etag+", which never matches; send the ETag as it was read, "+etag).with("ETag", etag)
 	}
 	return NewProblem(http.StatusPreconditionFailed, "the resource has changed since: its ETag is "+etag).with("ETag", etag)
 }
 
-// Check returns a 304 when the client has the resource with this tag already.
-// Weak tags match, too.
-func (c *IfNoneMatch) Check(etag string) error {
-	if c.Header == "" {
-		return nil
-	}
-	tags, err := parseTags(c.Header)
-	if err != nil {
-		return err
-	}
+// noneMatches reports whether If-None-Match, which compares weakly, has the tag.
+func (c *Conditions) noneMatches(etag string) bool {
+	tags, _ := parseTags(c.IfNoneMatch)
 	for _, tag := range tags {
 		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
-			return (&Problem{Status: http.StatusNotModified}).with("ETag", etag)
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // checkTags refuses a header that is there and is no condition, even an empty
@@ -127,8 +134,7 @@ func parseTags(header string) ([]string, error) {
 	return tags, nil
 }
 
-// NotModified is the documentation of a 304, for an operation with
-// IfNoneMatch.
+// NotModified is the documentation of a 304, for a GET with Conditions.
 func NotModified() map[string]*huma.Response {
 	return map[string]*huma.Response{"304": {Description: "The resource still has one of the ETags in If-None-Match."}}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/http/pprof" //nolint:gosec // its handlers are served by AdminHandler only
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -29,13 +31,40 @@ type readyOutput struct {
 	Body   health.Report
 }
 
+// Starting answers while a service is being opened, in the forms that it has later: it
+// is alive, and not ready for anything else. open says that no token will be needed.
+func Starting(service, version string, open bool) http.Handler {
+	alive, ready := newHealthBody(service, version, open), health.Report{Status: health.NotReady, Dependencies: map[string]health.Status{}}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := identify(w, r)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		status, body := http.StatusOK, any(alive)
+		switch r.URL.Path {
+		case "/health", "/health/live":
+		case "/health/ready":
+			status, body = http.StatusServiceUnavailable, ready
+		default:
+			_ = Unavailable("the service is starting", time.Second).send(ctx, w) // nobody is there to be told
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_ = json.MarshalWrite(w, body)
+	})
+}
+
+func newHealthBody(service, version string, open bool) healthBody {
+	body := healthBody{Status: "ok", Service: service, Version: version, Auth: "token"}
+	if open {
+		body.Auth = "open"
+	}
+	return body
+}
+
 // RegisterHealth adds the probes, and the metrics unless they are on a port of their
 // own (Config.Admin).
 func RegisterHealth(a *API, service, version string, monitor *health.Monitor, metrics prometheus.Gatherer) {
-	body := healthBody{Status: "ok", Service: service, Version: version, Auth: "token"}
-	if a.config.Auth.IsOpen() {
-		body.Auth = "open"
-	}
+	body := newHealthBody(service, version, a.config.Auth.IsOpen())
 	alive := func(context.Context, *struct{}) (*healthOutput, error) { return &healthOutput{body}, nil }
 	tags := []string{"Health"}
 	// These have no errors of their own: the response is spelled out so that

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/requestid"
@@ -23,13 +22,13 @@ const maxRequestID = 64
 
 // identify gives the request an id: the client's, if it is fit to be logged, or a
 // new one. The answer carries it, too.
-func identify(g *gin.Context) context.Context {
-	id := g.GetHeader(requestid.Header)
+func identify(w http.ResponseWriter, r *http.Request) context.Context {
+	id := r.Header.Get(requestid.Header)
 	if !fitsLog(id) {
 		id = uuid.NewString()
 	}
-	g.Header(requestid.Header, id)
-	return requestid.With(g.Request.Context(), id)
+	w.Header().Set(requestid.Header, id)
+	return requestid.With(r.Context(), id)
 }
 
 // nosniff keeps browsers from taking an answer for something else than it says.
@@ -62,7 +61,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			route = "unmatched"
 		}
 		method := knownMethod(g.Request.Method)
-		ctx, end := begin(identify(g), g.Request.Header, method, route, start)
+		ctx, end := begin(identify(g.Writer, g.Request), g.Request.Header, method, route, start)
 		g.Request = g.Request.WithContext(ctx) // a copy: net/http keeps its own
 		x := &exchange{ResponseWriter: g.Writer, route: route}
 		g.Writer = x
@@ -159,13 +158,8 @@ func onlyJSON(g *gin.Context) {
 
 // write sends a problem.
 func (a *API) write(g *gin.Context, p *Problem) {
-	p.identify(g.Request.Context())
-	b, err := json.Marshal(p)
-	if err != nil {
-		a.log.ErrorContext(g.Request.Context(), "write a problem", slog.Any("error", err))
+	err := p.send(g.Request.Context(), g.Writer)
+	if err != nil && g.Request.Context().Err() == nil {
+		a.log.WarnContext(g.Request.Context(), "write a problem", slog.Any("error", err))
 	}
-	for name, values := range p.header {
-		g.Writer.Header()[name] = values
-	}
-	g.Data(p.Status, p.ContentType(""), b)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/invalid"
@@ -86,6 +87,22 @@ func (p *Problem) with(name, value string) *Problem {
 // identify names the request, so that it can be found again.
 func (p *Problem) identify(ctx context.Context) {
 	p.RequestID, p.TraceID = requestid.From(ctx), telemetry.TraceID(ctx)
+}
+
+// send sends the problem as the answer to a request.
+func (p *Problem) send(ctx context.Context, w http.ResponseWriter) error {
+	p.identify(ctx)
+	b, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_, err = w.Write(b)
+	return err
 }
 
 func (p *Problem) Error() string { return p.Detail }

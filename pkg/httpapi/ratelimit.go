@@ -14,6 +14,7 @@ import (
 
 // ClientConfig says who a client is where there is no token.
 type ClientConfig struct {
+	CORSOrigins    Origins  `envconfig:"CORS_ORIGINS" desc:"origins of the web pages whose scripts may use the API from a browser, such as https://shop.example.com,http://localhost:3000; empty: none"`
 	TrustedProxies Networks `envconfig:"TRUSTED_PROXIES" desc:"networks of the proxies whose X-Forwarded-For says who the client is, such as 10.0.0.0/16,fd00::/8; empty: whoever connects is the client"`
 }
 
@@ -45,8 +46,13 @@ func (n Networks) strings() []string {
 // subnet is as much of an IPv6 address as one client usually has.
 const subnet = 64
 
+const forwardedFor = "X-Forwarded-For"
+
 // clientOf tells clients apart by their address.
-func clientOf(g *gin.Context) string {
+func (a *API) clientOf(g *gin.Context) string {
+	if said := g.Request.Header[forwardedFor]; len(said) > 0 && len(a.config.Client.TrustedProxies) > 0 {
+		g.Request.Header[forwardedFor] = []string{a.withoutPorts(said)}
+	}
 	text := g.ClientIP()
 	address, err := netip.ParseAddr(text)
 	if err != nil {
@@ -58,6 +64,27 @@ func clientOf(g *gin.Context) string {
 		return prefix.String()
 	}
 	return address.String()
+}
+
+// withoutPorts returns what proxies have added to X-Forwarded-For as addresses only:
+// some add the port as well, or brackets. What is no address ends the list for Gin.
+func (a *API) withoutPorts(said []string) string {
+	hops := strings.Split(strings.Join(said, ","), ",")
+	for i, hop := range hops {
+		hop = strings.TrimSpace(hop)
+		if port, err := netip.ParseAddrPort(hop); err == nil {
+			hop = port.Addr().String()
+		}
+		hop = strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]")
+		_, err := netip.ParseAddr(hop)
+		if err != nil {
+			a.unreadable.Do(func() {
+				a.log.Warn("a proxy of TRUSTED_PROXIES sends an X-Forwarded-For that is no list of addresses; clients behind it may count as one")
+			})
+		}
+		hops[i] = hop
+	}
+	return strings.Join(hops, ", ")
 }
 
 // policy is what limits an operation's method; nil is nothing.

@@ -26,8 +26,9 @@ const (
 	// ofLimit is the share of GOMEMLIMIT that is for requests, and ofMemory that of
 	// this memory which one caller may hold: one in so many.
 	ofLimit, ofMemory = 4, 4
-	// maxQueue is how many requests wait for memory, of all callers or of one.
-	maxQueue = 500
+	// maxQueue is how many requests wait for memory, and maxOwnQueue how many of one
+	// caller do for its share.
+	maxQueue, maxOwnQueue = 500, 64
 )
 
 // MemoryConfig says how much memory the requests under way may hold.
@@ -90,12 +91,12 @@ func (m *Memory) Reserve(ctx context.Context, caller string, n int64) (Reservati
 	if caller != "" {
 		r.bytes = min(n, m.share)
 		r.own = m.open(caller)
-		if !acquire(ctx, r.own.Weighted, &r.own.patience, r.bytes) {
+		if !acquire(ctx, r.own.Weighted, &r.own.patience, maxOwnQueue, r.bytes) {
 			m.close(caller, r.own)
 			return Reservation{}, refusal(ctx, ErrShare, m.byCaller)
 		}
 	}
-	if !acquire(ctx, m.all, &m.patience, r.bytes) {
+	if !acquire(ctx, m.all, &m.patience, maxQueue, r.bytes) {
 		r.giveBack(r.bytes)
 		r.close()
 		return Reservation{}, refusal(ctx, ErrFull, m.byAll)
@@ -104,8 +105,8 @@ func (m *Memory) Reserve(ctx context.Context, caller string, n int64) (Reservati
 }
 
 // acquire waits for n bytes of s. They are given in the order of asking.
-func acquire(ctx context.Context, s *semaphore.Weighted, p *patience, n int64) bool {
-	return s.TryAcquire(n) || p.wait(ctx, maxQueue, func(ctx context.Context) error { return s.Acquire(ctx, n) })
+func acquire(ctx context.Context, s *semaphore.Weighted, p *patience, most int, n int64) bool {
+	return s.TryAcquire(n) || p.wait(ctx, most, func(ctx context.Context) error { return s.Acquire(ctx, n) })
 }
 
 // refusal counts a refusal, unless the caller has left.
@@ -123,7 +124,7 @@ func (m *Memory) open(caller string) *account {
 	own := m.callers[caller]
 	if own == nil {
 		own = &account{Weighted: semaphore.NewWeighted(m.share)}
-		own.patience.start()
+		own.patience.endless = true
 		m.callers[caller] = own
 	}
 	own.users++

@@ -21,7 +21,10 @@ const (
 // all who wait would only be late (RFC 8289, section 3.2). It is safe for concurrent
 // use.
 type patience struct {
-	began   time.Time
+	began time.Time
+	// endless says that requests always wait, for as long as maxWait: those of one
+	// caller, who keeps only itself waiting.
+	endless bool
 	waiting atomic.Int64
 	// since and refused are times after began: since when requests wait without a
 	// pause, and when one was refused last.
@@ -38,8 +41,8 @@ func (p *patience) wait(ctx context.Context, most int, acquire func(context.Cont
 		p.since.Store(now)
 	}
 	defer p.waiting.Add(-1)
-	overload := now-p.refused.Load() < int64(calm) || now-p.since.Load() > int64(burst) || p.waiting.Load() > int64(most)
-	if overload {
+	stands := now-p.refused.Load() < int64(calm) || now-p.since.Load() > int64(burst)
+	if stands && !p.endless || p.waiting.Load() > int64(most) {
 		p.refused.Store(now)
 		return false
 	}

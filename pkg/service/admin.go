@@ -23,14 +23,14 @@ const (
 	profileTime = 2 * time.Minute
 )
 
-func (c *Config) listenAdmin(ctx context.Context, log *slog.Logger) (*adminServer, error) {
+func (c *Config) listenAdmin(ctx context.Context, log *slog.Logger, starting http.Handler) (*adminServer, error) {
 	listener, err := listen(ctx, c.adminAddress(), "ADMIN_PORT")
 	if err != nil {
 		return nil, err
 	}
 	log.InfoContext(ctx, "serving operators", slog.String("address", listener.Addr().String()))
 	a := &adminServer{}
-	a.set(starting())
+	a.set(starting)
 	a.server = &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: c.HeaderTimeout, ReadTimeout: c.HeaderTimeout, WriteTimeout: profileTime, IdleTimeout: c.IdleTimeout,

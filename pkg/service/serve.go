@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/telemetry"
 )
 
@@ -46,9 +47,10 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 		return err
 	}
 	rt.address = listener.Addr().String()
+	starting := httpapi.Starting(rt.Name, rt.Version, strings.TrimSpace(c.AuthIssuers) == "")
 	var admin *adminServer
 	if c.AdminPort != 0 {
-		admin, err = c.listenAdmin(ctx, rt.Log)
+		admin, err = c.listenAdmin(ctx, rt.Log, starting)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
@@ -57,7 +59,7 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 	rt.Log.InfoContext(ctx, "starting", slog.String("address", rt.address))
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
-	set(starting())
+	set(starting)
 	server := c.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
 	}), rt.Log)
@@ -99,23 +101,6 @@ func listen(ctx context.Context, address, variable string) (net.Listener, error)
 		return nil, fmt.Errorf("can't listen on %s: %w (HOST and %s choose another address)", address, cause(err), variable)
 	}
 	return listener, nil
-}
-
-// starting answers while the service is being opened: it is alive, and not
-// ready for anything else.
-func starting() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"status":"ok"}`)
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, `{"title":"Service Unavailable","status":503,"detail":"the service is starting"}`)
-	})
-	return mux
 }
 
 // serveApp serves an app that has been opened.

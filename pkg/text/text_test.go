@@ -26,6 +26,29 @@ func TestLine(t *testing.T) {
 		"a C1 control":                    {in: "a\u0085b", err: "control characters"},
 		"a Unicode line separator":        {in: "a\u2028b", err: "control characters"},
 		"invalid UTF-8":                   {in: "a\xffb", err: "valid UTF-8"},
+
+		"only Hangul fillers":         {in: "\u3164\u3164", err: "must not be blank"},
+		"only half-width fillers":     {in: "\uffa0", err: "must not be blank"},
+		"only blank Braille":          {in: "\u2800\u2800", err: "must not be blank"},
+		"only variation selectors":    {in: "\ufe0f\U000e0100", err: "must not be blank"},
+		"only a soft hyphen":          {in: "\u00ad", err: "must not be blank"},
+		"only a joiner of graphemes":  {in: "\u034f", err: "must not be blank"},
+		"only tags":                   {in: "\U000e0041", err: "must not be blank"},
+		"only marks of direction":     {in: "\u200e\u200f\u061c", err: "must not be blank"},
+		"an override":                 {in: "Ada\u202e.exe", err: "hidden text"},
+		"an embedding":                {in: "\u202bAda\u202c", err: "hidden text"},
+		"an isolate":                  {in: "\u2066Ada\u2069", err: "hidden text"},
+		"text in tags":                {in: "Ada\U000e0068\U000e0069", err: "hidden text"},
+		"text in variation selectors": {in: "A\U000e0158\U000e0155\U000e015c", err: "hidden text"},
+		"zero-width spaces in a row":  {in: "Ada\u200b\u200b\u200bL", err: "hidden text"},
+
+		"an emoji of several": {in: "👩🏽‍❤️‍💋‍👨🏿", want: "👩🏽‍❤️‍💋‍👨🏿"},
+		"a flag in tags":      {in: "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f!", want: "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f!"},
+		"Persian":             {in: "می\u200cخواهم", want: "می\u200cخواهم"},
+		"Hangul":              {in: "김철수 \u1112\u1161\u11ab", want: "김철수 \u1112\u1161\u11ab"},
+		"Hebrew with a mark":  {in: "עדה\u200f (Ada)", want: "עדה\u200f (Ada)"},
+		"Han with a variant":  {in: "葛\U000e0100城", want: "葛\U000e0100城"},
+		"Thai":                {in: "กรุง\u200bเทพ", want: "กรุง\u200bเทพ"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := text.Line(c.in, 100)

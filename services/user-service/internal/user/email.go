@@ -50,7 +50,9 @@ func ParseEmail(s string) (Email, error) {
 		return Email{}, errEmailLocal
 	}
 	ascii, err := domains.ToASCII(domain)
-	if err != nil || !isDotted(ascii) {
+	// IDNA leaves out what can't be seen, except for joiners, which it checks.
+	unseen := strings.ContainsFunc(domain, func(r rune) bool { return text.Ignorable(r) && r != '\u200c' && r != '\u200d' })
+	if err != nil || unseen || !isDotted(ascii) {
 		return Email{}, errEmailDomain
 	}
 	key := strings.ToLower(local) + "@" + strings.ToLower(ascii)

@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gin-contrib/cors"
+	"github.com/gin-gonic/gin"
+
+	"github.com/example/microservices/pkg/requestid"
+)
+
+// Origins are those of web pages (RFC 6454, section 6).
+type Origins []string
+
+// UnmarshalText reads a list that is separated by commas. "*" is refused: whose page
+// it is matters.
+func (o *Origins) UnmarshalText(text []byte) error {
+	*o = nil
+	for part := range strings.SplitSeq(string(text), ",") {
+		origin := strings.TrimSpace(part)
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+			return errors.New("must be a list such as https://shop.example.com,http://localhost:3000, each without a path")
+		}
+		*o = append(*o, origin)
+	}
+	return nil
+}
+
+// preflightAge is how long a browser remembers what it may send.
+const preflightAge = time.Hour
+
+// allowOrigins lets pages of these origins use the API (https://fetch.spec.whatwg.org,
+// section 3.3). Credentials are no part of it: a token is a header that a script sets.
+func allowOrigins(origins Origins) gin.HandlerFunc {
+	return cors.New(cors.Config{
+		AllowOrigins: origins,
+		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "Traceparent", requestid.Header},
+		ExposeHeaders: []string{
+			"ETag", "Idempotent-Replayed", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", requestid.Header,
+		},
+		MaxAge: preflightAge,
+	})
+}

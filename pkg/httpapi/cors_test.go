@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/auth"
+)
+
+func TestOrigins(t *testing.T) {
+	var o Origins
+	require.NoError(t, o.UnmarshalText([]byte("https://shop.example.com, http://localhost:3000")))
+	require.Equal(t, Origins{"https://shop.example.com", "http://localhost:3000"}, o)
+	for _, wrong := range []string{"*", "shop.example.com", "https://", "https://shop.example.com/", "https://shop.example.com/path", "ftp://x", "https://*.example.com/x", "null", "https://user@x"} {
+		require.Error(t, o.UnmarshalText([]byte(wrong)), wrong)
+	}
+}
+
+// TestPagesOfOtherOrigins: a browser is told whether a page's script may use the API,
+// and of every answer what it may read, errors included.
+func TestPagesOfOtherOrigins(t *testing.T) {
+	const known = "https://shop.example.com"
+	serve := func(origins Origins) http.Handler {
+		a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: auth.Open(), Rules: Rules{"read": Needs("x"), "write": Needs("x")}, Client: ClientConfig{CORSOrigins: origins}})
+		nothing := func(context.Context, *struct{}) (*struct{}, error) { return nil, nil }
+		Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, nothing)
+		Register(a, huma.Operation{OperationID: "write", Method: http.MethodPut, Path: "/things"}, func(context.Context, *struct{ Body Body[struct{}] }) (*struct{}, error) { return nil, nil })
+		return a.Handler()
+	}
+	ask := func(h http.Handler, method, path, origin, wants string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
+		r.Header.Set("Origin", origin)
+		if wants != "" {
+			r.Header.Set("Access-Control-Request-Method", wants)
+			r.Header.Set("Access-Control-Request-Headers", "authorization,if-match")
+		}
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		return answer
+	}
+	h := serve(Origins{known})
+	preflight := ask(h, http.MethodOptions, "/things", known, http.MethodPut)
+	require.Equal(t, http.StatusNoContent, preflight.Code)
+	require.Equal(t, known, preflight.Header().Get("Access-Control-Allow-Origin"))
+	require.Contains(t, preflight.Header().Get("Access-Control-Allow-Methods"), http.MethodPut)
+	require.Contains(t, preflight.Header().Get("Access-Control-Allow-Headers"), "Authorization")
+	for _, path := range []string{"/things", "/nowhere", "/things?no=parameter"} {
+		answer := ask(h, http.MethodGet, path, known, "")
+		require.Equal(t, known, answer.Header().Get("Access-Control-Allow-Origin"), path)
+		require.Contains(t, answer.Header().Get("Access-Control-Expose-Headers"), "Etag")
+		require.Contains(t, answer.Header().Values("Vary"), "Origin")
+		require.Empty(t, answer.Header().Get("Access-Control-Allow-Credentials"))
+	}
+	stranger := ask(h, http.MethodOptions, "/things", "https://evil.example.com", http.MethodPut)
+	require.Empty(t, stranger.Header().Get("Access-Control-Allow-Origin"))
+	require.Equal(t, http.StatusForbidden, stranger.Code)
+	none := ask(serve(nil), http.MethodGet, "/things", known, "")
+	require.Empty(t, none.Header().Get("Access-Control-Allow-Origin"), "by default no page may")
+	require.Equal(t, http.StatusNoContent, none.Code)
+}
