@@ -96,7 +96,7 @@ func newPrivacy(t *testing.T, g *guarded) *privacy {
 	}, {
 		process: g.orders, collection: orders, one: orders + "/" + id, change: `{"shipping_address":"` + canary.address + `"}`, scope: "orders",
 		body:     func() string { return order },
-		conflict: func() int { return p.send(http.MethodPatch, orders+"/"+id, p.token, `{"status":"delivered"}`) },
+		conflict: func() int { return p.send(http.MethodPatch, orders+"/"+id, p.token, `{"status":"pending"}`) },
 	}}
 	return p
 }
