@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
 )
@@ -68,12 +70,53 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		require.Equal(t, string(first.Body), string(again.Body))
 		require.Equal(t, first.Header.Get("Location"), again.Header.Get("Location"))
 		s.Do(http.MethodPost, orders, body+"\n", "Idempotency-Key", "k").Want(http.StatusUnprocessableEntity)
+		replays := apitest.Race(20, func(int) int {
+			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "k").Status
+		})
+		require.Equal(t, map[int]int{http.StatusCreated: 20}, replays, "an answer is nobody's way to wait for")
 
 		statuses := apitest.Race(20, func(int) int {
 			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "l").Status
 		})
 		require.Equal(t, 20, statuses[http.StatusCreated]+statuses[http.StatusConflict], "%v", statuses)
 		require.Len(t, s.Do(http.MethodGet, orders, nil).Object()["items"], 2)
+	})
+}
+
+// TestADeletionErasesTheAnswer: of an order that is deleted nothing is kept, but that
+// the key was used: sent again, the request must not make the order anew.
+func TestADeletionErasesTheAnswer(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, store.Close()) }()
+		send := func() *apitest.Answer { return s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k") }
+		first := send().Want(http.StatusCreated)
+		s.Do(http.MethodDelete, orders+"/"+first.ID(), nil).Want(http.StatusNoContent)
+		record, err := store.Recorded(t.Context(), idempotency.Key{Value: "k"}, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, http.StatusGone, record.Answer.Status)
+		require.Empty(t, string(record.Answer.Body)+record.Answer.Location+record.Answer.ETag)
+		require.Empty(t, record.Fingerprint)
+		require.Contains(t, send().Want(http.StatusGone).Detail(), "has been deleted")
+		require.Empty(t, s.Do(http.MethodGet, orders, nil).Object()["items"])
+	})
+}
+
+// TestAnAnswerIsForWhoMaySeeItNow: the token has lost a scope since.
+func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, g *guarded) {
+		ada, subject := uuid.NewString(), uuid.NewString()
+		g.register(t, ada)
+		send := func(scopes string) *apitest.Answer {
+			return g.Do(http.MethodPost, orders, g.order(map[string]any{"user_id": ada}),
+				"Authorization", g.is.Token(t, subject, scopes), "Idempotency-Key", "k")
+		}
+		made := send("admin").Want(http.StatusCreated).ID()
+		send("orders:write orders:read").Want(http.StatusNotFound)
+		require.Equal(t, made, send("orders:write orders:fulfil").Want(http.StatusCreated).ID(), "who fulfils sees all")
+		g.Do(http.MethodDelete, orders+"/"+made, nil, "Authorization", g.is.Token(t, ada, "orders:write")).Want(http.StatusNoContent)
+		send("admin").Want(http.StatusGone)
 	})
 }
 

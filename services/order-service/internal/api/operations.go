@@ -20,10 +20,14 @@ type createInput struct {
 }
 
 func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[Order], error) {
-	return httpapi.Once[Order](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
+	read := func(id uuid.UUID) error {
+		_, err := h.orders.Get(ctx, actor(ctx), id)
+		return problem(err)
+	}
+	return httpapi.Once[Order](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), read, func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
 		var answer idempotency.Answer
 		_, err := h.orders.Create(ctx, actor(ctx), in.Body.Value.draft(), func(o order.Order) (_ *idempotency.Record, err error) {
-			answer, err = httpapi.NewAnswer(path+"/"+o.ID.String(), o.Version, toWire(o))
+			answer, err = httpapi.NewAnswer(path, o.ID, o.Version, toWire(o))
 			return seal(answer), err
 		})
 		return answer, problem(err)

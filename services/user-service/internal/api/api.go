@@ -30,8 +30,8 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-user", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create a user", DefaultStatus: http.StatusCreated,
-		Description: "With a token the user is the caller: its id is the token's subject. With the scope admin, or where no token is needed, it is a new one.",
-		Errors:      []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Description: "With a token the user is the caller: its id is the token's subject. With the scope admin, or where no token is needed, it is a new one. An Idempotency-Key whose user was deleted gets 410; one whose user the caller may not see any more, 404.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
@@ -66,10 +66,14 @@ type createInput struct {
 
 func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[User], error) {
 	reach := auth.From(ctx).Reach()
-	return httpapi.Once[User](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
+	read := func(id uuid.UUID) error {
+		_, err := h.users.Get(ctx, reach, id)
+		return problem(err)
+	}
+	return httpapi.Once[User](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), read, func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
 		var answer idempotency.Answer
 		_, err := h.users.Create(ctx, reach, in.Body.Value.draft(), func(u user.User) (_ *idempotency.Record, err error) {
-			answer, err = httpapi.NewAnswer(path+"/"+u.ID.String(), u.Version, toWire(u))
+			answer, err = httpapi.NewAnswer(path, u.ID, u.Version, toWire(u))
 			return seal(answer), err
 		})
 		return answer, problem(err)

@@ -79,8 +79,9 @@ type Store interface {
 	// returns ErrStale when there is no such version any more, and
 	// ErrEmailTaken.
 	Update(ctx context.Context, u User) error
-	// Delete deletes that version of the user. It returns ErrStale when there
-	// is no such version any more.
+	// Delete deletes that version of the user, and erases the records of requests
+	// whose answers were about it, both or neither. It returns ErrStale when there is
+	// no such version any more.
 	Delete(ctx context.Context, id uuid.UUID, version int64) error
 }
 
