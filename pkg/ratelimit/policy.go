@@ -22,6 +22,9 @@ type PolicyConfig struct {
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"the same for requests that write"`
 	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
+
+	// EmailLimit is set by a service that has email addresses.
+	EmailLimit Limit
 }
 
 // Validate returns what is wrong with the configuration.
@@ -55,8 +58,8 @@ type Policy struct {
 // Policies are the limits of a service. The zero value has none.
 type Policies struct {
 	// Read and Write are the limits of requests that read and of those that
-	// write; nil where there is none.
-	Read, Write *Policy
+	// write, Email that of email addresses that are tried; nil where there is none.
+	Read, Write, Email *Policy
 
 	client *redis.Client
 	// shared are those that count in it.
@@ -100,7 +103,7 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		name  string
 		limit Limit
 		into  **Policy
-	}{{"read", c.ReadLimit, &p.Read}, {"write", c.WriteLimit, &p.Write}} {
+	}{{"read", c.ReadLimit, &p.Read}, {"write", c.WriteLimit, &p.Write}, {"email", c.EmailLimit, &p.Email}} {
 		if kind.limit.Off() {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
@@ -47,9 +48,10 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 		httpapi.Register(a, huma.Operation{
 			OperationID: map[string]string{http.MethodPut: "put-user", http.MethodPatch: "patch-user"}[method],
 			Method:      method, Path: path + "/{user_id}", Tags: tags,
-			Summary:     "Change a user",
-			Description: "A field that is left out keeps its value. What was read may be sent back whole.",
-			Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+			Summary: "Change a user",
+			Description: "A field that is left out keeps its value. What was read may be sent back whole. " +
+				"As the answer tells whether another user has an email address, a caller may try a few in an hour only, here and when creating a user; then it gets 429.",
+			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 		}, h.update)
 	}
 	httpapi.Register(a, huma.Operation{
@@ -57,6 +59,11 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 		Summary: "Delete a user", DefaultStatus: http.StatusNoContent,
 		Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, h.delete)
+}
+
+// LimitEmails returns what keeps one caller from trying many addresses.
+func LimitEmails(policy *ratelimit.Policy) user.Guard {
+	return func(ctx context.Context) error { return httpapi.Within(ctx, policy) }
 }
 
 type createInput struct {
