@@ -12,7 +12,8 @@
 //	min, max   the range of a number or a duration, both included
 //	oneof      the values allowed, separated by commas
 //
-// An embedded struct is a group of fields. A variable that is set to nothing
+// An embedded struct is a group of fields. A field without a variable is the
+// program's to set. A variable that is set to nothing
 // counts as not set, as "FOO=" in an env file or a manifest is meant to be.
 package config
 
@@ -79,7 +80,9 @@ func eachField(v reflect.Value, visit func(reflect.StructField, reflect.Value)) 
 			eachField(v.Field(i), visit)
 			continue
 		}
-		visit(field, v.Field(i))
+		if name(field) != "" {
+			visit(field, v.Field(i))
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type settings struct {
 	Format string  `envconfig:"TEST_FORMAT" default:"json" oneof:"json,text" desc:"form of a log line"`
 	Debug  bool    `envconfig:"TEST_DEBUG" default:"false" desc:"say more"`
 	Ratio  float64 `envconfig:"TEST_RATIO" default:"0.5" min:"0" max:"1" desc:"share that is kept"`
+	Own    int
 }
 
 func (s *settings) Validate() error {
@@ -44,7 +45,7 @@ func load(t *testing.T, env map[string]string) (settings, error) {
 func TestLoad(t *testing.T) {
 	got, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_WAIT": "1500ms", "TEST_FORMAT": "text", "TEST_DEBUG": "true", "TEST_RATIO": "1"})
 	require.NoError(t, err)
-	require.Equal(t, settings{group{8000, 1500 * time.Millisecond}, "x", "text", true, 1}, got)
+	require.Equal(t, settings{group{8000, 1500 * time.Millisecond}, "x", "text", true, 1, 0}, got)
 }
 
 func TestSetToNothingIsNotSet(t *testing.T) {

@@ -3,12 +3,16 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ids"
 )
 
 const maxIdempotencyKey = 255
@@ -43,17 +47,27 @@ type Created[T any] struct {
 	Body     Rendered[T]
 }
 
-// NewAnswer returns the answer to a POST that made a resource.
-func NewAnswer[T any](location string, version int64, resource T) (idempotency.Answer, error) {
+// NewAnswer returns the answer to a POST to path that made a resource.
+func NewAnswer[T any](path string, id uuid.UUID, version int64, resource T) (idempotency.Answer, error) {
 	body, err := Render(resource)
-	return idempotency.Answer{Status: http.StatusCreated, Location: location, ETag: ETag(version), Body: body}, err
+	return idempotency.Answer{Status: http.StatusCreated, Location: path + "/" + id.String(), ETag: ETag(version), Body: body}, err
 }
 
 // Once answers a POST through once (see idempotency.Once.Do). Each caller has
-// keys of its own.
-func Once[T any](ctx context.Context, once *idempotency.Once, key IdempotencyKey, raw []byte, do func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error)) (*Created[T], error) {
-	answer, replayed, err := once.Do(ctx, idempotency.Key{Caller: auth.From(ctx).Key(), Value: key.Key}, raw, do)
+// keys of its own. What was made before is shown again only if read, which is to
+// read it as the caller may now, returns no error.
+func Once[T any](ctx context.Context, once *idempotency.Once, key IdempotencyKey, raw []byte, read func(id uuid.UUID) error, do func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error)) (*Created[T], error) {
+	check := func(a idempotency.Answer) error {
+		id, err := ids.Parse(a.Location[strings.LastIndexByte(a.Location, '/')+1:])
+		if err != nil {
+			return fmt.Errorf("read the Location of a kept answer: %w", err)
+		}
+		return read(id)
+	}
+	answer, replayed, err := once.Do(ctx, idempotency.Key{Caller: auth.From(ctx).Key(), Value: key.Key}, raw, check, do)
 	switch {
+	case errors.Is(err, idempotency.ErrGone):
+		return nil, NewProblem(http.StatusGone, "what was made with this Idempotency-Key has been deleted; use a new key to make another")
 	case errors.Is(err, idempotency.ErrInFlight):
 		return nil, NewProblem(http.StatusConflict, err.Error()).with("Retry-After", "1")
 	case errors.Is(err, idempotency.ErrMismatch):

@@ -23,13 +23,13 @@ func (r *ReadOnly) ID(field string, got jsonbody.Optional[string], stored uuid.U
 	r.Same(field, err == nil && id == stored)
 }
 
-// Time compares a time, given as RFC 3339.
+// Time compares a time, given as RFC 3339, as exactly as an Instant is.
 func (r *ReadOnly) Time(field string, got jsonbody.Optional[string], stored time.Time) {
 	if !got.Set {
 		return
 	}
 	t, err := time.Parse(time.RFC3339Nano, got.Value)
-	r.Same(field, err == nil && t.Equal(stored))
+	r.Same(field, err == nil && t.Truncate(InstantUnit).Equal(stored.Truncate(InstantUnit)))
 }
 
 // Same takes note of whether a member is what is stored.

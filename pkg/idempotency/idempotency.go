@@ -20,6 +20,8 @@ var (
 	ErrInFlight = errors.New("a request with this Idempotency-Key is still being answered")
 	// ErrMismatch says that the key was used for another body.
 	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
+	// ErrGone says that what the first request with the key made has been deleted.
+	ErrGone = errors.New("what was made with this Idempotency-Key has been deleted")
 	// ErrTaken is a store's answer to a record whose key it has already, and
 	// whose time has not run out. Nothing was stored.
 	ErrTaken = errors.New("the idempotency key is taken")
@@ -51,8 +53,15 @@ type Record struct {
 	ExpiresAt time.Time
 }
 
-// Store is what a service's store does for this package. It also stores a
-// record together with the effect of its request.
+// Erased reports whether a store has erased the record, together with the resource
+// that the answer was about. Its key is taken until it expires, or the request would
+// make another one.
+func (r Record) Erased() bool { return len(r.Fingerprint) == 0 }
+
+// Store is what a service's store does for this package. It also stores a record
+// together with the effect of its request, and erases the records of a resource (all
+// but the key and its times; see [Record.Erased]) together with the resource. Those
+// are the ones whose Answer.Location ends with the resource's id.
 type Store interface {
 	// Recorded returns the record of a key that has not expired by now, or
 	// ErrNotFound.
@@ -80,32 +89,40 @@ func NewOnce(store Store, keep time.Duration, registerer prometheus.Registerer) 
 
 // Do answers a request. The first time it calls do, which stores the effect
 // together with the record that it makes of its answer, by calling seal. Later
-// it returns the first answer, and true. Without a key (Value is "") it just
-// calls do, and seal returns nil.
+// it returns the first answer, and true, unless check refuses that, by its error: the
+// caller may have lost the right to it since. Without a key (Value is "") it just
+// calls do, and seal returns nil. The other errors are ErrInFlight, ErrMismatch,
+// ErrGone and the store's.
 //
 // Two processes may get the same key at the same time: then both call do, the
 // store lets one of them through (ErrTaken), and both return that one's answer.
 // Within this process the second gets ErrInFlight.
-func (o *Once) Do(ctx context.Context, key Key, body []byte, do func(seal func(Answer) *Record) (Answer, error)) (Answer, bool, error) {
+func (o *Once) Do(ctx context.Context, key Key, body []byte, check func(Answer) error, do func(seal func(Answer) *Record) (Answer, error)) (Answer, bool, error) {
 	if key.Value == "" {
 		answer, err := do(func(Answer) *Record { return nil })
 		return answer, false, err
 	}
 	answer, replayed, err := o.do(ctx, key, body, do)
+	if replayed {
+		err = check(answer)
+		replayed = err == nil
+	}
 	o.count(replayed, err)
 	return answer, replayed, err
 }
 
 func (o *Once) do(ctx context.Context, key Key, body []byte, do func(seal func(Answer) *Record) (Answer, error)) (Answer, bool, error) {
-	if !o.enter(key) {
-		return Answer{}, false, ErrInFlight
-	}
-	defer o.leave(key)
-
 	fingerprint := sha256.Sum256(body)
+	first := o.enter(key)
+	if first {
+		defer o.leave(key)
+	}
 	answer, err := o.replay(ctx, key, fingerprint[:])
-	if !errors.Is(err, ErrNotFound) {
+	switch {
+	case !errors.Is(err, ErrNotFound):
 		return answer, err == nil, err
+	case !first: // nothing is recorded yet by whoever came before
+		return Answer{}, false, ErrInFlight
 	}
 	answer, err = do(func(a Answer) *Record {
 		now := o.now()
@@ -122,6 +139,9 @@ func (o *Once) replay(ctx context.Context, key Key, fingerprint []byte) (Answer,
 	record, err := o.store.Recorded(ctx, key, o.now())
 	if err != nil {
 		return Answer{}, err
+	}
+	if record.Erased() {
+		return Answer{}, ErrGone
 	}
 	if !bytes.Equal(record.Fingerprint, fingerprint) {
 		return Answer{}, ErrMismatch

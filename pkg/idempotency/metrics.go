@@ -14,7 +14,7 @@ type metrics struct {
 func newMetrics(registerer prometheus.Registerer) metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "idempotency_requests_total",
-		Help: "Requests with an Idempotency-Key: new (the first with its key), replayed (answered as the first was), conflict (the first is still being answered, or had another body), failed (no success, so nothing is kept).",
+		Help: "Requests with an Idempotency-Key: new (the first with its key), replayed (answered as the first was), conflict (the first is still being answered, had another body, or made what is deleted now), failed (no success, so nothing is kept).",
 	}, []string{"result"})
 	runs := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "background_runs_total",
@@ -36,7 +36,7 @@ func (m *metrics) count(replayed bool, err error) {
 		m.requests.replayed.Inc()
 	case err == nil:
 		m.requests.fresh.Inc()
-	case errors.Is(err, ErrInFlight), errors.Is(err, ErrMismatch):
+	case errors.Is(err, ErrInFlight), errors.Is(err, ErrMismatch), errors.Is(err, ErrGone):
 		m.requests.conflict.Inc()
 	default:
 		m.requests.failed.Inc()

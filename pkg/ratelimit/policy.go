@@ -24,6 +24,9 @@ type PolicyConfig struct {
 	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens with a wrong signature one address may send to one replica; 0: any number"`
 	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
+
+	// EmailLimit is set by a service that has email addresses.
+	EmailLimit Limit
 }
 
 // Validate returns what is wrong with the configuration.
@@ -58,8 +61,8 @@ type Policy struct {
 // Policies are the limits of a service. The zero value has none.
 type Policies struct {
 	// Read and Write are the limits of requests that read and of those that
-	// write; nil where there is none.
-	Read, Write *Policy
+	// write, Email that of email addresses that are tried; nil where there is none.
+	Read, Write, Email *Policy
 
 	volume   *Volume
 	failures *Local
@@ -114,7 +117,7 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		name  string
 		limit Limit
 		into  **Policy
-	}{{"read", c.ReadLimit, &p.Read}, {"write", c.WriteLimit, &p.Write}} {
+	}{{"read", c.ReadLimit, &p.Read}, {"write", c.WriteLimit, &p.Write}, {"email", c.EmailLimit, &p.Email}} {
 		if kind.limit.Off() {
 			continue
 		}

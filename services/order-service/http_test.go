@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -9,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
 )
@@ -31,7 +34,7 @@ func TestErrorsOfTheRouter(t *testing.T) {
 		s.Do(http.MethodGet, path, nil).Want(http.StatusNotFound)
 	}
 	answer := s.Do(http.MethodDelete, orders+"/user/"+unknown, nil).Want(http.StatusMethodNotAllowed)
-	require.Equal(t, "GET", answer.Header.Get("Allow"))
+	require.Equal(t, "GET, HEAD", answer.Header.Get("Allow"))
 }
 
 func TestWhatABodyMustBe(t *testing.T) {
@@ -39,12 +42,101 @@ func TestWhatABodyMustBe(t *testing.T) {
 	path := orders + "/" + unknown
 	for method, path := range map[string]string{http.MethodPost: orders, http.MethodPut: path, http.MethodPatch: path} {
 		s.Do(method, path, `{}`, "Content-Type", "text/plain").Want(http.StatusUnsupportedMediaType)
-		s.Do(method, path, strings.Repeat(" ", 64<<10+1)).Want(http.StatusRequestEntityTooLarge)
+		s.Do(method, path, strings.Repeat(" ", 512<<10+1)).Want(http.StatusRequestEntityTooLarge)
 		s.Do(method, path, ``).Want(http.StatusBadRequest)
 		never, writer := io.Pipe()
 		s.DoReader(method, path, never).Want(http.StatusRequestTimeout)
 		require.NoError(t, writer.Close())
 	}
+}
+
+// TestWhatIsWithinTheLimitsFits, however it is escaped; and what was read can be sent
+// back whole.
+func TestWhatIsWithinTheLimitsFits(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		for name, character := range map[string]string{
+			"CJK": "語", "an emoji": "😀", "an emoji in ASCII": `\ud83d\ude00`, "quotes": `\"`, "CJK in ASCII": `\u8a9e`,
+		} {
+			item := fmt.Sprintf(`{"product_id":"%s","product_name":"%s","quantity":1000000,"price":99.99}`, strings.Repeat(character, 100), strings.Repeat(character, 200))
+			body := fmt.Sprintf(`{"user_id":"%s","shipping_address":"%s","items":[%s]}`, s.user, strings.Repeat(character, 500), strings.TrimSuffix(strings.Repeat(item+",", 100), ","))
+			created := s.Do(http.MethodPost, orders, body)
+			require.Equal(t, http.StatusCreated, created.Status, "%s: %s", name, created.Body)
+			path := orders + "/" + created.ID()
+			read := s.Do(http.MethodGet, path, nil).Want(http.StatusOK)
+			again := s.Do(http.MethodPut, path, string(read.Body), "If-Match", read.Header.Get("ETag")).Want(http.StatusOK)
+			require.Equal(t, string(read.Body), string(again.Body), name)
+			s.Do(http.MethodPost, orders, body).Want(http.StatusCreated)
+		}
+		// A page of such orders ends early, and goes on.
+		page := s.Do(http.MethodGet, orders+"?limit=100", nil).Want(http.StatusOK)
+		require.Less(t, len(page.Body), 700<<10)
+		require.NotNil(t, page.Object()["next_cursor"])
+		count := len(page.Object()["items"].([]any))
+		for next := page.Object()["next_cursor"]; next != nil; next = page.Object()["next_cursor"] {
+			page = s.Do(http.MethodGet, orders+"?limit=100&cursor="+next.(string), nil).Want(http.StatusOK)
+			count += len(page.Object()["items"].([]any))
+		}
+		require.Equal(t, 10, count)
+	})
+}
+
+// TestAnInstantIsAsADateKeepsIt: with three decimals, always, so that what went through
+// JavaScript's Date is what was read.
+func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		id := s.create().ID()
+		read := s.Do(http.MethodGet, orders+"/"+id, nil).Object()
+		for _, field := range []string{"created_at", "updated_at"} {
+			require.Regexp(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`, read[field])
+			at, err := time.Parse(time.RFC3339, read[field].(string))
+			require.NoError(t, err)
+			read[field] = at.Format("2006-01-02T15:04:05.000Z07:00") // as toISOString
+		}
+		s.Do(http.MethodPut, orders+"/"+id, read).Want(http.StatusOK)
+		read["created_at"] = "2001-01-01T00:00:00.000Z"
+		s.Do(http.MethodPut, orders+"/"+id, read).Want(http.StatusUnprocessableEntity)
+	})
+}
+
+// TestConditionsAreLookedAtOnEveryMethod (RFC 9110, section 13).
+func TestConditionsAreLookedAtOnEveryMethod(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		path := orders + "/" + s.create().ID()
+		etag := s.Do(http.MethodGet, path, nil).Header.Get("ETag")
+		for _, row := range []struct {
+			header, value string
+			read, change  int
+		}{
+			{"If-Match", etag, 200, 0},
+			{"If-Match", "*", 200, 0},
+			{"If-Match", `"9", ` + etag, 200, 0},
+			{"If-Match", `"9"`, 412, 412},
+			{"If-Match", "W/" + etag, 412, 412},
+			{"If-None-Match", etag, 304, 412},
+			{"If-None-Match", "W/" + etag, 304, 412},
+			{"If-None-Match", "*", 304, 412},
+			{"If-None-Match", `"9"`, 200, 0},
+			{"If-None-Match", `9`, 422, 422},
+			{"If-Match", ``, 422, 422},
+		} {
+			for method, want := range map[string]int{http.MethodGet: row.read, http.MethodPut: row.change, http.MethodPatch: row.change, http.MethodDelete: row.change} {
+				if want == 0 {
+					continue // it would change the order; other tests do
+				}
+				var body any
+				if method == http.MethodPut || method == http.MethodPatch {
+					body = map[string]any{"shipping_address": "elsewhere"}
+				}
+				answer := s.Do(method, path, body, row.header, row.value)
+				require.Equal(t, want, answer.Status, "%s %s: %s", method, row.header, row.value)
+				if want == 412 && strings.HasPrefix(row.value, "W/") && row.header == "If-Match" {
+					require.Contains(t, answer.Detail(), "weak")
+				}
+				require.Equal(t, etag, s.Do(http.MethodGet, path, nil).Header.Get("ETag"), "nothing was changed")
+			}
+		}
+		s.Do(http.MethodDelete, path, nil, "If-None-Match", `"9"`, "If-Match", etag).Want(http.StatusNoContent)
+	})
 }
 
 func TestTheDocumentIsCurrent(t *testing.T) {
@@ -68,12 +160,53 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		require.Equal(t, string(first.Body), string(again.Body))
 		require.Equal(t, first.Header.Get("Location"), again.Header.Get("Location"))
 		s.Do(http.MethodPost, orders, body+"\n", "Idempotency-Key", "k").Want(http.StatusUnprocessableEntity)
+		replays := apitest.Race(20, func(int) int {
+			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "k").Status
+		})
+		require.Equal(t, map[int]int{http.StatusCreated: 20}, replays, "an answer is nobody's way to wait for")
 
 		statuses := apitest.Race(20, func(int) int {
 			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "l").Status
 		})
 		require.Equal(t, 20, statuses[http.StatusCreated]+statuses[http.StatusConflict], "%v", statuses)
 		require.Len(t, s.Do(http.MethodGet, orders, nil).Object()["items"], 2)
+	})
+}
+
+// TestADeletionErasesTheAnswer: of an order that is deleted nothing is kept, but that
+// the key was used: sent again, the request must not make the order anew.
+func TestADeletionErasesTheAnswer(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, store.Close()) }()
+		send := func() *apitest.Answer { return s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k") }
+		first := send().Want(http.StatusCreated)
+		s.Do(http.MethodDelete, orders+"/"+first.ID(), nil).Want(http.StatusNoContent)
+		record, err := store.Recorded(t.Context(), idempotency.Key{Value: "k"}, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, http.StatusGone, record.Answer.Status)
+		require.Empty(t, string(record.Answer.Body)+record.Answer.Location+record.Answer.ETag)
+		require.Empty(t, record.Fingerprint)
+		require.Contains(t, send().Want(http.StatusGone).Detail(), "has been deleted")
+		require.Empty(t, s.Do(http.MethodGet, orders, nil).Object()["items"])
+	})
+}
+
+// TestAnAnswerIsForWhoMaySeeItNow: the token has lost a scope since.
+func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, g *guarded) {
+		ada, subject := uuid.NewString(), uuid.NewString()
+		g.register(t, ada)
+		send := func(scopes string) *apitest.Answer {
+			return g.Do(http.MethodPost, orders, g.order(map[string]any{"user_id": ada}),
+				"Authorization", g.is.Token(t, subject, scopes), "Idempotency-Key", "k")
+		}
+		made := send("admin").Want(http.StatusCreated).ID()
+		send("orders:write orders:read").Want(http.StatusNotFound)
+		require.Equal(t, made, send("orders:write orders:fulfil").Want(http.StatusCreated).ID(), "who fulfils sees all")
+		g.Do(http.MethodDelete, orders+"/"+made, nil, "Authorization", g.is.Token(t, ada, "orders:write")).Want(http.StatusNoContent)
+		send("admin").Want(http.StatusGone)
 	})
 }
 

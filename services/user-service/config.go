@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/pkg/service"
 )
 
@@ -13,9 +14,10 @@ import (
 type configuration struct {
 	service.Config
 
-	DatabaseURL    string        `envconfig:"DATABASE_URL" default:"sqlite://user-service.db" desc:"where users are kept: postgres://… or sqlite://path"`
-	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
-	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
+	DatabaseURL    string          `envconfig:"DATABASE_URL" default:"sqlite://user-service.db" desc:"where users are kept: postgres://… or sqlite://path"`
+	MigrateOnStart bool            `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
+	IdempotencyTTL time.Duration   `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
+	EmailLimit     ratelimit.Limit `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"how many email addresses one caller may try, written like RATE_LIMIT_READ: the answer tells whether another user has one; 0: any number"`
 }
 
 // Validate checks what concerns more than the form of a value.

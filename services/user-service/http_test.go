@@ -41,7 +41,14 @@ func TestErrorsOfTheRouter(t *testing.T) {
 	for _, path := range []string{"/", "/nothing", "/api/v1/users/", "/api/v2/users", "/api/v1/users/" + unknown + "/x", "/docs/nothing", "/health/x"} {
 		s.Do(http.MethodGet, path, nil).Want(http.StatusNotFound)
 	}
-	for path, allow := range map[string]string{users: "GET, POST", users + "/" + unknown: "DELETE, GET, PATCH, PUT"} {
+	// RFC 3986, section 2.2, and 6.2.2.2.
+	for path, want := range map[string]int{"/health%2fready": 404, "/api%2Fv1/users": 404, "/%68ealth/live": 200, "/api/v1/users/a%2fb": 422} {
+		response, err := http.Get("http://" + s.Address + path)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, want, response.StatusCode, path)
+	}
+	for path, allow := range map[string]string{users: "GET, HEAD, POST", users + "/" + unknown: "DELETE, GET, HEAD, PATCH, PUT"} {
 		answer := s.Do(http.MethodOptions, path, nil).Want(http.StatusMethodNotAllowed)
 		methods := strings.Split(answer.Header.Get("Allow"), ", ")
 		require.ElementsMatch(t, strings.Split(allow, ", "), methods)
@@ -56,7 +63,18 @@ func TestWhatABodyMustBe(t *testing.T) {
 			s.Do(method, path, `{}`, "Content-Type", contentType).Want(http.StatusUnsupportedMediaType)
 		}
 		s.Do(method, path, `{}`, "Content-Encoding", "gzip").Want(http.StatusUnsupportedMediaType)
-		for _, fit := range []string{"Application/JSON; charset=UTF-8", "application/JSON", "application/merge-patch+json"} {
+		s.Do(method, path, `{}`, "Content-Type", "application/json-patch+json").Want(http.StatusUnsupportedMediaType)
+		fits := []string{"Application/JSON; charset=UTF-8", "application/JSON"}
+		refused := s.Do(method, path, `{}`, "Content-Type", "text/plain")
+		if method == http.MethodPatch {
+			fits = append(fits, "application/merge-patch+json")
+			require.Equal(t, "application/json, application/merge-patch+json", refused.Header.Get("Accept-Patch"), "RFC 5789, section 3.1")
+		} else {
+			s.Do(method, path, `{}`, "Content-Type", "application/merge-patch+json").Want(http.StatusUnsupportedMediaType)
+			require.Equal(t, "application/json", refused.Header.Get("Accept"))
+		}
+		require.Equal(t, "identity", s.Do(method, path, `{}`, "Content-Encoding", "gzip").Header.Get("Accept-Encoding"), "RFC 9110, section 15.5.16")
+		for _, fit := range fits {
 			require.NotEqual(t, http.StatusUnsupportedMediaType, s.Do(method, path, `{}`, "Content-Type", fit, "Content-Encoding", "Identity").Status)
 		}
 		s.Do(method, path, strings.Repeat(" ", 64<<10)+" ").Want(http.StatusRequestEntityTooLarge)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/idempotency"
@@ -18,7 +19,7 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		first := s.Do(http.MethodPost, users, body, "Idempotency-Key", "k").Want(http.StatusCreated)
 		require.Empty(t, first.Header.Get("Idempotent-Replayed"))
 		// The answer stays what it was, whatever happens to the user.
-		s.Do(http.MethodDelete, users+"/"+first.ID(), nil).Want(http.StatusNoContent)
+		s.Do(http.MethodPatch, users+"/"+first.ID(), `{"name":"Grace"}`).Want(http.StatusOK)
 		for range 2 {
 			again := s.Do(http.MethodPost, users, body, "Idempotency-Key", "k").Want(http.StatusCreated)
 			require.Equal(t, "true", again.Header.Get("Idempotent-Replayed"))
@@ -29,7 +30,46 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		}
 		other := s.Do(http.MethodPost, users, body+" ", "Idempotency-Key", "k").Want(http.StatusUnprocessableEntity)
 		require.Equal(t, []string{"header.Idempotency-Key"}, other.Locations())
+		s.Do(http.MethodPatch, users+"/"+first.ID(), `{"email":"grace@example.com"}`).Want(http.StatusOK)
 		s.Do(http.MethodPost, users, body, "Idempotency-Key", "K").Want(http.StatusCreated)
+	})
+}
+
+// TestADeletionErasesTheAnswer: of a user who is deleted nothing is kept, but that the
+// key was used: sent again, the request must not make the user anew.
+func TestADeletionErasesTheAnswer(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, store.Close()) }()
+		first := s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
+		s.Do(http.MethodDelete, users+"/"+first.ID(), nil).Want(http.StatusNoContent)
+		record, err := store.Recorded(t.Context(), idempotency.Key{Value: "k"}, time.Now())
+		require.NoError(t, err)
+		require.Equal(t, http.StatusGone, record.Answer.Status)
+		require.Empty(t, string(record.Answer.Body)+record.Answer.Location+record.Answer.ETag)
+		require.Empty(t, record.Fingerprint)
+		for _, email := range []string{"ada@example.com", "bob@example.com"} {
+			gone := s.Do(http.MethodPost, users, person(email), "Idempotency-Key", "k").Want(http.StatusGone)
+			require.Contains(t, gone.Detail(), "has been deleted")
+		}
+		require.Empty(t, s.Do(http.MethodGet, users, nil).Object()["items"])
+		s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "l").Want(http.StatusCreated)
+	})
+}
+
+// TestAnAnswerIsForWhoMaySeeItNow: the token has lost a scope since.
+func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		body, subject := newUser(), uuid.NewString()
+		send := func(scope string) *apitest.Answer {
+			return s.Do(http.MethodPost, users, body, "Authorization", is.Token(t, subject, scope), "Idempotency-Key", "k")
+		}
+		made := send("admin").Want(http.StatusCreated).ID()
+		send("users:write users:read").Want(http.StatusNotFound)
+		require.Equal(t, made, send("admin").Want(http.StatusCreated).ID())
+		s.Do(http.MethodDelete, users+"/"+made, nil, "Authorization", is.Token(t, subject, "admin")).Want(http.StatusNoContent)
+		send("admin").Want(http.StatusGone)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -128,4 +129,80 @@ func TestReplicasShareALimit(t *testing.T) {
 	}
 	apitest.Eventually(t, "it counts again", func() bool { return send(0).Status == http.StatusOK })
 	require.InDelta(t, 90, 1+manyAdmitted(), 4)
+}
+
+// TestAFewEmailAddressesAreTried: a caller that asks who else has an address by giving
+// it to itself gets few answers; what isn't about an address isn't counted.
+func TestAFewEmailAddressesAreTried(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		ada, bob := uuid.NewString(), uuid.NewString()
+		send := func(subject, method, path string, body any, headers ...string) *apitest.Answer {
+			return s.Do(method, path, body, append(headers, "Authorization", is.Token(t, subject, "users:write"))...)
+		}
+		taken := map[string]any{"email": "bob@example.com"}
+		send(bob, http.MethodPost, users, person("bob@example.com")).Want(http.StatusCreated)
+		made := send(ada, http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
+		uncounted := func() {
+			path := users + "/" + ada
+			send(ada, http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
+			send(ada, http.MethodPut, path, map[string]any{"name": uuid.NewString()}).Want(http.StatusOK)
+			send(ada, http.MethodPatch, path, map[string]any{"email": made.Object()["email"], "age": nil}).Want(http.StatusOK)
+			send(ada, http.MethodPatch, path, map[string]any{"email": "ADA@example.com"}).Want(http.StatusOK)
+			send(ada, http.MethodPatch, path, map[string]any{"email": "bob"}).Want(http.StatusUnprocessableEntity)
+			send(ada, http.MethodPatch, path, map[string]any{"email": "bob@example.com", "age": 1000}).Want(http.StatusUnprocessableEntity)
+			send(ada, http.MethodPatch, path, taken, "If-Match", `"99"`).Want(http.StatusPreconditionFailed)
+			send(ada, http.MethodPatch, users+"/"+bob, taken).Want(http.StatusNotFound)
+		}
+		uncounted()
+		for i := range 4 { // creating was the first of five
+			send(ada, []string{http.MethodPut, http.MethodPatch}[i%2], users+"/"+ada, taken).Want(http.StatusConflict)
+		}
+		for _, email := range []string{"bob@example.com", "nobody@example.com"} {
+			for method, path := range map[string]string{http.MethodPut: users + "/" + ada, http.MethodPatch: users + "/" + ada, http.MethodPost: users} {
+				refused := send(ada, method, path, person(email)).Want(http.StatusTooManyRequests)
+				after, err := strconv.Atoi(refused.Header.Get("Retry-After"))
+				require.NoError(t, err)
+				require.InDelta(t, 720, after, 60, "five an hour")
+				require.Contains(t, refused.Header.Values("RateLimit-Policy"), `"email";q=5;w=3600`)
+			}
+		}
+		uncounted()
+
+		// Others have their own, and who creates tells as much.
+		eve := uuid.NewString()
+		for range 5 {
+			send(eve, http.MethodPost, users, person("bob@example.com")).Want(http.StatusConflict)
+		}
+		send(eve, http.MethodPost, users, person("bob@example.com")).Want(http.StatusTooManyRequests)
+		for range 10 { // who sees all users has nothing to find out
+			s.Do(http.MethodPatch, users+"/"+ada, taken, "Authorization", is.Token(t, eve, "admin")).Want(http.StatusConflict)
+		}
+	})
+}
+
+func TestWhereAllMayBeReadAddressesAreNotCounted(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.Do(http.MethodPost, users, person("bob@example.com")).Want(http.StatusCreated)
+		for range 10 {
+			s.Do(http.MethodPost, users, person("bob@example.com")).Want(http.StatusConflict)
+		}
+	})
+}
+
+func TestReplicasCountEmailAddressesTogether(t *testing.T) {
+	store, is := redis.Start(t), apitest.NewIssuers(t, name, "users:lookup")
+	address := databases["sqlite"](t)
+	replicas := make([]*server, 2)
+	for i := range replicas {
+		replicas[i] = start(t, address, func(c *configuration) { c.AuthIssuers, c.LimitRedisURL = is.Setting, store.URL })
+	}
+	replicas[0].Do(http.MethodPost, users, person("bob@example.com"), "Authorization", is.Token(t, uuid.NewString(), "admin")).Want(http.StatusCreated)
+	eve := is.Token(t, uuid.NewString(), "users:write")
+	for i := range 7 {
+		want := http.StatusConflict
+		if i >= 5 {
+			want = http.StatusTooManyRequests
+		}
+		replicas[i%2].Do(http.MethodPost, users, person("bob@example.com"), "Authorization", eve).Want(want)
+	}
 }

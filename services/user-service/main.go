@@ -81,6 +81,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	c.Config.EmailLimit = c.EmailLimit
 	front, err := service.NewFront(&c.Config, rt)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -89,7 +90,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	monitor := health.NewMonitor(rt.Log, append(front.Dependencies, health.Dependency{Name: "database", Required: true, Check: s.Check})...)
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats), monitor)
 	a := newAPI(front.API)
-	api.Register(a, user.New(s), once)
+	api.Register(a, user.New(s, api.LimitEmails(front.API.Limits.Email)), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
 	return &service.App{
 		Handler:    a.Handler(),

@@ -178,6 +178,7 @@ func TestConditions(t *testing.T) {
 		path := users + "/" + s.Do(http.MethodPost, users, person("ada@example.com")).ID()
 		notModified := s.Do(http.MethodGet, path, nil, "If-None-Match", `"7", W/"1"`).Want(http.StatusNotModified)
 		require.Equal(t, `"1"`, notModified.Header.Get("ETag"))
+		s.Do(http.MethodGet, path, nil, "If-Match", `"7"`).Want(http.StatusPreconditionFailed)
 		s.Do(http.MethodGet, path, nil, "If-None-Match", `*`).Want(http.StatusNotModified)
 		s.Do(http.MethodGet, path, nil, "If-None-Match", `, "2" ,`).Want(http.StatusOK)
 		s.Do(http.MethodGet, path, nil, "If-None-Match", ``).Want(http.StatusUnprocessableEntity)

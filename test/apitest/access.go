@@ -84,7 +84,7 @@ func (c *Client) testRefused(t *testing.T, is *Issuers, op Operation, row Access
 }
 
 // allScopes are all there are, but for admin.
-const allScopes = "users:read users:write users:lookup orders:read orders:write"
+const allScopes = "users:read users:write users:lookup orders:read orders:write orders:fulfil"
 
 func (c *Client) testScopes(t *testing.T, is *Issuers, op Operation, row Access, scopes []string) {
 	owner := uuid.NewString()

@@ -38,7 +38,7 @@ type scene struct {
 	from, until   time.Time
 }
 
-const scopes = "users:read users:write orders:read orders:write"
+const scopes = "users:read users:write orders:read orders:write orders:fulfil"
 
 // newScene starts everything.
 func newScene(t *testing.T) *scene {

@@ -19,7 +19,12 @@ import (
 	"github.com/example/microservices/test/session"
 )
 
-const allScopes = "users:read users:write orders:read orders:write"
+// allScopes are a customer's; sessionScopes are what the README's session needs, which
+// also fulfils an order.
+const (
+	allScopes     = "users:read users:write orders:read orders:write"
+	sessionScopes = allScopes + " orders:fulfil"
+)
 
 // guarded is both services, asking for tokens of one issuer.
 type guarded struct {
@@ -75,7 +80,7 @@ func send(t testing.TB, client *http.Client, method, url, token, body string) (i
 // TestTheSessionOfTheREADMEWithAToken runs it word for word, as one user.
 func TestTheSessionOfTheREADMEWithAToken(t *testing.T) {
 	g := startGuarded(t)
-	session.RunWith(t, "../..", g.users.Address, g.orders.Address, g.token(t, uuid.NewString(), allScopes))
+	session.RunWith(t, "../..", g.users.Address, g.orders.Address, g.token(t, uuid.NewString(), sessionScopes))
 	require.NotContains(t, g.users.Log()+g.orders.Log(), "eyJ", "no token is logged")
 }
 

@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write docs/metrics.md")
 //	go test ./test/system -run TestTheMetricsAreDocumented -update    writes it
 func TestTheMetricsAreDocumented(t *testing.T) {
 	g := startGuarded(t, "CONCURRENCY_LIMIT=20:500", "RATE_LIMIT_READ=1000/s", "RATE_LIMIT_WRITE=1000/s")
-	session.RunWith(t, "../..", g.users.Address, g.orders.Address, g.token(t, uuid.NewString(), allScopes))
+	session.RunWith(t, "../..", g.users.Address, g.orders.Address, g.token(t, uuid.NewString(), sessionScopes))
 	users, orders := families(t, scrapeText(t, g.users)), families(t, scrapeText(t, g.orders))
 	const path = "../../docs/metrics.md"
 	want := metricsDocument(users, orders)

@@ -49,7 +49,7 @@ func TestNoErrorTellsOfAPerson(t *testing.T) {
 				p.limited(s)
 			}
 			for _, s := range p.services {
-				p.requireMet(s.process.Address, 400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 431, 500, 503)
+				p.requireMet(s.process.Address, 400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 422, 429, 431, 500, 503)
 			}
 			p.requireNoTrace(receiver)
 		})
@@ -96,7 +96,7 @@ func newPrivacy(t *testing.T, g *guarded) *privacy {
 	}, {
 		process: g.orders, collection: orders, one: orders + "/" + id, change: `{"shipping_address":"` + canary.address + `"}`, scope: "orders",
 		body:     func() string { return order },
-		conflict: func() int { return p.send(http.MethodPatch, orders+"/"+id, p.token, `{"status":"delivered"}`) },
+		conflict: func() int { return p.send(http.MethodPatch, orders+"/"+id, p.token, `{"status":"pending"}`) },
 	}}
 	return p
 }
@@ -158,7 +158,18 @@ func (p *privacy) refusals(s *visited) {
 	}
 	require.Equal(t, http.StatusUnprocessableEntity, p.send(http.MethodPost, s.collection, p.token, s.body(), "Idempotency-Key", strings.Repeat(canary.name, 100)))
 	require.Equal(t, http.StatusConflict, s.conflict())
+	require.Equal(t, http.StatusGone, p.gone(s))
 	require.Equal(t, http.StatusRequestTimeout, slow())
+}
+
+// gone asks again for something that was made and deleted.
+func (p *privacy) gone(s *visited) int {
+	token, body, key := p.another(), s.body(), canary.email+" is gone"
+	status, made := p.ask(http.MethodPost, s.collection, token, body, "Idempotency-Key", key)
+	require.Equal(p.t, http.StatusCreated, status, made)
+	id := made[len(`{"id":"`) : len(`{"id":"`)+36]
+	require.Equal(p.t, http.StatusNoContent, p.send(http.MethodDelete, s.collection+"/"+id, token, ""))
+	return p.send(http.MethodPost, s.collection, token, body, "Idempotency-Key", key)
 }
 
 // badTokens prove nothing, and say who sends them.

@@ -20,10 +20,14 @@ type createInput struct {
 }
 
 func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[Order], error) {
-	return httpapi.Once[Order](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
+	read := func(id uuid.UUID) error {
+		_, err := h.orders.Get(ctx, actor(ctx), id)
+		return problem(err)
+	}
+	return httpapi.Once[Order](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), read, func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
 		var answer idempotency.Answer
-		_, err := h.orders.Create(ctx, auth.From(ctx).Reach(), in.Body.Value.draft(), func(o order.Order) (_ *idempotency.Record, err error) {
-			answer, err = httpapi.NewAnswer(path+"/"+o.ID.String(), o.Version, toWire(o))
+		_, err := h.orders.Create(ctx, actor(ctx), in.Body.Value.draft(), func(o order.Order) (_ *idempotency.Record, err error) {
+			answer, err = httpapi.NewAnswer(path, o.ID, o.Version, toWire(o))
 			return seal(answer), err
 		})
 		return answer, problem(err)
@@ -67,7 +71,7 @@ func (h *api) page(ctx context.Context, f order.Filter, params httpapi.PageParam
 	if err != nil {
 		return nil, err
 	}
-	p, err := h.orders.List(ctx, auth.From(ctx).Reach(), f, request)
+	p, err := h.orders.List(ctx, actor(ctx), f, request)
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -91,15 +95,15 @@ type OrderPath struct {
 
 type getInput struct {
 	OrderPath
-	httpapi.IfNoneMatch
+	httpapi.Conditions
 }
 
 func (h *api) get(ctx context.Context, in *getInput) (*orderOutput, error) {
-	o, err := h.orders.Get(ctx, auth.From(ctx).Reach(), uuid.UUID(in.OrderID))
+	o, err := h.orders.Get(ctx, actor(ctx), uuid.UUID(in.OrderID))
 	if err != nil {
 		return nil, problem(err)
 	}
-	err = in.Check(httpapi.ETag(o.Version))
+	err = in.CheckRead(httpapi.ETag(o.Version))
 	if err != nil {
 		return nil, err
 	}
@@ -108,19 +112,19 @@ func (h *api) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 
 type updateInput struct {
 	OrderPath
-	httpapi.IfMatch
+	httpapi.Conditions
 	Body httpapi.Body[OrderChange]
 }
 
 func (h *api) update(ctx context.Context, in *updateInput) (*orderOutput, error) {
 	check := func(stored order.Order) error {
-		err := in.Check(httpapi.ETag(stored.Version))
+		err := in.CheckChange(httpapi.ETag(stored.Version))
 		if err != nil {
 			return err
 		}
 		return in.Body.Value.checkReadOnly(stored)
 	}
-	o, err := h.orders.Update(ctx, auth.From(ctx).Reach(), uuid.UUID(in.OrderID), check, in.Body.Value.patch())
+	o, err := h.orders.Update(ctx, actor(ctx), uuid.UUID(in.OrderID), check, in.Body.Value.patch())
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -129,23 +133,28 @@ func (h *api) update(ctx context.Context, in *updateInput) (*orderOutput, error)
 
 type deleteInput struct {
 	OrderPath
-	httpapi.IfMatch
+	httpapi.Conditions
 }
 
 func (h *api) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	check := func(stored order.Order) error { return in.Check(httpapi.ETag(stored.Version)) }
-	return nil, problem(h.orders.Delete(ctx, auth.From(ctx).Reach(), uuid.UUID(in.OrderID), check))
+	check := func(stored order.Order) error { return in.CheckChange(httpapi.ETag(stored.Version)) }
+	return nil, problem(h.orders.Delete(ctx, actor(ctx), uuid.UUID(in.OrderID), check))
 }
 
 // problem says what the errors of the domain are in HTTP.
 func problem(err error) error {
 	var transition *order.TransitionError
 	var notPending *order.NotPendingError
+	var record *order.RecordError
 	var unavailable *order.UsersUnavailableError
 	switch {
 	case errors.Is(err, order.ErrNotFound):
 		return httpapi.NotFound("order")
-	case errors.As(err, &transition), errors.As(err, &notPending):
+	case errors.Is(err, order.ErrNotFulfilling):
+		return httpapi.Forbidden(scopeFulfil)
+	case errors.Is(err, order.ErrNotOwner):
+		return httpapi.Forbidden(auth.Admin) // it sees the order, so it lacks no lesser scope
+	case errors.As(err, &transition), errors.As(err, &notPending), errors.As(err, &record):
 		return httpapi.NewProblem(http.StatusConflict, err.Error())
 	case errors.As(err, &unavailable):
 		return httpapi.Unavailable("the user can't be looked up right now, and an order is only made for a user who is known to exist", unavailable.RetryAfter).

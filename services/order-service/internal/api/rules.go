@@ -1,10 +1,18 @@
 package api
 
-import "github.com/example/microservices/pkg/httpapi"
+import (
+	"context"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/services/order-service/internal/order"
+)
 
 const (
 	scopeRead  = "orders:read"
 	scopeWrite = "orders:write"
+	// scopeFulfil is for whoever fulfils orders: everyone's may be read, and moved on.
+	scopeFulfil = "orders:fulfil"
 )
 
 // What answers may take while they are made, in bytes: an order, and a page of them
@@ -19,15 +27,24 @@ const (
 // as two escaped surrogates of six bytes each.
 const maxBody = 512 << 10
 
-// Rules say who may use which operation. A caller reaches its own orders only:
-// those of the user whose id is the subject of its token. The scope admin
-// reaches all.
+// Rules say who may use which operation. What it then may do is what actor says.
 var Rules = httpapi.Rules{
 	"create-order":        httpapi.Needs(scopeWrite).MaxBody(maxBody),
-	"list-orders":         httpapi.Needs(scopeRead).Memory(pageMemory),
-	"list-orders-of-user": httpapi.Needs(scopeRead).Memory(pageMemory),
-	"get-order":           httpapi.Needs(scopeRead).Memory(orderMemory),
-	"put-order":           httpapi.Needs(scopeWrite).Memory(orderMemory).MaxBody(maxBody),
-	"patch-order":         httpapi.Needs(scopeWrite).Memory(orderMemory).MaxBody(maxBody),
+	"list-orders":         httpapi.Needs(scopeRead, scopeFulfil).Memory(pageMemory),
+	"list-orders-of-user": httpapi.Needs(scopeRead, scopeFulfil).Memory(pageMemory),
+	"get-order":           httpapi.Needs(scopeRead, scopeFulfil).Memory(orderMemory),
+	"put-order":           httpapi.Needs(scopeWrite, scopeFulfil).Memory(orderMemory).MaxBody(maxBody),
+	"patch-order":         httpapi.Needs(scopeWrite, scopeFulfil).Memory(orderMemory).MaxBody(maxBody),
 	"delete-order":        httpapi.Needs(scopeWrite),
+}
+
+// actor returns what the caller may do (docs/auth.md). A caller owns the orders of the
+// user whose id is the subject of its token. The scope admin stands for everything.
+func actor(ctx context.Context) order.Actor {
+	caller := auth.From(ctx)
+	a := order.Actor{Sees: caller.Reach(scopeFulfil), Fulfils: caller.Has(scopeFulfil), Expunges: caller.Admin()}
+	if caller.Has(scopeWrite) {
+		a.Owns = caller.Reach()
+	}
+	return a
 }

@@ -1,8 +1,6 @@
 package api
 
 import (
-	"time"
-
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
@@ -18,7 +16,7 @@ type Money struct{ money.Amount }
 
 // Schema describes an amount.
 func (Money) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeNumber, Examples: []any{999.99}}
+	return &huma.Schema{Type: huma.TypeNumber, Format: "double", Examples: []any{999.99}}
 }
 
 // Item is an item on the wire.
@@ -31,14 +29,14 @@ type Item struct {
 
 // Order is an order on the wire.
 type Order struct {
-	ID              uuid.UUID `json:"id" format:"uuid" doc:"Names the order; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
-	UserID          uuid.UUID `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
-	Items           []Item    `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What was ordered."`
-	ShippingAddress string    `json:"shipping_address" minLength:"1" maxLength:"500" doc:"Where it goes; may have several lines." example:"12 St James's Square, London"`
-	Status          string    `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"pending"`
-	TotalAmount     Money     `json:"total_amount" minimum:"0" maximum:"999999999999.99" doc:"The sum of price × quantity, exact." example:"2999.97"`
-	CreatedAt       time.Time `json:"created_at" doc:"When the order was created."`
-	UpdatedAt       time.Time `json:"updated_at" doc:"When the order was changed last."`
+	ID              uuid.UUID       `json:"id" format:"uuid" doc:"Names the order; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	UserID          uuid.UUID       `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Items           []Item          `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What was ordered."`
+	ShippingAddress string          `json:"shipping_address" minLength:"1" maxLength:"500" doc:"Where it goes; may have several lines." example:"12 St James's Square, London"`
+	Status          string          `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"pending"`
+	TotalAmount     Money           `json:"total_amount" minimum:"0" maximum:"999999999999.99" doc:"The sum of price × quantity, exact." example:"2999.97"`
+	CreatedAt       httpapi.Instant `json:"created_at" doc:"When the order was created."`
+	UpdatedAt       httpapi.Instant `json:"updated_at" doc:"When the order was changed last."`
 }
 
 func toWire(o order.Order) Order {
@@ -48,7 +46,7 @@ func toWire(o order.Order) Order {
 	}
 	return Order{
 		ID: o.ID, UserID: o.UserID, Items: items, ShippingAddress: o.ShippingAddress, Status: string(o.Status),
-		TotalAmount: Money{o.Total}, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
+		TotalAmount: Money{o.Total}, CreatedAt: httpapi.Instant(o.CreatedAt), UpdatedAt: httpapi.Instant(o.UpdatedAt),
 	}
 }
 
@@ -81,8 +79,8 @@ type OrderChange struct {
 	ID          jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	UserID      jsonbody.Optional[string] `json:"user_id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	TotalAmount jsonbody.Optional[Money]  `json:"total_amount,omitzero" doc:"Is computed; may be sent back unchanged." example:"2999.97"`
-	CreatedAt   jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
-	UpdatedAt   jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
+	CreatedAt   jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
+	UpdatedAt   jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
 }
 
 func (c *OrderChange) patch() order.Patch {

@@ -63,8 +63,9 @@ type Store interface {
 	// Update stores o in place of the version before it (o.Version - 1). It
 	// returns ErrStale when there is no such version any more.
 	Update(ctx context.Context, o Order) error
-	// Delete deletes that version of the order. It returns ErrStale when there
-	// is no such version any more.
+	// Delete deletes that version of the order, and erases the records of requests
+	// whose answers were about it, both or neither. It returns ErrStale when there is
+	// no such version any more.
 	Delete(ctx context.Context, id uuid.UUID, version int64) error
 }
 

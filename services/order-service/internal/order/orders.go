@@ -35,16 +35,16 @@ type Draft struct {
 	ShippingAddress string
 }
 
-// Create makes an order for a user within reach who is known to exist. record
+// Create makes an order for a user whose orders are the actor's, and who is known to exist. record
 // makes the record of the request, stored together with the order, of what the
 // order will be; it may return nil. The errors are invalid.Fields, those of
 // Users.Verify but for ErrUserUnknown, and those of Store.Create.
-func (o *Orders) Create(ctx context.Context, reach access.Reach, d Draft, record func(Order) (*idempotency.Record, error)) (Order, error) {
+func (o *Orders) Create(ctx context.Context, actor Actor, d Draft, record func(Order) (*idempotency.Record, error)) (Order, error) {
 	created, err := parseDraft(d)
 	if err != nil {
 		return Order{}, err
 	}
-	err = o.verify(ctx, reach, created.UserID)
+	err = o.verify(ctx, actor.Owns, created.UserID)
 	if errors.Is(err, ErrUserUnknown) {
 		return Order{}, invalid.Fields{{Path: "user_id", Message: "is not the id of a user"}}
 	}
@@ -93,24 +93,24 @@ func fieldsOf(err error) invalid.Fields {
 	return fields
 }
 
-// Get returns an order within reach, or ErrNotFound.
-func (o *Orders) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (Order, error) {
+// Get returns an order that the actor sees, or ErrNotFound.
+func (o *Orders) Get(ctx context.Context, actor Actor, id uuid.UUID) (Order, error) {
 	stored, err := o.store.Get(ctx, id)
 	if err != nil {
 		return Order{}, err
 	}
-	if !reach.Includes(stored.UserID) {
+	if !actor.Sees.Includes(stored.UserID) {
 		return Order{}, ErrNotFound
 	}
 	return stored, nil
 }
 
-// List returns a page of the orders within reach that f lets through, newest
+// List returns a page of the orders that the actor sees and f lets through, newest
 // first.
-func (o *Orders) List(ctx context.Context, reach access.Reach, f Filter, r page.Request) (page.Page[Order], error) {
+func (o *Orders) List(ctx context.Context, actor Actor, f Filter, r page.Request) (page.Page[Order], error) {
 	if f.UserID == nil {
-		f.UserID = reach.Owner()
-	} else if !reach.Includes(*f.UserID) {
+		f.UserID = actor.Sees.Owner()
+	} else if !actor.Sees.Includes(*f.UserID) {
 		return page.Page[Order]{}, nil
 	}
 	return o.store.List(ctx, f, r)
@@ -127,12 +127,13 @@ type Patch struct {
 	More bool
 }
 
-// Update changes an order within reach and returns what it has become. check may refuse, by
-// its error, the order as it is stored. The other errors are ErrNotFound,
-// invalid.Fields, *TransitionError and *NotPendingError. All of a patch is
-// judged against the order as it is stored, and applied at once or not at all.
-// A change that changes nothing is no new version.
-func (o *Orders) Update(ctx context.Context, reach access.Reach, id uuid.UUID, check func(Order) error, p Patch) (Order, error) {
+// Update changes an order that the actor sees and returns what it has become. check may
+// refuse, by its error, the order as it is stored. The other errors are ErrNotFound,
+// invalid.Fields, ErrNotOwner (of items and address, and of a cancellation),
+// ErrNotFulfilling, *TransitionError and *NotPendingError. All of a patch is judged
+// against the order as it is stored, and applied at once or not at all. A change that
+// changes nothing is no new version.
+func (o *Orders) Update(ctx context.Context, actor Actor, id uuid.UUID, check func(Order) error, p Patch) (Order, error) {
 	change, err := parsePatch(p)
 	if err != nil {
 		return Order{}, err
@@ -140,7 +141,7 @@ func (o *Orders) Update(ctx context.Context, reach access.Reach, id uuid.UUID, c
 	// Optimistic: read, decide, write what was decided if nothing has changed
 	// meanwhile. Someone wins each round, so this ends.
 	for {
-		stored, err := o.Get(ctx, reach, id)
+		stored, err := o.Get(ctx, actor, id)
 		if err != nil {
 			return Order{}, err
 		}
@@ -148,7 +149,7 @@ func (o *Orders) Update(ctx context.Context, reach access.Reach, id uuid.UUID, c
 		if err != nil {
 			return Order{}, err
 		}
-		changed, err := change.apply(stored)
+		changed, err := change.apply(stored, actor)
 		if err != nil {
 			return Order{}, err
 		}
@@ -193,7 +194,9 @@ func parsePatch(p Patch) (change, error) {
 	return c, problems.Err()
 }
 
-func (c change) apply(stored Order) (Order, error) {
+// apply returns what an order becomes, if the actor may change it so. Rights come
+// first: who lacks one is told no more.
+func (c change) apply(stored Order, actor Actor) (Order, error) {
 	changed := stored
 	if c.address != nil {
 		changed.ShippingAddress = *c.address
@@ -201,10 +204,21 @@ func (c change) apply(stored Order) (Order, error) {
 	if c.items != nil {
 		changed.Items, changed.Total = c.items.Items, c.items.Total
 	}
-	if stored.Status != Pending && !same(stored, changed) {
+	edited := !same(stored, changed)
+	if edited && !actor.Owns.Includes(stored.UserID) {
+		return Order{}, ErrNotOwner
+	}
+	moved := c.status != nil && (*c.status != stored.Status || !c.more)
+	if moved {
+		err := actor.mayBecome(stored.UserID, *c.status)
+		if err != nil {
+			return Order{}, err
+		}
+	}
+	if edited && stored.Status != Pending {
 		return Order{}, &NotPendingError{Status: stored.Status}
 	}
-	if c.status != nil && (*c.status != stored.Status || !c.more) {
+	if moved {
 		err := checkTransition(stored.Status, *c.status)
 		if err != nil {
 			return Order{}, err
@@ -214,15 +228,19 @@ func (c change) apply(stored Order) (Order, error) {
 	return changed, nil
 }
 
-// Delete deletes an order within reach. check may refuse, by its error, the order as it is
-// stored. The other error is ErrNotFound.
-func (o *Orders) Delete(ctx context.Context, reach access.Reach, id uuid.UUID, check func(Order) error) error {
+// Delete deletes an order. check may refuse, by its error, the order as it is stored.
+// The other errors are ErrNotFound, ErrNotOwner and *RecordError.
+func (o *Orders) Delete(ctx context.Context, actor Actor, id uuid.UUID, check func(Order) error) error {
 	for {
-		stored, err := o.Get(ctx, reach, id)
+		stored, err := o.Get(ctx, actor, id)
 		if err != nil {
 			return err
 		}
 		err = check(stored)
+		if err != nil {
+			return err
+		}
+		err = actor.mayDelete(stored)
 		if err != nil {
 			return err
 		}
@@ -233,8 +251,8 @@ func (o *Orders) Delete(ctx context.Context, reach access.Reach, id uuid.UUID, c
 	}
 }
 
-// timestamp is now, as exactly as both stores keep it.
-func (o *Orders) timestamp() time.Time { return o.now().UTC().Truncate(time.Microsecond) }
+// timestamp is now, as exactly as clients keep it.
+func (o *Orders) timestamp() time.Time { return o.now().UTC().Truncate(time.Millisecond) }
 
 func later(a, b time.Time) time.Time {
 	return slices.MaxFunc([]time.Time{a, b}, time.Time.Compare)

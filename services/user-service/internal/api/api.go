@@ -13,6 +13,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
@@ -30,8 +31,8 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-user", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create a user", DefaultStatus: http.StatusCreated,
-		Description: "With a token the user is the caller: its id is the token's subject. With the scope admin, or where no token is needed, it is a new one.",
-		Errors:      []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Description: "With a token the user is the caller: its id is the token's subject. With the scope admin, or where no token is needed, it is a new one. An Idempotency-Key whose user was deleted gets 410; one whose user the caller may not see any more, 404.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
@@ -41,15 +42,16 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-user", Method: http.MethodGet, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Get a user", Responses: httpapi.NotModified(),
-		Errors: []int{http.StatusNotFound, http.StatusServiceUnavailable},
+		Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, h.get)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
 		httpapi.Register(a, huma.Operation{
 			OperationID: map[string]string{http.MethodPut: "put-user", http.MethodPatch: "patch-user"}[method],
 			Method:      method, Path: path + "/{user_id}", Tags: tags,
-			Summary:     "Change a user",
-			Description: "A field that is left out keeps its value. What was read may be sent back whole.",
-			Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+			Summary: "Change a user",
+			Description: "A field that is left out keeps its value. What was read may be sent back whole. " +
+				"As the answer tells whether another user has an email address, a caller may try a few in an hour only, here and when creating a user; then it gets 429.",
+			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 		}, h.update)
 	}
 	httpapi.Register(a, huma.Operation{
@@ -59,6 +61,11 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	}, h.delete)
 }
 
+// LimitEmails returns what keeps one caller from trying many addresses.
+func LimitEmails(policy *ratelimit.Policy) user.Guard {
+	return func(ctx context.Context) error { return httpapi.Within(ctx, policy) }
+}
+
 type createInput struct {
 	httpapi.IdempotencyKey
 	Body httpapi.Body[NewUser]
@@ -66,10 +73,14 @@ type createInput struct {
 
 func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[User], error) {
 	reach := auth.From(ctx).Reach()
-	return httpapi.Once[User](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
+	read := func(id uuid.UUID) error {
+		_, err := h.users.Get(ctx, reach, id)
+		return problem(err)
+	}
+	return httpapi.Once[User](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), read, func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
 		var answer idempotency.Answer
 		_, err := h.users.Create(ctx, reach, in.Body.Value.draft(), func(u user.User) (_ *idempotency.Record, err error) {
-			answer, err = httpapi.NewAnswer(path+"/"+u.ID.String(), u.Version, toWire(u))
+			answer, err = httpapi.NewAnswer(path, u.ID, u.Version, toWire(u))
 			return seal(answer), err
 		})
 		return answer, problem(err)
@@ -104,7 +115,7 @@ type UserPath struct {
 
 type getInput struct {
 	UserPath
-	httpapi.IfNoneMatch
+	httpapi.Conditions
 }
 
 func (h *api) get(ctx context.Context, in *getInput) (*userOutput, error) {
@@ -112,7 +123,7 @@ func (h *api) get(ctx context.Context, in *getInput) (*userOutput, error) {
 	if err != nil {
 		return nil, problem(err)
 	}
-	err = in.Check(httpapi.ETag(u.Version))
+	err = in.CheckRead(httpapi.ETag(u.Version))
 	if err != nil {
 		return nil, err
 	}
@@ -121,13 +132,13 @@ func (h *api) get(ctx context.Context, in *getInput) (*userOutput, error) {
 
 type updateInput struct {
 	UserPath
-	httpapi.IfMatch
+	httpapi.Conditions
 	Body httpapi.Body[UserChange]
 }
 
 func (h *api) update(ctx context.Context, in *updateInput) (*userOutput, error) {
 	check := func(stored user.User) error {
-		err := in.Check(httpapi.ETag(stored.Version))
+		err := in.CheckChange(httpapi.ETag(stored.Version))
 		if err != nil {
 			return err
 		}
@@ -142,11 +153,11 @@ func (h *api) update(ctx context.Context, in *updateInput) (*userOutput, error) 
 
 type deleteInput struct {
 	UserPath
-	httpapi.IfMatch
+	httpapi.Conditions
 }
 
 func (h *api) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	check := func(stored user.User) error { return in.Check(httpapi.ETag(stored.Version)) }
+	check := func(stored user.User) error { return in.CheckChange(httpapi.ETag(stored.Version)) }
 	return nil, problem(h.users.Delete(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID), check))
 }
 

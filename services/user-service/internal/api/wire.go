@@ -1,8 +1,6 @@
 package api
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/httpapi"
@@ -12,16 +10,16 @@ import (
 
 // User is a user on the wire.
 type User struct {
-	ID        uuid.UUID `json:"id" format:"uuid" doc:"Names the user: the subject of its token, or an id that sorts by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
-	Name      string    `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"Ada Lovelace"`
-	Email     string    `json:"email" maxLength:"254" doc:"Unique, whatever the case; kept as it was written." example:"ada@example.com"`
-	Age       *int      `json:"age" minimum:"0" maximum:"150" doc:"In years; null when not known." example:"36"`
-	CreatedAt time.Time `json:"created_at" doc:"When the user was created."`
-	UpdatedAt time.Time `json:"updated_at" doc:"When the user was changed last."`
+	ID        uuid.UUID       `json:"id" format:"uuid" doc:"Names the user: the subject of its token, or an id that sorts by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"Ada Lovelace"`
+	Email     string          `json:"email" maxLength:"254" doc:"Unique, whatever the case; kept as it was written." example:"ada@example.com"`
+	Age       *int            `json:"age" minimum:"0" maximum:"150" doc:"In years; null when not known." example:"36"`
+	CreatedAt httpapi.Instant `json:"created_at" doc:"When the user was created."`
+	UpdatedAt httpapi.Instant `json:"updated_at" doc:"When the user was changed last."`
 }
 
 func toWire(u user.User) User {
-	return User{ID: u.ID, Name: u.Name, Email: u.Email.String(), Age: u.Age, CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt}
+	return User{ID: u.ID, Name: u.Name, Email: u.Email.String(), Age: u.Age, CreatedAt: httpapi.Instant(u.CreatedAt), UpdatedAt: httpapi.Instant(u.UpdatedAt)}
 }
 
 // NewUser is what a user is created from.
@@ -43,8 +41,8 @@ type UserChange struct {
 
 	// What can't be changed may be sent back as it was read.
 	ID        jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
-	CreatedAt jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
-	UpdatedAt jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05Z"`
+	CreatedAt jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
+	UpdatedAt jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
 }
 
 func (c *UserChange) patch() user.Patch {

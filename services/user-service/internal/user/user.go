@@ -4,6 +4,7 @@ package user
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,19 +79,25 @@ type Store interface {
 	// returns ErrStale when there is no such version any more, and
 	// ErrEmailTaken.
 	Update(ctx context.Context, u User) error
-	// Delete deletes that version of the user. It returns ErrStale when there
-	// is no such version any more.
+	// Delete deletes that version of the user, and erases the records of requests
+	// whose answers were about it, both or neither. It returns ErrStale when there is
+	// no such version any more.
 	Delete(ctx context.Context, id uuid.UUID, version int64) error
 }
+
+// Guard is asked before somebody tries an email address: what comes of it tells whether
+// another user has the address. Its error keeps the store from being asked.
+type Guard func(context.Context) error
 
 // Users is the operations on users.
 type Users struct {
 	store Store
+	guard Guard
 	now   func() time.Time
 }
 
 // New returns the operations on the users in a store.
-func New(store Store) *Users { return &Users{store: store, now: time.Now} }
+func New(store Store, guard Guard) *Users { return &Users{store: store, guard: guard, now: time.Now} }
 
 // Draft is a user to be.
 type Draft struct {
@@ -101,7 +108,7 @@ type Draft struct {
 // Create makes a user: the one within reach, or a new one when all are. record
 // makes the record of the request, stored together
 // with the user, of what the user will be; it may return nil. The errors are
-// invalid.Fields, ErrNobody and those of Store.Create.
+// invalid.Fields, ErrNobody, the guard's, and those of Store.Create.
 func (u *Users) Create(ctx context.Context, reach access.Reach, d Draft, record func(User) (*idempotency.Record, error)) (User, error) {
 	var created User
 	err := apply(&created, Patch{Name: &d.Name, Email: &d.Email, SetAge: true, Age: d.Age})
@@ -116,6 +123,10 @@ func (u *Users) Create(ctx context.Context, reach access.Reach, d Draft, record 
 	created.CreatedAt = u.timestamp()
 	created.UpdatedAt = created.CreatedAt
 	r, err := record(created)
+	if err != nil {
+		return User{}, err
+	}
+	err = u.guard(ctx)
 	if err != nil {
 		return User{}, err
 	}
@@ -145,11 +156,12 @@ type Patch struct {
 
 // Update changes a user and returns what it has become. check may refuse, by
 // its error, the user as it is stored. The other errors are ErrNotFound,
-// ErrEmailTaken and invalid.Fields. A change that changes nothing is no new
-// version.
+// ErrEmailTaken, invalid.Fields, and the guard's when the address becomes another one.
+// A change that changes nothing is no new version.
 func (u *Users) Update(ctx context.Context, reach access.Reach, id uuid.UUID, check func(User) error, p Patch) (User, error) {
 	// Optimistic: read, decide, write what was decided if nothing has changed
 	// meanwhile. Someone wins each round, so this ends.
+	guarded := sync.OnceValue(func() error { return u.guard(ctx) })
 	for {
 		stored, err := u.Get(ctx, reach, id)
 		if err != nil {
@@ -166,6 +178,12 @@ func (u *Users) Update(ctx context.Context, reach access.Reach, id uuid.UUID, ch
 		}
 		if same(stored, changed) {
 			return stored, nil
+		}
+		if changed.Email.Key() != stored.Email.Key() {
+			err = guarded()
+			if err != nil {
+				return User{}, err
+			}
 		}
 		changed.Version++
 		changed.UpdatedAt = later(u.timestamp(), stored.UpdatedAt)
@@ -222,8 +240,8 @@ func same(a, b User) bool {
 	return a.Name == b.Name && a.Email == b.Email && sameAge
 }
 
-// timestamp is now, as exactly as both stores keep it.
-func (u *Users) timestamp() time.Time { return u.now().UTC().Truncate(time.Microsecond) }
+// timestamp is now, as exactly as clients keep it.
+func (u *Users) timestamp() time.Time { return u.now().UTC().Truncate(time.Millisecond) }
 
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {

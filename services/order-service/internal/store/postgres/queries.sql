@@ -57,9 +57,19 @@ UPDATE order_service.orders
 SET items = @items, shipping_address = @shipping_address, status = @status, total_amount = @total_amount, version = version + 1, updated_at = @updated_at
 WHERE id = @id AND version = @stored_version;
 
--- name: DeleteOrder :execrows
-DELETE FROM order_service.orders
-WHERE id = $1 AND version = $2;
+-- name: DeleteOrder :one
+-- The order, and of the answers about it all but their keys, in one statement. It
+-- returns 1, or 0 when there is no such version. 410 is for who reads the table; that
+-- a fingerprint is empty says that the record is erased.
+WITH deleted AS (
+    DELETE FROM order_service.orders AS d WHERE d.id = @id AND d.version = @stored_version
+    RETURNING d.id
+), erased AS (
+    UPDATE order_service.idempotency_keys
+    SET fingerprint = '', status = 410, location = '', etag = '', body = ''
+    WHERE right(location, 36) = (SELECT id::text FROM deleted)
+)
+SELECT count(*) FROM deleted;
 
 -- name: GetIdempotencyKey :one
 SELECT fingerprint, status, location, etag, body, created_at, expires_at

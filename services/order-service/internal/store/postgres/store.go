@@ -152,7 +152,7 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 
 // Delete is part of order.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
-	return changed(s.queries.DeleteOrder(ctx, db.DeleteOrderParams{ID: id, Version: version}))
+	return changed(s.queries.DeleteOrder(ctx, db.DeleteOrderParams{ID: id, StoredVersion: version}))
 }
 
 // Recorded is part of idempotency.Store.

@@ -174,7 +174,11 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 // Delete is part of order.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		return changed(q.DeleteOrder(ctx, db.DeleteOrderParams{ID: id, Version: version}))
+		err := changed(q.DeleteOrder(ctx, db.DeleteOrderParams{ID: id, Version: version}))
+		if err != nil {
+			return err
+		}
+		return q.EraseIdempotencyKeys(ctx, id.String())
 	})
 }
 

@@ -133,7 +133,7 @@ func (s *Store) Update(ctx context.Context, u user.User) error {
 
 // Delete is part of user.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
-	return changed(s.queries.DeleteUser(ctx, db.DeleteUserParams{ID: id, Version: version}))
+	return changed(s.queries.DeleteUser(ctx, db.DeleteUserParams{ID: id, StoredVersion: version}))
 }
 
 // Recorded is part of idempotency.Store.

@@ -39,6 +39,13 @@ WHERE id = sqlc.arg(id) AND version = sqlc.arg(stored_version);
 DELETE FROM users
 WHERE id = ? AND version = ?;
 
+-- name: EraseIdempotencyKeys :exec
+-- Of the answers about a resource, all but their keys. 410 is for who reads the table;
+-- that a fingerprint is empty says that the record is erased.
+UPDATE idempotency_keys
+SET fingerprint = x'', status = 410, location = '', etag = '', body = x''
+WHERE substr(location, -36) = sqlc.arg(resource);
+
 -- name: GetIdempotencyKey :one
 SELECT fingerprint, status, location, etag, body, created_at, expires_at
 FROM idempotency_keys

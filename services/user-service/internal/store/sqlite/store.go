@@ -160,7 +160,11 @@ func (s *Store) Update(ctx context.Context, u user.User) error {
 // Delete is part of user.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		return changed(q.DeleteUser(ctx, db.DeleteUserParams{ID: id, Version: version}))
+		err := changed(q.DeleteUser(ctx, db.DeleteUserParams{ID: id, Version: version}))
+		if err != nil {
+			return err
+		}
+		return q.EraseIdempotencyKeys(ctx, id.String())
 	})
 }
 

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"an address is unique, also when it is changed":  uniqueEmail,
 		"an update replaces the version before it only":  updates,
 		"a deletion deletes that version only":           deletions,
+		"a deletion erases the answers about the user":   erasure,
 		"a list is newest first and starts below an id":  lists,
 		"a list may be of one user":                      one,
 		"an id is taken once":                            taken,
@@ -120,6 +121,37 @@ func deletions(t *testing.T, s Store) {
 	require.ErrorIs(t, err, user.ErrNotFound)
 }
 
+// erasure: whoever asked for the user, nothing is left of it but the keys, until their
+// time.
+func erasure(t *testing.T, s Store) {
+	now := time.Now()
+	u, other := New(t), New(t)
+	r := record("k", now, u.ID)
+	require.NoError(t, s.Create(t.Context(), u, r))
+	kept := record("other", now, other.ID)
+	require.NoError(t, s.Create(t.Context(), other, kept))
+	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 2), user.ErrStale)
+	got, err := s.Recorded(t.Context(), r.Key, now)
+	require.NoError(t, err)
+	require.Equal(t, *r, got, "what was not deleted is not erased")
+
+	require.NoError(t, s.Delete(t.Context(), u.ID, 1))
+	got, err = s.Recorded(t.Context(), r.Key, now)
+	require.NoError(t, err)
+	require.True(t, got.Erased())
+	require.Empty(t, got.Fingerprint)
+	require.Equal(t, 410, got.Answer.Status)
+	require.Empty(t, string(got.Answer.Body)+got.Answer.Location+got.Answer.ETag)
+	require.Equal(t, []time.Time{r.CreatedAt, r.ExpiresAt}, []time.Time{got.CreatedAt, got.ExpiresAt})
+	require.ErrorIs(t, s.Create(t.Context(), New(t), r), idempotency.ErrTaken, "the key is taken")
+	got, err = s.Recorded(t.Context(), kept.Key, now)
+	require.NoError(t, err)
+	require.Equal(t, *kept, got, "others' answers stay")
+
+	again := New(t)
+	require.NoError(t, s.Create(t.Context(), again, record("k", r.ExpiresAt, again.ID)), "until its time is up")
+}
+
 func lists(t *testing.T, s Store) {
 	got, err := s.List(t.Context(), user.Filter{}, page.First(10))
 	require.NoError(t, err)
@@ -138,31 +170,33 @@ func lists(t *testing.T, s Store) {
 	require.Equal(t, want[3:], got.Items)
 }
 
-func record(key string, at time.Time) *idempotency.Record {
+// record returns the record of an answer about a resource.
+func record(key string, at time.Time, about uuid.UUID) *idempotency.Record {
 	at = at.UTC().Truncate(time.Microsecond)
 	return &idempotency.Record{
 		Key: idempotency.Key{Caller: "c", Value: key}, Fingerprint: []byte{0, 1, 255},
-		Answer:    idempotency.Answer{Status: 201, Location: "/here", ETag: `"1"`, Body: []byte(`{"a": 1}`)},
+		Answer:    idempotency.Answer{Status: 201, Location: "/here/" + about.String(), ETag: `"1"`, Body: []byte(`{"a": 1}`)},
 		CreatedAt: at, ExpiresAt: at.Add(time.Hour),
 	}
 }
 
 func records(t *testing.T, s Store) {
 	now := time.Now()
-	u, r := New(t), record("k", now)
+	u := New(t)
+	r := record("k", now, u.ID)
 	require.NoError(t, s.Create(t.Context(), u, r))
 	got, err := s.Recorded(t.Context(), r.Key, now)
 	require.NoError(t, err)
 	require.Equal(t, *r, got)
 
 	second := New(t)
-	require.ErrorIs(t, s.Create(t.Context(), second, record("k", now)), idempotency.ErrTaken)
+	require.ErrorIs(t, s.Create(t.Context(), second, record("k", now, second.ID)), idempotency.ErrTaken)
 	_, err = s.Get(t.Context(), second.ID)
 	require.ErrorIs(t, err, user.ErrNotFound, "no user without its record")
 
 	taken := New(t, func(n *user.User) { n.Email = u.Email })
-	require.ErrorIs(t, s.Create(t.Context(), taken, record("l", now)), user.ErrEmailTaken)
-	_, err = s.Recorded(t.Context(), record("l", now).Key, now)
+	require.ErrorIs(t, s.Create(t.Context(), taken, record("l", now, taken.ID)), user.ErrEmailTaken)
+	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "l"}, now)
 	require.ErrorIs(t, err, idempotency.ErrNotFound, "no record without its user")
 
 	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "other", Value: "k"}, now)
@@ -172,24 +206,24 @@ func records(t *testing.T, s Store) {
 func expiry(t *testing.T, s Store) {
 	start := time.Now()
 	later := start.Add(time.Hour)
-	require.NoError(t, s.Create(t.Context(), New(t), record("k", start)))
-	_, err := s.Recorded(t.Context(), record("k", start).Key, later)
+	require.NoError(t, s.Create(t.Context(), New(t), record("k", start, uuid.New())))
+	_, err := s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
 	require.ErrorIs(t, err, idempotency.ErrNotFound)
 	u := New(t)
-	require.NoError(t, s.Create(t.Context(), u, record("k", later)), "the key may be used anew")
-	got, err := s.Recorded(t.Context(), record("k", start).Key, later)
+	require.NoError(t, s.Create(t.Context(), u, record("k", later, u.ID)), "the key may be used anew")
+	got, err := s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
 	require.NoError(t, err)
 	require.Equal(t, later.Add(time.Hour).UnixMicro(), got.ExpiresAt.UnixMicro())
 
 	for i := range 5 {
-		require.NoError(t, s.Create(t.Context(), New(t), record(fmt.Sprint(i), start)))
+		require.NoError(t, s.Create(t.Context(), New(t), record(fmt.Sprint(i), start, uuid.New())))
 	}
 	for _, want := range []int{3, 2, 0} {
 		n, err := s.Purge(t.Context(), later, 3)
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}
-	_, err = s.Recorded(t.Context(), record("k", start).Key, later)
+	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
 	require.NoError(t, err, "what has not expired stays")
 }
 
@@ -219,10 +253,10 @@ func cancelled(t *testing.T, s Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	u := New(t)
-	require.ErrorIs(t, s.Create(ctx, u, record("k", time.Now())), context.Canceled)
+	require.ErrorIs(t, s.Create(ctx, u, record("k", time.Now(), u.ID)), context.Canceled)
 	_, err := s.Get(t.Context(), u.ID)
 	require.ErrorIs(t, err, user.ErrNotFound)
-	_, err = s.Recorded(t.Context(), record("k", time.Now()).Key, time.Now())
+	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, time.Now())
 	require.ErrorIs(t, err, idempotency.ErrNotFound)
 	create(t, s, u)
 }
@@ -251,8 +285,8 @@ func taken(t *testing.T, s Store) {
 	second := New(t)
 	second.ID = first.ID
 	require.ErrorIs(t, s.Create(t.Context(), second, nil), user.ErrExists)
-	require.ErrorIs(t, s.Create(t.Context(), second, record("k", time.Now())), user.ErrExists)
-	_, err := s.Recorded(t.Context(), record("k", time.Now()).Key, time.Now())
+	require.ErrorIs(t, s.Create(t.Context(), second, record("k", time.Now(), second.ID)), user.ErrExists)
+	_, err := s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, time.Now())
 	require.ErrorIs(t, err, idempotency.ErrNotFound, "no record without its user")
 	got, err := s.Get(t.Context(), first.ID)
 	require.NoError(t, err)

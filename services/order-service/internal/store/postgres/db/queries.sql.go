@@ -112,22 +112,31 @@ func (q *Queries) CreateOrderOnce(ctx context.Context, arg CreateOrderOnceParams
 	return result.RowsAffected(), nil
 }
 
-const deleteOrder = `-- name: DeleteOrder :execrows
-DELETE FROM order_service.orders
-WHERE id = $1 AND version = $2
+const deleteOrder = `-- name: DeleteOrder :one
+WITH deleted AS (
+    DELETE FROM order_service.orders AS d WHERE d.id = $1 AND d.version = $2
+    RETURNING d.id
+), erased AS (
+    UPDATE order_service.idempotency_keys
+    SET fingerprint = '', status = 410, location = '', etag = '', body = ''
+    WHERE right(location, 36) = (SELECT id::text FROM deleted)
+)
+SELECT count(*) FROM deleted
 `
 
 type DeleteOrderParams struct {
-	ID      uuid.UUID
-	Version int64
+	ID            uuid.UUID
+	StoredVersion int64
 }
 
+// The order, and of the answers about it all but their keys, in one statement. It
+// returns 1, or 0 when there is no such version. 410 is for who reads the table; that
+// a fingerprint is empty says that the record is erased.
 func (q *Queries) DeleteOrder(ctx context.Context, arg DeleteOrderParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteOrder, arg.ID, arg.Version)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, deleteOrder, arg.ID, arg.StoredVersion)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const getIdempotencyKey = `-- name: GetIdempotencyKey :one

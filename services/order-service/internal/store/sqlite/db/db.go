@@ -30,6 +30,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteOrderStmt, err = db.PrepareContext(ctx, deleteOrder); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteOrder: %w", err)
 	}
+	if q.eraseIdempotencyKeysStmt, err = db.PrepareContext(ctx, eraseIdempotencyKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query EraseIdempotencyKeys: %w", err)
+	}
 	if q.getIdempotencyKeyStmt, err = db.PrepareContext(ctx, getIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query GetIdempotencyKey: %w", err)
 	}
@@ -70,6 +73,11 @@ func (q *Queries) Close() error {
 	if q.deleteOrderStmt != nil {
 		if cerr := q.deleteOrderStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteOrderStmt: %w", cerr)
+		}
+	}
+	if q.eraseIdempotencyKeysStmt != nil {
+		if cerr := q.eraseIdempotencyKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing eraseIdempotencyKeysStmt: %w", cerr)
 		}
 	}
 	if q.getIdempotencyKeyStmt != nil {
@@ -158,6 +166,7 @@ type Queries struct {
 	tx                           *sql.Tx
 	createOrderStmt              *sql.Stmt
 	deleteOrderStmt              *sql.Stmt
+	eraseIdempotencyKeysStmt     *sql.Stmt
 	getIdempotencyKeyStmt        *sql.Stmt
 	getOrderStmt                 *sql.Stmt
 	listOrdersStmt               *sql.Stmt
@@ -175,6 +184,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                           tx,
 		createOrderStmt:              q.createOrderStmt,
 		deleteOrderStmt:              q.deleteOrderStmt,
+		eraseIdempotencyKeysStmt:     q.eraseIdempotencyKeysStmt,
 		getIdempotencyKeyStmt:        q.getIdempotencyKeyStmt,
 		getOrderStmt:                 q.getOrderStmt,
 		listOrdersStmt:               q.listOrdersStmt,

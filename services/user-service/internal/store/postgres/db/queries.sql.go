@@ -106,22 +106,31 @@ func (q *Queries) CreateUserOnce(ctx context.Context, arg CreateUserOnceParams) 
 	return result.RowsAffected(), nil
 }
 
-const deleteUser = `-- name: DeleteUser :execrows
-DELETE FROM user_service.users
-WHERE id = $1 AND version = $2
+const deleteUser = `-- name: DeleteUser :one
+WITH deleted AS (
+    DELETE FROM user_service.users AS d WHERE d.id = $1 AND d.version = $2
+    RETURNING d.id
+), erased AS (
+    UPDATE user_service.idempotency_keys
+    SET fingerprint = '', status = 410, location = '', etag = '', body = ''
+    WHERE right(location, 36) = (SELECT id::text FROM deleted)
+)
+SELECT count(*) FROM deleted
 `
 
 type DeleteUserParams struct {
-	ID      uuid.UUID
-	Version int64
+	ID            uuid.UUID
+	StoredVersion int64
 }
 
+// The user, and of the answers about it all but their keys, in one statement. It
+// returns 1, or 0 when there is no such version. 410 is for who reads the table; that
+// a fingerprint is empty says that the record is erased.
 func (q *Queries) DeleteUser(ctx context.Context, arg DeleteUserParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteUser, arg.ID, arg.Version)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, deleteUser, arg.ID, arg.StoredVersion)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const getIdempotencyKey = `-- name: GetIdempotencyKey :one

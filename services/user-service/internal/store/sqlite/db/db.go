@@ -30,6 +30,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteUserStmt, err = db.PrepareContext(ctx, deleteUser); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteUser: %w", err)
 	}
+	if q.eraseIdempotencyKeysStmt, err = db.PrepareContext(ctx, eraseIdempotencyKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query EraseIdempotencyKeys: %w", err)
+	}
 	if q.getIdempotencyKeyStmt, err = db.PrepareContext(ctx, getIdempotencyKey); err != nil {
 		return nil, fmt.Errorf("error preparing query GetIdempotencyKey: %w", err)
 	}
@@ -64,6 +67,11 @@ func (q *Queries) Close() error {
 	if q.deleteUserStmt != nil {
 		if cerr := q.deleteUserStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteUserStmt: %w", cerr)
+		}
+	}
+	if q.eraseIdempotencyKeysStmt != nil {
+		if cerr := q.eraseIdempotencyKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing eraseIdempotencyKeysStmt: %w", cerr)
 		}
 	}
 	if q.getIdempotencyKeyStmt != nil {
@@ -142,6 +150,7 @@ type Queries struct {
 	tx                       *sql.Tx
 	createUserStmt           *sql.Stmt
 	deleteUserStmt           *sql.Stmt
+	eraseIdempotencyKeysStmt *sql.Stmt
 	getIdempotencyKeyStmt    *sql.Stmt
 	getUserStmt              *sql.Stmt
 	listOneUserStmt          *sql.Stmt
@@ -157,6 +166,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		tx:                       tx,
 		createUserStmt:           q.createUserStmt,
 		deleteUserStmt:           q.deleteUserStmt,
+		eraseIdempotencyKeysStmt: q.eraseIdempotencyKeysStmt,
 		getIdempotencyKeyStmt:    q.getIdempotencyKeyStmt,
 		getUserStmt:              q.getUserStmt,
 		listOneUserStmt:          q.listOneUserStmt,

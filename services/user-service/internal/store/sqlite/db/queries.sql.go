@@ -59,6 +59,19 @@ func (q *Queries) DeleteUser(ctx context.Context, arg DeleteUserParams) (int64, 
 	return result.RowsAffected()
 }
 
+const eraseIdempotencyKeys = `-- name: EraseIdempotencyKeys :exec
+UPDATE idempotency_keys
+SET fingerprint = x'', status = 410, location = '', etag = '', body = x''
+WHERE substr(location, -36) = ?1
+`
+
+// Of the answers about a resource, all but their keys. 410 is for who reads the table;
+// that a fingerprint is empty says that the record is erased.
+func (q *Queries) EraseIdempotencyKeys(ctx context.Context, resource string) error {
+	_, err := q.exec(ctx, q.eraseIdempotencyKeysStmt, eraseIdempotencyKeys, resource)
+	return err
+}
+
 const getIdempotencyKey = `-- name: GetIdempotencyKey :one
 SELECT fingerprint, status, location, etag, body, created_at, expires_at
 FROM idempotency_keys

@@ -1,0 +1,70 @@
+package order
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/access"
+)
+
+// Actor is whoever asks for something, and what it may do. The zero value may do
+// nothing.
+type Actor struct {
+	// Sees is whose orders the actor may read. Others seem not to exist.
+	Sees access.Reach
+	// Owns is whose orders it may make, edit, cancel and delete.
+	Owns access.Reach
+	// Fulfils says that it may confirm, ship, deliver and cancel every order that it
+	// sees.
+	Fulfils bool
+	// Expunges says that it may delete an order that it owns in any status.
+	Expunges bool
+}
+
+var (
+	// ErrNotFulfilling says that an actor asked for a status that is not its to give.
+	ErrNotFulfilling = errors.New("only whoever fulfils orders may confirm, ship or deliver one")
+	// ErrNotOwner says that an actor asked for what only the owner may do.
+	ErrNotOwner = errors.New("only its owner may do that to an order")
+)
+
+// RecordError says that an order is a record of what happened, which its owner can't
+// delete.
+type RecordError struct{ Status Status }
+
+func (e *RecordError) Error() string {
+	hint := ""
+	if e.Status == Confirmed {
+		hint = "; cancel it first"
+	}
+	return fmt.Sprintf("an order that is %s can't be deleted; only one that is %s or %s can%s", e.Status, Pending, Cancelled, hint)
+}
+
+// mayBecome returns an error unless the actor may give an order of the owner a status,
+// whether or not that may follow the one it has.
+func (a Actor) mayBecome(owner uuid.UUID, s Status) error {
+	switch s {
+	case Confirmed, Shipped, Delivered:
+		if !a.Fulfils {
+			return ErrNotFulfilling
+		}
+	case Pending, Cancelled:
+		if !a.Fulfils && !a.Owns.Includes(owner) {
+			return ErrNotOwner
+		}
+	}
+	return nil
+}
+
+// mayDelete returns an error unless the actor may delete the order.
+func (a Actor) mayDelete(o Order) error {
+	switch {
+	case !a.Owns.Includes(o.UserID):
+		return ErrNotOwner
+	case a.Expunges, o.Status == Pending, o.Status == Cancelled:
+		return nil
+	}
+	return &RecordError{Status: o.Status}
+}
