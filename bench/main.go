@@ -44,6 +44,7 @@ var benchmarks = []struct {
 	{"memory", benchMemory},
 	{"breaker", benchBreaker},
 	{"overload", benchOverload},
+	{"attack", benchAttack},
 	{"cluster", benchCluster},
 }
 

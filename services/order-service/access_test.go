@@ -172,6 +172,30 @@ func TestFiltersReachNobodyElse(t *testing.T) {
 	})
 }
 
+// TestACursorOfAnothersListShowsNobodyElse: it is an id, and whoever has it sees what
+// is its own below it.
+func TestACursorOfAnothersListShowsNobodyElse(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, g *guarded) {
+		ada, bob := uuid.NewString(), uuid.NewString()
+		mine := g.orderFor(t, ada)
+		g.orderFor(t, bob)
+		for range 2 {
+			g.Do(http.MethodPost, orders, g.order(map[string]any{"user_id": bob}), "Authorization", g.is.Token(t, bob, "orders:write")).Want(http.StatusCreated)
+		}
+		of := func(subject, query string) *apitest.Answer {
+			return g.Do(http.MethodGet, orders+query, nil, "Authorization", g.is.Token(t, subject, "orders:read")).Want(http.StatusOK)
+		}
+		cursor, _ := of(bob, "?limit=1").Object()["next_cursor"].(string)
+		require.NotEmpty(t, cursor)
+		for _, path := range []string{"?cursor=" + cursor, "/user/" + ada + "?cursor=" + cursor, "?status=pending&cursor=" + cursor} {
+			got := of(ada, path)
+			require.Equal(t, []string{ada}, owners(t, got), path)
+			require.Contains(t, string(got.Body), mine)
+		}
+		require.Empty(t, owners(t, of(ada, "/user/"+bob+"?cursor="+cursor)))
+	})
+}
+
 // TestOthersSeemNotToExist: to whoever may not reach a user, its id says as much
 // as one that was never given.
 func TestOthersSeemNotToExist(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/test/apitest"
 )
 
@@ -147,4 +148,45 @@ func TestWithoutKeysNoTokenIsJudged(t *testing.T) {
 	s.Do(http.MethodGet, users, nil).Want(http.StatusUnauthorized)
 	s.Do(http.MethodGet, "/health/ready", nil).Want(http.StatusServiceUnavailable)
 	s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
+}
+
+// TestOthersSeemNotToExist: a user that isn't the caller is answered as one that never
+// was, whatever is asked; a list with another's cursor shows nobody else.
+func TestOthersSeemNotToExist(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		ada, bob := uuid.NewString(), uuid.NewString()
+		for _, subject := range []string{ada, bob} {
+			s.Do(http.MethodPost, users, person(subject+"@example.com"), "Authorization", is.Token(t, subject, "users:write")).Want(http.StatusCreated)
+		}
+		token := is.Token(t, ada, "users:read users:write")
+		for method, body := range map[string]any{http.MethodGet: nil, http.MethodDelete: nil, http.MethodPut: person("x@example.com"), http.MethodPatch: map[string]any{"name": "X"}} {
+			there := s.Do(method, users+"/"+bob, body, "Authorization", token, "X-Request-Id", "same").Want(http.StatusNotFound)
+			nowhere := s.Do(method, users+"/"+unknown, body, "Authorization", token, "X-Request-Id", "same").Want(http.StatusNotFound)
+			require.JSONEq(t, string(nowhere.Body), string(there.Body))
+		}
+		for _, query := range []string{"", "?limit=100", "?cursor=" + page.Cursor(uuid.Max), "?limit=1&cursor=" + page.Cursor(uuid.MustParse("ffffffff-ffff-4fff-bfff-ffffffffffff"))} {
+			got := s.Do(http.MethodGet, users+query, nil, "Authorization", token).Want(http.StatusOK)
+			require.NotContains(t, string(got.Body), bob, query)
+			require.Contains(t, string(got.Body), ada, query)
+		}
+	})
+}
+
+// TestWhatCantBeChangedStays: id and times in a body are refused unless they are as
+// they were read, and none is taken over.
+func TestWhatCantBeChangedStays(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		created := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
+		path := users + "/" + created.ID()
+		for field, value := range map[string]any{"id": unknown, "created_at": "2001-01-01T00:00:00.000Z", "updated_at": "2001-01-01T00:00:00.000Z", "version": 7, "email_key": "x", "role": "admin"} {
+			for _, method := range []string{http.MethodPut, http.MethodPatch} {
+				refused := s.Do(method, path, map[string]any{field: value}).Want(http.StatusUnprocessableEntity)
+				require.Equal(t, []string{"body." + field}, refused.Locations())
+			}
+			body := person("bob@example.com")
+			body[field] = value
+			s.Do(http.MethodPost, users, body).Want(http.StatusUnprocessableEntity)
+		}
+		require.Equal(t, string(created.Body), string(s.Do(http.MethodGet, path, nil).Body))
+	})
 }

@@ -156,7 +156,7 @@ func (r *runner) summary() string {
 		text += fmt.Sprintf("  %-13s  metrics  %s/metrics\n", "", base)
 	}
 	if r.auth {
-		text += "\n  tokens: make token SUBJECT=$(uuidgen) SCOPES=\"users:read users:write orders:read orders:write\"\n"
+		text += "\n  tokens: make token SUBJECT=$(uuidgen) SCOPES=\"users:read users:write orders:read orders:write orders:fulfil\"\n"
 	}
 	return text + fmt.Sprintf("\n  data in %s\n  Ctrl-C stops both\n\n", r.dataDir)
 }

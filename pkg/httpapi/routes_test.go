@@ -1,0 +1,38 @@
+package httpapi
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/health"
+)
+
+// TestEveryRouteIsKnown: what is served is in the document, or is the documentation and
+// the metrics. A route that is added past Register would have no rule and no limit.
+func TestEveryRouteIsKnown(t *testing.T) {
+	a := newTestAPI(auth.Open(), Rules{"read": Needs("x")})
+	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things/{id}"}, func(context.Context, *struct {
+		ID string `path:"id"`
+	}) (*struct{}, error) {
+		return nil, nil
+	})
+	RegisterHealth(a, "test", "1", health.NewMonitor(a.log), prometheus.NewRegistry())
+	known := map[string]bool{"GET /metrics": true, "GET /openapi.json": true, "GET /openapi.yaml": true, "GET /docs": true}
+	for path, item := range a.OpenAPI().Paths {
+		require.NotNil(t, item.Get, path)
+		known["GET "+ginPath.Replace(path)] = true
+	}
+	for _, route := range a.engine.Routes() {
+		what := route.Method + " " + route.Path
+		require.True(t, known[what] || strings.HasPrefix(what, "GET /docs/"), "%s is not in the document; there are %v", what, slices.Sorted(maps.Keys(known)))
+	}
+}
