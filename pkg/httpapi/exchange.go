@@ -197,11 +197,13 @@ func (x *exchange) drain(r *http.Request) {
 	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return
 	}
+	pace := time.NewTicker(drainPause)
+	defer pace.Stop()
 	for left := drained; left > 0; left -= drainStep {
 		_, err := io.CopyN(io.Discard, b.ReadCloser, drainStep)
 		if err != nil {
 			return
 		}
-		time.Sleep(drainPause)
+		<-pace.C
 	}
 }

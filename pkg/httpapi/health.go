@@ -3,7 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // its handlers are served by AdminHandler only
+	"net/http/pprof"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"

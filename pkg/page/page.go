@@ -16,9 +16,10 @@ import (
 const (
 	// DefaultLimit is the size of a page when none is asked for.
 	DefaultLimit = 20
-	// MaxLimit is the size of the largest page, and MaxBytes about how much it may
-	// hold, in bytes: a page of large rows ends before it has as many as were asked for.
+	// MaxLimit is the size of the largest page.
 	MaxLimit = 100
+	// MaxBytes is about how much a page may hold, in bytes: one of large rows ends
+	// before it has as many as were asked for.
 	MaxBytes = 512 << 10
 
 	// version is the first byte of a cursor, so that its form may change.

@@ -222,7 +222,7 @@ func halfOpen(ctx context.Context, t Target, note func(int, int64)) {
 		}
 		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 8<<10))
 		if err == nil {
-			_, err = conn.Read(make([]byte, 1)) // until it's closed
+			_, _ = conn.Read(make([]byte, 1)) // until it's closed
 		}
 		_ = conn.Close()
 		if ctx.Err() == nil {

@@ -42,13 +42,15 @@ func confine(pid int, limit int64) (*group, error) {
 
 // remove removes the group once the process has gone.
 func (g *group) remove() error {
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
 	var err error
 	for range 100 {
 		err = os.Remove(g.dir)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-retry.C
 	}
 	return err
 }
