@@ -189,8 +189,8 @@ var escapedSlash = regexp.MustCompile(`%2[Ff]`)
 // characters that they stand for (section 6.2.2.2).
 func keepSlashes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if escaped := r.URL.EscapedPath(); r.URL.RawPath != "" && escapedSlash.MatchString(escaped) {
-			parts := escapedSlash.Split(escaped, -1)
+		if r.URL.RawPath != "" && escapedSlash.MatchString(r.URL.EscapedPath()) {
+			parts := escapedSlash.Split(r.URL.EscapedPath(), -1)
 			for i, part := range parts {
 				parts[i], _ = url.PathUnescape(part) // the whole was read already
 			}

@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
@@ -21,6 +22,8 @@ const (
 type Volume struct {
 	limit   Limit
 	callers *ttlcache.Cache[string, *rate.Limiter]
+	// charged says that there is somebody in callers.
+	charged atomic.Bool
 }
 
 // NewVolume returns the bound of a limit, in KiB. Of more than so many callers it
@@ -33,7 +36,7 @@ func NewVolume(limit Limit, callers uint64) *Volume {
 
 // Wait returns how long a caller has to wait until it may ask for more.
 func (v *Volume) Wait(caller string) time.Duration {
-	if v == nil {
+	if v == nil || !v.charged.Load() {
 		return 0
 	}
 	known := v.callers.Get(caller)
@@ -52,6 +55,7 @@ func (v *Volume) Charge(caller string, bytes int64) {
 	if v == nil || bytes <= free {
 		return
 	}
+	v.charged.Store(true)
 	limiter, _ := v.callers.GetOrSetFunc(caller, func() *rate.Limiter { return rate.NewLimiter(rate.Limit(v.perSecond()), v.limit.Burst) })
 	limiter.Value().ReserveN(time.Now(), min(v.limit.Burst, int(bytes>>10)))
 }
