@@ -66,9 +66,9 @@ func (c Caller) Reach(scopes ...string) access.Reach {
 	return access.Own(c.user)
 }
 
-// Key tells callers apart. It is "" for Anyone.
+// Key tells callers apart. It is "" for Anyone, and for nobody.
 func (c Caller) Key() string {
-	if c.anyone {
+	if c.anyone || c.issuer == "" {
 		return ""
 	}
 	return c.issuer + " " + c.subject // no URL has a space

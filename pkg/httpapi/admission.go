@@ -29,8 +29,12 @@ type operation struct {
 // of its connection.
 const minBody = 64 << 10
 
-// memory returns how much memory a request may take, in bytes: its body as it is
-// read, parsed and stored, and its answer while it is made. 0 is too little to count.
+// bodyMemory is how many times its size the memory of a body is: as it is read, parsed,
+// checked, answered and stored.
+const bodyMemory = 5
+
+// memory returns how much memory a request may take, in bytes: its body, and its answer
+// while it is made. 0 is too little to count.
 func (op *operation) memory(r *http.Request) int64 {
 	n := op.rule.memory
 	if op.maxBody > 0 {
@@ -38,7 +42,10 @@ func (op *operation) memory(r *http.Request) int64 {
 		if declared < 0 {
 			declared = op.maxBody
 		}
-		n += max(minBody, 3*declared)
+		n += max(minBody, bodyMemory*declared)
+	}
+	if !op.reads {
+		n = max(n, minBody)
 	}
 	return n
 }
@@ -75,18 +82,24 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	if a.config.Auth.IsOpen() {
 		share = "" // whoever is behind a proxy looks the same
 	}
-	held, err := a.config.Memory.Reserve(ctx, share, op.memory(g.Request))
+	held, err := a.config.Memory.Reserve(ctx, share, op.memory(g.Request), !op.reads)
 	if err != nil {
 		a.write(g, a.noMemory(ctx, x, err))
 		return
 	}
 	defer held.Release()
-	p = a.withinVolume(name) // again: it may have waited while its others were answered
+	counts := !caller.Granted(op.rule.unlimited)
+	if counts {
+		p = a.withinVolume(name) // again: it may have waited while its others were answered
+	}
 	if p == nil && op.maxBody > 0 {
 		p = a.readBody(op, g)
 	}
 	if p != nil {
 		a.write(g, p)
+		if counts && x.body != nil {
+			a.config.Limits.Charge(name, x.body.read)
+		}
 		return
 	}
 	turn, ok := a.config.Overload.Enter(ctx, op.reads, light)
@@ -101,7 +114,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		turn.Done() // what was refused says nothing of how long the work takes
 	}
 	turn.Drop()
-	if !caller.Granted(op.rule.unlimited) {
+	if counts {
 		a.config.Limits.Charge(name, x.size())
 	}
 	held.Shrink(int64(x.buffered.Len()))
@@ -120,7 +133,9 @@ func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, n
 	var err error
 	if !known {
 		address := a.clientOf(g)
-		if !a.config.Limits.MayFail(address) {
+		// While there is room, a new token of somebody who shares the address counts
+		// for more than the work.
+		if a.config.Overload.Busy() && !a.config.Limits.MayFail(address) {
 			return caller, address, false, TooMany(time.Second)
 		}
 		caller, err = a.config.Auth.Authenticate(g.Request.Context(), sent)
@@ -231,10 +246,8 @@ func (a *API) limitOthers(g *gin.Context) {
 		g.Abort()
 		return
 	}
-	g.Next()
-	size := int64(max(0, x.Size()))
 	if x.route == metricsPath {
-		size = metricsCost
+		a.config.Limits.Charge(name, metricsCost)
 	}
-	a.config.Limits.Charge(name, size)
+	x.charge = func(size int) { a.config.Limits.Charge(name, int64(size)) }
 }

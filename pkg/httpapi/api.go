@@ -59,11 +59,11 @@ type API struct {
 	log    *slog.Logger
 	config Config
 	// operations are the routes of those that were registered.
-	operations map[string]bool
-	metrics    *metrics
-	gatherer   prometheus.Gatherer
-	complaint  complaint
-	unreadable sync.Once // see withoutPorts
+	operations            map[string]bool
+	metrics               *metrics
+	gatherer              prometheus.Gatherer
+	complaint             complaint
+	unreadable, untrusted sync.Once // see clientOf
 }
 
 var releaseMode sync.Once
@@ -86,10 +86,11 @@ func New(c Config) *API {
 
 	a.metrics = newMetrics(c.Metrics)
 	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic)
+	engine.Use(a.limitOthers)
 	if len(c.Client.CORSOrigins) > 0 {
 		engine.Use(allowOrigins(c.Client.CORSOrigins))
 	}
-	engine.Use(a.limitOthers, joinLists, onlyJSON)
+	engine.Use(joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath

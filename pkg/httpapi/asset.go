@@ -71,7 +71,7 @@ func (a *asset) serve(g *gin.Context, contentType string) {
 	} else {
 		header.Set("Content-Encoding", "gzip")
 	}
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding")
 	header.Set("Cache-Control", "no-cache") // kept, and asked for again by its tag
 	header.Set("Etag", etag)
 	tags, err := parseTags(g.GetHeader("If-None-Match"))

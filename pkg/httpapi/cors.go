@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +36,10 @@ func (o *Origins) UnmarshalText(text []byte) error {
 const preflightAge = time.Hour
 
 // allowOrigins lets pages of these origins use the API (https://fetch.spec.whatwg.org,
-// section 3.3). Credentials are no part of it: a token is a header that a script sets.
+// section 3.3). Others are answered as if there were none, and their browser tells them
+// nothing. Credentials are no part of it: a token is a header that a script sets.
 func allowOrigins(origins Origins) gin.HandlerFunc {
-	return cors.New(cors.Config{
+	allow := cors.New(cors.Config{
 		AllowOrigins: origins,
 		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "Traceparent", requestid.Header},
@@ -46,4 +48,11 @@ func allowOrigins(origins Origins) gin.HandlerFunc {
 		},
 		MaxAge: preflightAge,
 	})
+	return func(g *gin.Context) {
+		if slices.Contains(origins, g.GetHeader("Origin")) {
+			allow(g)
+			return
+		}
+		g.Writer.Header().Add("Vary", "Origin")
+	}
 }

@@ -20,6 +20,8 @@ type exchange struct {
 	route string
 	body  *requestBody // nil where the request has none
 
+	// charge, if any, is told the size of an answer before it is sent.
+	charge func(size int)
 	// buffered holds the answer until it is sent; nil where it isn't held.
 	buffered *bytes.Buffer
 	// waited is how long the client was waited for: for its body, and until it had
@@ -93,7 +95,7 @@ func (x *exchange) send(ctx context.Context) {
 	x.Header()["Content-Length"] = []string{strconv.Itoa(held.Len())}
 	_, err := x.ResponseWriter.Write(held.Bytes())
 	if err == nil {
-		err = http.NewResponseController(x.ResponseWriter).Flush()
+		err = http.NewResponseController(x.beneath()).Flush()
 	}
 	x.cutOff = err != nil
 	x.waited += time.Since(began)
@@ -103,6 +105,9 @@ func (x *exchange) send(ctx context.Context) {
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.buffered != nil {
 		return x.buffered.Write(p)
+	}
+	if x.charge != nil {
+		x.charge(len(p))
 	}
 	return x.noteCut(x.ResponseWriter.Write(p))
 }
@@ -127,6 +132,15 @@ func (x *exchange) WriteHeaderNow() {
 	}
 }
 
+// beneath returns the writer beneath Gin's, whose Flush tells no error.
+func (x *exchange) beneath() http.ResponseWriter {
+	wrapped, ok := x.ResponseWriter.(interface{ Unwrap() http.ResponseWriter })
+	if !ok {
+		return x.ResponseWriter
+	}
+	return wrapped.Unwrap()
+}
+
 // Unwrap is for http.ResponseController.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
@@ -139,6 +153,8 @@ type requestBody struct {
 	// read counts its bytes, and ended says that there are no more.
 	read  int64
 	ended bool
+	// closes says that the connection ends only because of it.
+	closes bool
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
@@ -148,7 +164,9 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	b.x.waited += time.Since(began)
 	if errors.Is(err, io.EOF) {
 		b.ended = true
-		b.x.Header().Del("Connection")
+		if b.closes {
+			b.x.Header().Del("Connection")
+		}
 	}
 	return n, err
 }
@@ -159,7 +177,7 @@ func (x *exchange) watchBody(r *http.Request) {
 	if r.ContentLength == 0 || r.Body == nil {
 		return
 	}
-	x.body = &requestBody{ReadCloser: r.Body, x: x}
+	x.body = &requestBody{ReadCloser: r.Body, x: x, closes: x.Header().Get("Connection") == ""}
 	r.Body = x.body
 	x.Header().Set("Connection", "close")
 }
@@ -171,6 +189,8 @@ const (
 	// 9.6).
 	drained   = 16 << 20
 	drainTime = 5 * time.Second
+	// drainIdle is how long nothing may arrive of it meanwhile.
+	drainIdle = time.Second
 	// drainStep is what is read of it at once, in bytes, and drainPause the time
 	// between two reads: 32 MB in a second, which costs a processor little.
 	drainStep  = 64 << 10
@@ -181,26 +201,38 @@ const (
 
 var draining = make(chan struct{}, drains)
 
-// drain reads the rest of a body whose answer has been sent already.
+// drain ends a body that wasn't read to its end, once the answer has been sent. What is
+// on its way is read on, if there is room and it arrives; then net/http, which would
+// wait for more, reads nothing any more.
 func (x *exchange) drain(r *http.Request) {
 	b := x.body
-	if b == nil || b.ended || b.read == 0 && r.Header.Get("Expect") != "" {
+	if b == nil || b.ended {
 		return
+	}
+	control := http.NewResponseController(x.beneath())
+	defer func() { _ = control.SetReadDeadline(time.Now()) }() // the connection ends anyway
+	if b.read == 0 && r.Header.Get("Expect") != "" {
+		return // it waits to be asked for the body
 	}
 	select {
 	case draining <- struct{}{}:
 		defer func() { <-draining }()
 	default:
-		return // net/http still reads a little of it
-	}
-	control := http.NewResponseController(x.ResponseWriter)
-	if control.Flush() != nil || control.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return
 	}
+	if control.Flush() != nil {
+		return
+	}
+	end := time.Now().Add(drainTime)
 	pace := time.NewTicker(drainPause)
 	defer pace.Stop()
-	for left := drained; left > 0; left -= drainStep {
-		_, err := io.CopyN(io.Discard, b.ReadCloser, drainStep)
+	for left := drained; left > 0 && time.Now().Before(end); left -= drainStep {
+		err := control.SetReadDeadline(time.Now().Add(drainIdle))
+		if err != nil {
+			return
+		}
+		n, err := io.CopyN(io.Discard, b.ReadCloser, drainStep)
+		b.read += n
 		if err != nil {
 			return
 		}

@@ -116,8 +116,8 @@ const maxScrapes = 3
 func (a *API) AdminHandler(profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+metricsPath, a.metricsHandler(maxScrapes))
-	mux.Handle("GET /health", a.engine)
-	mux.Handle("GET /health/", a.engine)
+	mux.Handle("GET /health", a.Handler())
+	mux.Handle("GET /health/", a.Handler())
 	if profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -66,7 +66,12 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 		x := &exchange{ResponseWriter: g.Writer, route: route}
 		g.Writer = x
 		x.watchBody(g.Request)
-		defer x.drain(g.Request)
+		answered := false
+		defer func() {
+			if answered { // and not cut off on purpose
+				x.drain(g.Request)
+			}
+		}()
 		defer func() {
 			m.inFlight.Dec()
 			status := x.status()
@@ -89,6 +94,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			_ = line.Handle(ctx, r) // nor would the logger say that it failed
 		}()
 		g.Next()
+		answered = true
 	}
 }
 

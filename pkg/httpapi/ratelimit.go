@@ -53,6 +53,11 @@ func (a *API) clientOf(g *gin.Context) string {
 	if said := g.Request.Header[forwardedFor]; len(said) > 0 && len(a.config.Client.TrustedProxies) > 0 {
 		g.Request.Header[forwardedFor] = []string{a.withoutPorts(said)}
 	}
+	if len(a.config.Client.TrustedProxies) == 0 && g.Request.Header[forwardedFor] != nil {
+		a.untrusted.Do(func() {
+			a.log.Warn("requests have an X-Forwarded-For, and TRUSTED_PROXIES names no proxy: clients behind one count as one unless they have tokens")
+		})
+	}
 	text := g.ClientIP()
 	address, err := netip.ParseAddr(text)
 	if err != nil {

@@ -29,6 +29,10 @@ const (
 	// maxQueue is how many requests wait for memory, and maxOwnQueue how many of one
 	// caller do for its share.
 	maxQueue, maxOwnQueue = 500, 64
+	// maxWrites is how many requests of one caller may change something at once: they
+	// are worked on one after the other anyway, and those that change the same thing
+	// make each other begin again.
+	maxWrites = 8
 )
 
 // MemoryConfig says how much memory the requests under way may hold.
@@ -53,6 +57,8 @@ type Memory struct {
 // account is what one caller holds. It is there for as long as it has users.
 type account struct {
 	*semaphore.Weighted
+	// writes are the requests at work that change something.
+	writes   *semaphore.Weighted
 	patience patience
 	users    int
 }
@@ -81,9 +87,10 @@ func NewMemory(c MemoryConfig, registerer prometheus.Registerer) *Memory {
 
 // Reserve takes n bytes for a request of a caller, and waits for a while if there
 // are not as many. More than a caller's share counts as the share; "" is a caller who
-// can't be told from others, and has no share. The error is ErrShare, ErrFull or
-// ctx's. The reservation must be released.
-func (m *Memory) Reserve(ctx context.Context, caller string, n int64) (Reservation, error) {
+// can't be told from others, and has no share. Of requests that change something a
+// caller has some at a time. The error is ErrShare, ErrFull or ctx's. The reservation
+// must be released.
+func (m *Memory) Reserve(ctx context.Context, caller string, n int64, changes bool) (Reservation, error) {
 	if m == nil || n <= 0 {
 		return Reservation{}, nil
 	}
@@ -91,8 +98,13 @@ func (m *Memory) Reserve(ctx context.Context, caller string, n int64) (Reservati
 	if caller != "" {
 		r.bytes = min(n, m.share)
 		r.own = m.open(caller)
-		if !acquire(ctx, r.own.Weighted, &r.own.patience, maxOwnQueue, r.bytes) {
+		if changes && !acquire(ctx, r.own.writes, &r.own.patience, maxOwnQueue, 1) {
 			m.close(caller, r.own)
+			return Reservation{}, refusal(ctx, ErrShare, m.byCaller)
+		}
+		r.changes = changes
+		if !acquire(ctx, r.own.Weighted, &r.own.patience, maxOwnQueue, r.bytes) {
+			r.close()
 			return Reservation{}, refusal(ctx, ErrShare, m.byCaller)
 		}
 	}
@@ -123,7 +135,7 @@ func (m *Memory) open(caller string) *account {
 	defer m.mu.Unlock()
 	own := m.callers[caller]
 	if own == nil {
-		own = &account{Weighted: semaphore.NewWeighted(m.share)}
+		own = &account{Weighted: semaphore.NewWeighted(m.share), writes: semaphore.NewWeighted(maxWrites)}
 		own.patience.endless = true
 		m.callers[caller] = own
 	}
@@ -147,6 +159,8 @@ type Reservation struct {
 	caller string
 	own    *account // nil where the caller has no share
 	bytes  int64
+	// changes says that it is one of the caller's requests that change something.
+	changes bool
 }
 
 // Shrink gives back all but n bytes.
@@ -177,7 +191,11 @@ func (r *Reservation) Release() {
 }
 
 func (r *Reservation) close() {
-	if r.own != nil {
-		r.memory.close(r.caller, r.own)
+	if r.own == nil {
+		return
 	}
+	if r.changes {
+		r.own.writes.Release(1)
+	}
+	r.memory.close(r.caller, r.own)
 }

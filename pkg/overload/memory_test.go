@@ -22,19 +22,19 @@ func newMemory(mib int64) *Memory {
 func TestOneCallerHoldsAShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4)
-		greedy, err := m.Reserve(t.Context(), "greedy", 100*mebibyte)
+		greedy, err := m.Reserve(t.Context(), "greedy", 100*mebibyte, false)
 		require.NoError(t, err, "more than the share counts as the share")
 		began := time.Now()
-		_, err = m.Reserve(t.Context(), "greedy", 1)
+		_, err = m.Reserve(t.Context(), "greedy", 1, false)
 		require.ErrorIs(t, err, ErrShare)
 		require.Equal(t, maxWait, time.Since(began))
 		var others []Reservation
 		for _, caller := range []string{"a", "b", "c"} {
-			r, err := m.Reserve(t.Context(), caller, mebibyte)
+			r, err := m.Reserve(t.Context(), caller, mebibyte, false)
 			require.NoError(t, err)
 			others = append(others, r)
 		}
-		_, err = m.Reserve(t.Context(), "d", 1)
+		_, err = m.Reserve(t.Context(), "d", 1, false)
 		require.ErrorIs(t, err, ErrFull)
 		require.InDelta(t, 1, testutil.ToFloat64(m.byAll), 0)
 		require.InDelta(t, 1, testutil.ToFloat64(m.byCaller), 0)
@@ -42,10 +42,10 @@ func TestOneCallerHoldsAShare(t *testing.T) {
 		given := make(chan struct{})
 		time.Sleep(calm)
 		time.AfterFunc(maxWait/2, func() { greedy.Shrink(mebibyte - 20); close(given) })
-		r, err := m.Reserve(t.Context(), "d", 10)
+		r, err := m.Reserve(t.Context(), "d", 10, false)
 		require.NoError(t, err, "what is given back goes to who waits")
 		<-given
-		everybody, err := m.Reserve(t.Context(), "", 10)
+		everybody, err := m.Reserve(t.Context(), "", 10, false)
 		require.NoError(t, err, "who can't be told from others has no share")
 		for _, held := range append(others, greedy, r, everybody) {
 			held.Release()
@@ -56,13 +56,40 @@ func TestOneCallerHoldsAShare(t *testing.T) {
 	})
 }
 
+// TestOneCallerChangesSomeThingsAtATime, and nobody else has to wait for that.
+func TestOneCallerChangesSomeThingsAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(64)
+		var held []Reservation
+		for range maxWrites {
+			r, err := m.Reserve(t.Context(), "ada", 1, true)
+			require.NoError(t, err)
+			held = append(held, r)
+		}
+		_, err := m.Reserve(t.Context(), "ada", 1, true)
+		require.ErrorIs(t, err, ErrShare)
+		for _, other := range []struct {
+			caller  string
+			changes bool
+		}{{"ada", false}, {"bob", true}, {"", true}} {
+			r, err := m.Reserve(t.Context(), other.caller, 1, other.changes)
+			require.NoError(t, err)
+			held = append(held, r)
+		}
+		for _, r := range held {
+			r.Release()
+		}
+		require.Empty(t, m.callers)
+	})
+}
+
 func TestWhoLeavesGetsNoMemory(t *testing.T) {
 	m := newMemory(4)
-	held, err := m.Reserve(t.Context(), "a", mebibyte)
+	held, err := m.Reserve(t.Context(), "a", mebibyte, false)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = m.Reserve(ctx, "a", 1)
+	_, err = m.Reserve(ctx, "a", 1, false)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, testutil.ToFloat64(m.byCaller))
 	held.Release()
@@ -81,7 +108,7 @@ func TestTheMemoryIsNeverExceeded(t *testing.T) {
 				rng := rand.New(rand.NewPCG(1, uint64(i)))
 				for range 50 {
 					n := 1 + rng.Int64N(m.share)
-					r, err := m.Reserve(t.Context(), string(rune('a'+i%7)), n)
+					r, err := m.Reserve(t.Context(), string(rune('a'+i%7)), n, false)
 					if err != nil {
 						continue
 					}
@@ -104,7 +131,7 @@ func BenchmarkReserve(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r, err := m.Reserve(b.Context(), "caller", 1024)
+			r, err := m.Reserve(b.Context(), "caller", 1024, false)
 			if err == nil {
 				r.Release()
 			}

@@ -2,7 +2,7 @@ package overload
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -25,10 +25,12 @@ type patience struct {
 	// endless says that requests always wait, for as long as maxWait: those of one
 	// caller, who keeps only itself waiting.
 	endless bool
-	waiting atomic.Int64
+
+	mu      sync.Mutex
+	waiting int
 	// since and refused are times after began: since when requests wait without a
 	// pause, and when one was refused last.
-	since, refused atomic.Int64
+	since, refused time.Duration
 }
 
 func (p *patience) start() { p.began = time.Now().Add(-2 * calm) }
@@ -36,21 +38,39 @@ func (p *patience) start() { p.began = time.Now().Add(-2 * calm) }
 // wait waits for acquire, unless there is an overload or as many wait as may. It
 // reports whether acquire has succeeded.
 func (p *patience) wait(ctx context.Context, most int, acquire func(context.Context) error) bool {
-	now := int64(time.Since(p.began))
-	if p.waiting.Add(1) == 1 {
-		p.since.Store(now)
-	}
-	defer p.waiting.Add(-1)
-	stands := now-p.refused.Load() < int64(calm) || now-p.since.Load() > int64(burst)
-	if stands && !p.endless || p.waiting.Load() > int64(most) {
-		p.refused.Store(now)
+	if !p.begin(most) {
 		return false
 	}
 	limited, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	err := acquire(limited)
-	if err != nil && ctx.Err() == nil {
-		p.refused.Store(int64(time.Since(p.began)))
-	}
+	p.end(err != nil && ctx.Err() == nil)
 	return err == nil
+}
+
+// begin reports whether one more may wait.
+func (p *patience) begin(most int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Since(p.began)
+	if p.waiting == 0 {
+		p.since = now
+	}
+	stands := now-p.refused < calm || now-p.since > burst
+	if stands && !p.endless || p.waiting >= most {
+		p.refused = now
+		return false
+	}
+	p.waiting++
+	return true
+}
+
+// end takes note of one that waits no more.
+func (p *patience) end(refused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting--
+	if refused {
+		p.refused = time.Since(p.began)
+	}
 }

@@ -80,8 +80,8 @@ type Rows[R, T any] struct {
 }
 
 // Collect reads a page from a store. Of rows that may be large it reads some at first,
-// and then as many as there is room for, so that it never holds many more than the
-// page. The errors are those of Below and Convert.
+// and then as many as there seems to be room for, but never more at a time than those
+// of a usual page, so that it never holds many more than the page. The errors are those of Below and Convert.
 func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 	var page Page[T]
 	bytes, before := 0, r.Before
@@ -108,7 +108,7 @@ func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 			return page, nil
 		}
 		usual := max(1, bytes/len(page.Items))
-		wanted = min(r.Limit+1-len(page.Items), 1+max(0, MaxBytes-bytes)/usual)
+		wanted = min(r.Limit+1-len(page.Items), 1+max(0, MaxBytes-bytes)/usual, DefaultLimit+1)
 	}
 }
 

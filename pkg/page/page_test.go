@@ -90,7 +90,7 @@ func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
 			id, err := ids.New()
 			require.NoError(t, err)
 			rows = append(rows, id)
-			weights[id] = rapid.IntRange(1, largest).Draw(t, "weight")
+			weights[id] = rapid.OneOf(rapid.IntRange(1, 300), rapid.IntRange(1, largest), rapid.Just(largest)).Draw(t, "weight")
 		}
 		slices.Reverse(rows)
 		var seen []uuid.UUID

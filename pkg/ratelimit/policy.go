@@ -155,7 +155,7 @@ func (p *Policy) Allow(ctx context.Context, caller string) Decision {
 
 // Light reports whether a caller has asked for little lately: for less than a quarter
 // of its burst.
-func (p *Policy) Light(d Decision) bool { return p != nil && d.Remaining >= p.burst/4*3 }
+func (p *Policy) Light(d Decision) bool { return p != nil && d.Remaining >= p.burst*3/4 }
 
 // State is the value of RateLimit (draft-ietf-httpapi-ratelimit-headers-10,
 // section 4) after a decision.

@@ -38,7 +38,7 @@ func (c *Config) listenAdmin(ctx context.Context, log *slog.Logger, starting htt
 		ConnState:      newConnections(adminConnections).track,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	go func() { _ = a.server.Serve(listener) }() // until close
+	go func() { _ = a.server.Serve(steadyListener{listener, c.WriteTimeout}) }() // until close
 	return a, nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,5 +126,78 @@ func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 	close(open)
 	for _, conn := range []net.Conn{first, last, second, third} {
 		answered(conn)
+	}
+}
+
+// serve serves on a real port as the services do.
+func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
+	t.Helper()
+	listener, err := listen(t.Context(), "127.0.0.1:0", "PORT")
+	require.NoError(t, err)
+	server := c.Server(handler, slog.New(slog.DiscardHandler))
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(steadyListener{listener, c.WriteTimeout}) }()
+	t.Cleanup(func() {
+		require.NoError(t, server.Close())
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
+	})
+	return listener.Addr().String()
+}
+
+// TestAnAnswerThatNobodyTakesWaitsHere, where it is counted, and not in the kernel;
+// and its connection makes room for another.
+func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
+	var written atomic.Int64
+	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, WriteTimeout: time.Hour}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/large" {
+			return
+		}
+		for range 100 {
+			n, err := w.Write(make([]byte, 64<<10))
+			written.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+		written.Add(1 << 40) // all of it went
+	})
+	dial := func(path string) net.Conn {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4<<10))
+		_, err = io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		return conn
+	}
+	dial("/large")
+	require.Eventually(t, func() bool { return written.Load() > 0 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool {
+		response, err := http.ReadResponse(bufio.NewReader(dial("/")), nil)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err == nil
+	}, time.Minute, 10*time.Millisecond, "it makes room")
+	require.Less(t, written.Load(), int64(4<<20), "the kernel holds little of it")
+}
+
+// TestAHeaderOfManyLinesIsRefused: each takes more memory than it is long.
+func TestAHeaderOfManyLinesIsRefused(t *testing.T) {
+	address := serve(t, &Config{MaxConnections: 10, HeaderTimeout: time.Hour, WriteTimeout: time.Hour}, func(http.ResponseWriter, *http.Request) {})
+	for lines, want := range map[int]int{100: http.StatusOK, 3000: http.StatusRequestHeaderFieldsTooLarge} {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n"+strings.Repeat("a:\r\n", lines))
+		require.NoError(t, err)
+		if want == http.StatusOK {
+			_, err = io.WriteString(conn, "\r\n")
+			require.NoError(t, err)
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, "%d lines", lines)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, want, response.StatusCode)
+		require.NoError(t, conn.Close())
 	}
 }

@@ -96,7 +96,9 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 
 // listen listens on an address. variable is the setting of its port.
 func listen(ctx context.Context, address, variable string) (net.Listener, error) {
-	listener, err := (&net.ListenConfig{Control: fewUnsent}).Listen(ctx, "tcp", address)
+	config := net.ListenConfig{Control: fewUnsent}
+	config.SetMultipathTCP(false) // whose connections don't take the listener's options on
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("can't listen on %s: %w (HOST and %s choose another address)", address, cause(err), variable)
 	}

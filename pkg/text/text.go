@@ -59,9 +59,9 @@ func visible(r rune) bool {
 func turnsDirection(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
 const (
-	// blackFlag begins the flag of a region, which is written in tags (UTS #51, section
-	// 1.4.9).
-	blackFlag = '\U0001f3f4'
+	// blackFlag begins the flag of a region, which is written in tags, some at most, up
+	// to the last of them (UTS #51, section 1.4.9).
+	blackFlag, lastTag, maxTags = '\U0001f3f4', '\U000e007f', 6
 	// maxIgnorable is how many ignorable characters there may be in a row: an emoji has
 	// a variation selector and a joiner.
 	maxIgnorable = 2
@@ -71,19 +71,29 @@ func isTag(r rune) bool { return r >= 0xe0020 && r <= 0xe007f }
 
 // hides says that a text has parts that its reader doesn't see.
 func hides(s string) bool {
-	inARow, flag := 0, false
+	inARow, tags := 0, 0 // of tags, how many may follow
 	for _, r := range s {
 		switch {
 		case turnsDirection(r):
 			return true
-		case flag && isTag(r):
+		case isTag(r):
+			if tags == 0 {
+				return true
+			}
+			tags--
+			if r == lastTag {
+				tags = 0
+			}
 		case Ignorable(r):
 			inARow++
-			if inARow > maxIgnorable || isTag(r) {
+			if inARow > maxIgnorable {
 				return true
 			}
 		default:
-			inARow, flag = 0, r == blackFlag
+			inARow, tags = 0, 0
+			if r == blackFlag {
+				tags = maxTags
+			}
 		}
 	}
 	return false

@@ -40,6 +40,7 @@ func TestLine(t *testing.T) {
 		"an isolate":                  {in: "\u2066Ada\u2069", err: "hidden text"},
 		"text in tags":                {in: "Ada\U000e0068\U000e0069", err: "hidden text"},
 		"text in variation selectors": {in: "A\U000e0158\U000e0155\U000e015c", err: "hidden text"},
+		"text in tags after a flag":   {in: "Ann 🏴\U000e0069\U000e0067\U000e006e\U000e006f\U000e0072\U000e0065\U000e0020\U000e0061", err: "hidden text"},
 		"zero-width spaces in a row":  {in: "Ada\u200b\u200b\u200bL", err: "hidden text"},
 
 		"an emoji of several": {in: "👩🏽‍❤️‍💋‍👨🏿", want: "👩🏽‍❤️‍💋‍👨🏿"},

@@ -73,12 +73,28 @@ func TestAClientIsWhoConnects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.TrustedProxies = anHour(1), test.trusted })
-			sent := []string{"192.0.2.1", "192.0.2.2", "192.0.2.9, 192.0.2.1", "2001:db8:0:1::1", "2001:db8:0:1::2", "nonsense"}
+			sent := []string{"192.0.2.1", "192.0.2.2", "192.0.2.9, 192.0.2.1", "2001:db8:0:1::1", "2001:db8:0:1::2", "nonsense", "192.0.2.1:1234", "[2001:db8:0:1::3]:443", "[2001:db8:0:1::4]", "192.0.2.9:1, 192.0.2.2:2"}
 			require.Equal(t, test.want, admitted(len(sent), func(n int) *apitest.Answer {
 				return s.Do(http.MethodGet, users, nil, "X-Forwarded-For", sent[n])
 			}))
 		})
 	}
+}
+
+// TestWhoHasNoTokenIsAnAddress: whoever sends none, or one that proves nothing, uses up
+// what its own address may ask for, and nobody else's.
+func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
+	is := apitest.NewIssuers(t, name, "users:lookup")
+	s := start(t, databases["sqlite"](t), func(c *configuration) {
+		c.ReadLimit, c.TrustedProxies = anHour(2), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
+		c.AuthIssuers = is.Setting
+	})
+	for _, address := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
+		for _, want := range []int{http.StatusUnauthorized, http.StatusUnauthorized, http.StatusTooManyRequests} {
+			s.Do(http.MethodGet, users, nil, "X-Forwarded-For", address, "Authorization", "Bearer nonsense").Want(want)
+		}
+	}
+	s.Do(http.MethodGet, users, nil, "X-Forwarded-For", "192.0.2.1", "Authorization", is.Token(t, uuid.NewString(), "users:read")).Want(http.StatusOK)
 }
 
 // TestAProxysOwnLineCounts: a client that sends X-Forwarded-For itself chooses
