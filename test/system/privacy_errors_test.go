@@ -139,7 +139,7 @@ func (p *privacy) refusals(s *visited) {
 		} {
 			require.Equal(t, http.StatusUnprocessableEntity, p.send(r.method, r.url, p.token, body), body)
 		}
-		require.Equal(t, http.StatusRequestEntityTooLarge, p.send(r.method, r.url, p.token, strings.Replace(r.body, canary.name, strings.Repeat(canary.name, 10_000), 1)+strings.Repeat(" ", 64<<10)))
+		require.Equal(t, http.StatusRequestEntityTooLarge, p.send(r.method, r.url, p.token, strings.Replace(r.body, canary.name, strings.Repeat(canary.name, 10_000), 1)+strings.Repeat(" ", 512<<10)))
 		for _, header := range []string{"text/" + canary.name, canary.email, "application/json; charset=" + canary.name} {
 			require.Equal(t, http.StatusUnsupportedMediaType, p.send(r.method, r.url, p.token, r.body, "Content-Type", header))
 		}
