@@ -63,9 +63,13 @@ type DB struct {
 // Statements are prepared and kept. Behind PgBouncer in transaction mode
 // (before 1.21) add default_query_exec_mode=exec to the address.
 func Open(ctx context.Context, address, schema string) (*DB, error) {
+	err := database.Check(address)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL %w", err)
+	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a PostgreSQL address: it must be like postgres://user:password@host:5432/database?sslmode=require")
+		return nil, errors.New("DATABASE_URL can't be read") // err has pieces of it
 	}
 	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > time.Minute {
 		c.ConnConfig.ConnectTimeout = connectTimeout
@@ -221,7 +225,10 @@ func (db *DB) makeSchema(ctx context.Context, plain *sql.DB) error {
 func Wrap(err error) error {
 	var server *pgconn.PgError
 	var network net.Error
-	var connect *pgconn.ConnectError
+	connect, isConnect := errors.AsType[*pgconn.ConnectError](err)
+	if isConnect {
+		err = connect.Unwrap() // its own text has the user
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -237,7 +244,7 @@ func Wrap(err error) error {
 			return database.Unavailable(err)
 		}
 		return err
-	case errors.As(err, &connect), errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled), pgconn.SafeToRetry(err), isBroken(err):
+	case isConnect, errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled), pgconn.SafeToRetry(err), isBroken(err):
 		return database.Unavailable(err)
 	}
 	return err
