@@ -11,10 +11,13 @@
 //	required   "true" when there must be a value
 //	min, max   the range of a number or a duration, both included
 //	oneof      the values allowed, separated by commas
+//	empty      "refused" when the variable must not be set to nothing
 //
 // An embedded struct is a group of fields. A field without a variable is the
-// program's to set. A variable that is set to nothing
-// counts as not set, as "FOO=" in an env file or a manifest is meant to be.
+// program's to set. White space around a value, such as the
+// line break at a file's end, isn't a part of it. A variable that is set to nothing
+// counts as not set, as "FOO=" in an env file or a manifest is meant to be, unless
+// its default would then take the place of what somebody meant to set.
 package config
 
 import (
@@ -24,6 +27,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,20 +107,29 @@ func meaning(field reflect.StructField) string {
 // error.
 func loadField(field reflect.StructField, v reflect.Value) error {
 	variable := name(field)
-	value, set := os.LookupEnv(variable)
-	if set && strings.TrimSpace(value) == "" {
+	value, set, err := lookup(variable)
+	if err != nil {
+		return err
+	}
+	if set && value == "" {
+		if field.Tag.Get("empty") == "refused" {
+			return fmt.Errorf("%s is set to nothing; leave it out for its default, %s", variable, field.Tag.Get("default"))
+		}
 		err := os.Unsetenv(variable)
 		if err != nil {
 			return fmt.Errorf("%s: %w", variable, err)
 		}
 		set = false
 	}
+	if set && isInteger(field.Type) && !digits.MatchString(value) { // strconv takes 010 for 8
+		return fmt.Errorf("%s must be %s", variable, expected(field))
+	}
 	if !set && field.Tag.Get("required") == "true" && field.Tag.Get("default") == "" {
 		return fmt.Errorf("%s must be set: %s", variable, field.Tag.Get("desc"))
 	}
 	single := reflect.New(reflect.StructOf([]reflect.StructField{field}))
 	single.Elem().Field(0).Set(v)
-	err := envconfig.Process("", single.Interface())
+	err = envconfig.Process("", single.Interface())
 	if err != nil {
 		return fmt.Errorf("%s must be %s", variable, expected(field))
 	}
@@ -124,14 +137,35 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 	return checkRange(field, v)
 }
 
+// lookup returns a variable without the white space around it, and takes that off
+// for envconfig.
+func lookup(variable string) (value string, set bool, err error) {
+	raw, set := os.LookupEnv(variable)
+	value = strings.TrimSpace(raw)
+	if value != raw {
+		err = os.Setenv(variable, value)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("%s: %w", variable, err)
+	}
+	return value, set, nil
+}
+
+var digits = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+
+// isInteger says that a field is a number and not a duration.
+func isInteger(t reflect.Type) bool {
+	return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 && t != reflect.TypeFor[time.Duration]()
+}
+
 func expected(field reflect.StructField) string {
 	switch {
 	case field.Type == reflect.TypeFor[time.Duration]():
-		return "a duration such as 500ms, 10s or 1h"
+		return "a duration with its unit, such as 500ms, 10s or 1h"
 	case field.Type.Kind() == reflect.Bool:
 		return "true or false"
-	case field.Type.Kind() >= reflect.Int && field.Type.Kind() <= reflect.Uint64:
-		return "a whole number"
+	case isInteger(field.Type):
+		return "a whole number, in digits alone"
 	case field.Type.Kind() == reflect.Float64:
 		return "a number"
 	}

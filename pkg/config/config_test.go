@@ -18,6 +18,7 @@ type group struct {
 
 type settings struct {
 	group
+	Place  string  `envconfig:"TEST_PLACE" default:"here" empty:"refused" desc:"where it is"`
 	Secret string  `envconfig:"TEST_SECRET" required:"true" desc:"the database's address"`
 	Format string  `envconfig:"TEST_FORMAT" default:"json" oneof:"json,text" desc:"form of a log line"`
 	Debug  bool    `envconfig:"TEST_DEBUG" default:"false" desc:"say more"`
@@ -45,7 +46,7 @@ func load(t *testing.T, env map[string]string) (settings, error) {
 func TestLoad(t *testing.T) {
 	got, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_WAIT": "1500ms", "TEST_FORMAT": "text", "TEST_DEBUG": "true", "TEST_RATIO": "1"})
 	require.NoError(t, err)
-	require.Equal(t, settings{group{8000, 1500 * time.Millisecond}, "x", "text", true, 1, 0}, got)
+	require.Equal(t, settings{group{8000, 1500 * time.Millisecond}, "here", "x", "text", true, 1, 0}, got)
 }
 
 func TestSetToNothingIsNotSet(t *testing.T) {
@@ -57,13 +58,42 @@ func TestSetToNothingIsNotSet(t *testing.T) {
 	require.EqualError(t, err, "TEST_SECRET must be set: the database's address")
 }
 
+// TestADefaultTakesNoPlaceInSilence: an empty variable is a Secret that isn't there.
+func TestADefaultTakesNoPlaceInSilence(t *testing.T) {
+	for _, nothing := range []string{"", " ", "\n"} {
+		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PLACE": nothing})
+		require.EqualError(t, err, "TEST_PLACE is set to nothing; leave it out for its default, here")
+	}
+}
+
+func TestWhiteSpaceAroundAValueIsNoPartOfIt(t *testing.T) {
+	got, err := load(t, map[string]string{"TEST_SECRET": "x\n", "TEST_PORT": " 80\t", "TEST_WAIT": "2s\r\n", "TEST_FORMAT": " text"})
+	require.NoError(t, err)
+	require.Equal(t, settings{group{80, 2 * time.Second}, "here", "x", "text", false, 0.5, 0}, got)
+}
+
+func TestNumbersThatMayBeMeantOtherwiseAreRefused(t *testing.T) {
+	for _, number := range []string{"8_000", "8 000", "8,000", "010", "0x10", "1e3", "+80", "80.0"} {
+		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": number})
+		require.EqualError(t, err, "TEST_PORT must be a whole number, in digits alone", number)
+	}
+	for _, wait := range []string{"5", "5 s", "5sec", "1_000ms"} {
+		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": "80", "TEST_WAIT": wait})
+		require.EqualError(t, err, "TEST_WAIT must be a duration with its unit, such as 500ms, 10s or 1h", wait)
+	}
+	for _, yes := range []string{"yes", "on", "y", "enabled"} {
+		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_WAIT": "5s", "TEST_DEBUG": yes})
+		require.EqualError(t, err, "TEST_DEBUG must be true or false", yes)
+	}
+}
+
 func TestEveryProblemIsNamedAndNoValueShown(t *testing.T) {
 	const canary = "s3cr3t"
 	_, err := load(t, map[string]string{"TEST_PORT": canary, "TEST_WAIT": canary, "TEST_FORMAT": canary, "TEST_DEBUG": canary, "TEST_RATIO": canary})
 	require.Error(t, err)
 	require.Equal(t, strings.Join([]string{
-		"TEST_PORT must be a whole number",
-		"TEST_WAIT must be a duration such as 500ms, 10s or 1h",
+		"TEST_PORT must be a whole number, in digits alone",
+		"TEST_WAIT must be a duration with its unit, such as 500ms, 10s or 1h",
 		"TEST_SECRET must be set: the database's address",
 		"TEST_FORMAT must be one of json, text",
 		"TEST_DEBUG must be true or false",

@@ -4,6 +4,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,8 @@ import (
 // Status is the state of a service or of one of its dependencies.
 type Status string
 
-// The states there are. Ready, Degraded and NotReady are a service's.
+// The states there are. Up and Down are a dependency's, Ready and NotReady a
+// service's.
 const (
 	Up       Status = "up"
 	Down     Status = "down"
@@ -30,6 +32,10 @@ const (
 	interval = 2 * time.Second
 	timeout  = time.Second
 )
+
+// ErrDegraded is wrapped by the error of a check when the dependency is there, and
+// does a part of what it should. It makes no service not ready.
+var ErrDegraded = errors.New("degraded")
 
 // Dependency is something that a service needs.
 type Dependency struct {
@@ -47,7 +53,7 @@ const unknown Status = ""
 // Report is the state of a service and of each dependency.
 type Report struct {
 	Status       Status            `json:"status" enum:"ready,degraded,not_ready" doc:"ready: everything is there. degraded: it serves, without something. not_ready: send no requests."`
-	Dependencies map[string]Status `json:"dependencies" doc:"Each dependency: up or down."`
+	Dependencies map[string]Status `json:"dependencies" doc:"Each dependency: up, degraded or down."`
 }
 
 // Monitor watches the dependencies of a service.
@@ -98,7 +104,10 @@ func (m *Monitor) check(ctx context.Context, d Dependency) {
 		return
 	}
 	status := Up
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrDegraded):
+		status = Degraded
+	case err != nil:
 		status = Down
 	}
 	m.mu.Lock()
@@ -108,7 +117,7 @@ func (m *Monitor) check(ctx context.Context, d Dependency) {
 	switch {
 	case before == status:
 	case err != nil:
-		m.log.WarnContext(ctx, "dependency is down", slog.String("dependency", d.Name), slog.Any("error", err))
+		m.log.WarnContext(ctx, "dependency is "+string(status), slog.String("dependency", d.Name), slog.Any("error", err))
 	default:
 		m.log.InfoContext(ctx, "dependency is up", slog.String("dependency", d.Name))
 	}
@@ -130,7 +139,7 @@ func (m *Monitor) Report() Report {
 		report.Dependencies[d.Name] = status
 		switch {
 		case status == Up:
-		case d.Required:
+		case d.Required && status == Down:
 			report.Status = NotReady
 		case report.Status == Ready:
 			report.Status = Degraded

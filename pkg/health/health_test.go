@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -78,5 +79,22 @@ func TestReportFollowsTheDependencies(t *testing.T) {
 		require.Equal(t, health.NotReady, m.Report().Status)
 		cancel()
 		require.NoError(t, <-done)
+	})
+}
+
+// TestADependencyThatDoesAPartLeavesTheServiceReady: a database that is read-only.
+func TestADependencyThatDoesAPartLeavesTheServiceReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer // read when nothing runs
+		check := func(context.Context) error { return fmt.Errorf("it is read-only: %w", health.ErrDegraded) }
+		m := health.NewMonitor(slog.New(slog.NewTextHandler(&log, nil)), health.Dependency{Name: "database", Required: true, Check: check})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		synctest.Wait()
+		require.Equal(t, health.Report{Status: health.Degraded, Dependencies: map[string]health.Status{"database": "degraded"}}, m.Report())
+		cancel()
+		require.NoError(t, <-done)
+		require.Contains(t, log.String(), `msg="dependency is degraded" dependency=database error="it is read-only: degraded"`)
 	})
 }

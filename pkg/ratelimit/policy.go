@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/health"
 )
 
@@ -34,7 +35,11 @@ func (c *PolicyConfig) Validate() error {
 	if c.LimitRedisURL == "" {
 		return nil
 	}
-	_, err := redis.ParseURL(c.LimitRedisURL)
+	err := config.CheckURL(c.LimitRedisURL)
+	if err != nil {
+		return fmt.Errorf("RATE_LIMIT_REDIS_URL %w", err)
+	}
+	_, err = redis.ParseURL(c.LimitRedisURL)
 	if err != nil {
 		return errors.New("RATE_LIMIT_REDIS_URL must be a URL such as redis://:password@host:6379, rediss:// for TLS") // err may hold the password
 	}

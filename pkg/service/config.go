@@ -3,6 +3,7 @@ package service
 import (
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/example/microservices/pkg/auth"
@@ -44,13 +45,23 @@ type Config struct {
 // Common returns c, for a struct that embeds it.
 func (c *Config) Common() *Config { return c }
 
-func (c *Config) address() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.Port)) }
+func (c *Config) address() string { return net.JoinHostPort(c.host(), strconv.Itoa(c.Port)) }
 
-func (c *Config) adminAddress() string { return net.JoinHostPort(c.Host, strconv.Itoa(c.AdminPort)) }
+func (c *Config) adminAddress() string { return net.JoinHostPort(c.host(), strconv.Itoa(c.AdminPort)) }
+
+// host is Host without the brackets that an IPv6 address has in a URL.
+func (c *Config) host() string {
+	inner, opened := strings.CutPrefix(c.Host, "[")
+	inner, closed := strings.CutSuffix(inner, "]")
+	if opened && closed {
+		return inner
+	}
+	return c.Host
+}
 
 // localAddress is where this machine reaches the service.
 func (c *Config) localAddress() string {
-	host := c.Host
+	host := c.host()
 	ip := net.ParseIP(host)
 	if host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"

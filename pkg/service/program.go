@@ -150,6 +150,7 @@ func (p Program) commands(stdout io.Writer) map[string]func(context.Context) err
 			if err != nil {
 				return err
 			}
+			p.introduce(ctx, rt.Log, "migrating")
 			return retryOpen(ctx, p.Config.Common().StartTimeout, rt.Log, func() error { return p.Migrate(ctx, rt.Log) })
 		},
 		"healthcheck": func(ctx context.Context) error {
@@ -207,6 +208,18 @@ func (p Program) configure(stdout io.Writer) (Runtime, error) {
 		Log:     telemetry.NewLogger(lines, p.Config.Common().LogConfig, p.Name, Version()),
 		Metrics: metrics,
 	}, nil
+}
+
+// introduce says in the log what the program does, with which settings, as far as
+// Config is a slog.LogValuer, and which variables may be meant to be settings.
+func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, attrs ...slog.Attr) {
+	if c, ok := p.Config.(slog.LogValuer); ok {
+		attrs = append(attrs, c.LogValue().Group()...)
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, what, attrs...)
+	for _, m := range config.FindMisspelt(p.Config) {
+		log.WarnContext(ctx, "a variable that nothing reads is set", slog.String("variable", m.Name), slog.String("like", m.Like))
+	}
 }
 
 type exitError struct {

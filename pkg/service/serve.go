@@ -56,7 +56,7 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 		}
 		defer admin.close() // last: until then it says how the service is
 	}
-	rt.Log.InfoContext(ctx, "starting", slog.String("address", rt.address))
+	p.introduce(ctx, rt.Log, "starting", slog.String("address", rt.address))
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
 	set(starting)

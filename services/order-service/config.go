@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -17,11 +18,11 @@ import (
 type configuration struct {
 	service.Config
 
-	DatabaseURL    string        `envconfig:"DATABASE_URL" default:"sqlite://order-service.db" desc:"where orders are kept: postgres://… or sqlite://path"`
+	DatabaseURL    string        `envconfig:"DATABASE_URL" default:"sqlite://order-service.db" empty:"refused" desc:"where orders are kept: postgres://… or sqlite://path"`
 	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
 	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
 
-	UserServiceURL       string        `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" desc:"where user-service is"`
+	UserServiceURL       string        `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"where user-service is"`
 	ReadinessUserService string        `envconfig:"READINESS_USER_SERVICE" default:"required" oneof:"required,degraded" desc:"what the service is while user-service is away: not ready, or degraded"`
 	UserClientTimeout    time.Duration `envconfig:"USER_CLIENT_TIMEOUT" default:"2s" min:"1ms" desc:"how long looking a user up may take in all"`
 	UserClientTryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" default:"800ms" min:"1ms" desc:"how long one try of it may take"`
@@ -31,10 +32,15 @@ type configuration struct {
 	BreakerOpen          time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" default:"10s" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
 }
 
+// LogValue is part of slog.LogValuer: what the log says of it at the start.
+func (c *configuration) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("database", database.Place(c.DatabaseURL)))
+}
+
 // Validate checks what concerns more than the form of a value.
 func (c *configuration) Validate() error {
 	problems := []error{c.Config.Validate()}
-	_, err := database.KindOf(c.DatabaseURL)
+	err := database.Check(c.DatabaseURL)
 	if err != nil {
 		problems = append(problems, errors.New("DATABASE_URL "+err.Error()))
 	}

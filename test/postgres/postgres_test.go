@@ -178,3 +178,21 @@ func TestStartListensAtAnotherAddressForThoseWithThePassword(t *testing.T) {
 	_, err := pgx.Connect(t.Context(), "postgres://postgres:guess@"+server.Addr()+"/postgres?sslmode=disable")
 	require.ErrorContains(t, err, "password authentication failed")
 }
+
+func TestStandbyFollowsAndTakesOver(t *testing.T) {
+	primary := start(t, postgres.Options{NoFsync: true})
+	conn := connect(t, primary.URL("postgres"))
+	execute(t, conn, "CREATE TABLE kept (id int)")
+	standby, err := primary.Standby(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, standby.Stop()) })
+	execute(t, conn, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+	execute(t, conn, "ALTER SYSTEM SET synchronous_commit = remote_apply")
+	require.Equal(t, "true", query(t, conn, "SELECT pg_reload_conf()::text"))
+	follower := connect(t, standby.URL("postgres"))
+	require.Equal(t, "true", query(t, follower, "SELECT pg_is_in_recovery()::text"))
+
+	require.NoError(t, primary.Kill())
+	require.Equal(t, "true", query(t, follower, "SELECT pg_promote()::text"))
+	execute(t, follower, "INSERT INTO kept VALUES (1)")
+}

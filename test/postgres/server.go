@@ -83,44 +83,82 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := makeDir(options.Parent, who)
+	s := &Server{bin: installation.Bin, major: installation.Major, who: who, host: loopback}
+	err = s.start(ctx, options, s.initialise)
 	if err != nil {
-		return nil, fmt.Errorf("folder for PostgreSQL: %w", err)
-	}
-	s := &Server{bin: installation.Bin, major: installation.Major, dir: dir, who: who, host: loopback}
-	s.guard, err = newGuard(dir, who)
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	err = s.boot(ctx, options)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start PostgreSQL %d from %s: %w", s.major, s.bin, err), s.Stop())
+		return nil, err
 	}
 	return s, nil
 }
 
-// boot creates the cluster and starts it on the first port that is free.
-func (s *Server) boot(ctx context.Context, options Options) error {
+// Standby starts a replica of the server, on a free port: a copy that follows it
+// by streaming and answers reads. ctx bounds the start only. The caller must call
+// [Server.Stop].
+func (s *Server) Standby(ctx context.Context) (*Server, error) {
+	standby := &Server{bin: s.bin, major: s.major, who: s.who, host: loopback}
+	err := standby.start(ctx, Options{}, func(ctx context.Context, _ Options) error {
+		return standby.run(ctx, "pg_basebackup", "--pgdata", standby.data(), "--dbname", s.URL("postgres"),
+			"--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+	})
+	if err != nil {
+		return nil, err
+	}
+	return standby, nil
+}
+
+// start makes the server's folder, fills it, and starts the server.
+func (s *Server) start(ctx context.Context, options Options, fill func(context.Context, Options) error) (err error) {
+	s.dir, err = makeDir(options.Parent, s.who)
+	if err != nil {
+		return fmt.Errorf("folder for PostgreSQL: %w", err)
+	}
+	s.guard, err = newGuard(s.dir, s.who)
+	if err != nil {
+		return errors.Join(err, os.RemoveAll(s.dir))
+	}
+	err = fill(ctx, options)
+	if err == nil {
+		err = s.boot(ctx, options)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("start PostgreSQL %d from %s: %w", s.major, s.bin, err), s.Stop())
+	}
+	return nil
+}
+
+// initialise creates the cluster.
+func (s *Server) initialise(ctx context.Context, options Options) error {
 	passwordFile, err := s.writePassword()
 	if err != nil {
 		return err
 	}
-	initdb := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata", s.data(), "--username", "postgres", "--pwfile", passwordFile,
+	err = s.run(ctx, "initdb", "--pgdata", s.data(), "--username", "postgres", "--pwfile", passwordFile,
 		"--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
-	s.prepare(initdb)
-	out, err := initdb.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	err = s.configure(options)
 	if err != nil {
 		return err
 	}
+	return s.configure(options)
+}
+
+// run runs one of PostgreSQL's programs to its end.
+func (s *Server) run(ctx context.Context, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...)
+	s.prepare(cmd)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", program, err, out)
+	}
+	return nil
+}
+
+// boot starts the server on the first port that is free.
+func (s *Server) boot(ctx context.Context, options Options) error {
 	if options.Listen != "" {
 		s.host, s.port = options.Listen, standardPort
 		return s.Restart(ctx)
 	}
 	for range portTries {
+		var err error
 		s.port, err = freePort(ctx)
 		if err != nil {
 			return err
@@ -131,7 +169,7 @@ func (s *Server) boot(ctx context.Context, options Options) error {
 		}
 		// Somebody took the port between our look and the server's bind.
 	}
-	return fmt.Errorf("no free port in %d tries: %w", portTries, err)
+	return fmt.Errorf("no free port in %d tries", portTries)
 }
 
 // writePassword writes the superuser's password into a file for initdb.

@@ -34,6 +34,10 @@ const (
 	defaultMaxConns = 16
 	// lockInterval is the time between two tries to get the migration lock.
 	lockInterval = 100 * time.Millisecond
+	// lostAfter is how long the other side of a connection may acknowledge
+	// nothing, and idleProbe how long it may say nothing before it is asked to.
+	lostAfter = 5 * time.Second
+	idleProbe = 5 * time.Second
 )
 
 // DB is an open database.
@@ -47,7 +51,9 @@ type DB struct {
 	// says that the last one returned nil.
 	pending atomic.Int64
 	up      atomic.Bool
-	answers *answerCount // of the pool
+	// readOnly says that the last Check found the database so.
+	readOnly atomic.Bool
+	answers  *answerCount // of the pool
 }
 
 // Open connects to the database at address, whose tables are in a schema of
@@ -57,9 +63,13 @@ type DB struct {
 // Statements are prepared and kept. Behind PgBouncer in transaction mode
 // (before 1.21) add default_query_exec_mode=exec to the address.
 func Open(ctx context.Context, address, schema string) (*DB, error) {
+	err := database.Check(address)
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL %w", err)
+	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a PostgreSQL address: it must be like postgres://user:password@host:5432/database?sslmode=require")
+		return nil, errors.New("DATABASE_URL can't be read") // err has pieces of it
 	}
 	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > time.Minute {
 		c.ConnConfig.ConnectTimeout = connectTimeout
@@ -67,9 +77,10 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 	if parsed, err := pgx.ParseConfig(address); err == nil && parsed.RuntimeParams["application_name"] == "" {
 		c.ConnConfig.RuntimeParams["application_name"] = schema
 	}
-	if c.MaxConns < defaultMaxConns && !hasPoolSize(address) {
+	if c.MaxConns < defaultMaxConns && !strings.Contains(address, "pool_max_conns") {
 		c.MaxConns = defaultMaxConns
 	}
+	dropUseless(c)
 	answers := &answerCount{}
 	c.ConnConfig.Tracer = answers
 	if telemetry.Tracing() {
@@ -107,6 +118,9 @@ func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) 
 // pool got meanwhile bear out what the last one found: with so little of a
 // processor that a few queries take a second, a service is slow, and its database
 // isn't away.
+//
+// Of a database that is read-only the error is health.ErrDegraded: it can be read
+// (docs/decisions/read-only-database.md).
 func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	before := db.answers.Load()
 	plain := stdlib.OpenDBFromPool(db.probe)
@@ -114,10 +128,16 @@ func (db *DB) Check(ctx context.Context, set migration.Set) error {
 	if err == nil || pending > 0 { // what can't be asked for is as it was
 		db.pending.Store(int64(pending))
 	}
+	if err == nil {
+		err = db.checkWritable(ctx)
+	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && db.up.Load() && db.answers.Load() != before {
 		err = nil
 	}
 	db.up.Store(err == nil)
+	if err == nil && db.readOnly.Load() {
+		err = errReadOnly
+	}
 	return errors.Join(Wrap(err), plain.Close())
 }
 
@@ -205,7 +225,10 @@ func (db *DB) makeSchema(ctx context.Context, plain *sql.DB) error {
 func Wrap(err error) error {
 	var server *pgconn.PgError
 	var network net.Error
-	var connect *pgconn.ConnectError
+	connect, isConnect := errors.AsType[*pgconn.ConnectError](err)
+	if isConnect {
+		err = connect.Unwrap() // its own text has the user
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -221,7 +244,7 @@ func Wrap(err error) error {
 			return database.Unavailable(err)
 		}
 		return err
-	case errors.As(err, &connect), errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled), pgconn.SafeToRetry(err), isBroken(err):
+	case isConnect, errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled), pgconn.SafeToRetry(err), isBroken(err):
 		return database.Unavailable(err)
 	}
 	return err
@@ -237,6 +260,3 @@ func UniqueViolation(err error, constraint string) bool {
 func isBroken(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
-
-// hasPoolSize says that the address sets the size of the pool.
-func hasPoolSize(address string) bool { return strings.Contains(address, "pool_max_conns") }

@@ -1,0 +1,82 @@
+package config
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Misspelt is a variable that is set, and that nothing reads.
+type Misspelt struct {
+	// Name is the variable's, and Like that of the one that it resembles.
+	Name, Like string
+}
+
+// notOurs are variables of the same form that others set or read: a cluster for
+// each Service, and OpenTelemetry for logs.
+var notOurs = regexp.MustCompile(`^(KUBERNETES|OTEL_BLRP)_|_SERVICE_(HOST|PORT)$|_PORT_[0-9]+_(TCP|UDP)`)
+
+// shortName is the length from which two letters may be wrong; a name shorter than
+// tinyName is too like others (HOST, PORT).
+const (
+	shortName = 8
+	tinyName  = 5
+)
+
+// FindMisspelt returns the variables of the environment that differ in a letter or two
+// from one that Load reads into dst. Load ignores them.
+func FindMisspelt(dst any) []Misspelt {
+	var known []string
+	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, _ reflect.Value) { known = append(known, name(field)) })
+	var found []Misspelt
+	for _, entry := range os.Environ() {
+		variable, _, _ := strings.Cut(entry, "=")
+		if slices.Contains(known, variable) || notOurs.MatchString(variable) {
+			continue
+		}
+		i := slices.IndexFunc(known, func(k string) bool { return resembles(variable, k) })
+		if i >= 0 {
+			found = append(found, Misspelt{variable, known[i]})
+		}
+	}
+	return found
+}
+
+func resembles(variable, known string) bool {
+	allowed := 2
+	switch {
+	case len(known) < tinyName:
+		return false
+	case len(known) < shortName:
+		allowed = 1
+	}
+	return Distance(strings.ToUpper(variable), known) <= allowed
+}
+
+// Distance is how many letters must be inserted, left out, replaced, or swapped with
+// the next, to make b of a (the restricted Damerau-Levenshtein distance).
+func Distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			replaced := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				replaced++
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, replaced)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}

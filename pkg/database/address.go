@@ -1,0 +1,196 @@
+package database
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/example/microservices/pkg/config"
+)
+
+// Check returns what is wrong with an address, or nil. Nothing is dialled. The
+// error has no piece of the address in it, which may hold a password and, where
+// that is not encoded, may hold it anywhere; it reads on from the variable's name.
+func Check(address string) error {
+	kind, err := KindOf(address)
+	switch {
+	case err != nil:
+		return err
+	case kind == SQLite:
+		return checkSQLite(SQLitePath(address))
+	}
+	return checkPostgres(address)
+}
+
+// Place says where the database of an address is: without user, password and
+// parameters. It is "" for an address that Check refuses.
+func Place(address string) string {
+	if Check(address) != nil {
+		return ""
+	}
+	if strings.HasPrefix(address, "sqlite:") {
+		return address
+	}
+	c, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return ""
+	}
+	var hosts []string
+	add := func(host string, port uint16) { hosts = append(hosts, fmt.Sprintf("%s:%d", host, port)) }
+	add(c.ConnConfig.Host, c.ConnConfig.Port)
+	for _, other := range c.ConnConfig.Fallbacks {
+		add(other.Host, other.Port)
+	}
+	// With sslmode=prefer each host is there twice.
+	return "postgres://" + strings.Join(slices.Compact(hosts), ",") + "/" + c.ConnConfig.Database
+}
+
+// sqliteParameters are those that people know from elsewhere. Others are not named:
+// they may be a part of a path.
+var sqliteParameters = []string{"mode", "cache", "immutable", "vfs", "_pragma", "_journal_mode", "_busy_timeout", "_foreign_keys", "_txlock"}
+
+func checkSQLite(path string) error {
+	path, query, hasQuery := strings.Cut(path, "?")
+	switch {
+	case strings.HasPrefix(path, "file:"):
+		return errors.New("has a file: URI after sqlite://; write the path alone, such as sqlite:///data/users.db")
+	case strings.Contains(path, ":memory:"), strings.Contains(query, "mode=memory"):
+		return errors.New("names a database in memory, which is not supported: it would be lost with the process")
+	case hasQuery:
+		name, _, _ := strings.Cut(query, "=")
+		if !slices.Contains(sqliteParameters, name) {
+			name = "what follows the ?"
+		}
+		return fmt.Errorf("has a parameter, and SQLite's are set by the service: leave %s out", name)
+	case strings.HasSuffix(path, "/"):
+		return errors.New("names a folder; name a file in it, such as sqlite:///data/users.db")
+	}
+	return nil
+}
+
+const duration = "a duration such as 30s or 1h"
+
+// parameters are those that an address of PostgreSQL may have, and what each must
+// be. Other settings of a session go into options. The ones without a text are up
+// to the server.
+var parameters = map[string]string{
+	"sslmode":                "disable, allow, prefer, require, verify-ca or verify-full",
+	"sslrootcert":            "a file with the certificates (PEM) to verify the server with, or system",
+	"sslcert":                "a file with a certificate (PEM), beside sslkey",
+	"sslkey":                 "a file with the key (PEM) of sslcert",
+	"sslpassword":            "the password of sslkey",
+	"sslcertmode":            "disable, allow or require",
+	"sslnegotiation":         "postgres or direct",
+	"sslsni":                 "0 or 1",
+	"channel_binding":        "disable, prefer or require",
+	"require_auth":           "a list of ways to authenticate, such as scram-sha-256",
+	"target_session_attrs":   "any, read-write, read-only, primary, standby or prefer-standby",
+	"connect_timeout":        "a whole number of seconds",
+	"min_protocol_version":   "3.0, 3.2 or latest",
+	"max_protocol_version":   "3.0, 3.2 or latest",
+	"host":                   "a host, or the folder of a socket",
+	"port":                   "a number from 1 to 65535, or one for each host",
+	"dbname":                 "the database's name",
+	"user":                   "the user's name",
+	"password":               "the password",
+	"passfile":               "a file with passwords",
+	"service":                "a service in servicefile",
+	"servicefile":            "a file with services",
+	"krbspn":                 "a Kerberos name",
+	"krbsrvname":             "a Kerberos name",
+	"pool_max_conns":         "a whole number of at least 1",
+	"pool_min_conns":         "a whole number",
+	"pool_min_idle_conns":    "a whole number",
+	"pool_max_conn_lifetime": duration, "pool_max_conn_idle_time": duration, "pool_health_check_period": duration,
+	"pool_max_conn_lifetime_jitter": duration, "pool_ping_timeout": duration,
+	"default_query_exec_mode":    "cache_statement, cache_describe, describe_exec, exec or simple_protocol",
+	"statement_cache_capacity":   "a whole number",
+	"description_cache_capacity": "a whole number",
+	"options":                    "such as -c statement_timeout=5s, percent-encoded",
+	"application_name":           "", "client_encoding": "", "search_path": "", "timezone": "", "role": "",
+	"statement_timeout": "", "lock_timeout": "", "idle_in_transaction_session_timeout": "", "idle_session_timeout": "",
+	"default_transaction_isolation": "", "default_transaction_read_only": "", "synchronous_commit": "", "work_mem": "", "jit": "",
+	"plan_cache_mode": "", "tcp_user_timeout": "", "tcp_keepalives_idle": "", "tcp_keepalives_interval": "", "tcp_keepalives_count": "",
+}
+
+func checkPostgres(address string) error {
+	err := config.CheckURL(address)
+	if err != nil {
+		return err
+	}
+	base, query, _ := strings.Cut(address, "?")
+	seen := map[string]bool{}
+	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool { return pair == "" })
+	for i, pair := range pairs {
+		name, _, hasValue := strings.Cut(pair, "=")
+		_, known := parameters[name]
+		switch {
+		case !hasValue:
+			return fmt.Errorf("has no value for parameter %d after the ?; a & in a value is %%26", i+1)
+		case !known:
+			return fmt.Errorf("has a parameter that is not known, number %d after the ?; %s is the closest, others go into options; a & in a value is %%26", i+1, closest(name))
+		case seen[name]:
+			return fmt.Errorf("has the parameter %s twice", name)
+		}
+		seen[name] = true
+	}
+	_, err = pgxpool.ParseConfig(address)
+	if err == nil {
+		return nil
+	}
+	return blame(base, pairs)
+}
+
+// blame finds the parameter without which the address can be read: what the
+// library says of it has values in it.
+func blame(base string, pairs []string) error {
+	_, err := pgxpool.ParseConfig(base)
+	if err != nil {
+		return errors.New("can't be read, or a variable PG… of the environment, such as PGSSLMODE, has a value that can't be")
+	}
+	for i, pair := range pairs {
+		others := slices.Delete(slices.Clone(pairs), i, i+1)
+		_, err := pgxpool.ParseConfig(base + "?" + strings.Join(others, "&"))
+		if err != nil {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		if cause := unreadable(name, value); cause != nil {
+			return fmt.Errorf("has a parameter %s with a file that can't be used: %w", name, cause)
+		}
+		return fmt.Errorf("has a parameter %s that must be %s", name, parameters[name])
+	}
+	return errors.New("has several parameters that are wrong, or that don't go together (sslcert and sslkey do)")
+}
+
+// unreadable returns why the file that a parameter names is of no use.
+func unreadable(name, value string) error {
+	if !slices.Contains([]string{"sslrootcert", "sslcert", "sslkey", "servicefile"}, name) {
+		return nil
+	}
+	path, err := url.QueryUnescape(value)
+	if err != nil {
+		return nil
+	}
+	_, err = os.ReadFile(path)
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return errors.New("its content is not what it should be")
+}
+
+// closest returns the parameter that is most like name.
+func closest(name string) string {
+	return slices.MinFunc(slices.Sorted(maps.Keys(parameters)), func(a, b string) int {
+		return cmp.Compare(config.Distance(name, a), config.Distance(name, b))
+	})
+}

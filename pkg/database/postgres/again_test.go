@@ -1,0 +1,212 @@
+package postgres_test
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/postgres"
+	"github.com/example/microservices/pkg/health"
+	testserver "github.com/example/microservices/test/postgres"
+)
+
+// administer runs statements on a connection of its own, which may write.
+func administer(t *testing.T, address string, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address+"&default_transaction_read_only=off")
+	require.NoError(t, err)
+	defer conn.Close(context.Background())
+	for _, statement := range statements {
+		_, err = conn.Exec(t.Context(), statement)
+		require.NoError(t, err, statement)
+	}
+}
+
+// fill opens every connection that the pool may have, and gives all back after
+// meanwhile.
+func fill(t *testing.T, db *postgres.DB, meanwhile ...func()) {
+	t.Helper()
+	conns := make([]*pgxpool.Conn, db.Stat().MaxConns())
+	for i := range conns {
+		var err error
+		conns[i], err = db.Acquire(t.Context())
+		require.NoError(t, err)
+	}
+	for _, do := range meanwhile {
+		do()
+	}
+	for _, conn := range conns {
+		conn.Release()
+	}
+}
+
+// quoted is the name of the database that the address is of.
+func quoted(t *testing.T, address string) string {
+	t.Helper()
+	parsed, err := url.Parse(address)
+	require.NoError(t, err)
+	return pgx.Identifier{strings.TrimPrefix(parsed.Path, "/")}.Sanitize()
+}
+
+// writes are the ways in which a store writes.
+var writes = map[string]func(context.Context, *postgres.DB) error{
+	"exec": func(ctx context.Context, db *postgres.DB) error {
+		_, err := db.Exec(ctx, "INSERT INTO kept VALUES ($1)", "a")
+		return err
+	},
+	"query row": func(ctx context.Context, db *postgres.DB) error {
+		var got string
+		return db.QueryRow(ctx, "INSERT INTO kept VALUES ($1) RETURNING value", "b").Scan(&got)
+	},
+	"query": func(ctx context.Context, db *postgres.DB) error {
+		found, err := db.Query(ctx, "INSERT INTO kept VALUES ($1) RETURNING value", "c")
+		if err != nil {
+			return err
+		}
+		_, err = pgx.CollectExactlyOneRow(found, pgx.RowTo[string])
+		return err
+	},
+}
+
+// writeOnEvery writes once for each connection of the pool, all at the same time.
+func writeOnEvery(t *testing.T, db *postgres.DB, write func(context.Context, *postgres.DB) error) {
+	t.Helper()
+	failed := make(chan error, db.Stat().MaxConns())
+	var wg sync.WaitGroup
+	for range db.Stat().MaxConns() {
+		wg.Go(func() { failed <- write(t.Context(), db) })
+	}
+	wg.Wait()
+	close(failed)
+	for err := range failed {
+		require.NoError(t, err)
+	}
+	var n int32
+	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM kept").Scan(&n))
+	require.Equal(t, db.Stat().MaxConns(), n, "each was done once")
+}
+
+// TestSessionsOfATimeWhenItWasReadOnlyAreDropped: they would refuse each write for
+// as long as they live.
+func TestSessionsOfATimeWhenItWasReadOnlyAreDropped(t *testing.T) {
+	for name, write := range writes {
+		t.Run(name, func(t *testing.T) {
+			address := testserver.New(t)
+			administer(t, address, "CREATE TABLE kept (value text)", "ALTER DATABASE "+quoted(t, address)+" SET default_transaction_read_only = on")
+			db := open(t, address)
+			fill(t, db)
+			require.ErrorIs(t, postgres.Wrap(write(t.Context(), db)), database.ErrUnavailable)
+
+			administer(t, address, "ALTER DATABASE "+quoted(t, address)+" RESET default_transaction_read_only")
+			writeOnEvery(t, db, write)
+		})
+	}
+}
+
+// TestSessionsThatWereEndedAreNotUsed: after a restart or a crash those are all that
+// the pool has.
+func TestSessionsThatWereEndedAreNotUsed(t *testing.T) {
+	for name, write := range writes {
+		t.Run(name, func(t *testing.T) {
+			address := testserver.New(t)
+			administer(t, address, "CREATE TABLE kept (value text)")
+			db := open(t, address)
+			fill(t, db, func() { // the pool asks those that were idle for a second by itself
+				administer(t, address, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+			})
+			writeOnEvery(t, db, write)
+		})
+	}
+}
+
+// TestAStatementThatMayHaveBeenDoneIsNotSentAgain: its session ended while it was
+// being done.
+func TestAStatementThatMayHaveBeenDoneIsNotSentAgain(t *testing.T) {
+	const statement = "SELECT nextval('tries'), pg_terminate_backend(pg_backend_pid())"
+	for name, do := range map[string]func(context.Context, *postgres.DB) error{
+		"exec": func(ctx context.Context, db *postgres.DB) error {
+			_, err := db.Exec(ctx, statement)
+			return err
+		},
+		"query row": func(ctx context.Context, db *postgres.DB) error {
+			var n int
+			var ended bool
+			return db.QueryRow(ctx, statement).Scan(&n, &ended)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := open(t, testserver.New(t))
+			_, err := db.Exec(t.Context(), "CREATE SEQUENCE tries")
+			require.NoError(t, err)
+			require.ErrorIs(t, postgres.Wrap(do(t.Context(), db)), database.ErrUnavailable)
+			var tries int
+			require.NoError(t, db.QueryRow(t.Context(), "SELECT last_value FROM tries").Scan(&tries))
+			require.Equal(t, 1, tries)
+		})
+	}
+}
+
+// TestWhatWasPreparedMayBeGone: a pooler gives another server's session, or a
+// migration changes a column's type.
+func TestWhatWasPreparedMayBeGone(t *testing.T) {
+	for name, loss := range map[string]string{
+		"deallocated": "DEALLOCATE ALL",
+		"changed":     "ALTER TABLE kept ALTER value TYPE varchar(9)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := open(t, testserver.New(t)+"&pool_max_conns=1")
+			_, err := db.Exec(t.Context(), "CREATE TABLE kept (value text)")
+			require.NoError(t, err)
+			read := func() error {
+				found, err := db.Query(t.Context(), "SELECT * FROM kept")
+				if err != nil {
+					return err
+				}
+				_, err = pgx.CollectRows(found, pgx.RowTo[string])
+				return err
+			}
+			require.NoError(t, read())
+			_, err = db.Exec(t.Context(), loss, pgx.QueryExecModeExec)
+			require.NoError(t, err)
+			require.NoError(t, read())
+		})
+	}
+}
+
+// TestAReadOnlyDatabaseIsDegraded, and once it isn't any more no session is left of
+// that time: one to a replica would be read from for an hour.
+func TestAReadOnlyDatabaseIsDegraded(t *testing.T) {
+	address := testserver.New(t)
+	require.NoError(t, open(t, address).Migrate(t.Context(), oneMigration, slog.New(slog.DiscardHandler)))
+	administer(t, address, "ALTER DATABASE "+quoted(t, address)+" SET default_transaction_read_only = on")
+	db := open(t, address)
+	fill(t, db)
+	err := db.Check(t.Context(), oneMigration)
+	require.ErrorIs(t, err, health.ErrDegraded)
+	require.EqualError(t, err, "it is read-only: degraded")
+	fill(t, db)
+	require.ErrorIs(t, db.Check(t.Context(), oneMigration), health.ErrDegraded)
+	opened := db.Stat().NewConnsCount()
+	require.ErrorIs(t, db.Check(t.Context(), oneMigration), health.ErrDegraded)
+	fill(t, db)
+	require.Equal(t, opened, db.Stat().NewConnsCount(), "they are made anew when it changes, and not again and again")
+
+	administer(t, address, "ALTER DATABASE "+quoted(t, address)+" RESET default_transaction_read_only")
+	require.NoError(t, db.Check(t.Context(), oneMigration))
+	for range db.Stat().MaxConns() {
+		conn, err := db.Acquire(t.Context())
+		require.NoError(t, err)
+		defer conn.Release()
+		var setting string
+		require.NoError(t, conn.QueryRow(t.Context(), "SHOW transaction_read_only").Scan(&setting))
+		require.Equal(t, "off", setting)
+	}
+}
