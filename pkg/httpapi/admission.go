@@ -25,29 +25,30 @@ type operation struct {
 	maxBody int64
 }
 
-// minBody is the memory that a request with a body takes at least, in bytes: that
-// of its connection.
+// minBody is the memory that a request which changes something takes at least, in
+// bytes: that of its connection, and of a body of a usual size.
 const minBody = 64 << 10
 
 // bodyMemory is how many times its size the memory of a body is: as it is read, parsed,
 // checked, answered and stored.
 const bodyMemory = 5
 
-// memory returns how much memory a request may take, in bytes: its body, and its answer
-// while it is made. 0 is too little to count.
-func (op *operation) memory(r *http.Request) int64 {
-	n := op.rule.memory
-	if op.maxBody > 0 {
-		declared := r.ContentLength
-		if declared < 0 {
-			declared = op.maxBody
-		}
-		n += max(minBody, bodyMemory*declared)
+// memory returns how much memory a request takes before its body is there, in bytes:
+// that of its answer while it is made. 0 is too little to count.
+func (op *operation) memory() int64 {
+	if op.reads {
+		return op.rule.memory
 	}
-	if !op.reads {
-		n = max(n, minBody)
+	return minBody
+}
+
+// unseen is what an answer without the resource has cost nevertheless, in bytes: the
+// resource was read to see that its tag is or isn't the client's.
+func (op *operation) unseen(status int) int64 {
+	if status == http.StatusNotModified || status == http.StatusPreconditionFailed {
+		return op.rule.memory / 16
 	}
-	return n
+	return 0
 }
 
 // admit lets a request through to the work of its operation, and sends the answer.
@@ -82,7 +83,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	if a.config.Auth.IsOpen() {
 		share = "" // whoever is behind a proxy looks the same
 	}
-	held, err := a.config.Memory.Reserve(ctx, share, op.memory(g.Request), !op.reads)
+	held, err := a.config.Memory.Reserve(ctx, share, op.memory(), !op.reads)
 	if err != nil {
 		a.write(g, a.noMemory(ctx, x, err))
 		return
@@ -93,7 +94,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		p = a.withinVolume(name) // again: it may have waited while its others were answered
 	}
 	if p == nil && op.maxBody > 0 {
-		p = a.readBody(op, g)
+		p = a.readBody(op, g, &held)
 	}
 	if p != nil {
 		a.write(g, p)
@@ -115,7 +116,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	}
 	turn.Drop()
 	if counts {
-		a.config.Limits.Charge(name, x.size())
+		a.config.Limits.Charge(name, max(x.size(), op.unseen(x.Status())))
 	}
 	held.Shrink(int64(x.buffered.Len()))
 	x.send(ctx)
@@ -130,35 +131,45 @@ var noStore = []string{"no-store"}
 func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, name string, light bool, p *Problem) {
 	sent := g.Request.Header["Authorization"]
 	caller, known := a.config.Auth.Recall(sent)
-	var err error
 	if !known {
-		address := a.clientOf(g)
-		// While there is room, a new token of somebody who shares the address counts
-		// for more than the work.
-		if a.config.Overload.Busy() && !a.config.Limits.MayFail(address) {
-			return caller, address, false, TooMany(time.Second)
-		}
-		caller, err = a.config.Auth.Authenticate(g.Request.Context(), sent)
-		var wrong *auth.InvalidError
-		if errors.As(err, &wrong) && wrong.Costly {
-			a.config.Limits.Failed(address)
-		}
+		caller, p = a.verify(op, g, sent)
 	}
 	name = caller.Key()
 	if name == "" {
 		name = a.clientOf(g)
 	}
-	if !caller.Granted(op.rule.unlimited) {
+	if p == nil && !caller.Granted(op.rule.unlimited) {
 		light, p = a.limit(g, op.policy, name)
 		if p == nil {
 			p = a.withinVolume(name)
 		}
 	}
-	if p == nil && err != nil {
-		p = a.authProblem(g.Request.Context(), err)
-	}
 	// Whoever is behind a proxy looks the same without a token.
 	return caller, name, light && !a.config.Auth.IsOpen(), p
+}
+
+// verify returns whose token it is that wasn't seen before. One that proves nothing
+// counts as a request of its address. How many of those are judged is limited while
+// requests wait for a processor; until then, a new token of somebody who shares the
+// address counts for more than the work.
+func (a *API) verify(op *operation, g *gin.Context, sent []string) (auth.Caller, *Problem) {
+	address := a.clientOf(g)
+	if a.config.Overload.Busy() && !a.config.Limits.MayFail(address) {
+		return auth.Caller{}, TooMany(time.Second)
+	}
+	caller, err := a.config.Auth.Authenticate(g.Request.Context(), sent)
+	if err == nil {
+		return caller, nil
+	}
+	var wrong *auth.InvalidError
+	if errors.As(err, &wrong) && !wrong.Missing {
+		a.config.Limits.Failed(address)
+	}
+	_, p := a.limit(g, op.policy, address)
+	if p == nil {
+		p = a.authProblem(g.Request.Context(), err)
+	}
+	return caller, p
 }
 
 // withinVolume returns the refusal of a caller who was sent too much lately.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 
 	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/pkg/overload"
 )
 
 // MaxBodyBytes is the size of the largest body that is read, unless an operation's
@@ -124,8 +124,9 @@ func tooLarge(most int64) *Problem {
 	return NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", most))
 }
 
-// readBody reads the body of a request into memory, and puts it in its place.
-func (a *API) readBody(op *operation, g *gin.Context) *Problem {
+// readBody reads the body of a request into memory, and puts it in its place. What is
+// held for it grows as it arrives, so that announcing a large one holds nothing.
+func (a *API) readBody(op *operation, g *gin.Context, held *overload.Reservation) *Problem {
 	r := g.Request
 	if r.Body == nil || r.ContentLength == 0 {
 		return nil // huma says that it is missing
@@ -134,18 +135,32 @@ func (a *API) readBody(op *operation, g *gin.Context) *Problem {
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return a.bodyProblem(r.Context(), err)
 	}
-	content := make([]byte, 0, max(512, r.ContentLength+1))
-	for err == nil || errors.Is(err, http.ErrNotSupported) {
+	size := r.ContentLength + 1 // for the end
+	if size <= 0 || size > minBody/bodyMemory {
+		size = minBody / bodyMemory
+	}
+	content := make([]byte, 0, size)
+	for err = nil; err == nil; {
 		var n int
 		n, err = r.Body.Read(content[len(content):cap(content)])
 		content = content[:len(content)+n]
 		if int64(len(content)) > op.maxBody {
 			return tooLarge(op.maxBody)
 		}
-		content = slices.Grow(content, 1)
+		if len(content) == cap(content) && err == nil {
+			refused := held.Grow(r.Context(), 3*int64(cap(content))) // the old and the new
+			if refused != nil {
+				return a.noMemory(r.Context(), exchangeOf(g), refused)
+			}
+			content = append(make([]byte, 0, 2*cap(content)), content...)
+		}
 	}
 	if !errors.Is(err, io.EOF) {
 		return a.bodyProblem(r.Context(), err)
+	}
+	refused := held.Grow(r.Context(), max(minBody, bodyMemory*int64(len(content)))+op.rule.memory)
+	if refused != nil {
+		return a.noMemory(r.Context(), exchangeOf(g), refused)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(content))
 	return nil

@@ -37,6 +37,10 @@ func Starting(service, version string, open bool) http.Handler {
 	alive, ready := newHealthBody(service, version, open), health.Report{Status: health.NotReady, Dependencies: map[string]health.Status{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := identify(w, r)
+		if r.ContentLength != 0 { // nobody reads it
+			w.Header().Set("Connection", "close")
+			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }()
+		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		status, body := http.StatusOK, any(alive)
 		switch r.URL.Path {

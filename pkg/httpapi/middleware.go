@@ -102,7 +102,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 // what was shed: that there is too much to do is said once.
 func level(route string, status int, shed bool) slog.Level {
 	switch {
-	case shed:
+	case shed, status == http.StatusTooManyRequests: // it is in the metrics
 		return slog.LevelDebug
 	case status >= http.StatusInternalServerError:
 		return slog.LevelWarn

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -59,6 +60,9 @@ func checkQuery(op *huma.Operation, raw string) *Problem {
 	if raw == "" {
 		return nil
 	}
+	if strings.Count(raw, "&") > maxParameters {
+		return NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "has too many parameters"})
+	}
 	query, err := url.ParseQuery(raw)
 	if err != nil {
 		return NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "can't be read; escape special characters, such as % as %25"})
@@ -81,8 +85,12 @@ func checkQuery(op *huma.Operation, raw string) *Problem {
 	return nil
 }
 
-// maxDetails is how many problems of a query are reported.
-const maxDetails = 20
+const (
+	// maxParameters is how many parameters of a query are looked at.
+	maxParameters = 32
+	// maxDetails is how many of their problems are reported.
+	maxDetails = 20
+)
 
 func knownParameter(op *huma.Operation, name string) bool {
 	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })

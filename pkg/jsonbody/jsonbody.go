@@ -30,6 +30,8 @@ const (
 	maxProblems = 50
 	// maxName is how much of an unknown member's name is given back, in bytes.
 	maxName = 64
+	// maxNumber is the size of the longest number whose value is computed, in bytes.
+	maxNumber = 64
 	// maxPath is about how long a path that is given back may get, in bytes.
 	maxPath = 128
 )
@@ -58,7 +60,7 @@ func (e *SyntaxError) Error() string {
 // ("items[1].quantity"; "" for the body itself).
 func Decode(data []byte, dst any) error {
 	d := decoder{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
-	err := d.value("", reflect.ValueOf(dst).Elem())
+	err := d.value("", reflect.ValueOf(dst).Elem(), 0)
 	if err != nil {
 		return d.syntaxError(err)
 	}
@@ -77,22 +79,29 @@ type decoder struct {
 	problems invalid.Fields
 }
 
+// full says that no more problems are reported: the rest is read for its syntax only.
+func (d *decoder) full() bool { return len(d.problems) >= maxProblems }
+
 func (d *decoder) problem(path, message string) {
-	if len(d.problems) < maxProblems {
+	if !d.full() {
 		d.problems.Add(path, message)
 	}
 }
 
-// value reads the next value into v. Its error is one of syntax; what is wrong
-// with the value becomes a problem.
-func (d *decoder) value(path string, v reflect.Value) error {
+// value reads the next value into v, which is a list of most elements at most, or of
+// any number if that is 0. Its error is one of syntax; what is wrong with the value
+// becomes a problem.
+func (d *decoder) value(path string, v reflect.Value, most int) error {
+	if d.full() {
+		return d.dec.SkipValue()
+	}
 	switch dst := v.Addr().Interface().(type) {
 	case optional:
 		target := dst.present(d.dec.PeekKind() == 'n')
 		if target == nil {
 			return d.dec.SkipValue()
 		}
-		return d.value(path, reflect.ValueOf(target).Elem())
+		return d.value(path, reflect.ValueOf(target).Elem(), most)
 	case json.Unmarshaler:
 		return d.own(path, dst)
 	}
@@ -100,7 +109,7 @@ func (d *decoder) value(path string, v reflect.Value) error {
 	case reflect.Struct:
 		return d.object(path, v)
 	case reflect.Slice:
-		return d.array(path, v)
+		return d.array(path, v, most)
 	case reflect.String:
 		if d.dec.PeekKind() != '"' {
 			return d.refuse(path, "must be a text")
@@ -180,6 +189,9 @@ func wholeNumber(s string) (int64, error) {
 			return 0, errRange
 		}
 	}
+	if len(s) > maxNumber {
+		return 0, errRange
+	}
 	r, ok := new(big.Rat).SetString(s)
 	switch {
 	case !ok || !r.IsInt():
@@ -190,7 +202,9 @@ func wholeNumber(s string) (int64, error) {
 	return r.Num().Int64(), nil
 }
 
-func (d *decoder) array(path string, v reflect.Value) error {
+// array reads a list. Of one that is too long it reads as many elements as show that,
+// and no more.
+func (d *decoder) array(path string, v reflect.Value, most int) error {
 	if d.dec.PeekKind() != '[' {
 		return d.refuse(path, "must be a list")
 	}
@@ -200,8 +214,15 @@ func (d *decoder) array(path string, v reflect.Value) error {
 	}
 	v.SetLen(0)
 	for i := 0; d.dec.PeekKind() != ']'; i++ {
+		if d.full() || most > 0 && i > most {
+			err := d.dec.SkipValue()
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		element := reflect.New(v.Type().Elem()).Elem()
-		err := d.value(path+"["+strconv.Itoa(i)+"]", element)
+		err := d.value(path+"["+strconv.Itoa(i)+"]", element, 0)
 		if err != nil {
 			return err
 		}
@@ -222,6 +243,13 @@ func (d *decoder) object(path string, v reflect.Value) error {
 	s := shapeOf(v.Type())
 	seen := make([]bool, len(s.members))
 	for d.dec.PeekKind() != '}' {
+		if d.full() { // a name, or its value
+			err := d.dec.SkipValue()
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		name, err := d.dec.ReadToken()
 		if err != nil {
 			return err
@@ -232,7 +260,7 @@ func (d *decoder) object(path string, v reflect.Value) error {
 			err = d.refuse(join(path, Shorten(member)), "is not a known field; known are "+s.known)
 		} else {
 			seen[i] = true
-			err = d.value(join(path, member), v.Field(s.members[i].field))
+			err = d.value(join(path, member), v.Field(s.members[i].field), s.members[i].most)
 		}
 		if err != nil {
 			return err
@@ -249,6 +277,9 @@ func (d *decoder) object(path string, v reflect.Value) error {
 
 // refuse reads past the next value, and reports it.
 func (d *decoder) refuse(path, message string) error {
+	if d.full() {
+		return d.dec.SkipValue()
+	}
 	depth := d.dec.StackDepth()
 	deepest := depth
 	for {

@@ -3,6 +3,7 @@ package jsonbody_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -168,4 +169,49 @@ func FuzzDecode(f *testing.F) {
 		}
 		require.ErrorAs(t, err, &syntax)
 	})
+}
+
+// TestWhatIsTooMuchIsNotBuilt: of a list that is too long, or a body that is all wrong,
+// only so much is made as shows that.
+func TestWhatIsTooMuchIsNotBuilt(t *testing.T) {
+	type item struct {
+		Name string `json:"name"`
+	}
+	type body struct {
+		Items []item `json:"items" maxItems:"100"`
+	}
+	good := strings.TrimSuffix(strings.Repeat(`{"name":"x"},`, 10_000), ",")
+	bad := strings.TrimSuffix(strings.Repeat(`{},`, 100_000), ",")
+	var b body
+	require.NoError(t, jsonbody.Decode([]byte(`{"items":[`+good+`]}`), &b))
+	require.Len(t, b.Items, 101, "enough to see that it is too long")
+	for name, text := range map[string]string{
+		"elements": `{"items":[` + bad + `]}`, "unknown members": `{"items":[]` + manyMembers(20_000) + `}`,
+	} {
+		allocations := testing.AllocsPerRun(1, func() {
+			b = body{}
+			var fields invalid.Fields
+			require.ErrorAs(t, jsonbody.Decode([]byte(text), &b), &fields, name)
+			require.Len(t, fields, 50)
+		})
+		require.Less(t, allocations, 30_000.0, name)
+		require.LessOrEqual(t, len(b.Items), 101)
+	}
+	var syntax *jsonbody.SyntaxError
+	require.ErrorAs(t, jsonbody.Decode([]byte(`{"items":[`+bad+`]`), &b), &syntax, "all of it is read for its syntax")
+	var number struct {
+		N int64 `json:"n"`
+	}
+	for _, text := range []string{strings.Repeat("7", 500_000), "1." + strings.Repeat("7", 500_000), "1." + strings.Repeat("0", 100)} {
+		var fields invalid.Fields
+		require.ErrorAs(t, jsonbody.Decode([]byte(`{"n":`+text+`}`), &number), &fields)
+	}
+}
+
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"m%d":1`, i)
+	}
+	return b.String()
 }

@@ -2,6 +2,7 @@ package jsonbody
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -18,6 +19,8 @@ type member struct {
 	name     string
 	field    int
 	required bool
+	// most is how many elements a list may have; 0 is any number.
+	most int
 }
 
 var shapes sync.Map // reflect.Type → *shape
@@ -37,7 +40,8 @@ func shapeOf(t reflect.Type) *shape {
 		}
 		_, isOptional := reflect.New(field.Type).Interface().(optional)
 		s.index[name] = len(s.members)
-		s.members = append(s.members, member{name: name, field: i, required: !isOptional})
+		most, _ := strconv.Atoi(field.Tag.Get("maxItems")) // without a bound: 0
+		s.members = append(s.members, member{name: name, field: i, required: !isOptional, most: most})
 		names = append(names, name)
 	}
 	s.known = strings.Join(names, ", ")

@@ -163,6 +163,31 @@ type Reservation struct {
 	changes bool
 }
 
+// Grow takes as many bytes more as make it n, and waits for a while if there are not
+// as many. The errors are those of Reserve; what was held is held still.
+func (r *Reservation) Grow(ctx context.Context, n int64) error {
+	if r.memory == nil {
+		return nil
+	}
+	n = min(n, r.memory.total)
+	if r.own != nil {
+		n = min(n, r.memory.share)
+	}
+	more := n - r.bytes
+	if more <= 0 {
+		return nil
+	}
+	if r.own != nil && !acquire(ctx, r.own.Weighted, &r.own.patience, maxOwnQueue, more) {
+		return refusal(ctx, ErrShare, r.memory.byCaller)
+	}
+	if !acquire(ctx, r.memory.all, &r.memory.patience, maxQueue, more) {
+		r.giveBack(more)
+		return refusal(ctx, ErrFull, r.memory.byAll)
+	}
+	r.bytes = n
+	return nil
+}
+
 // Shrink gives back all but n bytes.
 func (r *Reservation) Shrink(n int64) {
 	if r.memory == nil || n >= r.bytes {

@@ -83,6 +83,29 @@ func TestOneCallerChangesSomeThingsAtATime(t *testing.T) {
 	})
 }
 
+// TestAReservationGrows as a body arrives: whoever announces much and sends little holds
+// little.
+func TestAReservationGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory(4)
+		a, err := m.Reserve(t.Context(), "ada", 10, false)
+		require.NoError(t, err)
+		b, err := m.Reserve(t.Context(), "ada", mebibyte-30, false)
+		require.NoError(t, err)
+		require.NoError(t, a.Grow(t.Context(), 30))
+		require.NoError(t, a.Grow(t.Context(), 20), "it has that already")
+		require.ErrorIs(t, a.Grow(t.Context(), 31), ErrShare)
+		b.Release()
+		require.NoError(t, a.Grow(t.Context(), 100*mebibyte), "the share")
+		_, err = m.Reserve(t.Context(), "ada", 1, false)
+		require.ErrorIs(t, err, ErrShare)
+		a.Release()
+		require.Empty(t, m.callers)
+		require.True(t, m.all.TryAcquire(4*mebibyte))
+		require.NoError(t, new(Reservation).Grow(t.Context(), 10), "of a service without a bound")
+	})
+}
+
 func TestWhoLeavesGetsNoMemory(t *testing.T) {
 	m := newMemory(4)
 	held, err := m.Reserve(t.Context(), "a", mebibyte, false)

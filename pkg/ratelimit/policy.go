@@ -22,7 +22,7 @@ type PolicyConfig struct {
 	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"how many requests that read one caller may send, in a second (s), minute (m) or hour (h), and after the colon how many at once; 0: any number"`
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"the same for requests that write"`
 	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"how many KiB of bodies and answers one caller may send and be sent by one replica, those of up to 8 KiB not counted; 0: any number"`
-	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens with a wrong signature one address may send to one replica; 0: any number"`
+	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens that prove nothing one address may send to one replica while it is busy; 0: any number"`
 	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
 
@@ -183,13 +183,13 @@ func (p *Policies) Charge(caller string, bytes int64) {
 	}
 }
 
-// MayFail reports whether the tokens from an address are to be verified: whether it
-// may send one more whose signature is wrong.
+// MayFail reports whether the tokens from an address are to be judged: whether it may
+// send one more that proves nothing.
 func (p *Policies) MayFail(address string) bool {
 	return p == nil || p.failures == nil || p.failures.remaining(address) > 0
 }
 
-// Failed counts a token from an address whose signature is wrong.
+// Failed counts a token from an address that proves nothing.
 func (p *Policies) Failed(address string) {
 	if p != nil && p.failures != nil {
 		p.failures.Allow(context.Background(), address)

@@ -21,8 +21,8 @@ import (
 type Target struct {
 	// Address is where it serves.
 	Address string
-	// Token is of the attacker, who has a hundred large orders.
-	Token string
+	// Token is of the attacker, who has a hundred large orders, and Order one of them.
+	Token, Order string
 }
 
 // Result is what the attacker was answered.
@@ -47,13 +47,19 @@ var All = []Attack{
 	{"slow readers", 60, reading(slowly)},
 	{"readers that stop", 60, reading(notAtAll)},
 	{"fast readers", 40, reading(fast)},
-	{"half-open connections", 12_000, halfOpen},
+	{"half-open connections", 12_000, halfOpen("GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 8<<10))},
 	{"bad tokens", 40, repeat(badToken)},
 	{"documentation", 40, repeat(get("/docs/swagger-ui-bundle.js"))},
 	{"metrics", 40, repeat(get("/metrics"))},
 	{"paths that lead nowhere", 40, repeat(get("/nowhere"))},
 	{"large bodies", 40, repeat(largeBody)},
 	{"slow bodies", 500, slowBody},
+	{"bodies that never come", 2_000, halfOpen("POST " + ordersPath + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")},
+	{"headers of many lines", 2_000, halfOpen("GET / HTTP/1.1\r\nHost: x\r\n" + manyLines())},
+	{"wrong bodies", 20, repeat(post(`{"items":[` + strings.Repeat("{},", 150_000) + `{}]}`))},
+	{"long numbers", 20, repeat(post(`{"user_id":"","shipping_address":"","items":[{"product_id":"","product_name":"","price":1,"quantity":` + strings.Repeat("7", 400_000) + `}]}`))},
+	{"changes of one order", 60, repeat(change)},
+	{"unchanged orders", 40, repeat(unchanged)},
 }
 
 // Run attacks a target for a while.
@@ -164,13 +170,15 @@ func badToken(t Target) string {
 	return "GET " + ordersPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + parts[0] + "." + parts[1] + "." + string(signature) + "\r\n\r\n"
 }
 
-// large is a body that is too large.
-var large = strings.Repeat(" ", 10<<20)
-
+// largeBody is a request with a body that is too large. It is made once.
 func largeBody(t Target) string {
-	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n%s",
-		ordersPath, t.Token, len(large), large)
+	made, _ := largeBodies.LoadOrStore(t.Token, sync.OnceValue(func() string {
+		return request("POST "+ordersPath, t, strings.Repeat(" ", 10<<20))
+	}))
+	return made.(func() string)()
 }
+
+var largeBodies sync.Map // the attacker's token → func() string
 
 func fast(_ context.Context, r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
 
@@ -212,24 +220,58 @@ func reading(read func(context.Context, io.Reader) (int64, error)) func(context.
 	}
 }
 
-// halfOpen sends headers that don't end, and begins anew when the connection is
-// closed.
-func halfOpen(ctx context.Context, t Target, note func(int, int64)) {
-	for ctx.Err() == nil {
-		conn, err := dial(ctx, t, 0)
-		if err != nil {
-			continue
-		}
-		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 8<<10))
-		if err == nil {
-			_, _ = conn.Read(make([]byte, 1)) // until it's closed
-		}
-		_ = conn.Close()
-		if ctx.Err() == nil {
-			note(0, 0)
-			rest(ctx, time.Second)
+// halfOpen sends a part of a request, and begins anew when the connection is closed.
+func halfOpen(part string) func(context.Context, Target, func(int, int64)) {
+	return func(ctx context.Context, t Target, note func(int, int64)) {
+		for ctx.Err() == nil {
+			conn, err := dial(ctx, t, 0)
+			if err != nil {
+				continue
+			}
+			_, err = io.WriteString(conn, part)
+			if err == nil {
+				_, _ = io.Copy(io.Discard, conn) // until it's closed
+			}
+			_ = conn.Close()
+			if ctx.Err() == nil {
+				note(0, 0)
+				rest(ctx, time.Second)
+			}
 		}
 	}
+}
+
+// manyLines is a header that doesn't end.
+func manyLines() string {
+	var b strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&b, "%x:\r\n", i+0x100)
+	}
+	return b.String()
+}
+
+// post sends a body to where orders are made.
+func post(body string) func(Target) string {
+	return func(t Target) string { return request("POST "+ordersPath, t, body) }
+}
+
+// request is a request with the attacker's token.
+func request(target string, t Target, body string, headers ...string) string {
+	more := strings.Join(headers, "\r\n")
+	if body != "" {
+		more += fmt.Sprintf("\r\nContent-Type: application/json\r\nContent-Length: %d", len(body))
+	}
+	return target + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + t.Token + "\r\n" + strings.TrimPrefix(more+"\r\n", "\r\n") + "\r\n" + body
+}
+
+// change changes one order of the attacker's, each time to something else.
+func change(t Target) string {
+	return request("PATCH "+ordersPath+"/"+t.Order, t, fmt.Sprintf(`{"shipping_address":"%d"}`, rand.Int64()))
+}
+
+// unchanged asks for a large order that it has already.
+func unchanged(t Target) string {
+	return request("GET "+ordersPath+"/"+t.Order, t, "", "If-None-Match: *")
 }
 
 // slowBody sends a byte of a body in a second.

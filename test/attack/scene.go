@@ -105,7 +105,7 @@ func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatab
 	if err != nil {
 		return nil, err
 	}
-	err = s.fill(ctx, users.Address, s.Target.Token, attacker, largeOrder(attacker), 100)
+	s.Target.Order, err = s.fill(ctx, users.Address, s.Target.Token, attacker, largeOrder(attacker), 100)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatab
 		if err != nil {
 			return nil, err
 		}
-		err = s.fill(ctx, users.Address, b.Token, subject, smallOrder(subject), 1)
+		_, err = s.fill(ctx, users.Address, b.Token, subject, smallOrder(subject), 1)
 		if err != nil {
 			return nil, err
 		}
@@ -152,42 +152,44 @@ func largeOrder(user string) string {
 	return `{"user_id":"` + user + `","shipping_address":"` + strings.Repeat("語", 500) + `","items":[` + strings.TrimSuffix(strings.Repeat(item+",", 100), ",") + `]}`
 }
 
-// fill makes a user and its orders.
-func (s *Scene) fill(ctx context.Context, users, token, subject, order string, n int) error {
-	err := post(ctx, "http://"+users+"/api/v1/users", token, `{"name":"A","email":"`+subject+`@example.com"}`)
+// fill makes a user and its orders, and returns the last one's id.
+func (s *Scene) fill(ctx context.Context, users, token, subject, order string, n int) (id string, err error) {
+	_, err = create(ctx, "http://"+users+"/api/v1/users", token, `{"name":"A","email":"`+subject+`@example.com"}`)
 	for range n {
 		if err == nil {
-			err = post(ctx, "http://"+s.orders.Address+ordersPath, token, order)
+			id, err = create(ctx, "http://"+s.orders.Address+ordersPath, token, order)
 		}
 	}
-	return err
+	return id, err
 }
 
-// post makes something, and tries again while that is too much.
-func post(ctx context.Context, url, token, body string) error {
+// create makes something, and tries again while that is too much. It returns the id.
+func create(ctx context.Context, url, token, body string) (string, error) {
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 		if err != nil {
-			return err
+			return "", err
 		}
 		request.Header.Set("Content-Type", "application/json")
 		request.Header.Set("Authorization", "Bearer "+token)
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
-			return err
+			return "", err
 		}
 		said, err := io.ReadAll(response.Body)
 		response.Body.Close()
 		if err != nil {
-			return err
+			return "", err
 		}
 		switch response.StatusCode {
 		case http.StatusCreated:
-			return nil
+			var made struct{ ID string }
+			err = json.Unmarshal(said, &made)
+			return made.ID, err
 		case http.StatusTooManyRequests:
 			rest(ctx, 100*time.Millisecond)
 		default:
-			return fmt.Errorf("POST %s: %s %s", url, response.Status, said)
+			return "", fmt.Errorf("POST %s: %s %s", url, response.Status, said)
 		}
 	}
 }
