@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	readyDesc      = prometheus.NewDesc("service_ready", "1 while the service is ready: while /health/ready answers 200.", nil, nil)
-	dependencyDesc = prometheus.NewDesc("service_dependency_up", "1 while a dependency's last check was good.", []string{"dependency"}, nil)
+	dependencyDesc = prometheus.NewDesc("service_dependency_up", "1 while a dependency's last check was good; 0 also for a database that is read-only.", []string{"dependency"}, nil)
 )
 
 // Describe is part of prometheus.Collector.
