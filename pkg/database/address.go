@@ -176,11 +176,11 @@ func unreadable(name, value string) error {
 	if !slices.Contains([]string{"sslrootcert", "sslcert", "sslkey", "servicefile"}, name) {
 		return nil
 	}
-	path, err := url.QueryUnescape(value)
-	if err != nil {
-		return nil
+	path, wrong := url.QueryUnescape(value)
+	if wrong != nil {
+		return nil // which is not the file's doing
 	}
-	_, err = os.ReadFile(path)
+	_, err := os.ReadFile(path)
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		return pathError.Err

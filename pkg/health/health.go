@@ -116,8 +116,10 @@ func (m *Monitor) check(ctx context.Context, d Dependency) {
 	m.mu.Unlock()
 	switch {
 	case before == status:
+	case status == Degraded:
+		m.log.WarnContext(ctx, "dependency is degraded", slog.String("dependency", d.Name), slog.Any("error", err))
 	case err != nil:
-		m.log.WarnContext(ctx, "dependency is "+string(status), slog.String("dependency", d.Name), slog.Any("error", err))
+		m.log.WarnContext(ctx, "dependency is down", slog.String("dependency", d.Name), slog.Any("error", err))
 	default:
 		m.log.InfoContext(ctx, "dependency is up", slog.String("dependency", d.Name))
 	}

@@ -216,7 +216,7 @@ func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, a
 	if c, ok := p.Config.(slog.LogValuer); ok {
 		attrs = append(attrs, c.LogValue().Group()...)
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, what, attrs...)
+	log.LogAttrs(ctx, slog.LevelInfo, what, attrs...) //nolint:sloglint // what is a constant, of one of two callers
 	for _, m := range config.FindMisspelt(p.Config) {
 		log.WarnContext(ctx, "a variable that nothing reads is set", slog.String("variable", m.Name), slog.String("like", m.Like))
 	}
