@@ -176,11 +176,11 @@ func unreadable(name, value string) error {
 	if !slices.Contains([]string{"sslrootcert", "sslcert", "sslkey", "servicefile"}, name) {
 		return nil
 	}
-	path, wrong := url.QueryUnescape(value)
-	if wrong != nil {
-		return nil // which is not the file's doing
+	path, err := url.QueryUnescape(value)
+	if err != nil {
+		return errors.New("percent-encoded wrongly")
 	}
-	_, err := os.ReadFile(path)
+	_, err = os.ReadFile(path)
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		return pathError.Err

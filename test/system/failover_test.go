@@ -260,7 +260,7 @@ func newSwitch(t *testing.T, target string) *switchable {
 		}
 	})
 	t.Cleanup(func() {
-		listener.Close()
+		require.NoError(t, listener.Close())
 		ends.Wait()
 	})
 	return s
