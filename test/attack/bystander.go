@@ -2,12 +2,10 @@ package attack
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -25,6 +23,8 @@ type Fared struct {
 	Latencies []time.Duration
 	// Statuses counts the answers; 0 is a request that wasn't answered in time.
 	Statuses map[int]int
+	// Errors says why requests had no answer.
+	Errors []string
 	// Probes counts the probes, and Failed those that weren't answered 200 in a second.
 	Probes, Failed int
 }
@@ -68,18 +68,20 @@ func (b Bystander) Watch(ctx context.Context) Fared {
 			client = fresh
 		}
 		began := time.Now()
-		status := statusOf(client, "http://"+b.Address+b.Path, b.Token)
+		status, err := statusOf(client, "http://"+b.Address+b.Path, b.Token)
 		took := time.Since(began)
 		mu.Lock()
 		defer mu.Unlock()
 		fared.Statuses[status]++
-		if status != 0 {
-			fared.Latencies = append(fared.Latencies, took)
+		if err != nil {
+			fared.Errors = append(fared.Errors, fmt.Sprintf("after %s, new connection %t: %v", took, client == fresh, err))
+			return
 		}
+		fared.Latencies = append(fared.Latencies, took)
 	})
 	prober := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	every(ctx, &wg, probeEvery, func(i int) {
-		status := statusOf(prober, "http://"+b.Admin+[]string{"/health/live", "/health/ready"}[i%2], "")
+		status, _ := statusOf(prober, "http://"+b.Admin+[]string{"/health/live", "/health/ready"}[i%2], "")
 		mu.Lock()
 		defer mu.Unlock()
 		fared.Probes++
@@ -108,24 +110,23 @@ func every(ctx context.Context, wg *sync.WaitGroup, interval time.Duration, do f
 	})
 }
 
-// statusOf returns the status of a GET whose answer was read whole, or 0.
-func statusOf(client *http.Client, url, token string) int {
-	request, err := http.NewRequest(http.MethodGet, url, strings.NewReader(""))
+// statusOf returns the status of a GET whose answer was read whole; 0 with an error.
+func statusOf(client *http.Client, url, token string) (int, error) {
+	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	request.Body = nil
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		return 0
+	if err != nil {
+		return 0, err
 	}
-	return response.StatusCode
+	return response.StatusCode, nil
 }

@@ -35,10 +35,11 @@ func hasNews(conn net.Conn) bool {
 	}
 	var one [1]byte
 	quiet := false
-	err = raw.Read(func(fd uintptr) bool {
+	// Not Read, which would wait for a read that is under way: pgx leaves one behind
+	// after a write that was slow.
+	err = raw.Control(func(fd uintptr) {
 		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		quiet = errors.Is(err, unix.EAGAIN)
-		return true
 	})
 	return err != nil || !quiet
 }

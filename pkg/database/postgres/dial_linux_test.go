@@ -1,49 +1,38 @@
-package postgres_test
+package postgres
 
 import (
-	"context"
 	"net"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
-
-	testserver "github.com/example/microservices/test/postgres"
 )
 
-// TestAHostThatVanishedIsGivenUp: it sends no reset, and nothing is left of it to
-// test with, so this looks at what the kernel was told.
-func TestAHostThatVanishedIsGivenUp(t *testing.T) {
-	for name, parameters := range map[string]string{"by itself": "", "with another timeout to connect": "&connect_timeout=30"} {
-		t.Run(name, func(t *testing.T) {
-			conn, err := open(t, testserver.New(t)+parameters).Acquire(t.Context())
-			require.NoError(t, err)
-			defer conn.Release()
-			plain, ok := conn.Conn().PgConn().Conn().(*net.TCPConn)
-			require.True(t, ok)
-			raw, err := plain.SyscallConn()
-			require.NoError(t, err)
-			option := func(level, name int) (value int) {
-				require.NoError(t, raw.Control(func(fd uintptr) { value, err = unix.GetsockoptInt(int(fd), level, name) }))
-				require.NoError(t, err)
-				return value
-			}
-			require.Equal(t, 5000, option(syscall.IPPROTO_TCP, unix.TCP_USER_TIMEOUT), "milliseconds")
-			require.Equal(t, 1, option(syscall.SOL_SOCKET, syscall.SO_KEEPALIVE))
-			require.Equal(t, 5, option(syscall.IPPROTO_TCP, unix.TCP_KEEPIDLE), "seconds")
-		})
-	}
-}
-
-// TestAQueryThatHungLeavesRoomForTheNext: its connection is of no use any more.
-func TestAQueryThatHungLeavesRoomForTheNext(t *testing.T) {
-	db := open(t, testserver.New(t)+"&pool_max_conns=1")
-	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := db.Exec(limited, "SELECT pg_sleep(60)")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	_, err = db.Exec(t.Context(), "SELECT 1")
+// TestNewsAreLookedForWithoutWaiting, also while somebody reads: pgx leaves a read
+// behind after a write that was slow, and whoever waited for it would wait for ever.
+func TestNewsAreLookedForWithoutWaiting(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	defer listener.Close()
+	near, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
+	require.NoError(t, err)
+	far, err := listener.Accept()
+	require.NoError(t, err)
+	require.False(t, hasNews(near))
+
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, _ = near.Read(make([]byte, 1))
+	}()
+	for range 1000 { // the read begins at some time
+		require.False(t, hasNews(near))
+	}
+	_, err = far.Write([]byte("ab"))
+	require.NoError(t, err)
+	<-read
+	require.Eventually(t, func() bool { return hasNews(near) }, time.Minute, time.Millisecond)
+	require.NoError(t, far.Close())
+	require.True(t, hasNews(near))
+	require.NoError(t, near.Close())
 }
