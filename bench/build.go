@@ -17,6 +17,8 @@ type programs struct {
 	users, orders, baseline string
 	// unchecked is order-service without the look at user-service.
 	unchecked string
+	// before is the user-service of another commit; "" where none is asked for.
+	before string
 }
 
 // moduleRoot returns the module's folder.

@@ -27,7 +27,7 @@ type lab struct {
 	stop        []func() error
 }
 
-func newLab(ctx context.Context, root string, s size, profiles string) (*lab, error) {
+func newLab(ctx context.Context, root string, s size, profiles, before string) (*lab, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return nil, err
@@ -41,6 +41,9 @@ func newLab(ctx context.Context, root string, s size, profiles string) (*lab, er
 	}
 	if err == nil {
 		l.programs, err = build(ctx, root, dir, l.profiles != "", extra, append(os.Environ(), "CGO_ENABLED=0"))
+	}
+	if err == nil && before != "" {
+		l.programs.before, err = buildBefore(ctx, root, dir, before)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.close())

@@ -1,7 +1,7 @@
 // Bench measures the services side by side with what they are held against,
 // and writes what it finds to bench/RESULTS.md.
 //
-//	go run ./bench [-quick] [-only name,name] [-overload 60s] [-profile folder]
+//	go run ./bench [-quick] [-only name,name] [-overload 60s] [-before commit] [-profile folder]
 package main
 
 import (
@@ -46,6 +46,7 @@ var benchmarks = []struct {
 	{"overload", benchOverload},
 	{"attack", benchAttack},
 	{"cluster", benchCluster},
+	{"before", benchBefore},
 }
 
 func run(ctx context.Context, args []string) (err error) {
@@ -53,10 +54,14 @@ func run(ctx context.Context, args []string) (err error) {
 	quick := flags.Bool("quick", false, "shorter and with fewer rows: a first impression, printed only")
 	only := flags.String("only", "", "the benchmarks to run, such as get,post: printed only")
 	overload := flags.Duration("overload", 0, "how long too much is asked for; 0 is 60s, or 5s with -quick")
+	before := flags.String("before", "", "a commit to compare user-service with, and nothing else: printed only")
 	profile := flags.String("profile", "", "folder for CPU profiles of the services: printed only, and slower")
 	err = flags.Parse(args)
 	if err != nil {
 		return err
+	}
+	if *before != "" {
+		*only = "before"
 	}
 	chosen, err := choose(*only)
 	if err != nil {
@@ -77,7 +82,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if *overload > 0 {
 		s.overload = *overload
 	}
-	l, err := newLab(ctx, root, s, *profile)
+	l, err := newLab(ctx, root, s, *profile, *before)
 	if err != nil {
 		return err
 	}
@@ -123,7 +128,7 @@ func choose(list string) (map[string]bool, error) {
 	var names []string
 	for _, b := range benchmarks {
 		names = append(names, b.name)
-		chosen[b.name] = list == ""
+		chosen[b.name] = list == "" && b.name != "before"
 	}
 	if list == "" {
 		return chosen, nil

@@ -25,13 +25,15 @@ func appendUser(b []byte) []byte {
 // numbers have 64 bits with a sign.
 const maxRandom = 9_000_000_000_000_000_000
 
-// createUser makes a user, and returns its path.
-func createUser(ctx context.Context, address string) (string, error) {
+// createUser makes a user, and returns its path. The token, if any, is the value of
+// Authorization.
+func createUser(ctx context.Context, address string, token ...string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+usersPath, bytes.NewReader(appendUser(nil)))
 	if err != nil {
 		return "", err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header["Authorization"] = token
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return "", err

@@ -72,7 +72,12 @@ func Get(path string, headers ...string) []byte {
 	return []byte(strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 
-// AppendPost appends the request that posts a JSON body to a path.
-func AppendPost(buffer []byte, path string, body []byte) []byte {
-	return fmt.Appendf(buffer, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+// AppendPost appends the request that posts a JSON body to a path, with further headers
+// ("Name: value").
+func AppendPost(buffer []byte, path string, body []byte, headers ...string) []byte {
+	buffer = fmt.Appendf(buffer, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", path, len(body))
+	for _, header := range headers {
+		buffer = append(append(buffer, header...), "\r\n"...)
+	}
+	return append(append(buffer, "\r\n"...), body...)
 }
