@@ -16,14 +16,21 @@ import (
 )
 
 // buildBefore builds the user-service of another commit into dir, and returns its path.
-func buildBefore(ctx context.Context, root, dir, commit string) (string, error) {
+func buildBefore(ctx context.Context, root, dir, commit string, profiled bool) (string, error) {
 	tree, binary := filepath.Join(dir, "before"), filepath.Join(dir, "user-service-before")
 	err := os.MkdirAll(tree, 0o700)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", `git -C "$1" archive "$2" | tar -x -C "$3" && cd "$3" && go build -trimpath -o "$4" ./services/user-service`,
-		"sh", root, commit, tree, binary)
+	profile := "/dev/null"
+	if profiled {
+		profile = filepath.Join(root, "bench", "overlay", "profile.go.txt")
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", `set -e
+		git -C "$1" archive "$2" | tar -x -C "$3"
+		cd "$3"
+		[ "$5" = /dev/null ] || cp "$5" services/user-service/profile.go
+		go build -trimpath -o "$4" ./services/user-service`, "sh", root, commit, tree, binary, profile)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -43,7 +43,7 @@ func newLab(ctx context.Context, root string, s size, profiles, before string) (
 		l.programs, err = build(ctx, root, dir, l.profiles != "", extra, append(os.Environ(), "CGO_ENABLED=0"))
 	}
 	if err == nil && before != "" {
-		l.programs.before, err = buildBefore(ctx, root, dir, before)
+		l.programs.before, err = buildBefore(ctx, root, dir, before, l.profiles != "")
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.close())

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Instant is a point in time on the wire: RFC 3339 in UTC, always with three decimals,
@@ -13,11 +14,11 @@ type Instant time.Time
 // InstantUnit is how exact an Instant is.
 const InstantUnit = time.Millisecond
 
-const instantLayout = "2006-01-02T15:04:05.000Z"
+const instantLayout = `"2006-01-02T15:04:05.000Z"`
 
-// MarshalText is part of encoding.TextMarshaler.
-func (i Instant) MarshalText() ([]byte, error) {
-	return time.Time(i).UTC().AppendFormat(nil, instantLayout), nil
+// MarshalJSONTo is part of json.MarshalerTo.
+func (i Instant) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return enc.WriteValue(time.Time(i).UTC().AppendFormat(enc.AvailableBuffer(), instantLayout))
 }
 
 // Schema describes an instant.

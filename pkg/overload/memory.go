@@ -33,6 +33,8 @@ const (
 	// are worked on one after the other anyway, and those that change the same thing
 	// make each other begin again.
 	maxWrites = 8
+	// keptAccounts is how many accounts are kept for the next callers.
+	keptAccounts = 64
 )
 
 // MemoryConfig says how much memory the requests under way may hold.
@@ -50,6 +52,7 @@ type Memory struct {
 
 	mu      sync.Mutex
 	callers map[string]*account
+	unused  []*account // at most keptAccounts
 
 	byAll, byCaller prometheus.Counter
 }
@@ -135,11 +138,22 @@ func (m *Memory) open(caller string) *account {
 	defer m.mu.Unlock()
 	own := m.callers[caller]
 	if own == nil {
-		own = &account{Weighted: semaphore.NewWeighted(m.share), writes: semaphore.NewWeighted(maxWrites)}
-		own.patience.endless = true
+		own = m.newAccount()
 		m.callers[caller] = own
 	}
 	own.users++
+	return own
+}
+
+// newAccount returns the account of a caller who holds nothing.
+func (m *Memory) newAccount() *account {
+	if last := len(m.unused) - 1; last >= 0 {
+		own := m.unused[last]
+		m.unused = m.unused[:last]
+		return own
+	}
+	own := &account{Weighted: semaphore.NewWeighted(m.share), writes: semaphore.NewWeighted(maxWrites)}
+	own.patience.endless = true
 	return own
 }
 
@@ -149,6 +163,9 @@ func (m *Memory) close(caller string, own *account) {
 	own.users--
 	if own.users == 0 {
 		delete(m.callers, caller)
+		if len(m.unused) < keptAccounts {
+			m.unused = append(m.unused, own)
+		}
 	}
 }
 

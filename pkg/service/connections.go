@@ -121,11 +121,13 @@ var errHeaderLines = errors.New("the header has too many lines")
 const tooManyLines = "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 // steadyConn gives up on a write when the client has taken nothing of it for as long
-// as timeout. Whoever goes on reading, however slowly, gets all of it. It also bounds
+// as timeout, or an eighth less. Whoever goes on reading, however slowly, gets all of it. It also bounds
 // the lines of a header, which net/http doesn't.
 type steadyConn struct {
 	net.Conn
 	timeout time.Duration
+	// deadline is that of a write.
+	deadline time.Time
 	// writing is since when the client is waited for to take more (Unix time in
 	// nanoseconds); 0 is not at all.
 	writing atomic.Int64
@@ -156,9 +158,12 @@ func (c *steadyConn) Write(p []byte) (written int, err error) {
 	for {
 		now := time.Now()
 		c.writing.Store(now.UnixNano())
-		err = c.SetWriteDeadline(now.Add(c.timeout))
-		if err != nil {
-			return written, err
+		if c.deadline.Sub(now) < c.timeout-c.timeout/8 { // setting one costs as much as a small write
+			c.deadline = now.Add(c.timeout)
+			err = c.SetWriteDeadline(c.deadline)
+			if err != nil {
+				return written, err
+			}
 		}
 		n, err := c.Conn.Write(p[written:])
 		written += n

@@ -39,6 +39,8 @@ func Block(s string, max int) (string, error) {
 // that the unicode package names).
 func Ignorable(r rune) bool {
 	switch {
+	case r < '\u00ad': // the first of them
+		return false
 	case unicode.In(r, unicode.White_Space, unicode.Prepended_Concatenation_Mark), r >= 0xfff9 && r <= 0xfffb, r >= 0x13430 && r <= 0x13440:
 		return false
 	}
