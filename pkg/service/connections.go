@@ -20,76 +20,97 @@ import (
 type connections struct {
 	most int
 
-	mu sync.Mutex
-	// all are where connections wait, each in fresh or in idle; nil is being answered.
-	all         map[net.Conn]*list.Element
-	fresh, idle *list.List // of net.Conn, longest first
+	mu  sync.Mutex
+	all map[*steadyConn]bool
+	// fresh are those of them that have sent no request yet, longest first.
+	fresh *list.List
 }
 
 func newConnections(most int) *connections {
-	return &connections{most: most, all: map[net.Conn]*list.Element{}, fresh: list.New(), idle: list.New()}
+	return &connections{most: most, all: map[*steadyConn]bool{}, fresh: list.New()}
 }
 
-// track is http.Server.ConnState.
+// track is http.Server.ConnState. Between two requests of a connection it takes no lock.
 func (c *connections) track(conn net.Conn, state http.ConnState) {
-	if s, ok := conn.(*steadyConn); ok {
-		s.inHeader.Store(state == http.StateNew || state == http.StateIdle)
+	s, ok := conn.(*steadyConn)
+	if !ok {
+		panic("service: a connection that no steadyListener accepted")
 	}
-	surplus := c.note(conn, state)
-	if surplus != nil {
-		_ = surplus.Close() // whose end it is anyway
-	}
-}
-
-// note takes note of a state, and returns a connection to be closed, if any.
-func (c *connections) note(conn net.Conn, state http.ConnState) (surplus net.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if at := c.all[conn]; at != nil {
-		c.fresh.Remove(at) // each list leaves the other's elements alone
-		c.idle.Remove(at)
-	}
+	s.inHeader.Store(state == http.StateNew || state == http.StateIdle)
 	switch state {
 	case http.StateNew:
-		c.all[conn] = c.fresh.PushBack(conn)
+		surplus := c.add(s)
+		if surplus != nil {
+			_ = surplus.Close() // whose end it is anyway
+		}
 	case http.StateIdle:
-		c.all[conn] = c.idle.PushBack(conn)
+		s.idle.Store(time.Now().UnixNano())
 	case http.StateActive:
-		c.all[conn] = nil
+		if s.idle.Swap(0) == 0 {
+			c.begin(s)
+		}
 	case http.StateHijacked, http.StateClosed:
-		delete(c.all, conn)
+		c.remove(s)
 	}
+}
+
+// add adds a new connection, and returns one to be closed, if there are too many.
+func (c *connections) add(s *steadyConn) (surplus *steadyConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.fresh = c.fresh.PushBack(s)
+	c.all[s] = true
 	if len(c.all) <= c.most {
 		return nil
 	}
-	from := c.fresh
-	if from.Len() <= 1 && c.idle.Len() > 0 { // the fresh one has only just come
-		from = c.idle
+	if c.fresh.Len() == 1 { // the new one itself
+		surplus = c.longest(func(s *steadyConn) int64 { return s.idle.Load() }, 0)
+		if surplus == nil {
+			surplus = c.longest(func(s *steadyConn) int64 { return s.writing.Load() }, stalledAfter)
+		}
 	}
-	if from.Len() <= 1 {
-		surplus = c.stalled()
+	if surplus == nil {
+		surplus, _ = c.fresh.Front().Value.(*steadyConn)
 	}
-	if surplus == nil && from.Len() > 0 {
-		surplus, _ = from.Remove(from.Front()).(net.Conn)
-	}
-	delete(c.all, surplus)
+	c.forget(surplus)
 	return surplus
+}
+
+// begin takes note of the first request of a connection.
+func (c *connections) begin(s *steadyConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.fresh != nil {
+		c.fresh.Remove(s.fresh)
+		s.fresh = nil
+	}
+}
+
+func (c *connections) remove(s *steadyConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(s)
+}
+
+func (c *connections) forget(s *steadyConn) {
+	delete(c.all, s)
+	if s.fresh != nil {
+		c.fresh.Remove(s.fresh)
+		s.fresh = nil
+	}
 }
 
 // stalledAfter is how long a client must have taken nothing of its answer until it may
 // make room for another.
 const stalledAfter = time.Second
 
-// stalled returns the connection whose client has not taken its answer for longest.
-func (c *connections) stalled() (longest net.Conn) {
-	since := time.Now().Add(-stalledAfter).UnixNano()
-	for conn, at := range c.all {
-		s, ok := conn.(*steadyConn)
-		if !ok || at != nil {
-			continue
-		}
-		if began := s.writing.Load(); began != 0 && began < since {
-			longest, since = conn, began
+// longest returns the connection that has been so for longest, and for as long as least:
+// since tells since when (Unix time in nanoseconds), or 0.
+func (c *connections) longest(since func(*steadyConn) int64, least time.Duration) (longest *steadyConn) {
+	before := time.Now().Add(-least).UnixNano()
+	for s := range c.all {
+		if began := since(s); began != 0 && began <= before {
+			longest, before = s, began
 		}
 	}
 	return longest
@@ -128,9 +149,12 @@ type steadyConn struct {
 	timeout time.Duration
 	// deadline is that of a write.
 	deadline time.Time
-	// writing is since when the client is waited for to take more (Unix time in
-	// nanoseconds); 0 is not at all.
-	writing atomic.Int64
+	// idle is since when the connection waits for another request, and writing since
+	// when the client is waited for to take more (Unix time in nanoseconds); 0 is not at
+	// all.
+	idle, writing atomic.Int64
+	// fresh is where connections has it while it has sent no request.
+	fresh *list.Element
 	// inHeader says that what is read is the header of a request, which has had so
 	// many lines.
 	inHeader atomic.Bool

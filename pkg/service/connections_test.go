@@ -67,7 +67,7 @@ func TestAReaderThatStopsIsCutOff(t *testing.T) {
 // half-open ones would be, then the idle; never one that is being answered.
 func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 	arrived, open := make(chan struct{}), make(chan struct{})
-	c := &Config{MaxConnections: 4, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, IdleTimeout: time.Hour}
+	c := &Config{MaxConnections: 4, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, IdleTimeout: time.Hour, WriteTimeout: time.Hour}
 	server := c.Server(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/held" {
 			arrived <- struct{}{}
@@ -136,7 +136,7 @@ func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
 	require.NoError(t, err)
 	server := c.Server(handler, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(steadyListener{listener, c.WriteTimeout}) }()
+	go func() { done <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		require.NoError(t, server.Close())
 		require.ErrorIs(t, <-done, http.ErrServerClosed)

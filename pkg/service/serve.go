@@ -64,7 +64,7 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 		(*handler.Load()).ServeHTTP(w, r)
 	}), rt.Log)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(steadyListener{listener, c.WriteTimeout}) }()
+	go func() { served <- server.Serve(listener) }()
 
 	var app *App
 	stopTracing, err := telemetry.StartTracing(ctx, c.TraceConfig, rt.Log, rt.Metrics, rt.Name, rt.Version)
@@ -106,7 +106,7 @@ func listen(ctx context.Context, address, variable string) (net.Listener, error)
 }
 
 // serveApp serves an app that has been opened.
-func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, server *http.Server, served <-chan error, set func(http.Handler)) error {
+func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, server *Server, served <-chan error, set func(http.Handler)) error {
 	var draining atomic.Bool
 	// Background work outlives ctx: it goes on until the server has drained.
 	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -137,9 +137,21 @@ func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, server *http
 	return failure
 }
 
+// Server is an http.Server whose connections are bounded, in their number and in what
+// each may wait for.
+type Server struct {
+	*http.Server
+	writeTimeout time.Duration
+}
+
+// Serve is that of http.Server.
+func (s *Server) Serve(l net.Listener) error {
+	return s.Server.Serve(steadyListener{l, s.writeTimeout})
+}
+
 // Server returns a server with the limits that c sets.
-func (c *Config) Server(handler http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
+func (c *Config) Server(handler http.Handler, log *slog.Logger) *Server {
+	return &Server{writeTimeout: c.WriteTimeout, Server: &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: c.HeaderTimeout,
 		ReadTimeout:       c.HeaderTimeout + c.BodyTimeout,
@@ -147,12 +159,12 @@ func (c *Config) Server(handler http.Handler, log *slog.Logger) *http.Server {
 		ConnState:         newConnections(c.MaxConnections).track,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	}}
 }
 
 // drain waits for the requests in flight, and cuts them off when it takes too
 // long.
-func drain(ctx context.Context, server *http.Server, timeout time.Duration) error {
+func drain(ctx context.Context, server *Server, timeout time.Duration) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	err := server.Shutdown(limited)
