@@ -36,19 +36,13 @@ const bodyMemory = 5
 // memory returns how much memory a request takes before its body is there, in bytes:
 // that of its answer while it is made. 0 is too little to count.
 func (op *operation) memory() int64 {
-	if op.reads {
+	switch {
+	case op.reads:
 		return op.rule.memory
+	case op.maxBody == 0:
+		return minBody + op.rule.memory
 	}
 	return minBody
-}
-
-// unseen is what an answer without the resource has cost nevertheless, in bytes: the
-// resource was read to see that its tag is or isn't the client's.
-func (op *operation) unseen(status int) int64 {
-	if status == http.StatusNotModified || status == http.StatusPreconditionFailed {
-		return op.rule.memory / 16
-	}
-	return 0
 }
 
 // admit lets a request through to the work of its operation, and sends the answer.
@@ -78,6 +72,9 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		return
 	}
 	ctx := auth.With(g.Request.Context(), caller)
+	if op.rule.memory > 0 {
+		ctx = context.WithValue(ctx, exchangeKey{}, x)
+	}
 	g.Request = g.Request.WithContext(ctx)
 	share := name
 	if a.config.Auth.IsOpen() {
@@ -99,7 +96,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	if p != nil {
 		a.write(g, p)
 		if counts && x.body != nil {
-			a.config.Limits.Charge(name, x.body.read)
+			a.config.Limits.Charge(name, bodyCost*x.body.read)
 		}
 		return
 	}
@@ -116,7 +113,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	}
 	turn.Drop()
 	if counts {
-		a.config.Limits.Charge(name, max(x.size(), op.unseen(x.Status())))
+		a.config.Limits.Charge(name, x.cost())
 	}
 	held.Shrink(int64(x.buffered.Len()))
 	x.send(ctx)
@@ -125,9 +122,10 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 var noStore = []string{"no-store"}
 
 // authenticate returns who sends a request, what the caller is called where it is
-// counted, whether it has asked for little lately, and the refusal if it may not go on. A token that was seen before says
-// who it is at little cost, so that the caller's limit comes first. Any other costs
-// the verification of a signature, of which each address may have so many fail.
+// counted, whether it has asked for little lately, and the refusal if it may not go
+// on. A token that was seen before says who it is at little cost, so that the caller's
+// limit comes first. Any other costs the verification of a signature, which its
+// address's limit comes before.
 func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, name string, light bool, p *Problem) {
 	sent := g.Request.Header["Authorization"]
 	caller, known := a.config.Auth.Recall(sent)
@@ -148,14 +146,18 @@ func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, n
 	return caller, name, light && !a.config.Auth.IsOpen(), p
 }
 
-// verify returns whose token it is that wasn't seen before. One that proves nothing
-// counts as a request of its address. How many of those are judged is limited while
-// requests wait for a processor; until then, a new token of somebody who shares the
-// address counts for more than the work.
+// verify returns whose token it is that wasn't seen before. It counts as a request of
+// its address, before its signature is verified. How many of those that prove nothing
+// are judged is limited further while requests wait for a processor; until then, a new
+// token of somebody who shares the address counts for more than the work.
 func (a *API) verify(op *operation, g *gin.Context, sent []string) (auth.Caller, *Problem) {
 	address := a.clientOf(g)
 	if a.config.Overload.Busy() && !a.config.Limits.MayFail(address) {
 		return auth.Caller{}, TooMany(time.Second)
+	}
+	_, p := a.limit(g, op.policy, address)
+	if p != nil {
+		return auth.Caller{}, p
 	}
 	caller, err := a.config.Auth.Authenticate(g.Request.Context(), sent)
 	if err == nil {
@@ -165,11 +167,7 @@ func (a *API) verify(op *operation, g *gin.Context, sent []string) (auth.Caller,
 	if errors.As(err, &wrong) && !wrong.Missing {
 		a.config.Limits.Failed(address)
 	}
-	_, p := a.limit(g, op.policy, address)
-	if p == nil {
-		p = a.authProblem(g.Request.Context(), err)
-	}
-	return caller, p
+	return caller, a.authProblem(g.Request.Context(), err)
 }
 
 // withinVolume returns the refusal of a caller who was sent too much lately.

@@ -20,6 +20,9 @@ type exchange struct {
 	route string
 	body  *requestBody // nil where the request has none
 
+	// read is how much was read of what the answer is about, in bytes, if more than a
+	// little.
+	read int64
 	// charge, if any, is told the size of an answer before it is sent.
 	charge func(size int)
 	// buffered holds the answer until it is sent; nil where it isn't held.
@@ -69,13 +72,29 @@ func (x *exchange) status() int {
 	return x.Status()
 }
 
-// size is that of the request's body and of the answer that is held, in bytes.
-func (x *exchange) size() int64 {
-	n := int64(x.buffered.Len())
+// bodyCost is how many times its size a body counts against its caller: it is stored,
+// kept as the answer to an Idempotency-Key, and in the database's log of both.
+const bodyCost = 4
+
+// cost is what the request and the answer that is held count against the caller, in
+// bytes.
+func (x *exchange) cost() int64 {
+	n := max(int64(x.buffered.Len()), x.read)
 	if x.body != nil {
-		n += x.body.read
+		n += bodyCost * x.body.read
 	}
 	return n
+}
+
+type exchangeKey struct{}
+
+// HasRead says that an operation whose rule has Memory has read a resource of so many
+// bytes. They count against the caller, also where the answer doesn't hold them.
+func HasRead(ctx context.Context, bytes int) {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if ok {
+		x.read += int64(bytes)
+	}
 }
 
 // send sends the answer that is held, and takes note of whether the client has

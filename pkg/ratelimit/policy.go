@@ -21,7 +21,7 @@ import (
 type PolicyConfig struct {
 	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"how many requests that read one caller may send, in a second (s), minute (m) or hour (h), and after the colon how many at once; 0: any number"`
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"the same for requests that write"`
-	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"how many KiB of bodies and answers one caller may send and be sent by one replica, those of up to 8 KiB not counted; 0: any number"`
+	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"how many KiB of bodies (each counts four times) and answers one caller may send and be sent by one replica, those of up to 8 KiB not counted; 0: any number"`
 	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens that prove nothing one address may send to one replica while it is busy; 0: any number"`
 	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`

@@ -35,7 +35,7 @@ var Rules = httpapi.Rules{
 	"get-order":           httpapi.Needs(scopeRead, scopeFulfil).Memory(orderMemory),
 	"put-order":           httpapi.Needs(scopeWrite, scopeFulfil).Memory(orderMemory).MaxBody(maxBody),
 	"patch-order":         httpapi.Needs(scopeWrite, scopeFulfil).Memory(orderMemory).MaxBody(maxBody),
-	"delete-order":        httpapi.Needs(scopeWrite),
+	"delete-order":        httpapi.Needs(scopeWrite).Memory(orderMemory),
 }
 
 // actor returns what the caller may do (docs/auth.md). A caller owns the orders of the

@@ -45,6 +45,18 @@ type Item struct {
 	Price       money.Amount `json:"price"`
 }
 
+// Size is about how much memory o takes, in bytes.
+func (o Order) Size() int {
+	n := len(o.ShippingAddress)
+	for _, item := range o.Items {
+		n += itemSize + len(item.ProductID) + len(item.ProductName)
+	}
+	return n
+}
+
+// itemSize is that of an item without its texts, in bytes.
+const itemSize = 80
+
 // Filter chooses orders. A field that is nil lets all through.
 type Filter struct {
 	UserID *uuid.UUID
