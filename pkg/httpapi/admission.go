@@ -124,8 +124,8 @@ var noStore = []string{"no-store"}
 // authenticate returns who sends a request, what the caller is called where it is
 // counted, whether it has asked for little lately, and the refusal if it may not go
 // on. A token that was seen before says who it is at little cost, so that the caller's
-// limit comes first. Any other costs the verification of a signature, which its
-// address's limit comes before.
+// limit comes first. Any other costs
+// the verification of a signature, of which each address may have so many fail.
 func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, name string, light bool, p *Problem) {
 	sent := g.Request.Header["Authorization"]
 	caller, known := a.config.Auth.Recall(sent)
@@ -146,18 +146,14 @@ func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, n
 	return caller, name, light && !a.config.Auth.IsOpen(), p
 }
 
-// verify returns whose token it is that wasn't seen before. It counts as a request of
-// its address, before its signature is verified. How many of those that prove nothing
-// are judged is limited further while requests wait for a processor; until then, a new
-// token of somebody who shares the address counts for more than the work.
+// verify returns whose token it is that wasn't seen before. One that proves nothing
+// counts as a request of its address. How many of those are judged is limited while
+// requests wait for a processor; until then, a new token of somebody who shares the
+// address counts for more than the work.
 func (a *API) verify(op *operation, g *gin.Context, sent []string) (auth.Caller, *Problem) {
 	address := a.clientOf(g)
 	if a.config.Overload.Busy() && !a.config.Limits.MayFail(address) {
 		return auth.Caller{}, TooMany(time.Second)
-	}
-	_, p := a.limit(g, op.policy, address)
-	if p != nil {
-		return auth.Caller{}, p
 	}
 	caller, err := a.config.Auth.Authenticate(g.Request.Context(), sent)
 	if err == nil {
@@ -167,7 +163,11 @@ func (a *API) verify(op *operation, g *gin.Context, sent []string) (auth.Caller,
 	if errors.As(err, &wrong) && !wrong.Missing {
 		a.config.Limits.Failed(address)
 	}
-	return caller, a.authProblem(g.Request.Context(), err)
+	_, p := a.limit(g, op.policy, address)
+	if p == nil {
+		p = a.authProblem(g.Request.Context(), err)
+	}
+	return caller, p
 }
 
 // withinVolume returns the refusal of a caller who was sent too much lately.

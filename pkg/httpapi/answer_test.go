@@ -56,14 +56,14 @@ func (l *lockedBuffer) String() string {
 const largeAnswer = 8 << 20
 
 func newGenerous(t *testing.T, limit, volume ratelimit.Limit) *generous {
-	c := &generous{registry: prometheus.NewRegistry()}
 	i, err := issuer.New()
 	require.NoError(t, err)
 	keys := httptest.NewServer(i)
 	t.Cleanup(keys.Close)
-	v, err := auth.New(auth.IssuerConfig{AuthIssuers: i.Setting("test", keys.URL)}, slog.New(slog.DiscardHandler), c.registry)
+	v, err := auth.New(auth.IssuerConfig{AuthIssuers: i.Setting("test", keys.URL)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	t.Cleanup(v.Close)
+	c := &generous{registry: prometheus.NewRegistry()}
 	c.limits, err = ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: limit, VolumeLimit: volume, FailureLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 3}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	a := New(Config{
@@ -190,40 +190,11 @@ func TestSignaturesAreVerifiedWithinALimit(t *testing.T) {
 	require.NotEqual(t, http.StatusTooManyRequests, status)
 }
 
-// TestALimitComesBeforeTheSignature of a token that wasn't seen before: that of its
-// address.
-func TestALimitComesBeforeTheSignature(t *testing.T) {
-	const most = 5
-	c := newGenerous(t, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: most}, ratelimit.Limit{})
-	for i := range 3 * most {
-		status, _, _ := c.get(t, "/things", c.token[:len(c.token)-4]+"AAA"+string(rune('A'+i)))
-		require.Equal(t, map[bool]int{true: http.StatusUnauthorized, false: http.StatusTooManyRequests}[i < most], status)
-	}
-	require.Equal(t, float64(most), c.tokens(t, "signature"))
-}
-
-// tokens is auth_tokens_total of a result.
-func (c *generous) tokens(t *testing.T, result string) float64 {
-	families, err := c.registry.Gather()
-	require.NoError(t, err)
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			if family.GetName() == "auth_tokens_total" && m.GetLabel()[0].GetValue() == result {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	t.Fatalf("there is no auth_tokens_total of %s", result)
-	return 0
-}
-
 // TestWhatIsNoOperationIsLimited by address and by size, and probes never are.
 func TestWhatIsNoOperationIsLimited(t *testing.T) {
 	limit, volume := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 150}, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1200}
 	for path, most := range map[string]int{"/docs/swagger-ui-bundle.js": 1, "/metrics": 3, "/nowhere": 150} {
 		c := newGenerous(t, limit, volume)
-		status, _, _ := c.get(t, "/things?x=y", c.token) // from then on the token is known
-		require.Equal(t, http.StatusUnprocessableEntity, status)
 		answered := 0
 		for range 160 {
 			status, _, _ := c.get(t, path, c.token)
@@ -233,7 +204,7 @@ func TestWhatIsNoOperationIsLimited(t *testing.T) {
 		}
 		require.LessOrEqual(t, answered, most, path)
 		require.Positive(t, answered)
-		status, _, _ = c.get(t, "/health/live", c.token)
+		status, _, _ := c.get(t, "/health/live", c.token)
 		require.Equal(t, http.StatusOK, status)
 		status, _, _ = c.get(t, "/things", c.token)
 		require.Equal(t, http.StatusOK, status, "it is limited by token, not by address")

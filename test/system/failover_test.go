@@ -1,12 +1,10 @@
 package system
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/test/postgres"
@@ -29,72 +26,37 @@ const (
 	failoverLimit   = time.Minute
 )
 
-// pair is a primary and a standby that has all that the primary acknowledged: the
-// replication is synchronous. Without that, a failover may lose writes whatever a
-// service does.
-type pair struct{ primary, standby *postgres.Server }
-
-func newPair(t *testing.T) pair {
-	primary, err := postgres.Start(t.Context(), postgres.Options{NoFsync: true})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, primary.Stop()) })
-	standby, err := primary.Standby(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, standby.Stop()) })
-	administer(t, primary,
-		"ALTER SYSTEM SET synchronous_standby_names = '*'",
-		"ALTER SYSTEM SET synchronous_commit = on",
-		"SELECT pg_reload_conf()",
-		"CREATE DATABASE users")
-	return pair{primary, standby}
-}
-
-func (p pair) promote(t *testing.T) {
-	administer(t, p.standby, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_promote()", "SELECT pg_reload_conf()")
-}
-
-func administer(t *testing.T, server *postgres.Server, statements ...string) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
-	require.NoError(t, err)
-	defer conn.Close(context.Background())
-	for _, statement := range statements {
-		_, err = conn.Exec(t.Context(), statement)
-		require.NoError(t, err, statement)
-	}
-}
-
 // TestNothingIsLostOrDoubledByAFailover writes all the time, with keys that are sent
 // again until they are acknowledged, while a standby takes the primary's place.
 func TestNothingIsLostOrDoubledByAFailover(t *testing.T) {
 	t.Run("the primary dies, and the address has both hosts", func(t *testing.T) {
 		t.Parallel()
-		servers := newPair(t)
-		address := fmt.Sprintf("postgres://postgres@%s,%s/users?sslmode=disable&target_session_attrs=read-write", servers.standby.Addr(), servers.primary.Addr())
+		servers := postgres.NewPair(t, "users")
+		address := fmt.Sprintf("postgres://postgres@%s,%s/users?sslmode=disable&target_session_attrs=read-write", servers.Standby.Addr(), servers.Primary.Addr())
 		load := startLoad(t, address)
 		load.failover(t, func() {
-			require.NoError(t, servers.primary.Kill())
-			servers.promote(t)
+			require.NoError(t, servers.Primary.Kill())
+			servers.Promote(t)
 		})
 	})
 	t.Run("the primary is read-only, and the address leads to the other one", func(t *testing.T) {
 		t.Parallel()
-		servers := newPair(t)
-		address := newSwitch(t, servers.primary.Addr())
-		load := startLoad(t, fmt.Sprintf("postgres://postgres@%s/users?sslmode=disable", address.listener.Addr()))
+		servers := postgres.NewPair(t, "users")
+		address := postgres.NewSwitch(t, "127.0.0.1", servers.Primary.Addr())
+		load := startLoad(t, fmt.Sprintf("postgres://postgres@%s/users?sslmode=disable", address.Address))
 		load.failover(t, func() {
-			administer(t, servers.primary, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
+			servers.ReadOnly(t)
 			require.Eventually(t, func() bool {
 				return strings.Contains(load.get(t, "/health/ready"), `"database":"degraded"`)
 			}, failoverLimit, failoverPace)
 			require.Contains(t, load.get(t, "/api/v1/users?limit=1"), `"items"`, "it can be read")
-			servers.promote(t)
-			address.lead(servers.standby.Addr()) // connections that are open stay where they are
+			servers.Promote(t)
+			address.Lead(servers.Standby.Addr()) // connections that are open stay where they are
 		})
 		require.Eventually(t, func() bool {
 			return strings.Contains(load.get(t, "/health/ready"), `"database":"up"`)
 		}, failoverLimit, failoverPace)
-		require.NoError(t, servers.primary.Stop())
+		require.NoError(t, servers.Primary.Stop())
 		require.NotNil(t, write(load.client, load.url, -1, `{"name":"Ada","email":"last@example.com"}`), "nothing hung on it any more")
 	})
 }
@@ -225,45 +187,3 @@ func (l *load) get(t *testing.T, path string) string {
 	require.NoError(t, err)
 	return string(body)
 }
-
-// switchable is an address that leads to one server or another, as a name or a
-// virtual address does: what is connected stays so.
-type switchable struct {
-	listener net.Listener
-	target   atomic.Pointer[string]
-}
-
-func newSwitch(t *testing.T, target string) *switchable {
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := &switchable{listener: listener}
-	s.lead(target)
-	var ends sync.WaitGroup
-	ends.Go(func() {
-		for {
-			near, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			far, err := new(net.Dialer).DialContext(context.Background(), "tcp", *s.target.Load())
-			if err != nil {
-				near.Close()
-				continue
-			}
-			both := func(to, from net.Conn) {
-				_, _ = io.Copy(to, from)
-				to.Close()
-				from.Close()
-			}
-			ends.Go(func() { both(near, far) })
-			ends.Go(func() { both(far, near) })
-		}
-	})
-	t.Cleanup(func() {
-		require.NoError(t, listener.Close())
-		ends.Wait()
-	})
-	return s
-}
-
-func (s *switchable) lead(target string) { s.target.Store(&target) }
