@@ -108,12 +108,8 @@ func New(c Config) *API {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	a.huma = humagin.New(engine, huma.Config{
 		OpenAPI: &huma.OpenAPI{
-			OpenAPI: "3.1.0",
-			Info: &huma.Info{
-				Title: c.Title, Description: c.Description, Version: c.Version,
-				License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"},
-				Contact: &huma.Contact{Name: "Issues", URL: "https://github.com/example/microservices/issues"},
-			},
+			OpenAPI:        "3.1.0",
+			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Servers:        []*huma.Server{{URL: "/", Description: "Where this document is from."}},
 			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes, Headers: map[string]*huma.Header{}},
 			OnAddOperation: []huma.AddOpFunc{describe},
