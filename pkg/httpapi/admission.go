@@ -53,6 +53,7 @@ func (op *operation) memory() int64 {
 func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, work func()) {
 	x := exchangeOf(g)
 	g.Writer.Header()["Cache-Control"] = noStore
+	op.rule.sayDeprecated(g.Writer.Header())
 	if op.maxBody > 0 && g.Request.ContentLength > op.maxBody {
 		a.write(g, tooLarge(op.maxBody))
 		return

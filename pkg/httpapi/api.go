@@ -110,8 +110,9 @@ func New(c Config) *API {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI:        "3.1.0",
 			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
-			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes},
-			OnAddOperation: []huma.AddOpFunc{describeRefusals},
+			Servers:        []*huma.Server{{URL: "/", Description: "Where this document is from."}},
+			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes, Headers: map[string]*huma.Header{}},
+			OnAddOperation: []huma.AddOpFunc{describe},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
 		DefaultFormat: "application/json",
@@ -135,6 +136,7 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	rule := a.rule(&op)
 	protect(&op, rule)
+	rule.deprecate(&op)
 	route := ginPath.Replace(op.Path)
 	a.operations[route] = true
 	a.metrics.expect(op.Method, route, cmp.Or(op.DefaultStatus, http.StatusOK))

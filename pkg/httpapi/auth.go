@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -22,6 +23,9 @@ type Rule struct {
 	// memory is what making an answer may take, and maxBody the size of the largest
 	// body; in bytes.
 	memory, maxBody int64
+	// deprecated is since when the operation is deprecated, sunset when it goes away;
+	// zero is not.
+	deprecated, sunset time.Time
 }
 
 // Needs is the rule that a caller has one of the scopes. auth.Admin always will
@@ -47,6 +51,40 @@ func (r Rule) Memory(bytes int64) Rule {
 func (r Rule) MaxBody(bytes int64) Rule {
 	r.maxBody = bytes
 	return r
+}
+
+// Deprecated is the rule of an operation that is not to be used any more, since a day,
+// and that goes away on another; zero: it isn't known when. Every answer says so (RFC
+// 9745, RFC 8594), and so does the document.
+func (r Rule) Deprecated(since, sunset time.Time) Rule {
+	r.deprecated, r.sunset = since, sunset
+	return r
+}
+
+// sunsetExtension is where the document has the day on which an operation goes away,
+// as oasdiff reads it.
+const sunsetExtension = "x-sunset"
+
+// deprecate adds to the document that an operation is deprecated.
+func (r Rule) deprecate(op *huma.Operation) {
+	if r.deprecated.IsZero() {
+		return
+	}
+	op.Deprecated = true
+	if !r.sunset.IsZero() {
+		op.Extensions = map[string]any{sunsetExtension: r.sunset.UTC().Format(time.DateOnly)}
+	}
+}
+
+// sayDeprecated adds to an answer that its operation is deprecated.
+func (r Rule) sayDeprecated(header http.Header) {
+	if r.deprecated.IsZero() {
+		return
+	}
+	header.Set("Deprecation", "@"+strconv.FormatInt(r.deprecated.Unix(), 10))
+	if !r.sunset.IsZero() {
+		header.Set("Sunset", r.sunset.UTC().Format(http.TimeFormat))
+	}
 }
 
 // Rules are the rules of operations, by their ids.
@@ -77,27 +115,6 @@ func protect(op *huma.Operation, rule Rule) {
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	for _, scope := range append(rule.scopes[:len(rule.scopes):len(rule.scopes)], auth.Admin) {
 		op.Security = append(op.Security, map[string][]string{securityScheme: {scope}})
-	}
-}
-
-// describeRefusals adds headers to an operation's 401, 403 and 429.
-func describeRefusals(_ *huma.OpenAPI, op *huma.Operation) {
-	limited := op.Responses[strconv.Itoa(http.StatusTooManyRequests)]
-	if limited != nil {
-		limited.Headers = map[string]*huma.Header{
-			"Retry-After":      {Description: "Seconds until there is room for one more (RFC 9110, section 10.2.3).", Schema: &huma.Schema{Type: huma.TypeInteger}},
-			"RateLimit":        {Description: "What is left of the limit, and the seconds until all of it is there again (draft-ietf-httpapi-ratelimit-headers-10). Other answers have it, too.", Schema: &huma.Schema{Type: huma.TypeString}},
-			"RateLimit-Policy": {Description: "The limit: as many requests at once as q says, which come back over w seconds.", Schema: &huma.Schema{Type: huma.TypeString}},
-		}
-	}
-	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
-		response := op.Responses[strconv.Itoa(status)]
-		if response == nil {
-			continue
-		}
-		response.Headers = map[string]*huma.Header{
-			"WWW-Authenticate": {Description: "What is wrong with the token (RFC 6750, section 3).", Schema: &huma.Schema{Type: huma.TypeString}},
-		}
 	}
 }
 

@@ -23,11 +23,11 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'uns
 // Swagger UI, from files that are part of the binary.
 func (a *API) serveDocs() {
 	document := sync.OnceValues(func() (doc documents, err error) {
-		asJSON, err := json.Marshal(a.OpenAPI())
+		asJSON, err := json.Marshal(a.served())
 		if err != nil {
 			return doc, fmt.Errorf("write the OpenAPI document: %w", err)
 		}
-		asYAML, err := YAML(a.OpenAPI())
+		asYAML, err := YAML(a.served())
 		return documents{newAsset(asJSON), newAsset(asYAML)}, err
 	})
 	serve := func(contentType string, pick func(documents) *asset) gin.HandlerFunc {

@@ -70,20 +70,21 @@ func newHealthBody(service, version string, open bool) healthBody {
 func RegisterHealth(a *API, service, version string, monitor *health.Monitor, metrics prometheus.Gatherer) {
 	body := newHealthBody(service, version, a.config.Auth.IsOpen())
 	alive := func(context.Context, *struct{}) (*healthOutput, error) { return &healthOutput{body}, nil }
-	tags := []string{"Health"}
+	tags, nobody := []string{"Health"}, []map[string][]string{}
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Health", Description: "Whether the service runs, and may be sent requests."})
 	// These have no errors of their own: the response is spelled out so that
 	// huma adds none.
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
-		Summary: "What is running", Responses: map[string]*huma.Response{},
+		Summary: "What is running", Description: "Asks no dependency, and always answers.", Security: nobody, Responses: map[string]*huma.Response{},
 	}, alive)
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "health-live", Method: http.MethodGet, Path: "/health/live", Tags: tags,
-		Summary: "Is the process alive? Asks no dependency.", Responses: map[string]*huma.Response{},
+		Summary: "Is the process alive?", Description: "Asks no dependency: whoever restarts what doesn't answer restarts nothing because a database is away.", Security: nobody, Responses: map[string]*huma.Response{},
 	}, alive)
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "health-ready", Method: http.MethodGet, Path: "/health/ready", Tags: tags,
-		Summary: "Should requests be sent here?",
+		Summary: "Should requests be sent here?", Description: "Says how each dependency was when it was looked at last.", Security: nobody,
 		Responses: map[string]*huma.Response{
 			"503": {
 				Description: "Not ready: a dependency that it can't do without is away, or it is stopping.",

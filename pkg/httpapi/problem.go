@@ -28,9 +28,9 @@ const statusClientClosedRequest = 499
 type Problem struct {
 	Type      string   `json:"type,omitzero" format:"uri" doc:"Tells problems with the same status apart, where there is something to tell." example:"urn:problem-type:no-such-path"`
 	Title     string   `json:"title" doc:"What the status means." example:"Unprocessable Entity"`
-	Status    int      `json:"status" doc:"The HTTP status code." example:"422"`
+	Status    int      `json:"status" minimum:"400" maximum:"599" doc:"The HTTP status code." example:"422"`
 	Detail    string   `json:"detail" doc:"What went wrong this time, for a person to read." example:"validation failed"`
-	Errors    []Detail `json:"errors,omitzero" doc:"What to change, place by place."`
+	Errors    []Detail `json:"errors,omitzero" nullable:"false" doc:"What to change, place by place."`
 	TraceID   string   `json:"trace_id,omitzero" doc:"Names the trace that this request belongs to, where traces are kept." example:"4bf92f3577b34da6a3ce929d0e0e4736"`
 	RequestID string   `json:"request_id,omitzero" doc:"Names this request in the logs." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,13 +24,27 @@ func (r *ReadOnly) ID(field string, got jsonbody.Optional[string], stored uuid.U
 	r.Same(field, err == nil && id == stored)
 }
 
-// Time compares a time, given as RFC 3339, as exactly as an Instant is.
+// Time compares a time, given as RFC 3339, as exactly as it was written, and at most as
+// exactly as an Instant is: there are clients that keep whole seconds.
 func (r *ReadOnly) Time(field string, got jsonbody.Optional[string], stored time.Time) {
 	if !got.Set {
 		return
 	}
 	t, err := time.Parse(time.RFC3339Nano, got.Value)
-	r.Same(field, err == nil && t.Truncate(InstantUnit).Equal(stored.Truncate(InstantUnit)))
+	unit := max(InstantUnit, writtenUnit(got.Value))
+	r.Same(field, err == nil && t.Truncate(unit).Equal(stored.Truncate(unit)))
+}
+
+// writtenUnit is that of the last digit of a time, given as RFC 3339.
+func writtenUnit(t string) time.Duration {
+	unit := time.Second
+	if point := strings.IndexAny(t, ".,"); point >= 0 {
+		digits := strings.IndexFunc(t[point+1:], func(r rune) bool { return r < '0' || r > '9' })
+		for range digits {
+			unit /= 10
+		}
+	}
+	return unit
 }
 
 // Same takes note of whether a member is what is stored.

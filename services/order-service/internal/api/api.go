@@ -22,6 +22,7 @@ type api struct {
 func Register(a *httpapi.API, orders *order.Orders, once *idempotency.Once) {
 	h := &api{orders: orders, once: once}
 	tags := []string{"Orders"}
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Orders", Description: "What users have ordered."})
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-order", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create an order", DefaultStatus: http.StatusCreated,

@@ -21,8 +21,8 @@ func (Money) Schema(huma.Registry) *huma.Schema {
 
 // Item is an item on the wire.
 type Item struct {
-	ProductID   string `json:"product_id" doc:"1 to 100 characters." example:"laptop-15"`
-	ProductName string `json:"product_name" doc:"1 to 200 characters." example:"Laptop 15″"`
+	ProductID   string `json:"product_id" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"laptop-15"`
+	ProductName string `json:"product_name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,198}\\S)?\\s*$" doc:"1 to 200 characters." example:"Laptop 15″"`
 	Quantity    int64  `json:"quantity" minimum:"1" maximum:"1000000" doc:"How many, a whole number." example:"3"`
 	Price       Money  `json:"price" minimum:"0" maximum:"99999999.99" doc:"Of one, with at most 2 decimals." example:"999.99"`
 }
@@ -62,7 +62,7 @@ func fromWire(items []Item) []order.Item {
 type NewOrder struct {
 	UserID          string `json:"user_id" format:"uuid" doc:"Whose order it is: a user that user-service knows." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	Items           []Item `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What is ordered."`
-	ShippingAddress string `json:"shipping_address" doc:"Where it goes: 1 to 500 characters, in one or several lines." example:"12 St James's Square, London"`
+	ShippingAddress string `json:"shipping_address" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Where it goes: 1 to 500 characters, in one or several lines." example:"12 St James's Square, London"`
 }
 
 func (n *NewOrder) draft() order.Draft {
@@ -73,12 +73,12 @@ func (n *NewOrder) draft() order.Draft {
 type OrderChange struct {
 	Status          jsonbody.Optional[string] `json:"status,omitzero" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"confirmed"`
 	Items           jsonbody.Optional[[]Item] `json:"items,omitzero" minItems:"1" maxItems:"100" nullable:"false" doc:"Only while the order is pending."`
-	ShippingAddress jsonbody.Optional[string] `json:"shipping_address,omitzero" doc:"Only while the order is pending." example:"12 St James's Square, London"`
+	ShippingAddress jsonbody.Optional[string] `json:"shipping_address,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Only while the order is pending." example:"12 St James's Square, London"`
 
 	// What can't be changed may be sent back as it was read.
 	ID          jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	UserID      jsonbody.Optional[string] `json:"user_id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
-	TotalAmount jsonbody.Optional[Money]  `json:"total_amount,omitzero" doc:"Is computed; may be sent back unchanged." example:"2999.97"`
+	TotalAmount jsonbody.Optional[Money]  `json:"total_amount,omitzero" minimum:"0" maximum:"999999999999.99" doc:"Is computed; may be sent back unchanged." example:"2999.97"`
 	CreatedAt   jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
 	UpdatedAt   jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
 }

@@ -28,6 +28,7 @@ type api struct {
 func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	h := &api{users: users, once: once}
 	tags := []string{"Users"}
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Users", Description: "Those who may have orders."})
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-user", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create a user", DefaultStatus: http.StatusCreated,
@@ -36,13 +37,15 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	}, h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
-		Summary: "List users, newest first",
-		Errors:  []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Summary:     "List users, newest first",
+		Description: "The caller alone; with the scope admin, or where no token is needed, all.",
+		Errors:      []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, h.list)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-user", Method: http.MethodGet, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Get a user", Responses: httpapi.NotModified(),
-		Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+		Description: "The caller; with the scope users:lookup or admin, anyone.",
+		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, h.get)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
 		httpapi.Register(a, huma.Operation{
@@ -57,7 +60,8 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	httpapi.Register(a, huma.Operation{
 		OperationID: "delete-user", Method: http.MethodDelete, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Delete a user", DefaultStatus: http.StatusNoContent,
-		Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+		Description: "The caller; with the scope admin, anyone. The orders stay.",
+		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, h.delete)
 }
 

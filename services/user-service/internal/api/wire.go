@@ -12,7 +12,7 @@ import (
 type User struct {
 	ID        uuid.UUID       `json:"id" format:"uuid" doc:"Names the user: the subject of its token, or an id that sorts by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"Ada Lovelace"`
-	Email     string          `json:"email" maxLength:"254" doc:"Unique, whatever the case; kept as it was written." example:"ada@example.com"`
+	Email     string          `json:"email" format:"idn-email" minLength:"5" maxLength:"254" doc:"Unique, whatever the case; kept as it was written." example:"ada@example.com"`
 	Age       *int            `json:"age" minimum:"0" maximum:"150" doc:"In years; null when not known." example:"36"`
 	CreatedAt httpapi.Instant `json:"created_at" doc:"When the user was created."`
 	UpdatedAt httpapi.Instant `json:"updated_at" doc:"When the user was changed last."`
@@ -24,8 +24,8 @@ func toWire(u user.User) User {
 
 // NewUser is what a user is created from.
 type NewUser struct {
-	Name  string                 `json:"name" doc:"1 to 100 characters, after white space around them is taken away." example:"Ada Lovelace"`
-	Email string                 `json:"email" doc:"An address such as ada@example.com, of at most 254 bytes; unique, whatever the case." example:"ada@example.com"`
+	Name  string                 `json:"name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters, after white space around them is taken away." example:"Ada Lovelace"`
+	Email string                 `json:"email" minLength:"5" pattern:"^[^@]+@[^@]+$" doc:"An address such as ada@example.com, of at most 254 bytes; unique, whatever the case." example:"ada@example.com"`
 	Age   jsonbody.Nullable[int] `json:"age,omitzero" minimum:"0" maximum:"150" doc:"In years; null or left out when not known." example:"36"`
 }
 
@@ -35,8 +35,8 @@ func (n *NewUser) draft() user.Draft {
 
 // UserChange is a change of a user. What is left out stays as it is.
 type UserChange struct {
-	Name  jsonbody.Optional[string] `json:"name,omitzero" doc:"1 to 100 characters." example:"Ada King"`
-	Email jsonbody.Optional[string] `json:"email,omitzero" doc:"Unique, whatever the case." example:"ada@example.com"`
+	Name  jsonbody.Optional[string] `json:"name,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"Ada King"`
+	Email jsonbody.Optional[string] `json:"email,omitzero" minLength:"5" pattern:"^[^@]+@[^@]+$" doc:"Unique, whatever the case." example:"ada@example.com"`
 	Age   jsonbody.Nullable[int]    `json:"age,omitzero" minimum:"0" maximum:"150" doc:"In years; null clears it." example:"37"`
 
 	// What can't be changed may be sent back as it was read.

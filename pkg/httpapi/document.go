@@ -1,0 +1,126 @@
+package httpapi
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// answerHeaders are the headers of answers that no operation says of itself. The
+// document has each once, if an answer has it.
+var answerHeaders = map[string]*huma.Header{
+	"Accept":           {Description: "What the body may be (RFC 9110, section 12.5.1).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Accept-Encoding":  {Description: "What the body's Content-Encoding may be: identity (RFC 9110, section 12.5.3).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Accept-Patch":     {Description: "What the body may be (RFC 5789, section 3.1).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Deprecation":      {Description: "Since when the operation is deprecated: @ and the seconds since 1970 (RFC 9745).", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^@[0-9]+$"}},
+	"ETag":             {Description: "The resource's version, for If-Match and If-None-Match.", Schema: &huma.Schema{Type: huma.TypeString}},
+	"RateLimit":        {Description: "What is left of the limit, and the seconds until all of it is there again (draft-ietf-httpapi-ratelimit-headers-10); only where there is a limit.", Schema: &huma.Schema{Type: huma.TypeString}},
+	"RateLimit-Policy": {Description: "The limit: as many requests at once as q says, which come back over w seconds.", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Retry-After":      {Description: "Seconds until it is worth trying again (RFC 9110, section 10.2.3).", Schema: &huma.Schema{Type: huma.TypeInteger}},
+	"Sunset":           {Description: "When the operation goes away (RFC 8594).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"WWW-Authenticate": {Description: "What is wrong with the token (RFC 6750, section 3).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"X-Request-Id":     {Description: "Names this request in the logs: what the request said, or a new one.", Schema: &huma.Schema{Type: huma.TypeString}},
+}
+
+// headersOf returns the names of the headers of an operation's answer.
+func headersOf(op *huma.Operation, status int) []string {
+	names := []string{"X-Request-Id"}
+	if len(op.Security) > 0 {
+		names = append(names, "RateLimit", "RateLimit-Policy")
+	}
+	if op.Deprecated {
+		names = append(names, "Deprecation")
+		if op.Extensions[sunsetExtension] != nil {
+			names = append(names, "Sunset")
+		}
+	}
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		names = append(names, "WWW-Authenticate")
+	case http.StatusNotModified, http.StatusPreconditionFailed:
+		names = append(names, "ETag")
+	case http.StatusUnsupportedMediaType:
+		names = append(names, "Accept-Encoding", map[bool]string{true: "Accept-Patch", false: "Accept"}[op.Method == http.MethodPatch])
+	case http.StatusTooManyRequests:
+		names = append(names, "Retry-After")
+	case http.StatusServiceUnavailable:
+		if len(op.Security) > 0 { // a probe doesn't say when
+			names = append(names, "Retry-After")
+		}
+	case http.StatusConflict:
+		if op.Method == http.MethodPost { // another request with the same Idempotency-Key is under way
+			names = append(names, "Retry-After")
+		}
+	}
+	return names
+}
+
+// parameterForms are what this package checks itself of parameters, with messages of
+// its own: huma must not know of it, which would check it, too.
+var parameterForms = map[string]huma.Schema{
+	"Idempotency-Key": {MinLength: new(1), MaxLength: new(maxIdempotencyKey), Pattern: "^[ -~]+$"},
+	"If-Match":        {MinLength: new(1)},
+	"If-None-Match":   {MinLength: new(1)},
+	"cursor":          {MinLength: new(1), Pattern: "^[A-Za-z0-9_-]+$"},
+}
+
+// describe adds to the document what every operation has in common.
+func describe(document *huma.OpenAPI, op *huma.Operation) {
+	for status, response := range op.Responses {
+		if response.Headers == nil {
+			response.Headers = map[string]*huma.Header{}
+		}
+		code, _ := strconv.Atoi(status)
+		for _, name := range headersOf(op, code) {
+			response.Headers[name] = &huma.Header{Ref: "#/components/headers/" + name}
+			document.Components.Headers[name] = answerHeaders[name]
+		}
+	}
+	for _, parameter := range op.Parameters {
+		form, found := parameterForms[parameter.Name]
+		if !found {
+			continue
+		}
+		schema := *parameter.Schema
+		schema.MinLength, schema.Pattern = form.MinLength, form.Pattern
+		if form.MaxLength != nil {
+			schema.MaxLength = form.MaxLength
+		}
+		parameter.Schema = &schema
+	}
+	if op.Method == http.MethodPatch && op.RequestBody != nil {
+		op.RequestBody.Content[mergePatch] = op.RequestBody.Content["application/json"]
+	}
+}
+
+// served returns the document of this API as it runs: where no token is needed, it
+// asks for none, so that whoever goes by it lets a request without one through.
+func (a *API) served() *huma.OpenAPI {
+	if !a.config.Auth.IsOpen() {
+		return a.OpenAPI()
+	}
+	document, components := *a.OpenAPI(), *a.OpenAPI().Components
+	components.SecuritySchemes, components.Headers = nil, maps.Clone(components.Headers)
+	delete(components.Headers, "WWW-Authenticate")
+	document.Components = &components
+	document.Paths = map[string]*huma.PathItem{}
+	for path, item := range a.OpenAPI().Paths {
+		open := *item
+		for _, op := range []**huma.Operation{&open.Get, &open.Post, &open.Put, &open.Patch, &open.Delete} {
+			if *op == nil {
+				continue
+			}
+			copied := **op
+			copied.Security, copied.Responses = nil, maps.Clone(copied.Responses)
+			maps.DeleteFunc(copied.Responses, func(status string, _ *huma.Response) bool {
+				return slices.Contains([]string{"401", "403"}, status)
+			})
+			*op = &copied
+		}
+		document.Paths[path] = &open
+	}
+	return &document
+}

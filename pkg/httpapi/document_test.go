@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/auth"
+)
+
+// TestADeprecatedOperationSaysSo is RFC 9745 and RFC 8594, on whatever is answered.
+func TestADeprecatedOperationSaysSo(t *testing.T) {
+	since, sunset := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(2027, 3, 4, 5, 6, 7, 0, time.UTC)
+	api := newTestAPI(auth.Open(), Rules{
+		"old":   Needs("x").Deprecated(since, sunset),
+		"older": Needs("x").Deprecated(since, time.Time{}),
+		"new":   Needs("x"),
+	})
+	type input struct {
+		Fail bool `query:"fail"`
+		Body Body[struct{}]
+	}
+	for _, id := range []string{"old", "older", "new"} {
+		Register(api, huma.Operation{OperationID: id, Method: http.MethodPost, Path: "/" + id}, func(_ context.Context, in *input) (*struct{}, error) {
+			if in.Fail {
+				panic("on purpose")
+			}
+			return nil, nil
+		})
+	}
+	for _, row := range []struct {
+		query, body string
+		status      int
+	}{
+		{"", "{}", http.StatusNoContent},
+		{"", "{", http.StatusBadRequest},
+		{"?unknown=1", "{}", http.StatusUnprocessableEntity},
+		{"?fail=true", "{}", http.StatusInternalServerError},
+		{"", strings.Repeat(" ", MaxBodyBytes+1), http.StatusRequestEntityTooLarge},
+	} {
+		for id, want := range map[string][2]string{
+			"old": {"@1767312000", "Thu, 04 Mar 2027 05:06:07 GMT"}, "older": {"@1767312000", ""}, "new": {"", ""},
+		} {
+			answer := httptest.NewRecorder()
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/"+id+row.query, strings.NewReader(row.body))
+			request.Header.Set("Content-Type", "application/json")
+			api.Handler().ServeHTTP(answer, request)
+			require.Equal(t, row.status, answer.Code)
+			require.Equal(t, want, [2]string{answer.Header().Get("Deprecation"), answer.Header().Get("Sunset")}, "%s %d", id, row.status)
+		}
+	}
+
+	paths := api.OpenAPI().Paths
+	require.True(t, paths["/old"].Post.Deprecated)
+	require.Equal(t, "2027-03-04", paths["/old"].Post.Extensions["x-sunset"])
+	require.True(t, paths["/older"].Post.Deprecated)
+	require.False(t, paths["/new"].Post.Deprecated)
+	for status, response := range paths["/old"].Post.Responses {
+		require.Contains(t, response.Headers, "Deprecation", status)
+		require.Contains(t, response.Headers, "Sunset", status)
+	}
+	require.NotContains(t, paths["/older"].Post.Responses["204"].Headers, "Sunset")
+	require.NotContains(t, paths["/new"].Post.Responses["204"].Headers, "Deprecation")
+}
+
+// TestAnOpenServicesDocumentDemandsNoToken holds the document against what runs: a
+// gateway that goes by it would answer 401 to everybody.
+func TestAnOpenServicesDocumentDemandsNoToken(t *testing.T) {
+	api := newTestAPI(auth.Open(), Rules{"change": Needs("x")})
+	Register(api, huma.Operation{OperationID: "change", Method: http.MethodPatch, Path: "/things"},
+		func(context.Context, *struct{ Body Body[struct{}] }) (*struct{}, error) { return nil, nil })
+	answer := httptest.NewRecorder()
+	api.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil))
+	require.Equal(t, http.StatusOK, answer.Code)
+	for _, none := range []string{`"security"`, "securitySchemes", "WWW-Authenticate", `"401"`, `"403"`} {
+		require.NotContains(t, answer.Body.String(), none)
+	}
+	var document struct {
+		Paths map[string]struct {
+			Patch struct {
+				RequestBody struct{ Content map[string]any } `json:"requestBody"`
+				Responses   map[string]any
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &document))
+	patch := document.Paths["/things"].Patch
+	require.Contains(t, patch.Responses, "204")
+	require.Len(t, patch.RequestBody.Content, 2)
+	require.Contains(t, patch.RequestBody.Content, "application/json")
+	require.Contains(t, patch.RequestBody.Content, mergePatch)
+
+	full := api.OpenAPI().Paths["/things"].Patch
+	require.NotEmpty(t, full.Security, "what is served is another document")
+	require.Contains(t, full.Responses, "401")
+}

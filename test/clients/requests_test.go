@@ -1,0 +1,290 @@
+package clients
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/errors"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/page"
+	"github.com/example/microservices/test/process"
+)
+
+var (
+	requestsFor  = flag.Duration("requests-for", 20*time.Second, "how long TestMadeUpRequests sends them; 10m for the long form")
+	requestsSeed = flag.Int("requests-seed", 0, "what they are made up from; 0: something new")
+)
+
+// TestMadeUpRequests sends what testdata/requests/generate.mjs makes up from the
+// documents, right and wrong, to both services. Each answer must be in the document, as
+// the document has it; none is a 5xx; and what is done must have been asked for as the
+// document allows, so that it never allows less than the service.
+func TestMadeUpRequests(t *testing.T) {
+	seed := *requestsSeed
+	if seed == 0 {
+		seed = int(rand.Int32())
+	}
+	t.Logf("-requests-seed=%d", seed)
+	users, orders := startServices(t)
+	there := &things{"user": {process.CreateUser(t, users)}}
+	there.add("order", createOrder(t, orders, there.any("user")))
+	services := map[string]*process.Process{"user-service": users, "order-service": orders}
+	for service, p := range services {
+		t.Run(service, func(t *testing.T) {
+			t.Parallel()
+			newTrial(t, service, p, there).run(seed)
+		})
+	}
+}
+
+// things are the ids of what there is.
+type things map[string][]string
+
+var thingsLock sync.Mutex
+
+func (h things) add(kind, id string) {
+	thingsLock.Lock()
+	defer thingsLock.Unlock()
+	h[kind] = append(h[kind][max(0, len(h[kind])-9):], id)
+}
+
+func (h things) any(kind string) string {
+	thingsLock.Lock()
+	defer thingsLock.Unlock()
+	return h[kind][rand.IntN(len(h[kind]))]
+}
+
+func createOrder(t *testing.T, orders *process.Process, user string) string {
+	t.Helper()
+	body := `{"user_id":"` + user + `","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":1}]}`
+	response, err := http.Post(orders.URL+"/api/v1/orders", "application/json", strings.NewReader(body))
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusCreated, response.StatusCode)
+	return filepath.Base(response.Header.Get("Location"))
+}
+
+// trial is the made up requests of one service.
+type trial struct {
+	t        *testing.T
+	service  *process.Process
+	kind     string // of what the service keeps
+	there    *things
+	document string // the served one's file
+	validate validator.Validator
+	client   *http.Client
+
+	mu       sync.Mutex
+	counts   map[string]int // by operation and status
+	accepted map[string][2]int
+	etag     string
+	cursor   string
+	wrong    int
+}
+
+func newTrial(t *testing.T, service string, p *process.Process, there *things) *trial {
+	t.Helper()
+	response, err := http.Get(p.URL + "/openapi.json")
+	require.NoError(t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	parsed, err := libopenapi.NewDocument(text)
+	require.NoError(t, err)
+	v, errs := validator.NewValidator(parsed)
+	require.Empty(t, errs)
+	path := filepath.Join(t.TempDir(), "openapi.json")
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+	transport := &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &trial{
+		t: t, service: p, kind: strings.TrimSuffix(service, "-service"), there: there, document: path, validate: v,
+		client: &http.Client{Transport: transport},
+		counts: map[string]int{}, accepted: map[string][2]int{}, etag: `"1"`, cursor: page.Cursor(uuid.Max),
+	}
+}
+
+// request is a line of what generate.mjs writes.
+type request struct {
+	Kind, Method, Path string
+	Headers            map[string]string
+	Body               *string
+}
+
+// maxWrong is how many wrong answers a trial shows.
+const maxWrong = 20
+
+func (r *trial) run(seed int) {
+	folder := copyFolder(r.t, "requests")
+	require.NoError(r.t, os.Symlink(tool(r.t, "request-generator"), filepath.Join(folder, "node_modules")))
+	generator := exec.CommandContext(r.t.Context(), "node", "generate.mjs", r.document, strconv.Itoa(seed))
+	var said bytes.Buffer
+	generator.Dir, generator.Stderr = folder, &said
+	out, err := generator.StdoutPipe()
+	require.NoError(r.t, err)
+	require.NoError(r.t, generator.Start())
+	lines := bufio.NewScanner(out)
+	lines.Buffer(nil, 16<<20)
+	made := make(chan request)
+	var sending sync.WaitGroup
+	for range 4 {
+		sending.Go(func() {
+			for q := range made {
+				r.try(q)
+			}
+		})
+	}
+	for end := time.Now().Add(*requestsFor); time.Now().Before(end) && !r.enough() && lines.Scan(); {
+		var q request
+		require.NoError(r.t, json.Unmarshal(lines.Bytes(), &q))
+		made <- q
+	}
+	close(made)
+	sending.Wait()
+	require.NoError(r.t, lines.Err())
+	_ = generator.Process.Kill()
+	_ = generator.Wait() // it has been killed
+	require.Empty(r.t, said.String())
+	r.report()
+}
+
+// enough says that there were so many wrong answers that more would show nothing.
+func (r *trial) enough() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wrong >= maxWrong
+}
+
+func (r *trial) try(q request) {
+	r.mu.Lock()
+	etag, cursor := r.etag, r.cursor
+	r.mu.Unlock()
+	fill := strings.NewReplacer("{user}", r.there.any("user"), "{order}", r.there.any("order"), "{etag}", etag, "{cursor}", cursor).Replace
+	body := ""
+	if q.Body != nil {
+		body = fill(*q.Body)
+	}
+	url := r.service.URL + fill(q.Path)
+	made := func() *http.Request {
+		sent, err := http.NewRequestWithContext(r.t.Context(), q.Method, url, strings.NewReader(body))
+		if err != nil {
+			panic(err) // the generator makes addresses
+		}
+		for name, value := range q.Headers {
+			sent.Header.Set(name, fill(value))
+		}
+		return sent
+	}
+	response, err := r.client.Do(made())
+	if err != nil {
+		r.complain(q, body, "no answer: "+err.Error())
+		return
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.complain(q, body, "no whole answer: "+err.Error())
+		return
+	}
+	r.judge(q, body, made, response, answer)
+}
+
+func (r *trial) judge(q request, body string, made func() *http.Request, response *http.Response, answer []byte) {
+	template, _, _ := strings.Cut(q.Path, "?")
+	r.mu.Lock()
+	r.counts[fmt.Sprintf("%s %s %d", q.Method, r.name(template), response.StatusCode)]++
+	tally := r.accepted[q.Kind]
+	tally[0]++
+	if response.StatusCode < http.StatusBadRequest {
+		tally[1]++
+	}
+	r.accepted[q.Kind] = tally
+	if tag := response.Header.Get("ETag"); tag != "" {
+		r.etag = tag
+	}
+	var list struct {
+		Next string `json:"next_cursor"`
+	}
+	if json.Unmarshal(answer, &list) == nil && list.Next != "" {
+		r.cursor = list.Next
+	}
+	r.mu.Unlock()
+	if response.StatusCode >= http.StatusInternalServerError {
+		r.complain(q, body, fmt.Sprintf("%d: %s", response.StatusCode, answer))
+		return
+	}
+	if location := response.Header.Get("Location"); location != "" {
+		r.there.add(r.kind, filepath.Base(location))
+	}
+	response.Body = io.NopCloser(bytes.NewReader(answer))
+	if valid, problems := r.validate.ValidateHttpResponse(made(), response); !valid {
+		r.complain(q, body, fmt.Sprintf("the answer, %d, isn't as the document has it: %s\n%s", response.StatusCode, problemsOf(problems), answer))
+	}
+	if response.StatusCode < http.StatusBadRequest {
+		if valid, problems := r.validate.ValidateHttpRequest(made()); !valid {
+			r.complain(q, body, fmt.Sprintf("answered %d, and the document forbids the request: %s", response.StatusCode, problemsOf(problems)))
+		}
+	}
+}
+
+// name is the operation's path, whatever its parameters.
+func (r *trial) name(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) > 4 && parts[1] == "api" {
+		if parts[4] != "user" {
+			parts[4] = "{id}"
+		} else if len(parts) > 5 {
+			parts[5] = "{id}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func problemsOf(problems []*errors.ValidationError) string {
+	var all []string
+	for _, p := range problems {
+		all = append(all, p.Message+": "+p.Reason)
+		for _, s := range p.SchemaValidationErrors {
+			all = append(all, s.Reason+" at "+s.FieldPath)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+func (r *trial) complain(q request, body, what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wrong++
+	r.t.Errorf("%s %s %v\n%.2000q\n%s", q.Method, q.Path, q.Headers, body, what)
+}
+
+// report says what was answered how often.
+func (r *trial) report() {
+	for _, what := range slices.Sorted(maps.Keys(r.counts)) {
+		r.t.Logf("%8d  %s", r.counts[what], what)
+	}
+	for kind, tally := range r.accepted {
+		r.t.Logf("bodies %s: %d sent, %d accepted", kind, tally[0], tally[1])
+	}
+	require.NotZero(r.t, r.accepted["valid"][1], "nothing was done")
+}
