@@ -97,9 +97,15 @@ func TestACallerIsOneUser(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		me := uuid.NewString()
 		token := is.Token(t, me, "users:write users:read")
-		s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusCreated)
-		again := s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusConflict)
-		require.Contains(t, again.Detail(), "exists already")
+		mine := newUser()
+		s.Do(http.MethodPost, users, mine, "Authorization", token).Want(http.StatusCreated)
+		for _, again := range []*apitest.Answer{
+			s.Do(http.MethodPost, users, newUser(), "Authorization", token),
+			s.Do(http.MethodPost, users, mine, "Authorization", token),
+			s.Do(http.MethodPost, users, mine, "Authorization", token, "Idempotency-Key", "k"),
+		} {
+			require.Contains(t, again.Want(http.StatusConflict).Detail(), "exists already", "also with its own address")
+		}
 		s.Do(http.MethodDelete, users+"/"+me, nil, "Authorization", token).Want(http.StatusNoContent)
 		s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusCreated)
 	})

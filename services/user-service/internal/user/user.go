@@ -130,7 +130,16 @@ func (u *Users) Create(ctx context.Context, reach access.Reach, d Draft, record 
 	if err != nil {
 		return User{}, err
 	}
-	return created, u.store.Create(ctx, created, r)
+	err = u.store.Create(ctx, created, r)
+	if errors.Is(err, ErrEmailTaken) && u.exists(ctx, created.ID) {
+		err = ErrExists // it may be its own address, and a store says either
+	}
+	return created, err
+}
+
+func (u *Users) exists(ctx context.Context, id uuid.UUID) bool {
+	_, err := u.store.Get(ctx, id)
+	return err == nil
 }
 
 // Get returns a user within reach, or ErrNotFound.
