@@ -222,15 +222,18 @@ func (u *Users) Delete(ctx context.Context, reach access.Reach, id uuid.UUID, ch
 	}
 }
 
-// apply changes u. Its error is invalid.Fields, with everything that is wrong.
+// apply changes u. Its error is invalid.Fields, with everything that is wrong. A text of
+// a user that is there and stays as it is isn't judged: an earlier version may have taken
+// what this one refuses, and what was read may be sent back.
 func apply(u *User, p Patch) error {
 	var problems invalid.Fields
-	if p.Name != nil {
+	stored := u.Version > 0
+	if p.Name != nil && !(stored && *p.Name == u.Name) {
 		name, err := text.Line(*p.Name, MaxName)
 		problems.Check("name", err)
 		u.Name = name
 	}
-	if p.Email != nil {
+	if p.Email != nil && !(stored && *p.Email == u.Email.String()) {
 		email, err := ParseEmail(*p.Email)
 		problems.Check("email", err)
 		u.Email = email
