@@ -57,7 +57,7 @@ func (o *Orders) Create(ctx context.Context, actor Actor, d Draft, record func(O
 	}
 	created.Status = Pending
 	created.Version = 1
-	created.CreatedAt = o.timestamp()
+	created.CreatedAt = ids.Time(created.ID) // so that the one sorts as the other
 	created.UpdatedAt = created.CreatedAt
 	r, err := record(created)
 	if err != nil {
@@ -113,6 +113,7 @@ func (o *Orders) List(ctx context.Context, actor Actor, f Filter, r page.Request
 	} else if !actor.Sees.Includes(*f.UserID) {
 		return page.Page[Order]{}, nil
 	}
+	r.Before = f.begin(r.Before)
 	return o.store.List(ctx, f, r)
 }
 

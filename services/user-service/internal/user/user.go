@@ -63,7 +63,15 @@ func newID(reach access.Reach) (uuid.UUID, error) {
 }
 
 // Filter chooses users. A field that is nil lets all through.
-type Filter struct{ ID *uuid.UUID }
+type Filter struct {
+	// Email is compared by its key.
+	Email   *Email
+	Created page.Period
+}
+
+func (f Filter) includes(u User) bool {
+	return (f.Email == nil || f.Email.Key() == u.Email.Key()) && f.Created.Includes(u.CreatedAt)
+}
 
 // Store keeps users.
 type Store interface {
@@ -73,8 +81,13 @@ type Store interface {
 	Create(ctx context.Context, u User, record *idempotency.Record) error
 	// Get returns the user, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (User, error)
-	// List returns a page of the users that f lets through, newest first.
-	List(ctx context.Context, f Filter, r page.Request) (page.Page[User], error)
+	// GetByEmail returns the user with the key of an address, or ErrNotFound.
+	GetByEmail(ctx context.Context, key string) (User, error)
+	// List returns a page of the users, by id.
+	List(ctx context.Context, r page.Request) (page.Page[User], error)
+	// ListByTime returns a page of the users that were created after an instant, by the
+	// time of their creation.
+	ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[User], error)
 	// Update stores u in place of the version before it (u.Version - 1). It
 	// returns ErrStale when there is no such version any more, and
 	// ErrEmailTaken.
@@ -150,9 +163,39 @@ func (u *Users) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (User
 	return u.store.Get(ctx, id)
 }
 
-// List returns a page of the users within reach, newest first.
-func (u *Users) List(ctx context.Context, reach access.Reach, r page.Request) (page.Page[User], error) {
-	return u.store.List(ctx, Filter{ID: reach.Owner()}, r)
+// List returns a page of the users within reach that f lets through, newest first: by id,
+// or where f is for a time, by that (page.FirstByTime), since not every id was made here.
+// Whoever reaches one user only is told nothing by whether another one has an address,
+// nor by how long it takes: that one is the only one that is looked at.
+func (u *Users) List(ctx context.Context, reach access.Reach, f Filter, r page.Request) (page.Page[User], error) {
+	switch {
+	case reach.Owner() != nil:
+		one, err := u.store.Get(ctx, *reach.Owner())
+		return only(one, err, f, r)
+	case f.Email != nil:
+		one, err := u.store.GetByEmail(ctx, f.Email.Key())
+		return only(one, err, f, r)
+	case !f.Created.IsBound():
+		return u.store.List(ctx, r)
+	}
+	after, before := f.Created.Bounds()
+	if !r.At.Before(before) {
+		r.At, r.Before = before, uuid.Nil
+	}
+	return u.store.ListByTime(ctx, after, r)
+}
+
+// only is the list of the one user that there may be.
+func only(one User, err error, f Filter, r page.Request) (page.Page[User], error) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return page.Page[User]{}, nil
+	case err != nil:
+		return page.Page[User]{}, err
+	case !f.includes(one) || !r.Includes(one.CreatedAt, one.ID):
+		return page.Page[User]{}, nil
+	}
+	return page.Page[User]{Items: []User{one}}, nil
 }
 
 // Patch is a change of a user. What is nil stays as it is.
