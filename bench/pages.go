@@ -124,7 +124,7 @@ func lastCursor(ctx context.Context, db *sql.DB, rows string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the last page: %w", err)
 	}
-	return page.Cursor(before), nil
+	return page.Request{Before: before}.Cursor(), nil
 }
 
 // checkLast makes sure that a page is the last, and full.

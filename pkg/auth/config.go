@@ -119,7 +119,7 @@ func (c *IssuerConfig) parse() ([]Issuer, error) {
 	var list struct {
 		Issuers []issuerJSON `json:"AUTH_ISSUERS"`
 	}
-	err := jsonbody.Decode([]byte(`{"AUTH_ISSUERS":`+c.AuthIssuers+`}`), &list)
+	err := jsonbody.DecodeSetting([]byte(`{"AUTH_ISSUERS":`+c.AuthIssuers+`}`), &list)
 	if err != nil {
 		return nil, fmt.Errorf("AUTH_ISSUERS must be a JSON list such as %s: %w", example, err)
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,6 +20,17 @@ const instantLayout = `"2006-01-02T15:04:05.000Z"`
 // MarshalJSONTo is part of json.MarshalerTo.
 func (i Instant) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteValue(time.Time(i).UTC().AppendFormat(enc.AvailableBuffer(), instantLayout))
+}
+
+// UnmarshalText reads RFC 3339, as exactly as it is written. It refuses what is in no year
+// of four digits in UTC, and so can't be written again.
+func (i *Instant) UnmarshalText(b []byte) error {
+	t, err := time.Parse(time.RFC3339Nano, string(b))
+	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
+		return errors.New("must be an instant such as 2026-01-02T03:04:05Z (RFC 3339), with a + written as %2B")
+	}
+	*i = Instant(t)
+	return nil
 }
 
 // Schema describes an instant.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -104,15 +106,44 @@ type PageParams struct {
 
 // Resolve checks the cursor. It is called by huma.
 func (p *PageParams) Resolve(huma.Context) []error {
-	_, err := p.Request()
-	if err != nil {
+	_, err := page.After(p.Cursor, page.First(p.Limit))
+	if err != nil && !errors.Is(err, page.ErrOtherList) { // which list it is, Request is told
 		return []error{&Detail{Location: "query.cursor", Message: err.Error()}}
 	}
 	return nil
 }
 
-// Request returns the page that is asked for.
-func (p *PageParams) Request() (page.Request, error) { return page.After(p.Cursor, p.Limit) }
+// Request returns the page that is asked for, of a list whose first page is page.First or
+// page.FirstByTime. Its error is a *Problem.
+func (p *PageParams) Request(first func(limit int) page.Request) (page.Request, error) {
+	r, err := page.After(p.Cursor, first(p.Limit))
+	if err != nil {
+		return page.Request{}, NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query.cursor", Message: err.Error()})
+	}
+	return r, nil
+}
+
+// CreatedParams are the parameters of a list that is filtered by creation.
+type CreatedParams struct {
+	CreatedAfter  Param[Instant] `query:"created_after" doc:"Only what was created after this instant (RFC 3339), which is not included."`
+	CreatedBefore Param[Instant] `query:"created_before" doc:"Only what was created before this instant (RFC 3339), which is not included."`
+}
+
+// Period returns the period that is asked for, and notes it in the query of the links to
+// further pages.
+func (p *CreatedParams) Period(query url.Values) (period page.Period) {
+	note := func(name string, given Param[Instant]) *time.Time {
+		if !given.Set {
+			return nil
+		}
+		t := time.Time(given.Value)
+		query.Set(name, t.Format(time.RFC3339Nano))
+		return &t
+	}
+	period.After = note("created_after", p.CreatedAfter)
+	period.Before = note("created_before", p.CreatedBefore)
+	return period
+}
 
 // List is the body of a list.
 type List[T any] struct {

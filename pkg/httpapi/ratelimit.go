@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -32,6 +33,19 @@ func (n *Networks) UnmarshalText(text []byte) error {
 		*n = append(*n, prefix)
 	}
 	return nil
+}
+
+// Validate refuses a network that is written with the address of one of its hosts: one
+// machine may be meant, and all of the network would be trusted.
+func (c *ClientConfig) Validate() error {
+	var problems []error
+	for _, prefix := range c.TrustedProxies {
+		if prefix != prefix.Masked() {
+			problems = append(problems, fmt.Errorf("TRUSTED_PROXIES has the address of a host and the length of a network: write %s for the network, or %s/%d for the host",
+				prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // strings returns the networks as text.

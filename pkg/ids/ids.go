@@ -3,8 +3,10 @@
 package ids
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -24,6 +26,22 @@ func New() (uuid.UUID, error) {
 		return uuid.Nil, fmt.Errorf("make an id: %w", err)
 	}
 	return id, nil
+}
+
+// Time returns when New made an id, to the millisecond.
+func Time(id uuid.UUID) time.Time {
+	var milli [8]byte
+	copy(milli[2:], id[:6])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(milli[:]))).UTC() //nolint:gosec // 48 bits
+}
+
+// At returns what sorts after every id that New makes in a millisecond before that of t,
+// and before every other.
+func At(t time.Time) (id uuid.UUID) {
+	var milli [8]byte
+	binary.BigEndian.PutUint64(milli[:], uint64(min(max(t.UnixMilli(), 0), 1<<48-1))) //nolint:gosec // 48 bits
+	copy(id[:6], milli[2:])
+	return id
 }
 
 // Parse reads an id in the one form that is written (RFC 9562, section 4:

@@ -59,7 +59,16 @@ func (e *SyntaxError) Error() string {
 // The error is a *SyntaxError, or invalid.Fields with the path of each member
 // ("items[1].quantity"; "" for the body itself).
 func Decode(data []byte, dst any) error {
-	d := decoder{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	return (&decoder{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}).decode(dst)
+}
+
+// DecodeSetting is Decode for what may hold a secret in any place: no name is given
+// back that isn't a member's.
+func DecodeSetting(data []byte, dst any) error {
+	return (&decoder{dec: jsontext.NewDecoder(bytes.NewBuffer(data)), discreet: true}).decode(dst)
+}
+
+func (d *decoder) decode(dst any) error {
 	err := d.value("", reflect.ValueOf(dst).Elem(), 0)
 	if err != nil {
 		return d.syntaxError(err)
@@ -77,6 +86,8 @@ func Decode(data []byte, dst any) error {
 type decoder struct {
 	dec      *jsontext.Decoder
 	problems invalid.Fields
+	// discreet says that no unknown name is given back.
+	discreet bool
 }
 
 // full says that no more problems are reported: the rest is read for its syntax only.
@@ -256,11 +267,14 @@ func (d *decoder) object(path string, v reflect.Value) error {
 		}
 		member := name.String()
 		i, known := s.index[member]
-		if !known {
-			err = d.refuse(join(path, Shorten(member)), "is not a known field; known are "+s.known)
-		} else {
+		switch {
+		case known:
 			seen[i] = true
 			err = d.value(join(path, member), v.Field(s.members[i].field), s.members[i].most)
+		case d.discreet:
+			err = d.refuse(path, "has a field that is not known; known are "+s.known)
+		default:
+			err = d.refuse(join(path, Shorten(member)), "is not a known field; known are "+s.known)
 		}
 		if err != nil {
 			return err
@@ -303,7 +317,10 @@ func (d *decoder) syntaxError(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &syntax):
-		path := pointerPath(syntax.JSONPointer)
+		path := ""
+		if !d.discreet {
+			path = pointerPath(syntax.JSONPointer)
+		}
 		if strings.Contains(syntax.Err.Error(), "max depth") {
 			// The tokenizer's own limit, far beyond ours.
 			return invalid.Fields{{Path: path, Message: tooDeep}}

@@ -1,12 +1,16 @@
 // Package page is keyset pagination, newest first: a page ends with the id of
-// its last row, and the next one starts below that id. However deep the page,
+// its last row, and the next one starts below that id. A list whose ids don't sort by
+// creation may be sorted by time instead, and by id where times are the same. However deep the page,
 // it costs the same; rows that come and go between two pages neither repeat
 // nor hide a row that was there all along.
 package page
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,41 +26,103 @@ const (
 	// before it has as many as were asked for.
 	MaxBytes = 512 << 10
 
-	// version is the first byte of a cursor, so that its form may change.
-	version     = 1
-	cursorBytes = 1 + len(uuid.UUID{})
+	// The first byte of a cursor says its form: an id, or a time and an id.
+	versionID   = 1
+	versionTime = 2
+	timeBytes   = 8
 )
 
 var (
 	errCursor = errors.New("is not a cursor; use next_cursor of the page before, unchanged")
-	encoding  = base64.RawURLEncoding.Strict()
+	// ErrOtherList says that a cursor is of a list that is sorted in another way. Its text
+	// is fit to be shown to whoever sent the cursor.
+	ErrOtherList = errors.New("is of a list with other filters; send the same as with the page before, or begin with the first page")
+
+	// endOfTime is after every row's time.
+	endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
+	encoding = base64.RawURLEncoding.Strict()
 )
 
 // Request is the page that is asked for.
 type Request struct {
 	// Before is the id that every row of the page is below.
 	Before uuid.UUID
+	// At is zero unless the list is sorted by time. Then every row of the page is earlier,
+	// or of the same time and below Before.
+	At time.Time
 	// Limit is the largest number of rows, 1 to MaxLimit.
 	Limit int
 }
 
-// First returns a request for the first page.
+// First returns a request for the first page of a list that is sorted by id.
 func First(limit int) Request { return Request{Before: ids.Max, Limit: limit} }
 
-// After returns the request for the page that cursor stands for: the first one
-// when it is "". Its error is fit to be shown to whoever sent the cursor.
-func After(cursor string, limit int) (Request, error) {
+// FirstByTime returns a request for the first page of a list that is sorted by time.
+func FirstByTime(limit int) Request {
+	return Request{Before: ids.Max, At: endOfTime, Limit: limit}
+}
+
+// After returns the request for the page that cursor stands for: first when it is "".
+// Its error is fit to be shown to whoever sent the cursor. It is ErrOtherList if the
+// cursor's list is sorted in another way than that of first.
+func After(cursor string, first Request) (Request, error) {
 	if cursor == "" {
-		return First(limit), nil
-	}
-	if len(cursor) != encoding.EncodedLen(cursorBytes) { // DecodeString skips line breaks
-		return Request{}, errCursor
+		return first, nil
 	}
 	b, err := encoding.DecodeString(cursor)
-	if err != nil || len(b) != cursorBytes || b[0] != version {
+	if err != nil || len(cursor) != encoding.EncodedLen(len(b)) { // DecodeString skips line breaks
 		return Request{}, errCursor
 	}
-	return Request{Before: uuid.UUID(b[1:]), Limit: limit}, nil
+	r := Request{Limit: first.Limit}
+	switch {
+	case len(b) == 1+len(r.Before) && b[0] == versionID:
+		r.Before = uuid.UUID(b[1:])
+	case len(b) == 1+timeBytes+len(r.Before) && b[0] == versionTime:
+		r.At = time.UnixMicro(int64(binary.BigEndian.Uint64(b[1:]))).UTC() //nolint:gosec // any 64 bits are a time
+		r.Before = uuid.UUID(b[1+timeBytes:])
+		if !r.At.After(time.Time{}) || r.At.After(endOfTime) {
+			return Request{}, errCursor
+		}
+	default:
+		return Request{}, errCursor
+	}
+	if r.At.IsZero() != first.At.IsZero() {
+		return Request{}, ErrOtherList
+	}
+	return r, nil
+}
+
+// Includes reports whether a row is on the page, or after it.
+func (r Request) Includes(at time.Time, id uuid.UUID) bool {
+	if r.At.IsZero() || at.Equal(r.At) {
+		return bytes.Compare(id[:], r.Before[:]) < 0
+	}
+	return at.Before(r.At)
+}
+
+// Period is the time between two instants, neither of them included. nil is no bound.
+type Period struct{ After, Before *time.Time }
+
+// IsBound reports whether the period has a bound.
+func (p Period) IsBound() bool { return p.After != nil || p.Before != nil }
+
+// Bounds returns the instants as exactly as databases keep them: no time of a row is on
+// another side of one for that.
+func (p Period) Bounds() (after, before time.Time) {
+	before = endOfTime
+	if p.After != nil {
+		after = p.After.UTC().Truncate(time.Microsecond)
+	}
+	if p.Before != nil {
+		before = p.Before.UTC().Add(time.Microsecond - 1).Truncate(time.Microsecond)
+	}
+	return after, before
+}
+
+// Includes reports whether an instant is in the period.
+func (p Period) Includes(t time.Time) bool {
+	return (p.After == nil || t.After(*p.After)) && (p.Before == nil || t.Before(*p.Before))
 }
 
 // Page is some rows, and where the rows after them start.
@@ -69,12 +135,15 @@ type Page[T any] struct {
 
 // Rows are the rows of a store, as it reads and converts them.
 type Rows[R, T any] struct {
-	// Below returns the newest rows below an id, n at most, newest first.
-	Below func(before uuid.UUID, n int) ([]R, error)
-	// ID is a row's, and Size how much of a page it takes, in bytes. Without Size no
-	// row is large.
+	// Below returns the newest rows that a request includes, newest first.
+	Below func(Request) ([]R, error)
+	// ID is a row's, Time its time in a list that is sorted by time, and Size how much of
+	// a page it takes, in bytes. Without Size no row is large.
 	ID   func(R) uuid.UUID
+	Time func(R) time.Time
 	Size func(R) int
+	// Keep, if any, leaves rows out: few, since they are read.
+	Keep func(R) bool
 	// Convert makes a row what the page holds.
 	Convert func(R) (T, error)
 }
@@ -84,31 +153,38 @@ type Rows[R, T any] struct {
 // of a usual page, so that it never holds many more than the page. The errors are those of Below and Convert.
 func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 	var page Page[T]
-	bytes, before := 0, r.Before
-	for wanted := rows.first(r); ; {
-		got, err := rows.Below(before, wanted)
+	size, next := 0, r
+	for next.Limit = rows.first(r); ; {
+		got, err := rows.Below(next)
 		if err != nil {
 			return Page[T]{}, err
 		}
 		for _, row := range got {
-			if rows.Size != nil {
-				bytes += rows.Size(row)
+			if rows.Keep != nil && !rows.Keep(row) {
+				next.Before = rows.ID(row)
+				continue
 			}
-			if len(page.Items) > 0 && (len(page.Items) == r.Limit || bytes > MaxBytes) {
-				page.Next = Cursor(before)
+			if rows.Size != nil {
+				size += rows.Size(row)
+			}
+			if len(page.Items) > 0 && (len(page.Items) == r.Limit || size > MaxBytes) {
+				page.Next = next.Cursor()
 				return page, nil
 			}
 			item, err := rows.Convert(row)
 			if err != nil {
 				return Page[T]{}, err
 			}
-			page.Items, before = append(page.Items, item), rows.ID(row)
+			page.Items, next.Before = append(page.Items, item), rows.ID(row)
+			if rows.Time != nil {
+				next.At = rows.Time(row)
+			}
 		}
-		if len(got) < wanted {
+		if len(got) < next.Limit {
 			return page, nil
 		}
-		usual := max(1, bytes/len(page.Items))
-		wanted = min(r.Limit+1-len(page.Items), 1+max(0, MaxBytes-bytes)/usual, DefaultLimit+1)
+		usual := max(1, size/max(1, len(page.Items)))
+		next.Limit = min(r.Limit+1-len(page.Items), 1+max(0, MaxBytes-size)/usual, DefaultLimit+1)
 	}
 }
 
@@ -121,7 +197,11 @@ func (rows Rows[R, T]) first(r Request) int {
 	return min(r.Limit, DefaultLimit) + 1
 }
 
-// Cursor returns the cursor of the page that starts below an id.
-func Cursor(last uuid.UUID) string {
-	return encoding.EncodeToString(append([]byte{version}, last[:]...))
+// Cursor returns the cursor that After makes the request of, but for its limit.
+func (r Request) Cursor() string {
+	b := []byte{versionID}
+	if !r.At.IsZero() {
+		b = binary.BigEndian.AppendUint64([]byte{versionTime}, uint64(r.At.UnixMicro())) //nolint:gosec // as After reads it
+	}
+	return encoding.EncodeToString(append(b, r.Before[:]...))
 }

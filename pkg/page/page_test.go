@@ -1,8 +1,12 @@
 package page_test
 
 import (
+	"bytes"
+	"cmp"
+	"math"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -28,7 +32,7 @@ func TestWalkSeesEveryRowThatStays(t *testing.T) {
 
 		cursor := ""
 		for {
-			request, err := page.After(cursor, rapid.IntRange(1, 7).Draw(t, "limit"))
+			request, err := page.After(cursor, page.First(rapid.IntRange(1, 7).Draw(t, "limit")))
 			require.NoError(t, err)
 			got, err := rowsOf(rows, nil).Collect(request)
 			require.NoError(t, err)
@@ -65,10 +69,10 @@ func self(id uuid.UUID) uuid.UUID { return id }
 // rowsOf are rows in memory, newest first.
 func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID, uuid.UUID] {
 	return page.Rows[uuid.UUID, uuid.UUID]{
-		Below: func(before uuid.UUID, n int) ([]uuid.UUID, error) {
+		Below: func(r page.Request) ([]uuid.UUID, error) {
 			var out []uuid.UUID
 			for _, id := range rows {
-				if slices.Compare(id[:], before[:]) < 0 && len(out) < n {
+				if r.Includes(time.Time{}, id) && len(out) < r.Limit {
 					out = append(out, id)
 				}
 			}
@@ -95,13 +99,13 @@ func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
 		slices.Reverse(rows)
 		var seen []uuid.UUID
 		for cursor, more := "", true; more; more = cursor != "" {
-			request, err := page.After(cursor, rapid.IntRange(1, page.MaxLimit).Draw(t, "limit"))
+			request, err := page.After(cursor, page.First(rapid.IntRange(1, page.MaxLimit).Draw(t, "limit")))
 			require.NoError(t, err)
 			read := 0
 			source := rowsOf(rows, func(id uuid.UUID) int { return weights[id] })
 			below := source.Below
-			source.Below = func(before uuid.UUID, n int) ([]uuid.UUID, error) {
-				got, err := below(before, n)
+			source.Below = func(r page.Request) ([]uuid.UUID, error) {
+				got, err := below(r)
 				for _, id := range got {
 					read += weights[id]
 				}
@@ -109,12 +113,12 @@ func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
 			}
 			got, err := source.Collect(request)
 			require.NoError(t, err)
-			bytes := 0
+			size := 0
 			for _, id := range got.Items {
-				bytes += weights[id]
+				size += weights[id]
 			}
 			require.LessOrEqual(t, len(got.Items), request.Limit)
-			require.True(t, bytes <= page.MaxBytes || len(got.Items) == 1, "%d bytes", bytes)
+			require.True(t, size <= page.MaxBytes || len(got.Items) == 1, "%d bytes", size)
 			require.LessOrEqual(t, read, page.MaxBytes+(page.DefaultLimit+1)*largest)
 			seen = append(seen, got.Items...)
 			cursor = got.Next
@@ -123,17 +127,121 @@ func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
 	})
 }
 
+// TestAListByTimeIsWalkedOnce: ids say nothing of when a row was made, and rows are of
+// the same time. Each is seen once, newest first.
+func TestAListByTimeIsWalkedOnce(t *testing.T) {
+	type row struct {
+		at time.Time
+		id uuid.UUID
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		start := time.Date(2026, 1, 2, 3, 4, 5, 678_901_000, time.UTC)
+		rows := make([]row, rapid.IntRange(0, 30).Draw(t, "rows"))
+		for i := range rows {
+			id := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")
+			rows[i] = row{start.Add(time.Duration(rapid.IntRange(-3, 3).Draw(t, "at")) * time.Microsecond), uuid.UUID(id)}
+		}
+		slices.SortFunc(rows, func(a, b row) int { return cmp.Or(b.at.Compare(a.at), bytes.Compare(b.id[:], a.id[:])) })
+		rows = slices.Compact(rows)
+		source := page.Rows[row, row]{
+			Below: func(r page.Request) ([]row, error) {
+				var out []row
+				for _, one := range rows {
+					if r.Includes(one.at, one.id) && len(out) < r.Limit {
+						out = append(out, one)
+					}
+				}
+				return out, nil
+			},
+			ID: func(r row) uuid.UUID { return r.id }, Time: func(r row) time.Time { return r.at },
+			Convert: func(r row) (row, error) { return r, nil },
+		}
+		seen := []row{}
+		for cursor, more := "", true; more; more = cursor != "" {
+			request, err := page.After(cursor, page.FirstByTime(rapid.IntRange(1, 7).Draw(t, "limit")))
+			require.NoError(t, err)
+			got, err := source.Collect(request)
+			require.NoError(t, err)
+			seen = append(seen, got.Items...)
+			cursor = got.Next
+		}
+		require.Equal(t, rows, seen)
+	})
+}
+
+// TestAPageIsFullThoughRowsAreLeftOut, if there are as many.
+func TestAPageIsFullThoughRowsAreLeftOut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		kept := map[uuid.UUID]bool{}
+		var rows, want []uuid.UUID
+		for range rapid.IntRange(0, 90).Draw(t, "rows") {
+			id, err := ids.New()
+			require.NoError(t, err)
+			kept[id] = rapid.Bool().Draw(t, "kept")
+			rows = append([]uuid.UUID{id}, rows...)
+			if kept[id] {
+				want = append([]uuid.UUID{id}, want...)
+			}
+		}
+		source := rowsOf(rows, func(uuid.UUID) int { return page.MaxBytes / 30 })
+		source.Keep = func(id uuid.UUID) bool { return kept[id] }
+		var seen []uuid.UUID
+		for cursor, more := "", true; more; more = cursor != "" {
+			limit := rapid.IntRange(1, 40).Draw(t, "limit")
+			request, err := page.After(cursor, page.First(limit))
+			require.NoError(t, err)
+			got, err := source.Collect(request)
+			require.NoError(t, err)
+			if got.Next != "" {
+				require.Len(t, got.Items, min(limit, 30))
+			}
+			seen = append(seen, got.Items...)
+			cursor = got.Next
+		}
+		require.Equal(t, want, seen)
+	})
+}
+
+func TestACursorIsOfOneKindOfList(t *testing.T) {
+	id := uuid.New()
+	byID := page.Request{Before: id}.Cursor()
+	byTime := page.Request{Before: id, At: time.Now()}.Cursor()
+	_, err := page.After(byID, page.FirstByTime(1))
+	require.ErrorIs(t, err, page.ErrOtherList)
+	_, err = page.After(byTime, page.First(1))
+	require.ErrorIs(t, err, page.ErrOtherList)
+	for _, at := range []time.Time{time.UnixMicro(math.MinInt64), time.UnixMicro(math.MaxInt64)} {
+		_, err := page.After(page.Request{Before: id, At: at}.Cursor(), page.FirstByTime(1))
+		require.ErrorContains(t, err, "is not a cursor", "no database has such a time")
+	}
+}
+
+func TestAPeriodIsAsExactAsARow(t *testing.T) {
+	row := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	for shift := -2 * time.Microsecond; shift <= 2*time.Microsecond; shift += 100 {
+		bound := row.Add(shift)
+		p := page.Period{After: &bound}
+		after, before := p.Bounds()
+		require.Equal(t, p.Includes(row), row.After(after) && row.Before(before), shift)
+		p = page.Period{Before: &bound}
+		after, before = p.Bounds()
+		require.Equal(t, p.Includes(row), row.After(after) && row.Before(before), shift)
+	}
+}
+
 func FuzzAfter(f *testing.F) {
-	for _, seed := range []string{"", "x", "AQ", "AQAAAAAAAAAAAAAAAAAAAAA", "AgAAAAAAAAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAAAAB", "AQAAAAAAAAAAAAAAAAAAAAA=", "AQAAAAAAAAAA\nAAAAAAAAAAA"} {
+	for _, seed := range []string{"", "x", "AQ", "AQAAAAAAAAAAAAAAAAAAAAA", "AgAAAAAAAAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAAAAB", "AQAAAAAAAAAAAAAAAAAAAAA=", "AQAAAAAAAAAA\nAAAAAAAAAAA", "AgAGNwAAAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, cursor string) {
-		r, err := page.After(cursor, 1)
-		if err != nil || cursor == "" {
-			return
+		for _, first := range []page.Request{page.First(1), page.FirstByTime(1)} {
+			r, err := page.After(cursor, first)
+			if err != nil || cursor == "" {
+				continue
+			}
+			// A cursor that is taken is the one that was given: there is no
+			// second way to write it.
+			require.Equal(t, cursor, r.Cursor())
 		}
-		// A cursor that is taken is the one that was given: there is no
-		// second way to write it.
-		require.Equal(t, cursor, page.Cursor(r.Before))
 	})
 }

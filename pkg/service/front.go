@@ -60,5 +60,5 @@ func (c *Config) Validate() error {
 	case c.AdminPort == 0 && c.Profiles:
 		admin = errors.New("PPROF needs ADMIN_PORT: profiles are for operators only")
 	}
-	return errors.Join(admin, c.IssuerConfig.Validate(), c.PolicyConfig.Validate(), c.TraceConfig.Validate())
+	return errors.Join(admin, c.IssuerConfig.Validate(), c.PolicyConfig.Validate(), c.ClientConfig.Validate(), c.TraceConfig.Validate())
 }

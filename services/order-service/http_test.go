@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/sqlite"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/test/apitest"
@@ -260,27 +258,29 @@ func TestADatabaseThatIsAway(t *testing.T) {
 // TestADatabaseThatIsWrong takes the table away: what the service can't have
 // expected is a 500 that says nothing.
 func TestADatabaseThatIsWrong(t *testing.T) {
-	drop := map[string]func(*testing.T, string){
-		"postgres": func(t *testing.T, address string) {
-			conn, err := pgx.Connect(t.Context(), address)
-			require.NoError(t, err)
-			_, err = conn.Exec(t.Context(), "DROP TABLE order_service.orders")
-			require.NoError(t, err)
-			require.NoError(t, conn.Close(t.Context()))
-		},
-		"sqlite": func(t *testing.T, address string) {
-			db, err := sqlite.Open(t.Context(), database.SQLitePath(address))
-			require.NoError(t, err)
-			_, err = db.Writer.ExecContext(t.Context(), "DROP TABLE orders")
-			require.NoError(t, err)
-			require.NoError(t, db.Close())
-		},
-	}
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
-		drop[filepath.Base(t.Name())](t, s.config.DatabaseURL)
+		s.execute(t, "DROP TABLE order_service.orders")
 		for _, request := range s.operations(id) {
 			request(s.Client).Want(http.StatusInternalServerError)
 		}
 	})
+}
+
+// execute goes around the service.
+func (s *server) execute(t *testing.T, query string) {
+	t.Helper()
+	if path, is := strings.CutPrefix(s.config.DatabaseURL, "sqlite://"); is {
+		db, err := sqlite.Open(t.Context(), path)
+		require.NoError(t, err)
+		_, err = db.Writer.ExecContext(t.Context(), strings.ReplaceAll(query, "order_service.", ""))
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
+		return
+	}
+	conn, err := pgx.Connect(t.Context(), s.config.DatabaseURL)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), query)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
 }

@@ -27,9 +27,13 @@ func TestWhatIsReadForARefusalCounts(t *testing.T) {
 	made := s.Do(http.MethodPost, orders, s.raw(strings.Repeat(item+",", 99)+item)).Want(http.StatusCreated)
 	path, etag := made.Header.Get("Location"), made.Header.Get("ETag")
 	for name, refused := range map[string]func(*server){
-		"304":           func(s *server) { s.Do(http.MethodGet, path, nil, "If-None-Match", etag).Want(http.StatusNotModified) },
-		"412 of a GET":  func(s *server) { s.Do(http.MethodGet, path, nil, "If-Match", `"9"`).Want(http.StatusPreconditionFailed) },
-		"412 of DELETE": func(s *server) { s.Do(http.MethodDelete, path, nil, "If-Match", `"9"`).Want(http.StatusPreconditionFailed) },
+		"304": func(s *server) { s.Do(http.MethodGet, path, nil, "If-None-Match", etag).Want(http.StatusNotModified) },
+		"412 of a GET": func(s *server) {
+			s.Do(http.MethodGet, path, nil, "If-Match", `"9"`).Want(http.StatusPreconditionFailed)
+		},
+		"412 of DELETE": func(s *server) {
+			s.Do(http.MethodDelete, path, nil, "If-Match", `"9"`).Want(http.StatusPreconditionFailed)
+		},
 		"412 of PATCH": func(s *server) {
 			s.Do(http.MethodPatch, path, `{"status":"cancelled"}`, "If-Match", `"9"`).Want(http.StatusPreconditionFailed)
 		},

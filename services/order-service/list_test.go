@@ -72,10 +72,47 @@ func TestListsAndTheirFilters(t *testing.T) {
 		for query, location := range map[string]string{
 			"?status=lost": "query.status", "?user_id=x": "query.user_id", "?limit=0": "query.limit", "?cursor=x": "query.cursor",
 			"?user=x": "query.user", "?user_id=": "query.user_id", "?status=": "query.status", "?limit=": "query.limit", "?cursor=": "query.cursor",
-			"?limit=1&limit=2": "query.limit", "?status=pending&status=shipped": "query.status", "?user_id=%zz": "query", "?limit=1;cursor=x": "query", "/user/x": "path.user_id", "/user/" + unknown + "?limit=101": "query.limit",
+			"?limit=1&limit=2": "query.limit", "?status=pending&status=shipped": "query.status", "?user_id=%zz": "query", "?created_after=yesterday": "query.created_after", "/user/" + unknown + "?created_before=2026-01-02": "query.created_before", "?limit=1;cursor=x": "query", "/user/x": "path.user_id", "/user/" + unknown + "?limit=101": "query.limit",
 		} {
 			answer := s.Do(http.MethodGet, orders+query, nil).Want(http.StatusUnprocessableEntity)
 			require.Equal(t, []string{location}, answer.Locations(), query)
 		}
+	})
+}
+
+func TestOrdersOfATime(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		var created, times []string
+		for i := 0; i < 9; {
+			answer := s.create()
+			at := answer.Object()["created_at"].(string)
+			if i == 0 || at != times[i-1] { // each of another millisecond
+				created, times = append(created, answer.ID()), append(times, at)
+				i++
+				continue
+			}
+			s.Do(http.MethodDelete, orders+"/"+answer.ID(), nil).Want(http.StatusNoContent)
+		}
+		newest := slices.Clone(created)
+		slices.Reverse(newest)
+		for query, want := range map[string][]string{
+			"created_after=" + times[3]: newest[:5], "created_before=" + times[3]: newest[6:],
+			"created_after=" + times[1] + "&created_before=" + times[6]:                      newest[3:7],
+			"status=pending&created_after=" + times[1] + "&created_before=" + times[6]:       newest[3:7],
+			"user_id=" + s.user + "&created_before=" + times[2]:                              newest[7:],
+			"user_id=" + s.user + "&status=pending&created_after=" + times[6]:                newest[:2],
+			"user_id=" + s.user + "&status=confirmed&created_after=" + times[6]:              {},
+			"created_after=" + times[6] + "&created_before=" + times[1]:                      {},
+			"created_after=0000-01-01T00:00:00Z&created_before=9999-12-31T23:59:59.9999999Z": newest,
+			"created_before=0001-01-01T00:00:00Z":                                            {},
+		} {
+			for _, limit := range []string{"limit=2&", "limit=100&"} {
+				require.Equal(t, want, s.walk(t, orders+"?"+limit+query), query)
+			}
+		}
+		require.Equal(t, newest[:5], s.walk(t, orders+"/user/"+s.user+"?limit=2&created_after="+times[3]))
+		// A cursor goes on below where it was, whatever the period.
+		cursor := regexp.MustCompile(`"next_cursor":"([^"]+)"`).FindSubmatch(s.Do(http.MethodGet, orders+"?limit=2", nil).Want(http.StatusOK).Body)
+		require.Equal(t, newest[2:5], s.walk(t, orders+"?created_after="+times[3]+"&cursor="+string(cursor[1])))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,5 +160,28 @@ func TestAnOrderIsDeleted(t *testing.T) {
 		s.Do(http.MethodDelete, path, nil, "If-Match", `"1"`).Want(http.StatusNoContent)
 		s.Do(http.MethodDelete, path, nil).Want(http.StatusNotFound)
 		s.Do(http.MethodGet, path, nil).Want(http.StatusNotFound)
+	})
+}
+
+// TestWhatAnEarlierVersionStoredMayBeSentBack: an earlier version may have stored what this one
+// refuses. It is refused where it is new.
+func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
+	const hidden = "12 \u202eeht erauqs"
+	each(t, func(t *testing.T, s *server) {
+		for _, method := range []string{http.MethodPut, http.MethodPatch} {
+			path := orders + "/" + s.create().ID()
+			s.execute(t, `UPDATE order_service.orders SET shipping_address = '`+hidden+`', items = '[{"product_id": "p`+hidden+`", "product_name": "`+hidden+`", "quantity": 3, "price": 999.99}]'`)
+			read := s.Do(http.MethodGet, path, nil).Want(http.StatusOK)
+			require.Contains(t, string(read.Body), "p"+hidden)
+			require.Equal(t, read.Body, s.Do(method, path, string(read.Body)).Want(http.StatusOK).Body)
+
+			more := strings.NewReplacer(`"quantity":3`, `"quantity":4`, `"total_amount":2999.97,`, ``, `}]`, `},{"product_id":"q","product_name":"`+hidden+`","quantity":1,"price":1}]`)
+			changed := s.Do(method, path, more.Replace(string(read.Body))).Want(http.StatusOK)
+			require.Contains(t, string(changed.Body), `"total_amount":4000.96,`)
+
+			refused := s.Do(method, path, map[string]any{"shipping_address": "x" + hidden, "items": []any{item(map[string]any{"product_id": "x" + hidden, "product_name": "x" + hidden})}}).Want(http.StatusUnprocessableEntity)
+			require.Equal(t, []string{"body.items[0].product_id", "body.items[0].product_name", "body.shipping_address"}, slices.Sorted(slices.Values(refused.Locations())))
+			s.Do(http.MethodPost, orders, s.order(map[string]any{"shipping_address": hidden})).Want(http.StatusUnprocessableEntity)
+		}
 	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -97,9 +98,15 @@ func TestACallerIsOneUser(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		me := uuid.NewString()
 		token := is.Token(t, me, "users:write users:read")
-		s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusCreated)
-		again := s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusConflict)
-		require.Contains(t, again.Detail(), "exists already")
+		mine := newUser()
+		s.Do(http.MethodPost, users, mine, "Authorization", token).Want(http.StatusCreated)
+		for _, again := range []*apitest.Answer{
+			s.Do(http.MethodPost, users, newUser(), "Authorization", token),
+			s.Do(http.MethodPost, users, mine, "Authorization", token),
+			s.Do(http.MethodPost, users, mine, "Authorization", token, "Idempotency-Key", "k"),
+		} {
+			require.Contains(t, again.Want(http.StatusConflict).Detail(), "exists already", "also with its own address")
+		}
 		s.Do(http.MethodDelete, users+"/"+me, nil, "Authorization", token).Want(http.StatusNoContent)
 		s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusCreated)
 	})
@@ -164,7 +171,7 @@ func TestOthersSeemNotToExist(t *testing.T) {
 			nowhere := s.Do(method, users+"/"+unknown, body, "Authorization", token, "X-Request-Id", "same").Want(http.StatusNotFound)
 			require.JSONEq(t, string(nowhere.Body), string(there.Body))
 		}
-		for _, query := range []string{"", "?limit=100", "?cursor=" + page.Cursor(uuid.Max), "?limit=1&cursor=" + page.Cursor(uuid.MustParse("ffffffff-ffff-4fff-bfff-ffffffffffff"))} {
+		for _, query := range []string{"", "?limit=100", "?cursor=" + page.Request{Before: uuid.Max}.Cursor(), "?limit=1&cursor=" + page.Request{Before: uuid.MustParse("ffffffff-ffff-4fff-bfff-ffffffffffff")}.Cursor()} {
 			got := s.Do(http.MethodGet, users+query, nil, "Authorization", token).Want(http.StatusOK)
 			require.NotContains(t, string(got.Body), bob, query)
 			require.Contains(t, string(got.Body), ada, query)
@@ -188,5 +195,39 @@ func TestWhatCantBeChangedStays(t *testing.T) {
 			s.Do(http.MethodPost, users, body).Want(http.StatusUnprocessableEntity)
 		}
 		require.Equal(t, string(created.Body), string(s.Do(http.MethodGet, path, nil).Body))
+	})
+}
+
+// TestWhoFindsUsersByAddress: admin, and services, which may not read the list. Whoever
+// reaches itself only is answered the same whether another user has the address or not.
+func TestWhoFindsUsersByAddress(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		ada, bob := uuid.NewString(), uuid.NewString()
+		for _, subject := range []string{ada, bob} {
+			s.Do(http.MethodPost, users, person(subject+"@example.com"), "Authorization", is.Token(t, subject, "users:write")).Want(http.StatusCreated)
+		}
+		find := func(header, query string) *apitest.Answer {
+			return s.Do(http.MethodGet, users+"?"+query, nil, "Authorization", header, "X-Request-Id", "same")
+		}
+		service := is.Service(t, apitest.ServiceSubject)
+		for _, header := range []string{is.Token(t, uuid.NewString(), "admin"), service} {
+			require.Equal(t, []string{bob}, ids(t, find(header, "email="+strings.ToUpper(bob)+"@example.com").Want(http.StatusOK)))
+			require.Empty(t, ids(t, find(header, "email=nobody@example.com").Want(http.StatusOK)))
+		}
+		for _, query := range []string{"", "limit=1", "created_after=2026-01-02T03:04:05Z"} {
+			refused := find(service, query).Want(http.StatusForbidden)
+			require.Contains(t, refused.Header.Get("WWW-Authenticate"), `scope="users:read"`)
+		}
+
+		token := is.Token(t, ada, "users:read users:write")
+		require.Equal(t, []string{ada}, ids(t, find(token, "email="+ada+"@example.com").Want(http.StatusOK)))
+		require.Equal(t, []string{ada}, ids(t, find(token, "created_after=2026-01-02T03:04:05Z").Want(http.StatusOK)))
+		require.Empty(t, ids(t, find(token, "created_before=2026-01-02T03:04:05Z").Want(http.StatusOK)))
+		other, nobody := find(token, "email="+bob+"@example.com"), find(token, "email=nobody@example.com")
+		require.Equal(t, http.StatusOK, other.Want(http.StatusOK).Status)
+		require.Equal(t, nobody.Body, other.Body)
+		for _, subject := range []string{uuid.NewString(), "no UUID"} {
+			require.Empty(t, ids(t, find(is.Token(t, subject, "users:read"), "email="+bob+"@example.com").Want(http.StatusOK)))
+		}
 	})
 }

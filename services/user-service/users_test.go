@@ -175,6 +175,32 @@ func TestAUserIsChanged(t *testing.T) {
 	})
 }
 
+// TestWhatAnEarlierVersionStoredMayBeSentBack: an earlier version may have stored what this one
+// refuses. It is refused where it is new.
+func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
+	const hidden, address = "Ada \u202egnaliB", "ada@exam\u00adple.com"
+	each(t, func(t *testing.T, s *server) {
+		for _, method := range []string{http.MethodPut, http.MethodPatch} {
+			path := users + "/" + s.Do(http.MethodPost, users, person(method+"@example.com")).ID()
+			s.execute(t, "UPDATE user_service.users SET name = '"+hidden+"', email = '"+address+"'")
+			read := s.Do(http.MethodGet, path, nil).Want(http.StatusOK)
+			whole := read.Object()
+			require.Equal(t, []any{hidden, address}, []any{whole["name"], whole["email"]})
+			require.Equal(t, read.Body, s.Do(method, path, string(read.Body)).Want(http.StatusOK).Body)
+
+			whole["age"] = 37
+			changed := s.Do(method, path, whole).Want(http.StatusOK).Object()
+			require.Equal(t, []any{hidden, address, "37"}, []any{changed["name"], changed["email"], fmt.Sprint(changed["age"])})
+
+			for field, value := range map[string]string{"name": hidden + "!", "email": "x" + address} {
+				refused := s.Do(method, path, map[string]any{field: value}).Want(http.StatusUnprocessableEntity)
+				require.Equal(t, []string{"body." + field}, refused.Locations())
+			}
+			s.Do(http.MethodPost, users, map[string]any{"name": hidden, "email": address}).Want(http.StatusUnprocessableEntity)
+		}
+	})
+}
+
 func TestConditions(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		path := users + "/" + s.Do(http.MethodPost, users, person("ada@example.com")).ID()

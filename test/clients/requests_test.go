@@ -120,7 +120,7 @@ func newTrial(t *testing.T, service string, p *process.Process, there *things) *
 	return &trial{
 		t: t, service: p, kind: strings.TrimSuffix(service, "-service"), there: there, document: path, validate: v,
 		client: &http.Client{Transport: transport},
-		counts: map[string]int{}, accepted: map[string][2]int{}, etag: `"1"`, cursor: page.Cursor(uuid.Max),
+		counts: map[string]int{}, accepted: map[string][2]int{}, etag: `"1"`, cursor: page.Request{Before: uuid.Max}.Cursor(),
 	}
 }
 

@@ -112,3 +112,11 @@ func TestASettingThatIsEmptyIsNoDefault(t *testing.T) {
 		require.Contains(t, got.Stderr, variable+" is set to nothing")
 	}
 }
+
+func TestANetworkOfProxiesThatIsAHostIsRefused(t *testing.T) {
+	for _, service := range services {
+		got := process.Command(t, process.Build(t, service), nil, "TRUSTED_PROXIES=10.0.0.1/8")
+		require.Equal(t, 2, got.ExitCode)
+		require.Contains(t, got.Stderr, "write 10.0.0.0/8 for the network, or 10.0.0.1/32 for the host")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
@@ -36,13 +37,14 @@ func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[Ord
 
 type listInput struct {
 	httpapi.PageParams
+	httpapi.CreatedParams
 	UserID httpapi.Param[httpapi.ID] `query:"user_id" doc:"Only the orders of this user."`
 	Status string                    `query:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"Only the orders in this status."`
 }
 
 func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[Order], error) {
 	query := url.Values{}
-	var filter order.Filter
+	filter := order.Filter{Created: in.Period(query)}
 	if in.UserID.Set {
 		userID := uuid.UUID(in.UserID.Value)
 		filter.UserID = &userID
@@ -58,16 +60,18 @@ func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[Orde
 
 type userOrdersInput struct {
 	httpapi.PageParams
+	httpapi.CreatedParams
 	UserID httpapi.ID `path:"user_id" doc:"The user's id."`
 }
 
 func (h *api) listOfUser(ctx context.Context, in *userOrdersInput) (*httpapi.ListOutput[Order], error) {
 	userID := uuid.UUID(in.UserID)
-	return h.page(ctx, order.Filter{UserID: &userID}, in.PageParams, path+"/user/"+userID.String(), url.Values{})
+	query := url.Values{}
+	return h.page(ctx, order.Filter{UserID: &userID, Created: in.Period(query)}, in.PageParams, path+"/user/"+userID.String(), query)
 }
 
 func (h *api) page(ctx context.Context, f order.Filter, params httpapi.PageParams, path string, query url.Values) (*httpapi.ListOutput[Order], error) {
-	request, err := params.Request()
+	request, err := params.Request(page.First)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@
 package order
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/money"
 	"github.com/example/microservices/pkg/page"
 )
@@ -59,8 +61,29 @@ const itemSize = 80
 
 // Filter chooses orders. A field that is nil lets all through.
 type Filter struct {
-	UserID *uuid.UUID
-	Status *Status
+	UserID  *uuid.UUID
+	Status  *Status
+	Created page.Period
+}
+
+// skew is how far apart the times in an order's id and of its creation may be: earlier
+// versions have looked at the clock for each.
+const skew = time.Second
+
+// AfterID returns an id that is below all that the period lets through. A store looks at
+// none below it, and at the time of those above.
+func (f Filter) AfterID() uuid.UUID {
+	after, _ := f.Created.Bounds()
+	return ids.At(after.Add(-skew))
+}
+
+// begin returns where a page begins that has only what the period lets through.
+func (f Filter) begin(before uuid.UUID) uuid.UUID {
+	_, end := f.Created.Bounds()
+	if id := ids.At(end.Add(skew)); bytes.Compare(id[:], before[:]) < 0 {
+		return id
+	}
+	return before
 }
 
 // Store keeps orders.

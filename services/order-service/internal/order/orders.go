@@ -57,7 +57,7 @@ func (o *Orders) Create(ctx context.Context, actor Actor, d Draft, record func(O
 	}
 	created.Status = Pending
 	created.Version = 1
-	created.CreatedAt = o.timestamp()
+	created.CreatedAt = ids.Time(created.ID) // so that the one sorts as the other
 	created.UpdatedAt = created.CreatedAt
 	r, err := record(created)
 	if err != nil {
@@ -80,7 +80,7 @@ func parseDraft(d Draft) (Order, error) {
 	var err error
 	parsed.UserID, err = ids.Parse(d.UserID)
 	problems.Check("user_id", err)
-	parsed.Items, parsed.Total, err = parseItems(d.Items)
+	parsed.Items, parsed.Total, err = parseItems(d.Items, nil)
 	problems = append(problems, fieldsOf(err)...)
 	parsed.ShippingAddress, err = parseAddress(d.ShippingAddress)
 	problems.Check("shipping_address", err)
@@ -113,6 +113,7 @@ func (o *Orders) List(ctx context.Context, actor Actor, f Filter, r page.Request
 	} else if !actor.Sees.Includes(*f.UserID) {
 		return page.Page[Order]{}, nil
 	}
+	r.Before = f.begin(r.Before)
 	return o.store.List(ctx, f, r)
 }
 
@@ -134,10 +135,6 @@ type Patch struct {
 // against the order as it is stored, and applied at once or not at all. A change that
 // changes nothing is no new version.
 func (o *Orders) Update(ctx context.Context, actor Actor, id uuid.UUID, check func(Order) error, p Patch) (Order, error) {
-	change, err := parsePatch(p)
-	if err != nil {
-		return Order{}, err
-	}
 	// Optimistic: read, decide, write what was decided if nothing has changed
 	// meanwhile. Someone wins each round, so this ends.
 	for {
@@ -146,6 +143,10 @@ func (o *Orders) Update(ctx context.Context, actor Actor, id uuid.UUID, check fu
 			return Order{}, err
 		}
 		err = check(stored)
+		if err != nil {
+			return Order{}, err
+		}
+		change, err := parsePatch(p, stored)
 		if err != nil {
 			return Order{}, err
 		}
@@ -173,7 +174,9 @@ type change struct {
 	more    bool
 }
 
-func parsePatch(p Patch) (change, error) {
+// parsePatch reads a patch. A text that the order has already isn't judged: an earlier
+// version may have taken what this one refuses, and what was read may be sent back.
+func parsePatch(p Patch, stored Order) (change, error) {
 	var problems invalid.Fields
 	c := change{more: p.More}
 	if p.Status != nil {
@@ -181,13 +184,13 @@ func parsePatch(p Patch) (change, error) {
 		problems.Check("status", err)
 		c.status = &status
 	}
-	if p.ShippingAddress != nil {
+	if p.ShippingAddress != nil && *p.ShippingAddress != stored.ShippingAddress {
 		address, err := parseAddress(*p.ShippingAddress)
 		problems.Check("shipping_address", err)
 		c.address = &address
 	}
 	if p.Items != nil {
-		items, total, err := parseItems(p.Items)
+		items, total, err := parseItems(p.Items, stored.Items)
 		problems = append(problems, fieldsOf(err)...)
 		c.items = &Order{Items: items, Total: total}
 	}

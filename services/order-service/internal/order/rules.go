@@ -3,6 +3,7 @@ package order
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/money"
@@ -25,9 +26,9 @@ var errTotal = fmt.Errorf("the order's total must be at most %s", MaxTotal)
 // parseAddress reads a shipping address.
 func parseAddress(s string) (string, error) { return text.Block(s, MaxAddress) }
 
-// parseItems reads items and computes their total. The error is
-// invalid.Fields, with a path for each: "items[1].quantity".
-func parseItems(items []Item) ([]Item, money.Amount, error) {
+// parseItems reads items and computes their total. The texts of those that are stored are
+// not judged. The error is invalid.Fields, with a path for each: "items[1].quantity".
+func parseItems(items, stored []Item) ([]Item, money.Amount, error) {
 	var problems invalid.Fields
 	if len(items) < 1 || len(items) > MaxItems {
 		problems.Add("items", fmt.Sprintf("must be 1 to %d items", MaxItems))
@@ -36,7 +37,7 @@ func parseItems(items []Item) ([]Item, money.Amount, error) {
 	parsed := make([]Item, len(items))
 	for i, item := range items {
 		var err error
-		parsed[i], err = parseItem(item)
+		parsed[i], err = parseItem(item, stored)
 		problems.Check(fmt.Sprintf("items[%d]", i), err)
 	}
 	if len(problems) > 0 {
@@ -47,13 +48,17 @@ func parseItems(items []Item) ([]Item, money.Amount, error) {
 	return parsed, total, problems.Err()
 }
 
-func parseItem(item Item) (Item, error) {
+func parseItem(item Item, stored []Item) (Item, error) {
 	var problems invalid.Fields
 	var err error
-	item.ProductID, err = text.Line(item.ProductID, MaxProductID)
-	problems.Check("product_id", err)
-	item.ProductName, err = text.Line(item.ProductName, MaxProductName)
-	problems.Check("product_name", err)
+	if !slices.ContainsFunc(stored, func(s Item) bool { return s.ProductID == item.ProductID }) {
+		item.ProductID, err = text.Line(item.ProductID, MaxProductID)
+		problems.Check("product_id", err)
+	}
+	if !slices.ContainsFunc(stored, func(s Item) bool { return s.ProductName == item.ProductName }) {
+		item.ProductName, err = text.Line(item.ProductName, MaxProductName)
+		problems.Check("product_name", err)
+	}
 	switch {
 	case item.Quantity < 1:
 		problems.Add("quantity", "must be at least 1")

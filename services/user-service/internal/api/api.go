@@ -13,6 +13,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/services/user-service/internal/user"
 )
@@ -37,9 +38,11 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 	}, h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
-		Summary:     "List users, newest first",
-		Description: "The caller alone; with the scope admin, or where no token is needed, all.",
-		Errors:      []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+		Summary: "List users, newest first",
+		Description: "The caller itself; with the scope admin, everyone. With the scope users:lookup, whoever has the address in email. " +
+			"A user that isn't there, or not the caller's to see, makes an empty list. " +
+			"A next_cursor goes on with the filters of the page that it is of. One of a list with created_after or created_before is refused without, and the other way round.",
+		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, h.list)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-user", Method: http.MethodGet, Path: path + "/{user_id}", Tags: tags,
@@ -91,16 +94,38 @@ func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[Use
 	})
 }
 
-func (h *api) list(ctx context.Context, in *httpapi.PageParams) (*httpapi.ListOutput[User], error) {
-	request, err := in.Request()
+type listInput struct {
+	httpapi.PageParams
+	httpapi.CreatedParams
+	Email httpapi.Param[Email] `query:"email" doc:"Only the user with this address, whatever the case. Write a + as %2B."`
+}
+
+func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[User], error) {
+	query := url.Values{}
+	filter := user.Filter{Created: in.Period(query)}
+	caller := auth.From(ctx)
+	reach := caller.Reach()
+	switch {
+	case in.Email.Set:
+		filter.Email = &in.Email.Value.Email
+		query.Set("email", filter.Email.String())
+		reach = caller.Reach(scopeLookup)
+	case !caller.Has(scopeRead):
+		return nil, httpapi.Forbidden(scopeRead) // a service looks up one by one
+	}
+	first := page.First
+	if filter.Created.IsBound() {
+		first = page.FirstByTime
+	}
+	request, err := in.Request(first)
 	if err != nil {
 		return nil, err
 	}
-	p, err := h.users.List(ctx, auth.From(ctx).Reach(), request)
+	p, err := h.users.List(ctx, reach, filter, request)
 	if err != nil {
 		return nil, problem(err)
 	}
-	return httpapi.NewList(p, toWire, path, url.Values{}, in.Limit), nil
+	return httpapi.NewList(p, toWire, path, query, in.Limit), nil
 }
 
 type userOutput struct {

@@ -5,7 +5,7 @@ import "github.com/example/microservices/pkg/httpapi"
 const (
 	scopeRead  = "users:read"
 	scopeWrite = "users:write"
-	// scopeLookup is for services: any user may be read, one by one.
+	// scopeLookup is for services: any user may be read, one by one, by id or address.
 	scopeLookup = "users:lookup"
 )
 
@@ -13,7 +13,7 @@ const (
 // whose id is the subject of its token. The scope admin reaches all.
 var Rules = httpapi.Rules{
 	"create-user": httpapi.Needs(scopeWrite),
-	"list-users":  httpapi.Needs(scopeRead),
+	"list-users":  httpapi.Needs(scopeRead, scopeLookup),
 	"get-user":    httpapi.Needs(scopeRead, scopeLookup).Unlimited(scopeLookup),
 	"put-user":    httpapi.Needs(scopeWrite),
 	"patch-user":  httpapi.Needs(scopeWrite),

@@ -1,12 +1,21 @@
 package api
 
 import (
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/jsonbody"
 	"github.com/example/microservices/services/user-service/internal/user"
 )
+
+// Email is an address in a query.
+type Email struct{ user.Email }
+
+// Schema describes an address.
+func (*Email) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Examples: []any{"ada@example.com"}}
+}
 
 // User is a user on the wire.
 type User struct {

@@ -62,6 +62,12 @@ func ParseEmail(s string) (Email, error) {
 	return Email{address: s, key: key}, nil
 }
 
+// UnmarshalText is ParseEmail.
+func (e *Email) UnmarshalText(b []byte) (err error) {
+	*e, err = ParseEmail(string(b))
+	return err
+}
+
 // EmailFromStore returns an address that ParseEmail has read before.
 func EmailFromStore(address, key string) Email { return Email{address: address, key: key} }
 

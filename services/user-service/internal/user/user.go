@@ -63,7 +63,15 @@ func newID(reach access.Reach) (uuid.UUID, error) {
 }
 
 // Filter chooses users. A field that is nil lets all through.
-type Filter struct{ ID *uuid.UUID }
+type Filter struct {
+	// Email is compared by its key.
+	Email   *Email
+	Created page.Period
+}
+
+func (f Filter) includes(u User) bool {
+	return (f.Email == nil || f.Email.Key() == u.Email.Key()) && f.Created.Includes(u.CreatedAt)
+}
 
 // Store keeps users.
 type Store interface {
@@ -73,8 +81,13 @@ type Store interface {
 	Create(ctx context.Context, u User, record *idempotency.Record) error
 	// Get returns the user, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (User, error)
-	// List returns a page of the users that f lets through, newest first.
-	List(ctx context.Context, f Filter, r page.Request) (page.Page[User], error)
+	// GetByEmail returns the user with the key of an address, or ErrNotFound.
+	GetByEmail(ctx context.Context, key string) (User, error)
+	// List returns a page of the users, by id.
+	List(ctx context.Context, r page.Request) (page.Page[User], error)
+	// ListByTime returns a page of the users that were created after an instant, by the
+	// time of their creation.
+	ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[User], error)
 	// Update stores u in place of the version before it (u.Version - 1). It
 	// returns ErrStale when there is no such version any more, and
 	// ErrEmailTaken.
@@ -130,7 +143,16 @@ func (u *Users) Create(ctx context.Context, reach access.Reach, d Draft, record 
 	if err != nil {
 		return User{}, err
 	}
-	return created, u.store.Create(ctx, created, r)
+	err = u.store.Create(ctx, created, r)
+	if errors.Is(err, ErrEmailTaken) && u.exists(ctx, created.ID) {
+		err = ErrExists // it may be its own address, and a store says either
+	}
+	return created, err
+}
+
+func (u *Users) exists(ctx context.Context, id uuid.UUID) bool {
+	_, err := u.store.Get(ctx, id)
+	return err == nil
 }
 
 // Get returns a user within reach, or ErrNotFound.
@@ -141,9 +163,39 @@ func (u *Users) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (User
 	return u.store.Get(ctx, id)
 }
 
-// List returns a page of the users within reach, newest first.
-func (u *Users) List(ctx context.Context, reach access.Reach, r page.Request) (page.Page[User], error) {
-	return u.store.List(ctx, Filter{ID: reach.Owner()}, r)
+// List returns a page of the users within reach that f lets through, newest first: by id,
+// or where f is for a time, by that (page.FirstByTime), since not every id was made here.
+// Whoever reaches one user only is told nothing by whether another one has an address,
+// nor by how long it takes: that one is the only one that is looked at.
+func (u *Users) List(ctx context.Context, reach access.Reach, f Filter, r page.Request) (page.Page[User], error) {
+	switch {
+	case reach.Owner() != nil:
+		one, err := u.store.Get(ctx, *reach.Owner())
+		return only(one, err, f, r)
+	case f.Email != nil:
+		one, err := u.store.GetByEmail(ctx, f.Email.Key())
+		return only(one, err, f, r)
+	case !f.Created.IsBound():
+		return u.store.List(ctx, r)
+	}
+	after, before := f.Created.Bounds()
+	if !r.At.Before(before) {
+		r.At, r.Before = before, uuid.Nil
+	}
+	return u.store.ListByTime(ctx, after, r)
+}
+
+// only is the list of the one user that there may be.
+func only(one User, err error, f Filter, r page.Request) (page.Page[User], error) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return page.Page[User]{}, nil
+	case err != nil:
+		return page.Page[User]{}, err
+	case !f.includes(one) || !r.Includes(one.CreatedAt, one.ID):
+		return page.Page[User]{}, nil
+	}
+	return page.Page[User]{Items: []User{one}}, nil
 }
 
 // Patch is a change of a user. What is nil stays as it is.
@@ -213,15 +265,18 @@ func (u *Users) Delete(ctx context.Context, reach access.Reach, id uuid.UUID, ch
 	}
 }
 
-// apply changes u. Its error is invalid.Fields, with everything that is wrong.
+// apply changes u. Its error is invalid.Fields, with everything that is wrong. A text of
+// a user that is there and stays as it is isn't judged: an earlier version may have taken
+// what this one refuses, and what was read may be sent back.
 func apply(u *User, p Patch) error {
 	var problems invalid.Fields
-	if p.Name != nil {
+	stored := u.Version > 0
+	if p.Name != nil && !(stored && *p.Name == u.Name) {
 		name, err := text.Line(*p.Name, MaxName)
 		problems.Check("name", err)
 		u.Name = name
 	}
-	if p.Email != nil {
+	if p.Email != nil && !(stored && *p.Email == u.Email.String()) {
 		email, err := ParseEmail(*p.Email)
 		problems.Check("email", err)
 		u.Email = email

@@ -27,28 +27,28 @@ WHERE id = $1;
 -- name: ListOrders :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE id < @before
+WHERE id < @before AND id > @after_id
 ORDER BY id DESC
 LIMIT @row_limit;
 
 -- name: ListOrdersOfUser :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE user_id = @user_id AND id < @before
+WHERE user_id = @user_id AND id < @before AND id > @after_id
 ORDER BY id DESC
 LIMIT @row_limit;
 
 -- name: ListOrdersInStatus :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE status = @status AND id < @before
+WHERE status = @status AND id < @before AND id > @after_id
 ORDER BY id DESC
 LIMIT @row_limit;
 
 -- name: ListOrdersOfUserInStatus :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE user_id = @user_id AND status = @status AND id < @before
+WHERE user_id = @user_id AND status = @status AND id < @before AND id > @after_id
 ORDER BY id DESC
 LIMIT @row_limit;
 

@@ -113,11 +113,12 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 // List is part of order.Store.
 func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
 	return page.Rows[db.OrderServiceOrder, order.Order]{
-		Below: func(before uuid.UUID, n int) ([]db.OrderServiceOrder, error) {
-			rows, err := s.list(ctx, f, before, int32(n)) //nolint:gosec // at most page.MaxLimit + 1
+		Below: func(r page.Request) ([]db.OrderServiceOrder, error) {
+			rows, err := s.list(ctx, f, r.Before, int32(r.Limit)) //nolint:gosec // at most page.MaxLimit + 1
 			return rows, postgres.Wrap(err)
 		},
 		ID:      func(row db.OrderServiceOrder) uuid.UUID { return row.ID },
+		Keep:    func(row db.OrderServiceOrder) bool { return f.Created.Includes(row.CreatedAt) },
 		Size:    func(row db.OrderServiceOrder) int { return len(row.Items) + len(row.ShippingAddress) },
 		Convert: fromRow,
 	}.Collect(r)
@@ -126,16 +127,16 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 // list has a query for each combination of filters, so that each has a plan
 // of its own.
 func (s *Store) list(ctx context.Context, f order.Filter, before uuid.UUID, limit int32) ([]db.OrderServiceOrder, error) {
-	ofUser, inStatus := f.UserID != nil, f.Status != nil
+	ofUser, inStatus, afterID := f.UserID != nil, f.Status != nil, f.AfterID()
 	switch {
 	case ofUser && inStatus:
-		return s.queries.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, RowLimit: limit})
+		return s.queries.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
 	case ofUser:
-		return s.queries.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, RowLimit: limit})
+		return s.queries.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, AfterID: afterID, RowLimit: limit})
 	case inStatus:
-		return s.queries.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, RowLimit: limit})
+		return s.queries.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
 	}
-	return s.queries.ListOrders(ctx, db.ListOrdersParams{Before: before, RowLimit: limit})
+	return s.queries.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: afterID, RowLimit: limit})
 }
 
 // Update is part of order.Store.

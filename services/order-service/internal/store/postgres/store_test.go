@@ -4,10 +4,14 @@ import (
 	"log/slog"
 	"os"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/test/plan"
 	testserver "github.com/example/microservices/test/postgres"
 
 	"github.com/example/microservices/services/order-service/internal/store/postgres"
@@ -55,4 +59,44 @@ func TestTheSchemaHasTheRules(t *testing.T) {
 	}
 	_, err = conn.Exec(t.Context(), insert, `[`+item+`]`, "pending", "1")
 	require.NoError(t, err)
+}
+
+// TestAPageIsReadFromItsPlace: however many orders there are, and in the plan for whatever
+// is asked as in the one for what is asked.
+func TestAPageIsReadFromItsPlace(t *testing.T) {
+	address := testserver.New(t)
+	open(t, address)
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	// One in a second, of 10 users; a quarter are shipped. They lie about.
+	_, err = conn.Exec(t.Context(), `INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at)
+		SELECT (lpad(to_hex(1767225600000 + 1000 * i), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid, ('00000000-0000-4000-8000-' || lpad(to_hex(i % 10), 12, '0'))::uuid,
+			'[{"quantity":1,"price":1}]', 'x', CASE WHEN i % 4 = 0 THEN 'shipped' ELSE 'delivered' END, 1, 1, timestamptz '2026-01-01 00:00Z' + i * interval '1 s', now()
+		FROM generate_series(1, 20000) AS i ORDER BY md5(i::text); ANALYZE order_service.orders`)
+	require.NoError(t, err)
+	at := func(second int) time.Time { return time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC) }
+	user := uuid.MustParse("00000000-0000-4000-8000-000000000008")
+	periods := map[string][]any{
+		"all":     {uuid.Max, uuid.Nil},
+		"a half":  {ids.At(at(15000)), ids.At(at(5000))},
+		"an hour": {ids.At(at(13600)), ids.At(at(10000))},
+	}
+	const bounds = `\(id < [^)]*\) AND \(id > [^)]*\)`
+	for name, row := range map[string]struct {
+		uses string
+		args []any
+	}{
+		"ListOrders":               {`Index Scan Backward using orders_pkey on orders.*\n +Index Cond: \(` + bounds, nil},
+		"ListOrdersOfUser":         {`Index Scan Backward using orders_user on orders.*\n +Index Cond: \(\(user_id = [^)]*\) AND ` + bounds, []any{user}},
+		"ListOrdersInStatus":       {`Index Scan Backward using orders_status on orders.*\n +Index Cond: \(\(status = [^)]*\) AND ` + bounds, []any{"shipped"}},
+		"ListOrdersOfUserInStatus": {`Index Scan Backward using orders_user_status on orders.*\n +Index Cond: \(\(user_id = [^)]*\) AND \(status = [^)]*\) AND ` + bounds, []any{user, "shipped"}},
+	} {
+		for period, between := range periods {
+			t.Log(name, period)
+			custom, generic := plan.Postgres(t, conn, plan.Query(t, name), append(append(row.args, between...), 21)...)
+			plan.RequireIndex(t, custom, row.uses)
+			plan.RequireIndex(t, generic, row.uses)
+		}
+	}
 }

@@ -19,28 +19,29 @@ WHERE id = ?;
 -- name: ListOrders :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM orders
-WHERE id < sqlc.arg(before)
+WHERE id < sqlc.arg(before) AND id > sqlc.arg(after_id)
 ORDER BY id DESC
 LIMIT sqlc.arg(row_limit);
 
 -- name: ListOrdersOfUser :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM orders
-WHERE user_id = sqlc.arg(user_id) AND id < sqlc.arg(before)
+WHERE user_id = sqlc.arg(user_id) AND id < sqlc.arg(before) AND id > sqlc.arg(after_id)
 ORDER BY id DESC
 LIMIT sqlc.arg(row_limit);
 
 -- name: ListOrdersInStatus :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM orders
-WHERE status = sqlc.arg(status) AND id < sqlc.arg(before)
+WHERE status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after_id)
 ORDER BY id DESC
 LIMIT sqlc.arg(row_limit);
 
 -- name: ListOrdersOfUserInStatus :many
+-- Left to itself SQLite takes orders_status, and looks at everybody's.
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
-FROM orders
-WHERE user_id = sqlc.arg(user_id) AND status = sqlc.arg(status) AND id < sqlc.arg(before)
+FROM orders INDEXED BY orders_user_status
+WHERE user_id = sqlc.arg(user_id) AND status = sqlc.arg(status) AND id < sqlc.arg(before) AND id > sqlc.arg(after_id)
 ORDER BY id DESC
 LIMIT sqlc.arg(row_limit);
 

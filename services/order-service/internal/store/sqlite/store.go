@@ -132,11 +132,12 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 		return page.Page[order.Order]{}, err
 	}
 	return page.Rows[db.Order, order.Order]{
-		Below: func(before uuid.UUID, n int) ([]db.Order, error) {
-			rows, err := list(ctx, q, f, before, int64(n))
+		Below: func(r page.Request) ([]db.Order, error) {
+			rows, err := list(ctx, q, f, r.Before, int64(r.Limit))
 			return rows, sqlite.Wrap(err)
 		},
 		ID:      func(row db.Order) uuid.UUID { return row.ID },
+		Keep:    func(row db.Order) bool { return f.Created.Includes(instant(row.CreatedAt)) },
 		Size:    func(row db.Order) int { return len(row.Items) + len(row.ShippingAddress) },
 		Convert: fromRow,
 	}.Collect(r)
@@ -145,16 +146,16 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 // list has a query for each combination of filters, so that each has a plan
 // of its own.
 func list(ctx context.Context, q *db.Queries, f order.Filter, before uuid.UUID, limit int64) ([]db.Order, error) {
-	ofUser, inStatus := f.UserID != nil, f.Status != nil
+	ofUser, inStatus, afterID := f.UserID != nil, f.Status != nil, f.AfterID()
 	switch {
 	case ofUser && inStatus:
-		return q.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, RowLimit: limit})
+		return q.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
 	case ofUser:
-		return q.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, RowLimit: limit})
+		return q.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, AfterID: afterID, RowLimit: limit})
 	case inStatus:
-		return q.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, RowLimit: limit})
+		return q.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
 	}
-	return q.ListOrders(ctx, db.ListOrdersParams{Before: before, RowLimit: limit})
+	return q.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: afterID, RowLimit: limit})
 }
 
 // Update is part of order.Store.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/example/microservices/services/order-service/internal/store/sqlite"
 	"github.com/example/microservices/services/order-service/internal/store/storetest"
+	"github.com/example/microservices/test/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,4 +23,24 @@ func TestStore(t *testing.T) {
 		require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 		return s
 	})
+}
+
+// TestAPageIsReadFromItsPlace, however many orders there are.
+func TestAPageIsReadFromItsPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "orders.db")
+	s, err := sqlite.Open(t.Context(), file)
+	require.NoError(t, err)
+	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, s.Close())
+	for name, row := range map[string]struct {
+		uses string
+		args []any
+	}{
+		"ListOrders":               {`SEARCH orders USING PRIMARY KEY \(id>\? AND id<\?\)`, nil},
+		"ListOrdersOfUser":         {`SEARCH orders USING INDEX orders_user \(user_id=\? AND id>\? AND id<\?\)`, []any{"u"}},
+		"ListOrdersInStatus":       {`SEARCH orders USING INDEX orders_status \(status=\? AND id>\? AND id<\?\)`, []any{"shipped"}},
+		"ListOrdersOfUserInStatus": {`SEARCH orders USING INDEX orders_user_status \(user_id=\? AND status=\? AND id>\? AND id<\?\)`, []any{"u", "shipped"}},
+	} {
+		plan.RequireIndex(t, plan.SQLite(t, file, plan.Query(t, name), append(row.args, "b", "a", 21)...), row.uses)
+	}
 }

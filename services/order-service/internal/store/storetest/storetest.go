@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"a deletion erases the answers about the order":     erasure,
 		"a list is newest first and starts below an id":     lists,
 		"a list may be of one user, in one status, or both": filters,
+		"a list may be of a time":                           periods,
 		"a record and its order are stored both or not":     records,
 		"a record lives until it expires":                   expiry,
 		"of many writers of one version one wins":           writers,
@@ -241,6 +242,41 @@ func filters(t *testing.T, s Store) {
 		require.NoError(t, err)
 		require.ElementsMatch(t, want, got.Items)
 		require.True(t, slices.IsSortedFunc(got.Items, func(a, b order.Order) int { return -slices.Compare(a.ID[:], b.ID[:]) }))
+	}
+}
+
+// periods: earlier versions have made the time of an order's creation a moment after that
+// of its id.
+func periods(t *testing.T, s Store) {
+	user := uuid.New()
+	var all []order.Order
+	for i := range 8 {
+		all = append(all, create(t, s, New(t, func(o *order.Order) {
+			if i%2 == 0 {
+				o.UserID, o.Status = user, order.Shipped
+			}
+			o.CreatedAt = ids.Time(o.ID).Add(time.Duration(i) * 100 * time.Microsecond)
+		})))
+	}
+	slices.Reverse(all)
+	far := func(year int) time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }
+	bounds := []*time.Time{nil}
+	for _, at := range []time.Time{far(0), far(1), far(1969), all[1].CreatedAt, all[4].CreatedAt, all[4].CreatedAt.Add(1), all[7].CreatedAt, far(9999), far(10000)} {
+		bounds = append(bounds, &at)
+	}
+	shipped := order.Shipped
+	for _, f := range []order.Filter{{}, {UserID: &user}, {Status: &shipped}, {UserID: &user, Status: &shipped}} {
+		for _, after := range bounds {
+			for _, before := range bounds {
+				f.Created = page.Period{After: after, Before: before}
+				want := slices.DeleteFunc(slices.Clone(all), func(o order.Order) bool {
+					return f.UserID != nil && o.UserID != user || f.Status != nil && o.Status != shipped || !f.Created.Includes(o.CreatedAt)
+				})
+				got, err := s.List(t.Context(), f, page.First(20))
+				require.NoError(t, err)
+				require.ElementsMatch(t, want, got.Items)
+			}
+		}
 	}
 }
 

@@ -24,6 +24,11 @@ SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
 WHERE id = $1;
 
+-- name: GetUserByEmail :one
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE email_key = $1;
+
 -- name: ListUsers :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
@@ -31,11 +36,11 @@ WHERE id < $1
 ORDER BY id DESC
 LIMIT $2;
 
--- name: ListOneUser :many
--- What of the list is within reach of one who only reaches itself.
+-- name: ListUsersByTime :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
-WHERE id = @id AND id < @before
+WHERE (created_at, id) < (@at::timestamptz, @before::uuid) AND created_at > @after::timestamptz
+ORDER BY created_at DESC, id DESC
 LIMIT @row_limit;
 
 -- name: UpdateUser :execrows

@@ -97,7 +97,15 @@ func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Rec
 
 // Get is part of user.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
-	row, err := s.queries.GetUser(ctx, id)
+	return found(s.queries.GetUser(ctx, id))
+}
+
+// GetByEmail is part of user.Store.
+func (s *Store) GetByEmail(ctx context.Context, key string) (user.User, error) {
+	return found(s.queries.GetUserByEmail(ctx, key))
+}
+
+func found(row db.UserServiceUser, err error) (user.User, error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return user.User{}, user.ErrNotFound
 	}
@@ -105,10 +113,10 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 }
 
 // List is part of user.Store.
-func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) (page.Page[user.User], error) {
+func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User], error) {
 	return page.Rows[db.UserServiceUser, user.User]{
-		Below: func(before uuid.UUID, n int) ([]db.UserServiceUser, error) {
-			rows, err := s.list(ctx, f, before, int32(n)) //nolint:gosec // at most page.MaxLimit + 1
+		Below: func(r page.Request) ([]db.UserServiceUser, error) {
+			rows, err := s.queries.ListUsers(ctx, db.ListUsersParams{ID: r.Before, Limit: int32(r.Limit)}) //nolint:gosec // at most page.MaxLimit + 1
 			return rows, wrap(err)
 		},
 		ID:      func(row db.UserServiceUser) uuid.UUID { return row.ID },
@@ -116,11 +124,17 @@ func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) (page.P
 	}.Collect(r)
 }
 
-func (s *Store) list(ctx context.Context, f user.Filter, before uuid.UUID, limit int32) ([]db.UserServiceUser, error) {
-	if f.ID != nil {
-		return s.queries.ListOneUser(ctx, db.ListOneUserParams{ID: *f.ID, Before: before, RowLimit: limit})
-	}
-	return s.queries.ListUsers(ctx, db.ListUsersParams{ID: before, Limit: limit})
+// ListByTime is part of user.Store.
+func (s *Store) ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[user.User], error) {
+	return page.Rows[db.UserServiceUser, user.User]{
+		Below: func(r page.Request) ([]db.UserServiceUser, error) {
+			rows, err := s.queries.ListUsersByTime(ctx, db.ListUsersByTimeParams{At: r.At, Before: r.Before, After: after, RowLimit: int32(r.Limit)}) //nolint:gosec // at most page.MaxLimit + 1
+			return rows, wrap(err)
+		},
+		ID:      func(row db.UserServiceUser) uuid.UUID { return row.ID },
+		Time:    func(row db.UserServiceUser) time.Time { return row.CreatedAt },
+		Convert: func(row db.UserServiceUser) (user.User, error) { return fromRow(row), nil },
+	}.Collect(r)
 }
 
 // Update is part of user.Store.

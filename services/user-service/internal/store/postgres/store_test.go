@@ -4,10 +4,13 @@ import (
 	"log/slog"
 	"os"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/test/plan"
 	testserver "github.com/example/microservices/test/postgres"
 
 	"github.com/example/microservices/services/user-service/internal/store/postgres"
@@ -57,4 +60,30 @@ func TestTheSchemaHasTheRules(t *testing.T) {
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), insert, "a", "a@b.co", 1)
 	require.ErrorContains(t, err, "unique constraint")
+}
+
+// TestAPageIsReadFromItsPlace: however many users there are, and in the plan for whatever
+// is asked as in the one for what is asked.
+func TestAPageIsReadFromItsPlace(t *testing.T) {
+	address := testserver.New(t)
+	open(t, address)
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	_, err = conn.Exec(t.Context(), `INSERT INTO user_service.users (id, name, email, email_key, version, created_at, updated_at)
+		SELECT gen_random_uuid(), 'n', i, i, 1, timestamptz '2026-01-01' + i * interval '1 s', now() FROM generate_series(1, 20000) AS i; ANALYZE user_service.users`)
+	require.NoError(t, err)
+	at := func(second int) time.Time { return time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC) }
+	for name, row := range map[string]struct {
+		uses string
+		args []any
+	}{
+		"GetUserByEmail":  {`Index Scan using users_email_key_unique`, []any{"7"}},
+		"ListUsersByTime": {`Index Scan Backward using users_created_at on users.*\n +Index Cond: \(\(ROW\(created_at, id\) < ROW\(.*\)\) AND \(created_at > .*\)\)`, []any{at(15000), uuid.Max, at(10), 21}},
+		"ListUsers":       {`Index Scan Backward using users_pkey`, []any{uuid.Max, 21}},
+	} {
+		custom, generic := plan.Postgres(t, conn, plan.Query(t, name), row.args...)
+		plan.RequireIndex(t, custom, row.uses)
+		plan.RequireIndex(t, generic, row.uses)
+	}
 }

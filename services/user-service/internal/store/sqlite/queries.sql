@@ -16,6 +16,11 @@ SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM users
 WHERE id = ?;
 
+-- name: GetUserByEmail :one
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM users
+WHERE email_key = ?;
+
 -- name: ListUsers :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM users
@@ -23,11 +28,11 @@ WHERE id < sqlc.arg(before)
 ORDER BY id DESC
 LIMIT sqlc.arg(row_limit);
 
--- name: ListOneUser :many
--- What of the list is within reach of one who only reaches itself.
+-- name: ListUsersByTime :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM users
-WHERE id = sqlc.arg(id) AND id < sqlc.arg(before)
+WHERE (created_at, id) < (sqlc.arg(at), CAST(sqlc.arg(before) AS TEXT)) AND created_at > sqlc.arg(after)
+ORDER BY created_at DESC, id DESC
 LIMIT sqlc.arg(row_limit);
 
 -- name: UpdateUser :execrows

@@ -117,7 +117,19 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 	if err != nil {
 		return user.User{}, err
 	}
-	row, err := q.GetUser(ctx, id)
+	return found(q.GetUser(ctx, id))
+}
+
+// GetByEmail is part of user.Store.
+func (s *Store) GetByEmail(ctx context.Context, key string) (user.User, error) {
+	ctx, q, err := s.reads.Get(ctx)
+	if err != nil {
+		return user.User{}, err
+	}
+	return found(q.GetUserByEmail(ctx, key))
+}
+
+func found(row db.User, err error) (user.User, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return user.User{}, user.ErrNotFound
 	}
@@ -125,14 +137,14 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 }
 
 // List is part of user.Store.
-func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) (page.Page[user.User], error) {
+func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User], error) {
 	ctx, q, err := s.reads.Get(ctx)
 	if err != nil {
 		return page.Page[user.User]{}, err
 	}
 	return page.Rows[db.User, user.User]{
-		Below: func(before uuid.UUID, n int) ([]db.User, error) {
-			rows, err := list(ctx, q, f, before, int64(n))
+		Below: func(r page.Request) ([]db.User, error) {
+			rows, err := q.ListUsers(ctx, db.ListUsersParams{Before: r.Before, RowLimit: int64(r.Limit)})
 			return rows, sqlite.Wrap(err)
 		},
 		ID:      func(row db.User) uuid.UUID { return row.ID },
@@ -140,11 +152,21 @@ func (s *Store) List(ctx context.Context, f user.Filter, r page.Request) (page.P
 	}.Collect(r)
 }
 
-func list(ctx context.Context, q *db.Queries, f user.Filter, before uuid.UUID, limit int64) ([]db.User, error) {
-	if f.ID != nil {
-		return q.ListOneUser(ctx, db.ListOneUserParams{ID: *f.ID, Before: before, RowLimit: limit})
+// ListByTime is part of user.Store.
+func (s *Store) ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[user.User], error) {
+	ctx, q, err := s.reads.Get(ctx)
+	if err != nil {
+		return page.Page[user.User]{}, err
 	}
-	return q.ListUsers(ctx, db.ListUsersParams{Before: before, RowLimit: limit})
+	return page.Rows[db.User, user.User]{
+		Below: func(r page.Request) ([]db.User, error) {
+			rows, err := q.ListUsersByTime(ctx, db.ListUsersByTimeParams{At: r.At.UnixMicro(), Before: r.Before.String(), After: after.UnixMicro(), RowLimit: int64(r.Limit)})
+			return rows, sqlite.Wrap(err)
+		},
+		ID:      func(row db.User) uuid.UUID { return row.ID },
+		Time:    func(row db.User) time.Time { return instant(row.CreatedAt) },
+		Convert: func(row db.User) (user.User, error) { return fromRow(row), nil },
+	}.Collect(r)
 }
 
 // Update is part of user.Store.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/example/microservices/services/user-service/internal/store/sqlite"
 	"github.com/example/microservices/services/user-service/internal/store/storetest"
+	"github.com/example/microservices/test/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,4 +23,23 @@ func TestStore(t *testing.T) {
 		require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 		return s
 	})
+}
+
+// TestAPageIsReadFromItsPlace, however many users there are.
+func TestAPageIsReadFromItsPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users.db")
+	s, err := sqlite.Open(t.Context(), file)
+	require.NoError(t, err)
+	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, s.Close())
+	for name, row := range map[string]struct {
+		uses string
+		args []any
+	}{
+		"GetUserByEmail":  {`SEARCH users USING INDEX sqlite_autoindex_users_\d \(email_key=\?\)`, []any{"a"}},
+		"ListUsersByTime": {`SEARCH users USING INDEX users_created_at \(.*created_at`, []any{1, "a", 0, 21}},
+		"ListUsers":       {`SEARCH users USING PRIMARY KEY \(id<\?\)`, []any{"a", 21}},
+	} {
+		plan.RequireIndex(t, plan.SQLite(t, file, plan.Query(t, name), row.args...), row.uses)
+	}
 }

@@ -3,6 +3,8 @@
 package storetest
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -35,7 +37,8 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"a deletion deletes that version only":           deletions,
 		"a deletion erases the answers about the user":   erasure,
 		"a list is newest first and starts below an id":  lists,
-		"a list may be of one user":                      one,
+		"a user is found by its address":                 byEmail,
+		"a list by time is newest first":                 byTime,
 		"an id is taken once":                            taken,
 		"a record and its user are stored both or not":   records,
 		"a record lives until it expires":                expiry,
@@ -153,7 +156,7 @@ func erasure(t *testing.T, s Store) {
 }
 
 func lists(t *testing.T, s Store) {
-	got, err := s.List(t.Context(), user.Filter{}, page.First(10))
+	got, err := s.List(t.Context(), page.First(10))
 	require.NoError(t, err)
 	require.Empty(t, got.Items)
 	var want []user.User
@@ -161,11 +164,11 @@ func lists(t *testing.T, s Store) {
 		want = append(want, create(t, s, New(t)))
 	}
 	slices.Reverse(want)
-	got, err = s.List(t.Context(), user.Filter{}, page.First(3))
+	got, err = s.List(t.Context(), page.First(3))
 	require.NoError(t, err)
 	require.Equal(t, want[:3], got.Items)
 	require.NotEmpty(t, got.Next, "there is more")
-	got, err = s.List(t.Context(), user.Filter{}, page.Request{Before: want[2].ID, Limit: 10})
+	got, err = s.List(t.Context(), page.Request{Before: want[2].ID, Limit: 10})
 	require.NoError(t, err)
 	require.Equal(t, want[3:], got.Items)
 }
@@ -263,21 +266,53 @@ func cancelled(t *testing.T, s Store) {
 
 func ptr[T any](v T) *T { return &v }
 
-func one(t *testing.T, s Store) {
+func byEmail(t *testing.T, s Store) {
+	u := create(t, s, New(t, func(u *user.User) { u.Email = email(t, "Ada@Bücher.example") }))
+	create(t, s, New(t))
+	got, err := s.GetByEmail(t.Context(), email(t, "aDA@xn--bcher-kva.example").Key())
+	require.NoError(t, err)
+	require.Equal(t, u, got)
+	_, err = s.GetByEmail(t.Context(), "bob@example.com")
+	require.ErrorIs(t, err, user.ErrNotFound)
+}
+
+// byTime: ids don't say when a user was created, and several are of the same instant.
+func byTime(t *testing.T, s Store) {
+	start := time.Date(2026, 1, 2, 3, 4, 5, 678_901_000, time.UTC)
 	var all []user.User
-	for range 3 {
-		all = append(all, create(t, s, New(t)))
+	for i := range 12 {
+		all = append(all, create(t, s, New(t, func(u *user.User) {
+			u.ID, u.CreatedAt = uuid.New(), start.Add(time.Duration(i/3)*time.Microsecond)
+		})))
 	}
-	mine, nobody := all[1], uuid.New()
-	got, err := s.List(t.Context(), user.Filter{ID: &mine.ID}, page.First(10))
+	slices.SortFunc(all, func(a, b user.User) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), bytes.Compare(b.ID[:], a.ID[:]))
+	})
+	for _, after := range []time.Time{{}, start.Add(-time.Microsecond), start, start.Add(2 * time.Microsecond), start.Add(3 * time.Microsecond)} {
+		for _, limit := range []int{1, 2, 5, 100} {
+			var want, seen []user.User
+			for _, u := range all {
+				if u.CreatedAt.After(after) {
+					want = append(want, u)
+				}
+			}
+			for request := page.FirstByTime(limit); request.Limit > 0; {
+				got, err := s.ListByTime(t.Context(), after, request)
+				require.NoError(t, err)
+				require.LessOrEqual(t, len(got.Items), limit)
+				seen = append(seen, got.Items...)
+				request.Limit = 0
+				if got.Next != "" {
+					request, err = page.After(got.Next, page.FirstByTime(limit))
+					require.NoError(t, err)
+				}
+			}
+			require.Equal(t, want, seen)
+		}
+	}
+	got, err := s.ListByTime(t.Context(), time.Time{}, page.Request{At: start.Add(time.Microsecond), Limit: 100})
 	require.NoError(t, err)
-	require.Equal(t, []user.User{mine}, got.Items)
-	got, err = s.List(t.Context(), user.Filter{ID: &mine.ID}, page.Request{Before: mine.ID, Limit: 10})
-	require.NoError(t, err)
-	require.Empty(t, got.Items, "a page starts below a cursor")
-	got, err = s.List(t.Context(), user.Filter{ID: &nobody}, page.First(10))
-	require.NoError(t, err)
-	require.Empty(t, got.Items)
+	require.Equal(t, all[9:], got.Items, "nothing is below the least id")
 }
 
 func taken(t *testing.T, s Store) {

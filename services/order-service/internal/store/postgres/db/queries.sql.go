@@ -202,18 +202,19 @@ func (q *Queries) GetOrder(ctx context.Context, id uuid.UUID) (OrderServiceOrder
 const listOrders = `-- name: ListOrders :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE id < $1
+WHERE id < $1 AND id > $2
 ORDER BY id DESC
-LIMIT $2
+LIMIT $3
 `
 
 type ListOrdersParams struct {
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int32
 }
 
 func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]OrderServiceOrder, error) {
-	rows, err := q.db.Query(ctx, listOrders, arg.Before, arg.RowLimit)
+	rows, err := q.db.Query(ctx, listOrders, arg.Before, arg.AfterID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -245,19 +246,25 @@ func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]Order
 const listOrdersInStatus = `-- name: ListOrdersInStatus :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE status = $1 AND id < $2
+WHERE status = $1 AND id < $2 AND id > $3
 ORDER BY id DESC
-LIMIT $3
+LIMIT $4
 `
 
 type ListOrdersInStatusParams struct {
 	Status   order.Status
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int32
 }
 
 func (q *Queries) ListOrdersInStatus(ctx context.Context, arg ListOrdersInStatusParams) ([]OrderServiceOrder, error) {
-	rows, err := q.db.Query(ctx, listOrdersInStatus, arg.Status, arg.Before, arg.RowLimit)
+	rows, err := q.db.Query(ctx, listOrdersInStatus,
+		arg.Status,
+		arg.Before,
+		arg.AfterID,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -289,19 +296,25 @@ func (q *Queries) ListOrdersInStatus(ctx context.Context, arg ListOrdersInStatus
 const listOrdersOfUser = `-- name: ListOrdersOfUser :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE user_id = $1 AND id < $2
+WHERE user_id = $1 AND id < $2 AND id > $3
 ORDER BY id DESC
-LIMIT $3
+LIMIT $4
 `
 
 type ListOrdersOfUserParams struct {
 	UserID   uuid.UUID
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int32
 }
 
 func (q *Queries) ListOrdersOfUser(ctx context.Context, arg ListOrdersOfUserParams) ([]OrderServiceOrder, error) {
-	rows, err := q.db.Query(ctx, listOrdersOfUser, arg.UserID, arg.Before, arg.RowLimit)
+	rows, err := q.db.Query(ctx, listOrdersOfUser,
+		arg.UserID,
+		arg.Before,
+		arg.AfterID,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -333,15 +346,16 @@ func (q *Queries) ListOrdersOfUser(ctx context.Context, arg ListOrdersOfUserPara
 const listOrdersOfUserInStatus = `-- name: ListOrdersOfUserInStatus :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders
-WHERE user_id = $1 AND status = $2 AND id < $3
+WHERE user_id = $1 AND status = $2 AND id < $3 AND id > $4
 ORDER BY id DESC
-LIMIT $4
+LIMIT $5
 `
 
 type ListOrdersOfUserInStatusParams struct {
 	UserID   uuid.UUID
 	Status   order.Status
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int32
 }
 
@@ -350,6 +364,7 @@ func (q *Queries) ListOrdersOfUserInStatus(ctx context.Context, arg ListOrdersOf
 		arg.UserID,
 		arg.Status,
 		arg.Before,
+		arg.AfterID,
 		arg.RowLimit,
 	)
 	if err != nil {

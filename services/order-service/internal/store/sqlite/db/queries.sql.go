@@ -138,18 +138,19 @@ func (q *Queries) GetOrder(ctx context.Context, id uuid.UUID) (Order, error) {
 const listOrders = `-- name: ListOrders :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM orders
-WHERE id < ?1
+WHERE id < ?1 AND id > ?2
 ORDER BY id DESC
-LIMIT ?2
+LIMIT ?3
 `
 
 type ListOrdersParams struct {
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int64
 }
 
 func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]Order, error) {
-	rows, err := q.query(ctx, q.listOrdersStmt, listOrders, arg.Before, arg.RowLimit)
+	rows, err := q.query(ctx, q.listOrdersStmt, listOrders, arg.Before, arg.AfterID, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -184,19 +185,25 @@ func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]Order
 const listOrdersInStatus = `-- name: ListOrdersInStatus :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM orders
-WHERE status = ?1 AND id < ?2
+WHERE status = ?1 AND id < ?2 AND id > ?3
 ORDER BY id DESC
-LIMIT ?3
+LIMIT ?4
 `
 
 type ListOrdersInStatusParams struct {
 	Status   order.Status
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int64
 }
 
 func (q *Queries) ListOrdersInStatus(ctx context.Context, arg ListOrdersInStatusParams) ([]Order, error) {
-	rows, err := q.query(ctx, q.listOrdersInStatusStmt, listOrdersInStatus, arg.Status, arg.Before, arg.RowLimit)
+	rows, err := q.query(ctx, q.listOrdersInStatusStmt, listOrdersInStatus,
+		arg.Status,
+		arg.Before,
+		arg.AfterID,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -231,19 +238,25 @@ func (q *Queries) ListOrdersInStatus(ctx context.Context, arg ListOrdersInStatus
 const listOrdersOfUser = `-- name: ListOrdersOfUser :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM orders
-WHERE user_id = ?1 AND id < ?2
+WHERE user_id = ?1 AND id < ?2 AND id > ?3
 ORDER BY id DESC
-LIMIT ?3
+LIMIT ?4
 `
 
 type ListOrdersOfUserParams struct {
 	UserID   uuid.UUID
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int64
 }
 
 func (q *Queries) ListOrdersOfUser(ctx context.Context, arg ListOrdersOfUserParams) ([]Order, error) {
-	rows, err := q.query(ctx, q.listOrdersOfUserStmt, listOrdersOfUser, arg.UserID, arg.Before, arg.RowLimit)
+	rows, err := q.query(ctx, q.listOrdersOfUserStmt, listOrdersOfUser,
+		arg.UserID,
+		arg.Before,
+		arg.AfterID,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -277,24 +290,27 @@ func (q *Queries) ListOrdersOfUser(ctx context.Context, arg ListOrdersOfUserPara
 
 const listOrdersOfUserInStatus = `-- name: ListOrdersOfUserInStatus :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
-FROM orders
-WHERE user_id = ?1 AND status = ?2 AND id < ?3
+FROM orders INDEXED BY orders_user_status
+WHERE user_id = ?1 AND status = ?2 AND id < ?3 AND id > ?4
 ORDER BY id DESC
-LIMIT ?4
+LIMIT ?5
 `
 
 type ListOrdersOfUserInStatusParams struct {
 	UserID   uuid.UUID
 	Status   order.Status
 	Before   uuid.UUID
+	AfterID  uuid.UUID
 	RowLimit int64
 }
 
+// Left to itself SQLite takes orders_status, and looks at everybody's.
 func (q *Queries) ListOrdersOfUserInStatus(ctx context.Context, arg ListOrdersOfUserInStatusParams) ([]Order, error) {
 	rows, err := q.query(ctx, q.listOrdersOfUserInStatusStmt, listOrdersOfUserInStatus,
 		arg.UserID,
 		arg.Status,
 		arg.Before,
+		arg.AfterID,
 		arg.RowLimit,
 	)
 	if err != nil {

@@ -192,22 +192,43 @@ func (q *Queries) GetUser(ctx context.Context, id uuid.UUID) (UserServiceUser, e
 	return i, err
 }
 
-const listOneUser = `-- name: ListOneUser :many
+const getUserByEmail = `-- name: GetUserByEmail :one
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
-WHERE id = $1 AND id < $2
-LIMIT $3
+WHERE email_key = $1
 `
 
-type ListOneUserParams struct {
-	ID       uuid.UUID
-	Before   uuid.UUID
-	RowLimit int32
+func (q *Queries) GetUserByEmail(ctx context.Context, emailKey string) (UserServiceUser, error) {
+	row := q.db.QueryRow(ctx, getUserByEmail, emailKey)
+	var i UserServiceUser
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.EmailKey,
+		&i.Age,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
-// What of the list is within reach of one who only reaches itself.
-func (q *Queries) ListOneUser(ctx context.Context, arg ListOneUserParams) ([]UserServiceUser, error) {
-	rows, err := q.db.Query(ctx, listOneUser, arg.ID, arg.Before, arg.RowLimit)
+const listUsers = `-- name: ListUsers :many
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE id < $1
+ORDER BY id DESC
+LIMIT $2
+`
+
+type ListUsersParams struct {
+	ID    uuid.UUID
+	Limit int32
+}
+
+func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]UserServiceUser, error) {
+	rows, err := q.db.Query(ctx, listUsers, arg.ID, arg.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -235,21 +256,28 @@ func (q *Queries) ListOneUser(ctx context.Context, arg ListOneUserParams) ([]Use
 	return items, nil
 }
 
-const listUsers = `-- name: ListUsers :many
+const listUsersByTime = `-- name: ListUsersByTime :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
-WHERE id < $1
-ORDER BY id DESC
-LIMIT $2
+WHERE (created_at, id) < ($1::timestamptz, $2::uuid) AND created_at > $3::timestamptz
+ORDER BY created_at DESC, id DESC
+LIMIT $4
 `
 
-type ListUsersParams struct {
-	ID    uuid.UUID
-	Limit int32
+type ListUsersByTimeParams struct {
+	At       time.Time
+	Before   uuid.UUID
+	After    time.Time
+	RowLimit int32
 }
 
-func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]UserServiceUser, error) {
-	rows, err := q.db.Query(ctx, listUsers, arg.ID, arg.Limit)
+func (q *Queries) ListUsersByTime(ctx context.Context, arg ListUsersByTimeParams) ([]UserServiceUser, error) {
+	rows, err := q.db.Query(ctx, listUsersByTime,
+		arg.At,
+		arg.Before,
+		arg.After,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}

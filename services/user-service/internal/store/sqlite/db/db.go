@@ -39,11 +39,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getUserStmt, err = db.PrepareContext(ctx, getUser); err != nil {
 		return nil, fmt.Errorf("error preparing query GetUser: %w", err)
 	}
-	if q.listOneUserStmt, err = db.PrepareContext(ctx, listOneUser); err != nil {
-		return nil, fmt.Errorf("error preparing query ListOneUser: %w", err)
+	if q.getUserByEmailStmt, err = db.PrepareContext(ctx, getUserByEmail); err != nil {
+		return nil, fmt.Errorf("error preparing query GetUserByEmail: %w", err)
 	}
 	if q.listUsersStmt, err = db.PrepareContext(ctx, listUsers); err != nil {
 		return nil, fmt.Errorf("error preparing query ListUsers: %w", err)
+	}
+	if q.listUsersByTimeStmt, err = db.PrepareContext(ctx, listUsersByTime); err != nil {
+		return nil, fmt.Errorf("error preparing query ListUsersByTime: %w", err)
 	}
 	if q.purgeIdempotencyKeysStmt, err = db.PrepareContext(ctx, purgeIdempotencyKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query PurgeIdempotencyKeys: %w", err)
@@ -84,14 +87,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getUserStmt: %w", cerr)
 		}
 	}
-	if q.listOneUserStmt != nil {
-		if cerr := q.listOneUserStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing listOneUserStmt: %w", cerr)
+	if q.getUserByEmailStmt != nil {
+		if cerr := q.getUserByEmailStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getUserByEmailStmt: %w", cerr)
 		}
 	}
 	if q.listUsersStmt != nil {
 		if cerr := q.listUsersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listUsersStmt: %w", cerr)
+		}
+	}
+	if q.listUsersByTimeStmt != nil {
+		if cerr := q.listUsersByTimeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listUsersByTimeStmt: %w", cerr)
 		}
 	}
 	if q.purgeIdempotencyKeysStmt != nil {
@@ -153,8 +161,9 @@ type Queries struct {
 	eraseIdempotencyKeysStmt *sql.Stmt
 	getIdempotencyKeyStmt    *sql.Stmt
 	getUserStmt              *sql.Stmt
-	listOneUserStmt          *sql.Stmt
+	getUserByEmailStmt       *sql.Stmt
 	listUsersStmt            *sql.Stmt
+	listUsersByTimeStmt      *sql.Stmt
 	purgeIdempotencyKeysStmt *sql.Stmt
 	recordIdempotencyKeyStmt *sql.Stmt
 	updateUserStmt           *sql.Stmt
@@ -169,8 +178,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		eraseIdempotencyKeysStmt: q.eraseIdempotencyKeysStmt,
 		getIdempotencyKeyStmt:    q.getIdempotencyKeyStmt,
 		getUserStmt:              q.getUserStmt,
-		listOneUserStmt:          q.listOneUserStmt,
+		getUserByEmailStmt:       q.getUserByEmailStmt,
 		listUsersStmt:            q.listUsersStmt,
+		listUsersByTimeStmt:      q.listUsersByTimeStmt,
 		purgeIdempotencyKeysStmt: q.purgeIdempotencyKeysStmt,
 		recordIdempotencyKeyStmt: q.recordIdempotencyKeyStmt,
 		updateUserStmt:           q.updateUserStmt,

@@ -131,22 +131,43 @@ func (q *Queries) GetUser(ctx context.Context, id uuid.UUID) (User, error) {
 	return i, err
 }
 
-const listOneUser = `-- name: ListOneUser :many
+const getUserByEmail = `-- name: GetUserByEmail :one
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM users
-WHERE id = ?1 AND id < ?2
-LIMIT ?3
+WHERE email_key = ?
 `
 
-type ListOneUserParams struct {
-	ID       uuid.UUID
+func (q *Queries) GetUserByEmail(ctx context.Context, emailKey string) (User, error) {
+	row := q.queryRow(ctx, q.getUserByEmailStmt, getUserByEmail, emailKey)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Email,
+		&i.EmailKey,
+		&i.Age,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const listUsers = `-- name: ListUsers :many
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM users
+WHERE id < ?1
+ORDER BY id DESC
+LIMIT ?2
+`
+
+type ListUsersParams struct {
 	Before   uuid.UUID
 	RowLimit int64
 }
 
-// What of the list is within reach of one who only reaches itself.
-func (q *Queries) ListOneUser(ctx context.Context, arg ListOneUserParams) ([]User, error) {
-	rows, err := q.query(ctx, q.listOneUserStmt, listOneUser, arg.ID, arg.Before, arg.RowLimit)
+func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]User, error) {
+	rows, err := q.query(ctx, q.listUsersStmt, listUsers, arg.Before, arg.RowLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -177,21 +198,28 @@ func (q *Queries) ListOneUser(ctx context.Context, arg ListOneUserParams) ([]Use
 	return items, nil
 }
 
-const listUsers = `-- name: ListUsers :many
+const listUsersByTime = `-- name: ListUsersByTime :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM users
-WHERE id < ?1
-ORDER BY id DESC
-LIMIT ?2
+WHERE (created_at, id) < (?1, CAST(?2 AS TEXT)) AND created_at > ?3
+ORDER BY created_at DESC, id DESC
+LIMIT ?4
 `
 
-type ListUsersParams struct {
-	Before   uuid.UUID
+type ListUsersByTimeParams struct {
+	At       int64
+	Before   string
+	After    int64
 	RowLimit int64
 }
 
-func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]User, error) {
-	rows, err := q.query(ctx, q.listUsersStmt, listUsers, arg.Before, arg.RowLimit)
+func (q *Queries) ListUsersByTime(ctx context.Context, arg ListUsersByTimeParams) ([]User, error) {
+	rows, err := q.query(ctx, q.listUsersByTimeStmt, listUsersByTime,
+		arg.At,
+		arg.Before,
+		arg.After,
+		arg.RowLimit,
+	)
 	if err != nil {
 		return nil, err
 	}
