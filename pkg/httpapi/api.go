@@ -111,7 +111,7 @@ func New(c Config) *API {
 			OpenAPI:        "3.1.0",
 			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes},
-			OnAddOperation: []huma.AddOpFunc{describeRefusals},
+			OnAddOperation: []huma.AddOpFunc{describeRefusals, describePrefer},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
 		DefaultFormat: "application/json",
