@@ -113,6 +113,9 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		turn.Done() // what was refused says nothing of how long the work takes
 	}
 	turn.Drop()
+	if !op.reads && prefersMinimal(g.Request.Header[preferHeader]) {
+		x.minimize()
+	}
 	if counts {
 		a.config.Limits.Charge(name, x.cost())
 	}

@@ -112,7 +112,7 @@ func New(c Config) *API {
 			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Servers:        []*huma.Server{{URL: "/", Description: "Where this document is from."}},
 			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes, Headers: map[string]*huma.Header{}},
-			OnAddOperation: []huma.AddOpFunc{describe},
+			OnAddOperation: []huma.AddOpFunc{describePrefer, describe},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
 		DefaultFormat: "application/json",

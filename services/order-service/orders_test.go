@@ -185,3 +185,15 @@ func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAnswerMayBeWithoutTheOrder(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		created := s.Do(http.MethodPost, orders, s.order(), "Prefer", "return=minimal").Want(http.StatusCreated)
+		require.Empty(t, created.Body)
+		for _, method := range []string{http.MethodPut, http.MethodPatch} {
+			changed := s.Do(method, created.Header.Get("Location"), map[string]any{"shipping_address": method}, "Prefer", "return=minimal").Want(http.StatusNoContent)
+			require.NotEmpty(t, changed.Header.Get("ETag"))
+			require.Equal(t, "return=minimal", changed.Header.Get("Preference-Applied"))
+		}
+	})
+}

@@ -258,3 +258,44 @@ func TestAUserIsDeleted(t *testing.T) {
 		s.Do(http.MethodDelete, users+"/x", nil).Want(http.StatusUnprocessableEntity)
 	})
 }
+
+// TestAnAnswerMayBeWithoutTheResource: RFC 7240, section 4.2.
+func TestAnAnswerMayBeWithoutTheResource(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		minimal := func(status int, a *apitest.Answer) *apitest.Answer {
+			t.Helper()
+			require.Empty(t, a.Want(status).Body)
+			require.Equal(t, "return=minimal", a.Header.Get("Preference-Applied"))
+			require.Empty(t, a.Header.Get("Content-Type"))
+			return a
+		}
+		created := minimal(http.StatusCreated, s.Do(http.MethodPost, users, person("ada@example.com"), "Prefer", "return=minimal", "Idempotency-Key", "k"))
+		require.Equal(t, `"1"`, created.Header.Get("ETag"))
+		path := created.Header.Get("Location")
+		read := s.Do(http.MethodGet, path, nil, "Prefer", "return=minimal").Want(http.StatusOK)
+
+		// What is replayed is as each request prefers it.
+		whole := s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
+		require.Equal(t, read.Body, whole.Body)
+		again := minimal(http.StatusCreated, s.Do(http.MethodPost, users, person("ada@example.com"), "Prefer", "return=minimal", "Idempotency-Key", "k"))
+		for _, replayed := range []*apitest.Answer{whole, again} {
+			require.Equal(t, "true", replayed.Header.Get("Idempotent-Replayed"))
+			require.Equal(t, path, replayed.Header.Get("Location"))
+		}
+
+		for i, prefer := range []string{"return=minimal", `wait=10, Return="minimal"; foo=bar`, "return=minimal, return=representation"} {
+			changed := minimal(http.StatusNoContent, s.Do([]string{http.MethodPut, http.MethodPatch}[i%2], path, map[string]any{"age": i}, "Prefer", prefer))
+			require.Equal(t, fmt.Sprintf(`"%d"`, 2+i), changed.Header.Get("ETag"))
+		}
+		minimal(http.StatusNoContent, s.Do(http.MethodPatch, path, `{}`, "Prefer", "respond-async", "Prefer", "return=minimal"))
+		for _, prefer := range []string{"", "return=representation, return=minimal", "return=minimalist", "minimal", "x-return=minimal"} {
+			changed := s.Do(http.MethodPatch, path, `{}`, "Prefer", prefer).Want(http.StatusOK)
+			require.NotEmpty(t, changed.Body)
+			require.Empty(t, changed.Header.Get("Preference-Applied"))
+		}
+		// A refusal says all that it has to say.
+		refused := s.Do(http.MethodPatch, path, `{"name":""}`, "Prefer", "return=minimal").Want(http.StatusUnprocessableEntity)
+		require.Equal(t, []string{"body.name"}, refused.Locations())
+		require.Empty(t, refused.Header.Get("Preference-Applied"))
+	})
+}
