@@ -89,6 +89,7 @@ func NewSwitch(t testing.TB, host, target string) *Switch {
 	}
 	s := &Switch{Address: listener.Addr().String()}
 	s.Lead(target)
+	ctx, cut := context.WithCancel(context.Background())
 	var ends sync.WaitGroup
 	ends.Go(func() {
 		for {
@@ -96,12 +97,13 @@ func NewSwitch(t testing.TB, host, target string) *Switch {
 			if err != nil {
 				return
 			}
-			far, err := new(net.Dialer).DialContext(context.Background(), "tcp", *s.target.Load())
+			far, err := new(net.Dialer).DialContext(ctx, "tcp", *s.target.Load())
 			if err != nil {
 				near.Close()
 				continue
 			}
 			both := func(to, from net.Conn) {
+				defer context.AfterFunc(ctx, func() { from.Close() })()
 				_, _ = io.Copy(to, from)
 				to.Close()
 				from.Close()
@@ -112,6 +114,7 @@ func NewSwitch(t testing.TB, host, target string) *Switch {
 	})
 	t.Cleanup(func() {
 		_ = listener.Close()
+		cut()
 		ends.Wait()
 	})
 	return s
