@@ -52,6 +52,16 @@ func TestErrorsOfTheRouter(t *testing.T) {
 	}
 }
 
+// endless is a body without an end, whose length isn't said.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
 func TestWhatABodyMustBe(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	created := s.Do(http.MethodPost, users, person("first@example.com")).Want(http.StatusCreated)
@@ -75,6 +85,7 @@ func TestWhatABodyMustBe(t *testing.T) {
 			require.NotEqual(t, http.StatusUnsupportedMediaType, s.Do(method, path, `{}`, "Content-Type", fit, "Content-Encoding", "Identity").Status)
 		}
 		s.Do(method, path, strings.Repeat(" ", 64<<10)+" ").Want(http.StatusRequestEntityTooLarge)
+		s.DoReader(method, path, endless{}).Want(http.StatusRequestEntityTooLarge)
 		s.Do(method, path, strings.Repeat(" ", 64<<10)).Want(http.StatusBadRequest)
 		s.Do(method, path, ``).Want(http.StatusBadRequest)
 	}
