@@ -39,7 +39,7 @@ func Time(id uuid.UUID) time.Time {
 // and before every other.
 func At(t time.Time) (id uuid.UUID) {
 	var milli [8]byte
-	binary.BigEndian.PutUint64(milli[:], uint64(min(max(t.UnixMilli(), 0), 1<<48-1))) //nolint:gosec // 48 bits
+	binary.BigEndian.PutUint64(milli[:], uint64(min(max(t.UnixMilli(), 0), 1<<48-1)))
 	copy(id[:6], milli[2:])
 	return id
 }

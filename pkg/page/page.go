@@ -201,7 +201,7 @@ func (rows Rows[R, T]) first(r Request) int {
 func (r Request) Cursor() string {
 	b := []byte{versionID}
 	if !r.At.IsZero() {
-		b = binary.BigEndian.AppendUint64([]byte{versionTime}, uint64(r.At.UnixMicro())) //nolint:gosec // as After reads it
+		b = binary.BigEndian.AppendUint64([]byte{versionTime}, uint64(r.At.UnixMicro()))
 	}
 	return encoding.EncodeToString(append(b, r.Before[:]...))
 }
