@@ -168,7 +168,7 @@ func TestNamesAreNoOtherValues(t *testing.T) {
 // YAML reads a bare NO as false, and the container would be given a variable of that name.
 func TestVariablesKeepTheirNames(t *testing.T) {
 	rendered := run(t, "", tool(t, "helm"), append(templateArguments(nil), "--set", "defaults.env.NO=a")...)
-	require.Contains(t, rendered, `"NO": "a"`)
+	require.Contains(t, rendered, "- name: \"NO\"\n              value: a")
 }
 
 // What a fork that takes its issuers away from these is told; nothing is rendered.

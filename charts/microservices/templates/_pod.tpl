@@ -43,45 +43,8 @@ image: {{ include "microservices.image" . | quote }}
 {{- with $root.Values.image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
-envFrom:
-  - configMapRef:
-      name: {{ $s.fullname }}
-{{- $limits := $root.Values.rateLimit.redis }}
-{{- $traces := $root.Values.traces }}
-{{- $headers := and $traces.endpoint $traces.headersSecret }}
-{{- if or (not $s.embedded) $limits.existingSecret $traces.endpoint }}
 env:
-  {{- if $traces.endpoint }}
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  {{- /* Whose pod a span is of; what the values say of it goes along. */}}
-  - name: OTEL_RESOURCE_ATTRIBUTES
-    value: {{ printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAME)%s" $root.Release.Namespace (get $s.environment "OTEL_RESOURCE_ATTRIBUTES" | default "" | printf ",%s" | trimSuffix ",") | quote }}
-  {{- end }}
-  {{- if not $s.embedded }}
-  - name: DATABASE_URL
-    valueFrom:
-      secretKeyRef:
-        name: {{ quote $s.secret }}
-        key: {{ quote $s.key }}
-  {{- end }}
-  {{- with $limits.existingSecret }}
-  - name: RATE_LIMIT_REDIS_URL
-    valueFrom:
-      secretKeyRef:
-        name: {{ quote . }}
-        key: {{ quote $limits.existingSecretKey }}
-  {{- end }}
-  {{- if $headers }}
-  - name: OTEL_EXPORTER_OTLP_HEADERS
-    valueFrom:
-      secretKeyRef:
-        name: {{ quote $traces.headersSecret }}
-        key: {{ quote $traces.headersSecretKey }}
-  {{- end }}
-{{- end }}
+  {{- include "microservices.env" . | nindent 2 }}
 {{- with $s.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
@@ -90,6 +53,36 @@ securityContext:
   {{- include "microservices.containerSecurity" . | nindent 2 }}
 # What a program that can't start says is shown by kubectl describe.
 terminationMessagePolicy: FallbackToLogsOnError
+{{- end -}}
+
+{{/* The variables of a container, in the pod's template itself: a pod has those that it
+was made with for as long as it is there (docs/decisions/variables.md). What they
+hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service" service) */}}
+{{- define "microservices.env" -}}
+{{- $root := index . 0 -}}
+{{- $s := index . 2 -}}
+{{- $limits := $root.Values.rateLimit.redis -}}
+{{- $traces := $root.Values.traces -}}
+{{- $environment := deepCopy $s.environment -}}
+{{- $env := list -}}
+{{- if $traces.endpoint -}}
+  {{- /* Whose pod a span is of; what the values say of it goes along. */ -}}
+  {{- $said := get $environment "OTEL_RESOURCE_ATTRIBUTES" | default "" | printf ",%s" | trimSuffix "," | replace "$" "$$" -}}
+  {{- $_ := unset $environment "OTEL_RESOURCE_ATTRIBUTES" -}}
+  {{- $env = append $env (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name"))) -}}
+  {{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAME)%s" $root.Release.Namespace $said)) -}}
+{{- end -}}
+{{- range $variable, $value := $environment -}}
+  {{- $env = append $env (dict "name" $variable "value" (replace "$" "$$" $value)) -}}
+{{- end -}}
+{{- $secrets := dict -}}
+{{- if not $s.embedded }}{{ $_ := set $secrets "DATABASE_URL" (dict "name" $s.secret "key" $s.key) }}{{ end -}}
+{{- with $limits.existingSecret }}{{ $_ := set $secrets "RATE_LIMIT_REDIS_URL" (dict "name" . "key" $limits.existingSecretKey) }}{{ end -}}
+{{- if and $traces.endpoint $traces.headersSecret }}{{ $_ := set $secrets "OTEL_EXPORTER_OTLP_HEADERS" (dict "name" $traces.headersSecret "key" $traces.headersSecretKey) }}{{ end -}}
+{{- range $variable, $secret := $secrets -}}
+  {{- $env = append $env (dict "name" $variable "valueFrom" (dict "secretKeyRef" $secret)) -}}
+{{- end -}}
+{{- toYaml $env -}}
 {{- end -}}
 
 {{/* Spreads a service's pods. (list $ "user-service" service) */}}

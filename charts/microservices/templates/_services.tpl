@@ -37,6 +37,7 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- if not $audience }}{{ $_ := unset $s.upstreamTokens $variable }}{{ end -}}
     {{- end -}}
     {{- $_ := set $s "secret" ($s.database.existingSecret | default (printf "%s-database" $s.fullname)) -}}
+    {{- with $s.database.url }}{{ $_ := set $s "secret" (printf "%s-database-%s" $s.fullname (sha256sum . | trunc 10)) }}{{ end -}}
     {{- $_ := set $s "key" (ternary $s.database.existingSecretKey "DATABASE_URL" (ne $s.database.existingSecret "")) -}}
     {{- $_ := set $services $name $s -}}
   {{- end -}}
