@@ -81,6 +81,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a section within the defaults", []string{"defaults.database.externalSecret=null"}, "missing property 'externalSecret'"},
 		{"more memory than there are numbers", []string{"defaults.resources.limits.memory=99999999999Gi"}, "whole number"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
+		{"a database at no host", []string{"database.mode=postgres", "services.user-service.database.url=postgres:///d?host=a"}, "services.user-service.database.url: write the host and the port before the path"},
+		{"an address of no port", []string{"defaults.env.CACHE_URL=memcached://a"}, "services.order-service.env.CACHE_URL: the network policy can't tell its port"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -87,6 +87,18 @@ each with what to change. (list $ services)
   {{- if and $s.database.url (not (regexMatch "^postgres(ql)?://.*$" $s.database.url)) -}}
     {{- $problems = append $problems (printf "%s.database.url: begin it with postgres://, and write it on one line" $at) -}}
   {{- end -}}
+  {{- if $root.Values.networkPolicy.enabled -}}
+    {{- if and $s.database.url (or (regexMatch "[?&](host|hostaddr|port)=" $s.database.url) (not (include "microservices.portsOf" $s.database.url | fromYamlArray))) -}}
+      {{- $problems = append $problems (printf "%s.database.url: write the host and the port before the path, as in postgres://user@host:6432/database: the network policy lets these through" $at) -}}
+    {{- end -}}
+    {{- range $variable, $value := $s.env -}}
+      {{- if and $value (include "microservices.isAddress" $variable) (not $s.networkPolicy.extraEgress) -}}
+        {{- if not (and (kindIs "string" $value) (include "microservices.portsOf" $value | fromYamlArray)) -}}
+          {{- $problems = append $problems (printf "%s.env.%s: the network policy can't tell its port: write it as in scheme://host:port, or let it through with %s.networkPolicy.extraEgress" $at $variable $at) -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
   {{- $ways := list -}}
   {{- if $s.database.url }}{{ $ways = append $ways "url" }}{{ end -}}
   {{- if $s.database.existingSecret }}{{ $ways = append $ways "existingSecret" }}{{ end -}}
