@@ -83,6 +83,11 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
 		{"a database at no host", []string{"database.mode=postgres", "services.user-service.database.url=postgres:///d?host=a"}, "services.user-service.database.url: write the host and the port before the path"},
 		{"an address of no port", []string{"defaults.env.CACHE_URL=memcached://a"}, "services.order-service.env.CACHE_URL: the network policy can't tell its port"},
+		{"certificates of two places", []string{"defaults.database.caBundle.configMap=a", "defaults.database.caBundle.secret=b"}, "set configMap or secret, not both"},
+		{"certificates for a file", []string{"defaults.database.caBundle.secret=b"}, "database.caBundle is set, but database.mode is embedded"},
+		{"a variable of no kind", []string{"defaults.env.A.value=b"}, "/defaults/env/A"},
+		{"an address that nobody sees", []string{"defaults.env.CACHE_URL.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.CACHE_URL: the network policy can't tell its port"},
+		{"a volume that is the chart's own", []string{"defaults.extraVolumes[0].name=data"}, "/defaults/extraVolumes/0/name"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

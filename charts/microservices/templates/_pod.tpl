@@ -11,31 +11,66 @@ digest that is pulled. (list $ "user-service" service) */}}
 {{- end -}}
 {{- end -}}
 
+{{/* The version that a pod's label tells; with a digest alone, nobody knows. */}}
+{{- define "microservices.version" -}}
+{{- $s := index . 2 -}}
+{{- if or $s.image.tag (not $s.image.digest) }}{{ include "microservices.tag" . }}{{ end -}}
+{{- end -}}
+
 {{- define "microservices.tag" -}}
 {{- $root := index . 0 -}}
 {{- (index . 2).image.tag | default $root.Values.image.tag | default $root.Chart.AppVersion -}}
 {{- end -}}
 
-{{/* A container's security, as Pod Security "restricted" asks for, and a root that
-can't be written to. */}}
-{{- define "microservices.containerSecurity" -}}
-allowPrivilegeEscalation: false
-capabilities:
-  drop: [ALL]
-readOnlyRootFilesystem: true
+{{/* The metadata of a service's pods. The smoke test has them under its own name.
+(list $ "user-service" service) */}}
+{{- define "microservices.podMetadata" -}}
+{{- $root := index . 0 -}}
+{{- $s := index . 2 -}}
+labels:
+  {{- include "microservices.selector" . | nindent 2 }}
+  app.kubernetes.io/part-of: {{ $root.Chart.Name }}
+  {{- with include "microservices.version" . }}
+  app.kubernetes.io/version: {{ . | trunc 63 | trimAll "-_." | quote }}
+  {{- end }}
+  {{- with merge (deepCopy $s.podLabels) $root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $s.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
-{{/* A pod's security. 65532 is the user of the images. */}}
-{{- define "microservices.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{/* What all pods have in common, the smoke test's included. (list $ service) */}}
+{{- define "microservices.podSpec" -}}
+{{- $root := index . 0 -}}
+{{- $s := index . 1 -}}
+automountServiceAccountToken: false
+# A Service called user-service would bring USER_SERVICE_PORT=tcp://… into
+# every pod of the namespace.
+enableServiceLinks: false
+{{- with $root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ quote . }}
+  {{- end }}
+{{- end }}
+securityContext:
+  {{- toYaml $s.podSecurityContext | nindent 2 }}
+{{- with $s.priorityClassName }}
+priorityClassName: {{ quote . }}
+{{- end }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" }}
+{{- with get $s $field }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
-{{/* What the service's container and its migration share: image, environment,
-limits. (list $ "user-service" service) */}}
+{{/* What all containers have in common, the smoke test's included. 65532 is the user of
+the images; a root that can't be written to. (list $ "user-service" service) */}}
 {{- define "microservices.container" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 2 -}}
@@ -43,14 +78,16 @@ image: {{ include "microservices.image" . | quote }}
 {{- with $root.Values.image.pullPolicy }}
 imagePullPolicy: {{ . }}
 {{- end }}
-env:
-  {{- include "microservices.env" . | nindent 2 }}
+{{- with $s.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $s.resources }}
 resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
-  {{- include "microservices.containerSecurity" . | nindent 2 }}
+  {{- toYaml $s.securityContext | nindent 2 }}
 # What a program that can't start says is shown by kubectl describe.
 terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
@@ -72,15 +109,26 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
   {{- $env = append $env (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name"))) -}}
   {{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAME)%s" $root.Release.Namespace $said)) -}}
 {{- end -}}
-{{- range $variable, $value := $environment -}}
-  {{- $env = append $env (dict "name" $variable "value" (replace "$" "$$" $value)) -}}
-{{- end -}}
+{{- $env = concat $env (include "microservices.envOf" $environment | fromYamlArray) -}}
 {{- $secrets := dict -}}
 {{- if not $s.embedded }}{{ $_ := set $secrets "DATABASE_URL" (dict "name" $s.secret "key" $s.key) }}{{ end -}}
 {{- with $limits.existingSecret }}{{ $_ := set $secrets "RATE_LIMIT_REDIS_URL" (dict "name" . "key" $limits.existingSecretKey) }}{{ end -}}
 {{- if and $traces.endpoint $traces.headersSecret }}{{ $_ := set $secrets "OTEL_EXPORTER_OTLP_HEADERS" (dict "name" $traces.headersSecret "key" $traces.headersSecretKey) }}{{ end -}}
 {{- range $variable, $secret := $secrets -}}
   {{- $env = append $env (dict "name" $variable "valueFrom" (dict "secretKeyRef" $secret)) -}}
+{{- end -}}
+{{- toYaml $env -}}
+{{- end -}}
+
+{{/* A map of variables as a container's list: strings, and valueFrom. */}}
+{{- define "microservices.envOf" -}}
+{{- $env := list -}}
+{{- range $variable, $value := . -}}
+  {{- if kindIs "map" $value -}}
+    {{- $env = append $env (merge (dict "name" $variable) $value) -}}
+  {{- else -}}
+    {{- $env = append $env (dict "name" $variable "value" (replace "$" "$$" $value)) -}}
+  {{- end -}}
 {{- end -}}
 {{- toYaml $env -}}
 {{- end -}}

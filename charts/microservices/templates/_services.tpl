@@ -11,6 +11,8 @@ and what follows from it:
   account      the name of its ServiceAccount
   identity     the volume sources of its tokens, if there are any
   secret, key  where the DSN is, with PostgreSQL
+  volumes      what the values mount into all containers, and
+  mounts       how
 
 Every template ranges over it, so everything has been validated wherever one looks.
 */}}
@@ -37,6 +39,26 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- if not $audience }}{{ $_ := unset $s.upstreamTokens $variable }}{{ end -}}
     {{- end -}}
     {{- $_ := set $s "secret" ($s.database.existingSecret | default (printf "%s-database" $s.fullname)) -}}
+    {{- $_ := set $s "volumes" $s.extraVolumes -}}
+    {{- $_ := set $s "mounts" $s.extraVolumeMounts -}}
+    {{- $ca := $s.database.caBundle -}}
+    {{- if or $ca.configMap $ca.secret -}}
+      {{- $source := ternary (dict "configMap" (dict "name" $ca.configMap)) (dict "secret" (dict "secretName" $ca.secret)) (ne $ca.configMap "") -}}
+      {{- $_ := set $s "volumes" (prepend $s.volumes (merge (dict "name" "database-ca") $source)) -}}
+      {{- $_ := set $s "mounts" (prepend $s.mounts (dict "name" "database-ca" "mountPath" "/etc/database-ca" "readOnly" true)) -}}
+    {{- end -}}
+    {{- $security := deepCopy $s.podSecurityContext -}}
+    {{- if $embedded -}}
+      {{- /* The volume is made writable for the service's group. */ -}}
+      {{- $security = merge $security (dict "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch") -}}
+    {{- end -}}
+    {{- if $.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+      {{- /* OpenShift gives each namespace its own users and groups, and refuses others. */ -}}
+      {{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
+        {{- if eq (get $security . | int) 65532 }}{{ $_ := unset $security . }}{{ end -}}
+      {{- end -}}
+    {{- end -}}
+    {{- $_ := set $s "podSecurityContext" $security -}}
     {{- with $s.database.url }}{{ $_ := set $s "secret" (printf "%s-database-%s" $s.fullname (sha256sum . | trunc 10)) }}{{ end -}}
     {{- $_ := set $s "key" (ternary $s.database.existingSecretKey "DATABASE_URL" (ne $s.database.existingSecret "")) -}}
     {{- $_ := set $services $name $s -}}
@@ -72,6 +94,9 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
 -}}
 {{- if $s.embedded -}}
   {{- $_ := set $environment "DATABASE_URL" (printf "sqlite:///data/%s.db" $name) -}}
+{{- end -}}
+{{- if or $s.database.caBundle.configMap $s.database.caBundle.secret -}}
+  {{- $_ := set $environment "PGSSLROOTCERT" (printf "/etc/database-ca/%s" $s.database.caBundle.key) -}}
 {{- end -}}
 {{- with dig "limits" "memory" "" ($s.resources | default dict) -}}
   {{- $_ := set $environment "GOMEMLIMIT" (include "microservices.percentOfBytes" (list . $s.memoryLimitPercent)) -}}

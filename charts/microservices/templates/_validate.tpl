@@ -83,6 +83,17 @@ each with what to change. (list $ services)
   {{- end -}}
 
   {{- /* The database. */ -}}
+  {{- if or $s.database.caBundle.configMap $s.database.caBundle.secret -}}
+    {{- if $s.embedded -}}
+      {{- $problems = append $problems (printf "%s.database.caBundle is set, but database.mode is embedded: set database.mode=postgres" $at) -}}
+    {{- end -}}
+    {{- if and $s.database.caBundle.configMap $s.database.caBundle.secret -}}
+      {{- $problems = append $problems (printf "%s.database.caBundle: set configMap or secret, not both" $at) -}}
+    {{- end -}}
+    {{- if hasKey $s.env "PGSSLROOTCERT" -}}
+      {{- $problems = append $problems (printf "%s.env.PGSSLROOTCERT: the chart sets this variable itself; use database.caBundle" $at) -}}
+    {{- end -}}
+  {{- end -}}
   {{- /* Here rather than in the schema, which would print it, with the password. */ -}}
   {{- if and $s.database.url (not (regexMatch "^postgres(ql)?://.*$" $s.database.url)) -}}
     {{- $problems = append $problems (printf "%s.database.url: begin it with postgres://, and write it on one line" $at) -}}
