@@ -88,6 +88,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a variable of no kind", []string{"defaults.env.A.value=b"}, "/defaults/env/A"},
 		{"an address that nobody sees", []string{"defaults.env.CACHE_URL.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.CACHE_URL: the network policy can't tell its port"},
 		{"a volume that is the chart's own", []string{"defaults.extraVolumes[0].name=data"}, "/defaults/extraVolumes/0/name"},
+		{"a chart that is off", []string{"enabled=false"}, "enabled is false, which takes nothing away by itself"},
+		{"a registry of no host", []string{"global.imageRegistry=https://mirror.example.com"}, "/global/imageRegistry"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

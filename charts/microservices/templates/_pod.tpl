@@ -4,6 +4,9 @@ digest that is pulled. (list $ "user-service" service) */}}
 {{- $root := index . 0 -}}
 {{- $s := index . 2 -}}
 {{- $repository := $s.image.repository | default (printf "%s/%s" $root.Values.image.registry (index . 1)) -}}
+{{- with ($root.Values.global | default dict).imageRegistry -}}
+  {{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+{{- end -}}
 {{- if $s.image.digest -}}
 {{ $repository }}{{ with $s.image.tag }}:{{ . }}{{ end }}@{{ $s.image.digest }}
 {{- else -}}
@@ -50,10 +53,10 @@ automountServiceAccountToken: false
 # A Service called user-service would bring USER_SERVICE_PORT=tcp://… into
 # every pod of the namespace.
 enableServiceLinks: false
-{{- with $root.Values.image.pullSecrets }}
+{{- with concat $root.Values.image.pullSecrets (($root.Values.global | default dict).imagePullSecrets | default list) }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ quote . }}
+  - name: {{ if kindIs "map" . }}{{ quote .name }}{{ else }}{{ quote . }}{{ end }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -107,7 +110,7 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
   {{- $said := get $environment "OTEL_RESOURCE_ATTRIBUTES" | default "" | printf ",%s" | trimSuffix "," | replace "$" "$$" -}}
   {{- $_ := unset $environment "OTEL_RESOURCE_ATTRIBUTES" -}}
   {{- $env = append $env (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name"))) -}}
-  {{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAME)%s" $root.Release.Namespace $said)) -}}
+  {{- $env = append $env (dict "name" "OTEL_RESOURCE_ATTRIBUTES" "value" (printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME),service.instance.id=$(POD_NAME)%s" (include "microservices.namespace" $root) $said)) -}}
 {{- end -}}
 {{- $env = concat $env (include "microservices.envOf" $environment | fromYamlArray) -}}
 {{- $secrets := dict -}}

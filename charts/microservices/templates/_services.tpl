@@ -26,6 +26,15 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- /* null takes an upstream of the chart's own values away. */ -}}
       {{- if not $upstream }}{{ $_ := unset $s.upstreams $variable }}{{ end -}}
     {{- end -}}
+    {{- /* A tag may bring its digest along. What the chart was released with is of no other tag. */ -}}
+    {{- $_ := set $s "tagDigest" (regexFind "sha256:.*$" $s.image.tag) -}}
+    {{- $_ := set $s.image "tag" (regexReplaceAll "@.*$" $s.image.tag "") -}}
+    {{- $_ := set $s.image "digest" ($s.image.digest | default $s.tagDigest) -}}
+    {{- if not (or $s.image.digest $s.image.tag $.Values.image.tag) -}}
+      {{- with index $.Chart.Annotations (printf "image-digest/%s" $name) -}}
+        {{- $_ := set $s "image" (merge (dict "tag" $.Chart.AppVersion "digest" .) $s.image) -}}
+      {{- end -}}
+    {{- end -}}
     {{- $_ := set $s "fullname" (include "microservices.fullname" (list $ $name)) -}}
     {{- $_ := set $s "url" (include "microservices.url" (list $ $name $s.port)) -}}
     {{- $_ := set $s "embedded" $embedded -}}

@@ -27,12 +27,21 @@ each with what to change. (list $ services)
 -}}
 {{- $seen := dict -}}
 {{- $accounts := dict -}}
+{{- if eq (toString $root.Values.enabled) "false" -}}
+  {{- $problems = append $problems "enabled is false, which takes nothing away by itself: it is for a parent chart, whose dependency on this one says condition: microservices.enabled" -}}
+{{- end -}}
 {{- if not $services -}}
   {{- $problems = append $problems "no service is enabled: leave at least one of services.*.enabled on" -}}
 {{- end -}}
 {{- range $name, $s := $services -}}
   {{- $at := printf "services.%s" $name -}}
 
+  {{- if and $s.image.digest $root.Values.image.tag (not $s.image.tag) -}}
+    {{- $problems = append $problems (printf "%s.image.digest is set, so image.tag=%s would have no effect: set %s.image.tag to what the digest is of, or take the digest away" $at $root.Values.image.tag $at) -}}
+  {{- end -}}
+  {{- if and $s.tagDigest $s.image.digest (ne $s.tagDigest $s.image.digest) -}}
+    {{- $problems = append $problems (printf "%s.image: tag has another digest than digest; take digest away" $at) -}}
+  {{- end -}}
   {{- /* One way to set each thing. */ -}}
   {{- range $variable, $_ := $s.env -}}
     {{- if hasKey $reserved $variable -}}
@@ -158,8 +167,8 @@ each with what to change. (list $ services)
 {{- end -}}
 
 {{- /* A name of the release becomes a host's. */ -}}
-{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $root.Release.Name) -}}
-  {{- $problems = append $problems (printf "the release's name, %s, becomes part of host names: begin it with a letter, and use a to z, 0 to 9 and - only" $root.Release.Name) -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "microservices.prefix" $root)) -}}
+  {{- $problems = append $problems (printf "the release's name, or what fullnameOverride takes its place, %s, becomes part of host names: begin it with a letter, and use a to z, 0 to 9 and - only" (include "microservices.prefix" $root)) -}}
 {{- end -}}
 
 {{- /* What leaves the cluster. */ -}}
