@@ -90,6 +90,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a volume that is the chart's own", []string{"defaults.extraVolumes[0].name=data"}, "/defaults/extraVolumes/0/name"},
 		{"a chart that is off", []string{"enabled=false"}, "enabled is false, which takes nothing away by itself"},
 		{"a registry of no host", []string{"global.imageRegistry=https://mirror.example.com"}, "/global/imageRegistry"},
+		{"replicas of another kind", []string{"defaults.replicas=some"}, "/defaults/replicas"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -132,6 +133,16 @@ func TestReadmeIsCurrent(t *testing.T) {
 	readme := run(t, "", tool(t, "helm-docs"), "--dry-run", "--log-level", "error",
 		"--sort-values-order", "file", "--chart-search-root", copied)
 	same(t, filepath.Join(chart, "README.md"), readme)
+}
+
+// TestReplicasThatOthersSet are not in the Deployment, with either Helm.
+func TestReplicasThatOthersSet(t *testing.T) {
+	for _, helm := range helms {
+		for set, want := range map[string]int{"defaults.replicas=3": 2, "defaults.replicas=null": 0, "services.user-service.replicas=null": 1} {
+			out := run(t, "", tool(t, helm), append(templateArguments([]string{"testdata/postgres.yaml"}), "--set", set)...)
+			require.Equal(t, want, strings.Count(out, "\n  replicas: "), "%s %s", helm, set)
+		}
+	}
 }
 
 // A release's name that Helm takes and Kubernetes would refuse halfway through.

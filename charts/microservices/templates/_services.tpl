@@ -5,7 +5,8 @@ and what follows from it:
   fullname     the name of its objects
   url          where the other services find it
   embedded     whether its database is the embedded one
-  pods         how many there are, when no autoscaler counts them
+  pods         how many there are, unless
+  scaled       somebody else says: an autoscaler, of the chart's or not
   environment  all plain variables
   callers      the services that call it
   account      the name of its ServiceAccount
@@ -38,8 +39,11 @@ Every template ranges over it, so everything has been validated wherever one loo
     {{- $_ := set $s "fullname" (include "microservices.fullname" (list $ $name)) -}}
     {{- $_ := set $s "url" (include "microservices.url" (list $ $name $s.port)) -}}
     {{- $_ := set $s "embedded" $embedded -}}
+    {{- /* A merge takes no null along. */ -}}
+    {{- if and $own (hasKey $own "replicas") }}{{ $_ := set $s "replicas" $own.replicas }}{{ end -}}
+    {{- $_ := set $s "scaled" (or $s.autoscaling.enabled (kindIs "invalid" $s.replicas)) -}}
     {{- $_ := set $s "pods" (ternary 1 2 $embedded) -}}
-    {{- if not (kindIs "invalid" $s.replicas) -}}
+    {{- if not (or (kindIs "invalid" $s.replicas) (eq (toString $s.replicas) "auto")) -}}
       {{- $_ := set $s "pods" (int $s.replicas) -}}
     {{- end -}}
     {{- $_ := set $s "callers" list -}}
@@ -116,7 +120,7 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
 {{- with $root.Values.rateLimit.read }}{{ $_ := set $environment "RATE_LIMIT_READ" . }}{{ end -}}
 {{- with $root.Values.rateLimit.write }}{{ $_ := set $environment "RATE_LIMIT_WRITE" . }}{{ end -}}
 {{- if $root.Values.rateLimit.redis.existingSecret -}}
-  {{- $pods := ternary $s.autoscaling.maxReplicas $s.pods $s.autoscaling.enabled -}}
+  {{- $pods := ternary $s.autoscaling.maxReplicas $s.pods $s.scaled -}}
   {{- $_ := set $environment "RATE_LIMIT_REPLICAS" (max 1 $pods | toString) -}}
 {{- end -}}
 {{- with $root.Values.traces.endpoint -}}

@@ -54,7 +54,7 @@ each with what to change. (list $ services)
   {{- if eq (int $s.port) (int $s.adminPort) -}}
     {{- $problems = append $problems (printf "%s: port and adminPort are both %d; set %s.adminPort to another" $at (int $s.port) $at) -}}
   {{- end -}}
-  {{- if and $s.autoscaling.enabled (not (kindIs "invalid" $s.replicas)) -}}
+  {{- if and $s.autoscaling.enabled (not (kindIs "invalid" $s.replicas)) (ne (toString $s.replicas) "auto") -}}
     {{- $problems = append $problems (printf "%s: replicas and autoscaling.enabled are both set; use autoscaling.minReplicas" $at) -}}
   {{- end -}}
   {{- if gt (int $s.autoscaling.minReplicas) (int $s.autoscaling.maxReplicas) -}}
