@@ -51,15 +51,18 @@ app.kubernetes.io/instance: {{ include "microservices.prefix" . | quote }}
 app.kubernetes.io/part-of: {{ .Chart.Name }}
 {{- end -}}
 
-{{/* The labels of an object. The chart's version stays off the pods, which a new
-chart alone need not restart. (list $ "user-service") */}}
+{{/* The labels of an object. One of its own takes the place of a common one. The chart's
+version stays off the pods, which a new chart alone need not restart.
+(list $ "user-service" own) */}}
 {{- define "microservices.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "microservices.selector" . }}
 app.kubernetes.io/part-of: {{ $root.Chart.Name }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{- with $root.Values.commonLabels }}
+{{- $own := dict -}}
+{{- if gt (len .) 2 }}{{ $own = deepCopy (index . 2) }}{{ end -}}
+{{- with merge $own $root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -64,10 +64,9 @@ securityContext:
 {{- with $s.priorityClassName }}
 priorityClassName: {{ quote . }}
 {{- end }}
-{{- range $field := list "nodeSelector" "tolerations" "affinity" }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "runtimeClassName" "dnsConfig" "hostAliases" }}
 {{- with get $s $field }}
-{{ $field }}:
-  {{- toYaml . | nindent 2 }}
+{{ $field }}:{{ if kindIs "string" . }} {{ quote . }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -154,6 +153,7 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
     ) -}}
   {{- end -}}
 {{- end -}}
+{{- $constraints = concat $constraints (index . 2).topologySpreadConstraints -}}
 {{- if $constraints -}}
 topologySpreadConstraints:
   {{- toYaml $constraints | nindent 2 }}

@@ -39,6 +39,7 @@ Every template ranges over it, so everything has been validated wherever one loo
     {{- $_ := set $s "fullname" (include "microservices.fullname" (list $ $name)) -}}
     {{- $_ := set $s "url" (include "microservices.url" (list $ $name $s.port)) -}}
     {{- $_ := set $s "embedded" $embedded -}}
+    {{- $_ := set $s "migrateOnStart" (or $embedded (eq $s.database.migrate "onStart")) -}}
     {{- /* A merge takes no null along. */ -}}
     {{- if and $own (hasKey $own "replicas") }}{{ $_ := set $s "replicas" $own.replicas }}{{ end -}}
     {{- $_ := set $s "scaled" (or $s.autoscaling.enabled (kindIs "invalid" $s.replicas)) -}}
@@ -103,7 +104,7 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
   "ADMIN_PORT" (int $s.adminPort | toString)
   "SHUTDOWN_DELAY" (printf "%ds" (int $s.lifecycle.shutdownDelaySeconds))
   "DRAIN_TIMEOUT" (printf "%ds" (int $s.lifecycle.drainTimeoutSeconds))
-  "MIGRATE_ON_START" (toString $s.embedded)
+  "MIGRATE_ON_START" (toString $s.migrateOnStart)
 -}}
 {{- if $s.embedded -}}
   {{- $_ := set $environment "DATABASE_URL" (printf "sqlite:///data/%s.db" $name) -}}
