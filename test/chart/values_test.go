@@ -13,6 +13,7 @@ import (
 // place and what is wrong with it.
 func TestWrongValuesAreRefused(t *testing.T) {
 	const digits = "/image/tag"
+	postgres := []string{"database.mode=postgres", "services.user-service.database.existingSecret=a", "services.order-service.database.existingSecret=b"}
 	for _, test := range []struct {
 		name string
 		set  []string
@@ -91,6 +92,16 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a chart that is off", []string{"enabled=false"}, "enabled is false, which takes nothing away by itself"},
 		{"a registry of no host", []string{"global.imageRegistry=https://mirror.example.com"}, "/global/imageRegistry"},
 		{"replicas of another kind", []string{"defaults.replicas=some"}, "/defaults/replicas"},
+		{"a budget of nothing", []string{"defaults.pdb.maxUnavailable=0"}, "services.user-service.pdb.maxUnavailable is 0, so no node with one of the pods could ever be drained: set it to 1"},
+		{"a budget of nothing, in percent", []string{"defaults.pdb.maxUnavailable=0%"}, "pdb.maxUnavailable is 0%"},
+		{"a budget that keeps the only pod", []string{"defaults.pdb.minAvailable=1"}, "services.order-service.pdb.minAvailable is 1, and there may be no more than 1"},
+		{"a budget that keeps both pods", append(postgres, "defaults.pdb.minAvailable=51%"), "pdb.minAvailable is 51%, and there may be no more than 2"},
+		{"a budget that keeps all of the autoscaler's", append(postgres, "defaults.autoscaling.enabled=true", "defaults.pdb.minAvailable=2"), "pdb.minAvailable is 2, and there may be no more than 2"},
+		{"a budget that keeps whatever others scale to", append(postgres, "defaults.replicas=null", "defaults.pdb.minAvailable=100%"), "pdb.minAvailable is 100%"},
+		{"a rollout that can't begin", append(postgres, "defaults.rollingUpdate.maxSurge=0"), "no pod could ever be replaced; set maxSurge to 1"},
+		{"an autoscaler that sees nothing", append(postgres, "defaults.autoscaling.enabled=true", "defaults.resources.requests.cpu=null"), "set services.order-service.resources.requests.cpu"},
+		{"zones that nobody counts", []string{"defaults.topologySpread.minZones=2"}, "only looked at with zone: DoNotSchedule"},
+		{"SQLite on a network's file system", []string{"defaults.persistence.accessMode=ReadWriteMany"}, "persistence.existingClaim=shop-order-service-data"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -144,13 +144,19 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
   {{- $mode := get (index $ 2).topologySpread $where -}}
   {{- if ne $mode "off" -}}
     {{- /* Each ReplicaSet by itself: else a rolling update counts pods that are on their way out. */ -}}
-    {{- $constraints = append $constraints (dict
+    {{- /* A zone or node where the pods may not be doesn't count. */ -}}
+    {{- $constraint := dict
       "maxSkew" 1
+      "nodeTaintsPolicy" "Honor"
       "topologyKey" $key
       "whenUnsatisfiable" $mode
       "labelSelector" (dict "matchLabels" $selector)
       "matchLabelKeys" (list "pod-template-hash")
-    ) -}}
+    -}}
+    {{- if and (eq $where "zone") (index $ 2).topologySpread.minZones -}}
+      {{- $_ := set $constraint "minDomains" (int (index $ 2).topologySpread.minZones) -}}
+    {{- end -}}
+    {{- $constraints = append $constraints $constraint -}}
   {{- end -}}
 {{- end -}}
 {{- $constraints = concat $constraints (index . 2).topologySpreadConstraints -}}

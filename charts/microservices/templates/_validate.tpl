@@ -63,6 +63,34 @@ each with what to change. (list $ services)
   {{- if and (not (kindIs "invalid" $s.pdb.maxUnavailable)) (not (kindIs "invalid" $s.pdb.minAvailable)) -}}
     {{- $problems = append $problems (printf "%s.pdb: set maxUnavailable or minAvailable, not both" $at) -}}
   {{- end -}}
+  {{- /* A node must be able to be drained. What nobody knows the number of is taken to be enough. */ -}}
+  {{- $fewest := ternary $s.autoscaling.minReplicas (ternary 1000 $s.pods $s.scaled) $s.autoscaling.enabled | int -}}
+  {{- if and $s.pdb.enabled (gt $fewest 0) -}}
+    {{- if has (toString $s.pdb.maxUnavailable) (list "0" "0%") -}}
+      {{- $problems = append $problems (printf "%s.pdb.maxUnavailable is %v, so no node with one of the pods could ever be drained: set it to 1 or more" $at $s.pdb.maxUnavailable) -}}
+    {{- end -}}
+    {{- if not (kindIs "invalid" $s.pdb.minAvailable) -}}
+      {{- $stay := toString $s.pdb.minAvailable -}}
+      {{- if hasSuffix "%" $stay -}}
+        {{- $stay = div (add (mul (trimSuffix "%" $stay | int) $fewest) 99) 100 -}}
+      {{- end -}}
+      {{- if ge (int $stay) $fewest -}}
+        {{- $problems = append $problems (printf "%s.pdb.minAvailable is %v, and there may be no more than %d: no node with one of the pods could ever be drained; use maxUnavailable: 1" $at $s.pdb.minAvailable $fewest) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and (not $s.embedded) (has (toString $s.rollingUpdate.maxUnavailable) (list "0" "0%")) (has (toString $s.rollingUpdate.maxSurge) (list "0" "0%")) -}}
+    {{- $problems = append $problems (printf "%s.rollingUpdate: with neither maxUnavailable nor maxSurge no pod could ever be replaced; set maxSurge to 1" $at) -}}
+  {{- end -}}
+  {{- if and $s.autoscaling.enabled (not (dig "requests" "cpu" "" ($s.resources | default dict))) -}}
+    {{- $problems = append $problems (printf "%s.autoscaling goes by the CPU in percent of its request: set %s.resources.requests.cpu" $at $at) -}}
+  {{- end -}}
+  {{- if and $s.topologySpread.minZones (ne $s.topologySpread.zone "DoNotSchedule") -}}
+    {{- $problems = append $problems (printf "%s.topologySpread.minZones is only looked at with zone: DoNotSchedule" $at) -}}
+  {{- end -}}
+  {{- if and $s.embedded $s.persistence.enabled (eq $s.persistence.accessMode "ReadWriteMany") (not $s.persistence.existingClaim) -}}
+    {{- $problems = append $problems (printf "%s.persistence.accessMode: SQLite loses data on volumes that several nodes write to; set ReadWriteOnce, or ReadWriteOncePod. To go on with the claim that is there until the data is elsewhere: persistence.existingClaim=%s-data" $at $s.fullname) -}}
+  {{- end -}}
   {{- if and (not $s.serviceAccount.create) (not $s.serviceAccount.name) -}}
     {{- $problems = append $problems (printf "%s.serviceAccount: create is off, so name must say which ServiceAccount to use" $at) -}}
   {{- end -}}
