@@ -13,6 +13,7 @@ import (
 // place and what is wrong with it.
 func TestWrongValuesAreRefused(t *testing.T) {
 	const digits = "/image/tag"
+	postgres := []string{"database.mode=postgres", "services.user-service.database.existingSecret=a", "services.order-service.database.existingSecret=b"}
 	for _, test := range []struct {
 		name string
 		set  []string
@@ -81,6 +82,26 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a section within the defaults", []string{"defaults.database.externalSecret=null"}, "missing property 'externalSecret'"},
 		{"more memory than there are numbers", []string{"defaults.resources.limits.memory=99999999999Gi"}, "whole number"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
+		{"a database at no host", []string{"database.mode=postgres", "services.user-service.database.url=postgres:///d?host=a"}, "services.user-service.database.url: write the host and the port before the path"},
+		{"an address of no port", []string{"defaults.env.CACHE_URL=memcached://a"}, "services.order-service.env.CACHE_URL: the network policy can't tell its port"},
+		{"certificates of two places", []string{"defaults.database.caBundle.configMap=a", "defaults.database.caBundle.secret=b"}, "set configMap or secret, not both"},
+		{"certificates for a file", []string{"defaults.database.caBundle.secret=b"}, "database.caBundle is set, but database.mode is embedded"},
+		{"a variable of no kind", []string{"defaults.env.A.value=b"}, "/defaults/env/A"},
+		{"an address that nobody sees", []string{"defaults.env.CACHE_URL.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.CACHE_URL: the network policy can't tell its port"},
+		{"a volume that is the chart's own", []string{"defaults.extraVolumes[0].name=data"}, "/defaults/extraVolumes/0/name"},
+		{"a chart that is off", []string{"enabled=false"}, "enabled is false, which takes nothing away by itself"},
+		{"a registry of no host", []string{"global.imageRegistry=https://mirror.example.com"}, "/global/imageRegistry"},
+		{"replicas of another kind", []string{"defaults.replicas=some"}, "/defaults/replicas"},
+		{"a budget of nothing", []string{"defaults.pdb.maxUnavailable=0"}, "services.user-service.pdb.maxUnavailable is 0, so no node with one of the pods could ever be drained: set it to 1"},
+		{"a budget of nothing, in percent", []string{"defaults.pdb.maxUnavailable=0%"}, "pdb.maxUnavailable is 0%"},
+		{"a budget that keeps the only pod", []string{"defaults.pdb.minAvailable=1"}, "services.order-service.pdb.minAvailable is 1, and there may be no more than 1"},
+		{"a budget that keeps both pods", append(postgres, "defaults.pdb.minAvailable=51%"), "pdb.minAvailable is 51%, and there may be no more than 2"},
+		{"a budget that keeps all of the autoscaler's", append(postgres, "defaults.autoscaling.enabled=true", "defaults.pdb.minAvailable=2"), "pdb.minAvailable is 2, and there may be no more than 2"},
+		{"a budget that keeps whatever others scale to", append(postgres, "defaults.replicas=null", "defaults.pdb.minAvailable=100%"), "pdb.minAvailable is 100%"},
+		{"a rollout that can't begin", append(postgres, "defaults.rollingUpdate.maxSurge=0"), "no pod could ever be replaced; set maxSurge to 1"},
+		{"an autoscaler that sees nothing", append(postgres, "defaults.autoscaling.enabled=true", "defaults.resources.requests.cpu=null"), "set services.order-service.resources.requests.cpu"},
+		{"zones that nobody counts", []string{"defaults.topologySpread.minZones=2"}, "only looked at with zone: DoNotSchedule"},
+		{"SQLite on a network's file system", []string{"defaults.persistence.accessMode=ReadWriteMany"}, "persistence.existingClaim=shop-order-service-data"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -123,6 +144,16 @@ func TestReadmeIsCurrent(t *testing.T) {
 	readme := run(t, "", tool(t, "helm-docs"), "--dry-run", "--log-level", "error",
 		"--sort-values-order", "file", "--chart-search-root", copied)
 	same(t, filepath.Join(chart, "README.md"), readme)
+}
+
+// TestReplicasThatOthersSet are not in the Deployment, with either Helm.
+func TestReplicasThatOthersSet(t *testing.T) {
+	for _, helm := range helms {
+		for set, want := range map[string]int{"defaults.replicas=3": 2, "defaults.replicas=null": 0, "services.user-service.replicas=null": 1} {
+			out := run(t, "", tool(t, helm), append(templateArguments([]string{"testdata/postgres.yaml"}), "--set", set)...)
+			require.Equal(t, want, strings.Count(out, "\n  replicas: "), "%s %s", helm, set)
+		}
+	}
 }
 
 // A release's name that Helm takes and Kubernetes would refuse halfway through.
@@ -168,7 +199,7 @@ func TestNamesAreNoOtherValues(t *testing.T) {
 // YAML reads a bare NO as false, and the container would be given a variable of that name.
 func TestVariablesKeepTheirNames(t *testing.T) {
 	rendered := run(t, "", tool(t, "helm"), append(templateArguments(nil), "--set", "defaults.env.NO=a")...)
-	require.Contains(t, rendered, `"NO": "a"`)
+	require.Contains(t, rendered, "- name: \"NO\"\n              value: a")
 }
 
 // What a fork that takes its issuers away from these is told; nothing is rendered.

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +75,47 @@ func TestAnUnreachableDatabase(t *testing.T) {
 
 	n.helm("rollback", name, "1", "--wait", "--timeout", "3m")
 	n.eventually("only the old pods are left", func() bool { return strings.Join(n.podNames(), " ") == strings.Join(before, " ") })
+}
+
+// TestAWrongSettingStaysWithItsPods: the upgrade to it fails. Whatever happens to the old
+// pods then, their successors start with the old settings, and no request fails.
+func TestAWrongSettingStaysWithItsPods(t *testing.T) {
+	n := newNamespace(t)
+	good := installation{images: releases[0], values: n.postgresMode()}
+	n.install(good)
+	load := n.startLoad(loadRate, "")
+	bad := good
+	bad.values += "defaults: {env: {LOG_LEVEL: loud}}\n"
+	out, err := n.tryHelm(append([]string{"upgrade"}, replace(bad.arguments(t), "3m", "15s")...)...)
+	require.Error(t, err, out)
+
+	for service := range ports {
+		before := n.ready(service)
+		require.Len(t, before, 2)
+		n.kubectl("delete", "pod", before[0])
+		n.eventually("the deleted pod has a successor", func() bool {
+			now := n.ready(service)
+			return len(now) == 2 && !slices.Contains(now, before[0])
+		})
+		n.kubectl("scale", "deployment/shop-"+service, "--replicas=5")
+		n.eventually("there are more of the old pods", func() bool { return len(n.ready(service)) > 2 })
+	}
+	report := load.stop()
+	t.Logf("%s", report)
+	require.Empty(t, report.failures())
+	n.helm("rollback", name, "1", "--force-conflicts", "--wait", "--timeout", "3m")
+}
+
+// ready are the names of a service's pods that are.
+func (n *namespace) ready(service string) []string {
+	n.t.Helper()
+	var names []string
+	for _, p := range n.pods(service) {
+		if slices.ContainsFunc(p.Status.Conditions, func(c condition) bool { return c.Type == "Ready" && c.Status == "True" }) {
+			names = append(names, p.Metadata.Name)
+		}
+	}
+	return names
 }
 
 // TestTwoReleasesInOneNamespace have nothing in common.

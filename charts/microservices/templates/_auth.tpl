@@ -20,7 +20,7 @@ to say which of its callers a pod is. (list $ services "user-service") */}}
   {{- end -}}
   {{- $grants := list -}}
   {{- range $s.callers -}}
-    {{- $subject := printf "system:serviceaccount:%s:%s" $root.Release.Namespace (get $services .).account -}}
+    {{- $subject := printf "system:serviceaccount:%s:%s" (include "microservices.namespace" $root) (get $services .).account -}}
     {{- $grants = append $grants (dict "subject" $subject "scopes" $s.callerScopes) -}}
   {{- end -}}
   {{- $issuers = append $issuers (set $cluster "grants" $grants) -}}

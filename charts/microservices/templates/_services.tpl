@@ -5,12 +5,15 @@ and what follows from it:
   fullname     the name of its objects
   url          where the other services find it
   embedded     whether its database is the embedded one
-  pods         how many there are, when no autoscaler counts them
+  pods         how many there are, unless
+  scaled       somebody else says: an autoscaler, of the chart's or not
   environment  all plain variables
   callers      the services that call it
   account      the name of its ServiceAccount
   identity     the volume sources of its tokens, if there are any
   secret, key  where the DSN is, with PostgreSQL
+  volumes      what the values mount into all containers, and
+  mounts       how
 
 Every template ranges over it, so everything has been validated wherever one looks.
 */}}
@@ -24,11 +27,24 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- /* null takes an upstream of the chart's own values away. */ -}}
       {{- if not $upstream }}{{ $_ := unset $s.upstreams $variable }}{{ end -}}
     {{- end -}}
+    {{- /* A tag may bring its digest along. What the chart was released with is of no other tag. */ -}}
+    {{- $_ := set $s "tagDigest" (regexFind "sha256:.*$" $s.image.tag) -}}
+    {{- $_ := set $s.image "tag" (regexReplaceAll "@.*$" $s.image.tag "") -}}
+    {{- $_ := set $s.image "digest" ($s.image.digest | default $s.tagDigest) -}}
+    {{- if not (or $s.image.digest $s.image.tag $.Values.image.tag) -}}
+      {{- with index $.Chart.Annotations (printf "image-digest/%s" $name) -}}
+        {{- $_ := set $s "image" (merge (dict "tag" $.Chart.AppVersion "digest" .) $s.image) -}}
+      {{- end -}}
+    {{- end -}}
     {{- $_ := set $s "fullname" (include "microservices.fullname" (list $ $name)) -}}
     {{- $_ := set $s "url" (include "microservices.url" (list $ $name $s.port)) -}}
     {{- $_ := set $s "embedded" $embedded -}}
+    {{- $_ := set $s "migrateOnStart" (or $embedded (eq $s.database.migrate "onStart")) -}}
+    {{- /* A merge takes no null along. */ -}}
+    {{- if and $own (hasKey $own "replicas") }}{{ $_ := set $s "replicas" $own.replicas }}{{ end -}}
+    {{- $_ := set $s "scaled" (or $s.autoscaling.enabled (kindIs "invalid" $s.replicas)) -}}
     {{- $_ := set $s "pods" (ternary 1 2 $embedded) -}}
-    {{- if not (kindIs "invalid" $s.replicas) -}}
+    {{- if not (or (kindIs "invalid" $s.replicas) (eq (toString $s.replicas) "auto")) -}}
       {{- $_ := set $s "pods" (int $s.replicas) -}}
     {{- end -}}
     {{- $_ := set $s "callers" list -}}
@@ -37,6 +53,27 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- if not $audience }}{{ $_ := unset $s.upstreamTokens $variable }}{{ end -}}
     {{- end -}}
     {{- $_ := set $s "secret" ($s.database.existingSecret | default (printf "%s-database" $s.fullname)) -}}
+    {{- $_ := set $s "volumes" $s.extraVolumes -}}
+    {{- $_ := set $s "mounts" $s.extraVolumeMounts -}}
+    {{- $ca := $s.database.caBundle -}}
+    {{- if or $ca.configMap $ca.secret -}}
+      {{- $source := ternary (dict "configMap" (dict "name" $ca.configMap)) (dict "secret" (dict "secretName" $ca.secret)) (ne $ca.configMap "") -}}
+      {{- $_ := set $s "volumes" (prepend $s.volumes (merge (dict "name" "database-ca") $source)) -}}
+      {{- $_ := set $s "mounts" (prepend $s.mounts (dict "name" "database-ca" "mountPath" "/etc/database-ca" "readOnly" true)) -}}
+    {{- end -}}
+    {{- $security := deepCopy $s.podSecurityContext -}}
+    {{- if $embedded -}}
+      {{- /* The volume is made writable for the service's group. */ -}}
+      {{- $security = merge $security (dict "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch") -}}
+    {{- end -}}
+    {{- if $.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+      {{- /* OpenShift gives each namespace its own users and groups, and refuses others. */ -}}
+      {{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
+        {{- if eq (get $security . | int) 65532 }}{{ $_ := unset $security . }}{{ end -}}
+      {{- end -}}
+    {{- end -}}
+    {{- $_ := set $s "podSecurityContext" $security -}}
+    {{- with $s.database.url }}{{ $_ := set $s "secret" (printf "%s-database-%s" $s.fullname (sha256sum . | trunc 10)) }}{{ end -}}
     {{- $_ := set $s "key" (ternary $s.database.existingSecretKey "DATABASE_URL" (ne $s.database.existingSecret "")) -}}
     {{- $_ := set $services $name $s -}}
   {{- end -}}
@@ -67,10 +104,13 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
   "ADMIN_PORT" (int $s.adminPort | toString)
   "SHUTDOWN_DELAY" (printf "%ds" (int $s.lifecycle.shutdownDelaySeconds))
   "DRAIN_TIMEOUT" (printf "%ds" (int $s.lifecycle.drainTimeoutSeconds))
-  "MIGRATE_ON_START" (toString $s.embedded)
+  "MIGRATE_ON_START" (toString $s.migrateOnStart)
 -}}
 {{- if $s.embedded -}}
   {{- $_ := set $environment "DATABASE_URL" (printf "sqlite:///data/%s.db" $name) -}}
+{{- end -}}
+{{- if or $s.database.caBundle.configMap $s.database.caBundle.secret -}}
+  {{- $_ := set $environment "PGSSLROOTCERT" (printf "/etc/database-ca/%s" $s.database.caBundle.key) -}}
 {{- end -}}
 {{- with dig "limits" "memory" "" ($s.resources | default dict) -}}
   {{- $_ := set $environment "GOMEMLIMIT" (include "microservices.percentOfBytes" (list . $s.memoryLimitPercent)) -}}
@@ -81,7 +121,7 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
 {{- with $root.Values.rateLimit.read }}{{ $_ := set $environment "RATE_LIMIT_READ" . }}{{ end -}}
 {{- with $root.Values.rateLimit.write }}{{ $_ := set $environment "RATE_LIMIT_WRITE" . }}{{ end -}}
 {{- if $root.Values.rateLimit.redis.existingSecret -}}
-  {{- $pods := ternary $s.autoscaling.maxReplicas $s.pods $s.autoscaling.enabled -}}
+  {{- $pods := ternary $s.autoscaling.maxReplicas $s.pods $s.scaled -}}
   {{- $_ := set $environment "RATE_LIMIT_REPLICAS" (max 1 $pods | toString) -}}
 {{- end -}}
 {{- with $root.Values.traces.endpoint -}}

@@ -27,12 +27,21 @@ each with what to change. (list $ services)
 -}}
 {{- $seen := dict -}}
 {{- $accounts := dict -}}
+{{- if eq (toString $root.Values.enabled) "false" -}}
+  {{- $problems = append $problems "enabled is false, which takes nothing away by itself: it is for a parent chart, whose dependency on this one says condition: microservices.enabled" -}}
+{{- end -}}
 {{- if not $services -}}
   {{- $problems = append $problems "no service is enabled: leave at least one of services.*.enabled on" -}}
 {{- end -}}
 {{- range $name, $s := $services -}}
   {{- $at := printf "services.%s" $name -}}
 
+  {{- if and $s.image.digest $root.Values.image.tag (not $s.image.tag) -}}
+    {{- $problems = append $problems (printf "%s.image.digest is set, so image.tag=%s would have no effect: set %s.image.tag to what the digest is of, or take the digest away" $at $root.Values.image.tag $at) -}}
+  {{- end -}}
+  {{- if and $s.tagDigest $s.image.digest (ne $s.tagDigest $s.image.digest) -}}
+    {{- $problems = append $problems (printf "%s.image: tag has another digest than digest; take digest away" $at) -}}
+  {{- end -}}
   {{- /* One way to set each thing. */ -}}
   {{- range $variable, $_ := $s.env -}}
     {{- if hasKey $reserved $variable -}}
@@ -45,7 +54,7 @@ each with what to change. (list $ services)
   {{- if eq (int $s.port) (int $s.adminPort) -}}
     {{- $problems = append $problems (printf "%s: port and adminPort are both %d; set %s.adminPort to another" $at (int $s.port) $at) -}}
   {{- end -}}
-  {{- if and $s.autoscaling.enabled (not (kindIs "invalid" $s.replicas)) -}}
+  {{- if and $s.autoscaling.enabled (not (kindIs "invalid" $s.replicas)) (ne (toString $s.replicas) "auto") -}}
     {{- $problems = append $problems (printf "%s: replicas and autoscaling.enabled are both set; use autoscaling.minReplicas" $at) -}}
   {{- end -}}
   {{- if gt (int $s.autoscaling.minReplicas) (int $s.autoscaling.maxReplicas) -}}
@@ -53,6 +62,34 @@ each with what to change. (list $ services)
   {{- end -}}
   {{- if and (not (kindIs "invalid" $s.pdb.maxUnavailable)) (not (kindIs "invalid" $s.pdb.minAvailable)) -}}
     {{- $problems = append $problems (printf "%s.pdb: set maxUnavailable or minAvailable, not both" $at) -}}
+  {{- end -}}
+  {{- /* A node must be able to be drained. What nobody knows the number of is taken to be enough. */ -}}
+  {{- $fewest := ternary $s.autoscaling.minReplicas (ternary 1000 $s.pods $s.scaled) $s.autoscaling.enabled | int -}}
+  {{- if and $s.pdb.enabled (gt $fewest 0) -}}
+    {{- if has (toString $s.pdb.maxUnavailable) (list "0" "0%") -}}
+      {{- $problems = append $problems (printf "%s.pdb.maxUnavailable is %v, so no node with one of the pods could ever be drained: set it to 1 or more" $at $s.pdb.maxUnavailable) -}}
+    {{- end -}}
+    {{- if not (kindIs "invalid" $s.pdb.minAvailable) -}}
+      {{- $stay := toString $s.pdb.minAvailable -}}
+      {{- if hasSuffix "%" $stay -}}
+        {{- $stay = div (add (mul (trimSuffix "%" $stay | int) $fewest) 99) 100 -}}
+      {{- end -}}
+      {{- if ge (int $stay) $fewest -}}
+        {{- $problems = append $problems (printf "%s.pdb.minAvailable is %v, and there may be no more than %d: no node with one of the pods could ever be drained; use maxUnavailable: 1" $at $s.pdb.minAvailable $fewest) -}}
+      {{- end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if and (not $s.embedded) (has (toString $s.rollingUpdate.maxUnavailable) (list "0" "0%")) (has (toString $s.rollingUpdate.maxSurge) (list "0" "0%")) -}}
+    {{- $problems = append $problems (printf "%s.rollingUpdate: with neither maxUnavailable nor maxSurge no pod could ever be replaced; set maxSurge to 1" $at) -}}
+  {{- end -}}
+  {{- if and $s.autoscaling.enabled (not (dig "requests" "cpu" "" ($s.resources | default dict))) -}}
+    {{- $problems = append $problems (printf "%s.autoscaling goes by the CPU in percent of its request: set %s.resources.requests.cpu" $at $at) -}}
+  {{- end -}}
+  {{- if and $s.topologySpread.minZones (ne $s.topologySpread.zone "DoNotSchedule") -}}
+    {{- $problems = append $problems (printf "%s.topologySpread.minZones is only looked at with zone: DoNotSchedule" $at) -}}
+  {{- end -}}
+  {{- if and $s.embedded $s.persistence.enabled (eq $s.persistence.accessMode "ReadWriteMany") (not $s.persistence.existingClaim) -}}
+    {{- $problems = append $problems (printf "%s.persistence.accessMode: SQLite loses data on volumes that several nodes write to; set ReadWriteOnce, or ReadWriteOncePod. To go on with the claim that is there until the data is elsewhere: persistence.existingClaim=%s-data" $at $s.fullname) -}}
   {{- end -}}
   {{- if and (not $s.serviceAccount.create) (not $s.serviceAccount.name) -}}
     {{- $problems = append $problems (printf "%s.serviceAccount: create is off, so name must say which ServiceAccount to use" $at) -}}
@@ -83,9 +120,32 @@ each with what to change. (list $ services)
   {{- end -}}
 
   {{- /* The database. */ -}}
+  {{- if or $s.database.caBundle.configMap $s.database.caBundle.secret -}}
+    {{- if $s.embedded -}}
+      {{- $problems = append $problems (printf "%s.database.caBundle is set, but database.mode is embedded: set database.mode=postgres" $at) -}}
+    {{- end -}}
+    {{- if and $s.database.caBundle.configMap $s.database.caBundle.secret -}}
+      {{- $problems = append $problems (printf "%s.database.caBundle: set configMap or secret, not both" $at) -}}
+    {{- end -}}
+    {{- if hasKey $s.env "PGSSLROOTCERT" -}}
+      {{- $problems = append $problems (printf "%s.env.PGSSLROOTCERT: the chart sets this variable itself; use database.caBundle" $at) -}}
+    {{- end -}}
+  {{- end -}}
   {{- /* Here rather than in the schema, which would print it, with the password. */ -}}
   {{- if and $s.database.url (not (regexMatch "^postgres(ql)?://.*$" $s.database.url)) -}}
     {{- $problems = append $problems (printf "%s.database.url: begin it with postgres://, and write it on one line" $at) -}}
+  {{- end -}}
+  {{- if $root.Values.networkPolicy.enabled -}}
+    {{- if and $s.database.url (or (regexMatch "[?&](host|hostaddr|port)=" $s.database.url) (not (include "microservices.portsOf" $s.database.url | fromYamlArray))) -}}
+      {{- $problems = append $problems (printf "%s.database.url: write the host and the port before the path, as in postgres://user@host:6432/database: the network policy lets these through" $at) -}}
+    {{- end -}}
+    {{- range $variable, $value := $s.env -}}
+      {{- if and $value (include "microservices.isAddress" $variable) (not $s.networkPolicy.extraEgress) -}}
+        {{- if not (and (kindIs "string" $value) (include "microservices.portsOf" $value | fromYamlArray)) -}}
+          {{- $problems = append $problems (printf "%s.env.%s: the network policy can't tell its port: write it as in scheme://host:port, or let it through with %s.networkPolicy.extraEgress" $at $variable $at) -}}
+        {{- end -}}
+      {{- end -}}
+    {{- end -}}
   {{- end -}}
   {{- $ways := list -}}
   {{- if $s.database.url }}{{ $ways = append $ways "url" }}{{ end -}}
@@ -135,8 +195,8 @@ each with what to change. (list $ services)
 {{- end -}}
 
 {{- /* A name of the release becomes a host's. */ -}}
-{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $root.Release.Name) -}}
-  {{- $problems = append $problems (printf "the release's name, %s, becomes part of host names: begin it with a letter, and use a to z, 0 to 9 and - only" $root.Release.Name) -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "microservices.prefix" $root)) -}}
+  {{- $problems = append $problems (printf "the release's name, or what fullnameOverride takes its place, %s, becomes part of host names: begin it with a letter, and use a to z, 0 to 9 and - only" (include "microservices.prefix" $root)) -}}
 {{- end -}}
 
 {{- /* What leaves the cluster. */ -}}

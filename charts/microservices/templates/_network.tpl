@@ -1,0 +1,68 @@
+{{/* The ports of an address, as a list; several, where it has several hosts. Empty: it
+doesn't say. The one place where the network policies get them from: they know no
+names of hosts, so an address tells its ports alone. (url) */}}
+{{- define "microservices.portsOf" -}}
+{{- $url := ternary . (printf "http://%s" .) (contains "://" .) -}}
+{{- $default := get (dict "http" 80 "https" 443 "postgres" 5432 "postgresql" 5432) (regexFind "^[^:]*" $url | lower) -}}
+{{- $ports := list -}}
+{{- range regexReplaceAll "^[^:]*://([^/?#]*@)?" $url "" | regexFind "^[^/?#]*" | splitList "," -}}
+  {{- $port := regexFind ":[0-9]+$" . | trimPrefix ":" | default $default -}}
+  {{- if and . $port }}{{ $ports = append $ports (int $port) }}{{ end -}}
+{{- end -}}
+{{- toYaml $ports -}}
+{{- end -}}
+
+{{/* Whether a variable of `env` says where to connect to. (name) */}}
+{{- define "microservices.isAddress" -}}
+{{- if and (regexMatch "(?i)_(url|endpoint|proxy)$" .) (ne (upper .) "NO_PROXY") }}yes{{ end -}}
+{{- end -}}
+
+{{/* What a service connects to outside of the release: a rule for each setting that has
+an address, for wherever it is unless the values tell. (list $ service) */}}
+{{- define "microservices.egressOf" -}}
+{{- $root := index . 0 -}}
+{{- $s := index . 1 -}}
+{{- $policy := $root.Values.networkPolicy -}}
+{{- $rules := list -}}
+{{- if $root.Values.auth.issuers -}}
+  {{- $ports := $policy.issuers.ports -}}
+  {{- range get $s.environment "AUTH_ISSUERS" | fromJsonArray -}}
+    {{- range list .issuer .jwks -}}
+      {{- with . }}{{ $ports = concat $ports (include "microservices.portsOf" . | fromYamlArray) }}{{ end -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $rules = append $rules (list $policy.issuers.to $ports) -}}
+{{- end -}}
+{{- if $root.Values.rateLimit.redis.existingSecret -}}
+  {{- $rules = append $rules (list $policy.redis.to (list $policy.redis.port)) -}}
+{{- end -}}
+{{- with $root.Values.traces.endpoint -}}
+  {{- $ports := include "microservices.portsOf" . | fromYamlArray -}}
+  {{- with $policy.traces.port }}{{ $ports = append $ports . }}{{ end -}}
+  {{- $rules = append $rules (list $policy.traces.to $ports) -}}
+{{- end -}}
+{{- if not $s.embedded -}}
+  {{- $ports := list ($policy.database.port | default 5432) -}}
+  {{- with $s.database.url -}}
+    {{- $ports = include "microservices.portsOf" . | fromYamlArray -}}
+    {{- with $policy.database.port }}{{ $ports = append $ports . }}{{ end -}}
+  {{- end -}}
+  {{- $rules = append $rules (list $policy.database.to $ports) -}}
+{{- end -}}
+{{- $ports := list -}}
+{{- range $variable, $value := $s.env -}}
+  {{- if and (kindIs "string" $value) (include "microservices.isAddress" $variable) -}}
+    {{- $ports = concat $ports (include "microservices.portsOf" $value | fromYamlArray) -}}
+  {{- end -}}
+{{- end -}}
+{{- $rules = append $rules (list list $ports) -}}
+{{- range $rule := $rules -}}
+  {{- $ports := list -}}
+  {{- range index $rule 1 | uniq }}{{ $ports = append $ports (dict "port" (int .)) }}{{ end -}}
+  {{- with $ports -}}
+    {{- $made := dict "ports" . -}}
+    {{- with index $rule 0 }}{{ $_ := set $made "to" . }}{{ end -}}
+    {{- toYaml (list $made) | nindent 0 -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,130 @@
+package chart
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// podTemplate is what the tests look at of a Deployment's or a Job's.
+type podTemplate struct {
+	of       string
+	Metadata struct{ Labels, Annotations map[string]string }
+	Spec     map[string]any
+}
+
+// podTemplates are all of a rendering.
+func podTemplates(t *testing.T, rendering string) []podTemplate {
+	t.Helper()
+	var all []podTemplate
+	for _, document := range documents(rendering) {
+		var object struct {
+			Kind     string
+			Metadata struct{ Name string }
+			Spec     struct{ Template podTemplate }
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(document), &object))
+		if object.Kind == "Deployment" || object.Kind == "Job" {
+			object.Spec.Template.of = object.Metadata.Name
+			all = append(all, object.Spec.Template)
+		}
+	}
+	return all
+}
+
+// containers are all of a pod's.
+func (p podTemplate) containers() []map[string]any {
+	var all []map[string]any
+	for _, field := range []string{"initContainers", "containers"} {
+		list, _ := p.Spec[field].([]any)
+		for _, c := range list {
+			all = append(all, c.(map[string]any))
+		}
+	}
+	return all
+}
+
+// TestASettingOfPodsReachesAllOfThem: those of the services, their migrations and the
+// smoke test.
+func TestASettingOfPodsReachesAllOfThem(t *testing.T) {
+	settings := `
+database: {mode: postgres}
+services:
+  user-service: {database: {existingSecret: a}}
+  order-service: {database: {existingSecret: b}}
+image: {pullPolicy: Always, pullSecrets: [registry]}
+commonLabels: {team: shop, example.com/tier: none}
+defaults:
+  podLabels: {example.com/tier: backend}
+  podAnnotations: {example.com/note: a}
+  priorityClassName: high
+  nodeSelector: {kubernetes.io/arch: arm64}
+  tolerations: [{key: spot, operator: Exists}]
+  affinity: {nodeAffinity: {}}
+  podSecurityContext: {runAsUser: 1000, supplementalGroups: [7]}
+  securityContext: {privileged: false}
+  resources: {limits: {cpu: "1"}}
+  env:
+    PLAIN: a
+    NODE: {valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  envFrom: [{secretRef: {name: more}}]
+  extraVolumes: [{name: extra, configMap: {name: extra}}]
+  extraVolumeMounts: [{name: extra, mountPath: /extra, readOnly: true}]
+  database: {caBundle: {configMap: rds}}
+networkPolicy: {enabled: false}
+`
+	for _, helm := range helms {
+		rendering := run(t, settings, tool(t, helm), append(templateArguments(nil), "--values", "-")...)
+		validate(t, schemas(t), rendering)
+		pods := podTemplates(t, rendering)
+		require.Len(t, pods, 3)
+		for _, p := range pods {
+			require.Subset(t, p.Metadata.Labels, map[string]string{"team": "shop", "example.com/tier": "backend"}, p.of)
+			require.Contains(t, p.Metadata.Labels, "app.kubernetes.io/version", p.of)
+			require.Equal(t, map[string]string{"example.com/note": "a"}, p.Metadata.Annotations, p.of)
+			require.Equal(t, "high", p.Spec["priorityClassName"], p.of)
+			require.Equal(t, map[string]any{"kubernetes.io/arch": "arm64"}, p.Spec["nodeSelector"], p.of)
+			require.Equal(t, map[string]any{"nodeAffinity": map[string]any{}}, p.Spec["affinity"], p.of)
+			require.Len(t, p.Spec["tolerations"], 1, p.of)
+			require.Equal(t, []any{map[string]any{"name": "registry"}}, p.Spec["imagePullSecrets"], p.of)
+			require.Subset(t, p.Spec["securityContext"], map[string]any{"runAsNonRoot": true, "runAsUser": 1000, "supplementalGroups": []any{7}}, p.of)
+			require.Contains(t, p.Spec["volumes"], map[string]any{"name": "extra", "configMap": map[string]any{"name": "extra"}}, p.of)
+			require.Contains(t, p.Spec["volumes"], map[string]any{"name": "database-ca", "configMap": map[string]any{"name": "rds"}}, p.of)
+			for _, c := range p.containers() {
+				require.Equal(t, "Always", c["imagePullPolicy"], "%s %s", p.of, c["name"])
+				require.Subset(t, c["securityContext"], map[string]any{"privileged": false, "readOnlyRootFilesystem": true}, "%s %s", p.of, c["name"])
+				require.Contains(t, c["env"], map[string]any{"name": "PLAIN", "value": "a"}, "%s %s", p.of, c["name"])
+				require.Contains(t, c["env"], map[string]any{"name": "NODE", "valueFrom": map[string]any{"fieldRef": map[string]any{"fieldPath": "spec.nodeName"}}}, "%s %s", p.of, c["name"])
+				require.Equal(t, []any{map[string]any{"secretRef": map[string]any{"name": "more"}}}, c["envFrom"], "%s %s", p.of, c["name"])
+				require.Subset(t, c["resources"].(map[string]any)["limits"], map[string]any{"cpu": "1", "memory": "256Mi"}, "%s %s", p.of, c["name"])
+				require.Contains(t, c["volumeMounts"], map[string]any{"name": "extra", "mountPath": "/extra", "readOnly": true}, "%s %s", p.of, c["name"])
+				require.Contains(t, c["volumeMounts"], map[string]any{"name": "database-ca", "mountPath": "/etc/database-ca", "readOnly": true}, "%s %s", p.of, c["name"])
+				if c["name"] != "smoke" {
+					require.Contains(t, c["env"], map[string]any{"name": "PGSSLROOTCERT", "value": "/etc/database-ca/ca.crt"}, "%s %s", p.of, c["name"])
+				}
+			}
+		}
+	}
+}
+
+// TestOpenShiftChoosesTheUsers: it refuses pods that say another than the namespace's.
+func TestOpenShiftChoosesTheUsers(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		arguments := templateArguments(nil)
+		if on {
+			arguments = append(arguments, "--api-versions", "security.openshift.io/v1")
+		}
+		for _, p := range podTemplates(t, run(t, "", tool(t, "helm"), arguments...)) {
+			security := p.Spec["securityContext"].(map[string]any)
+			require.Equal(t, true, security["runAsNonRoot"])
+			for _, field := range []string{"runAsUser", "runAsGroup", "fsGroup"} {
+				if on {
+					require.NotContains(t, security, field, p.of)
+				} else {
+					require.Equal(t, 65532, security[field], p.of)
+				}
+			}
+		}
+	}
+}

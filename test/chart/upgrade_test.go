@@ -1,0 +1,66 @@
+package chart
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// TestAChangeLeavesAloneWhatOldPodsRead: a pod of the release before may be restarted or
+// started anew while the new ones fail. No object that pods read has other content under
+// the same name.
+func TestAChangeLeavesAloneWhatOldPodsRead(t *testing.T) {
+	helm := tool(t, "helm")
+	postgres := []string{"--values", "testdata/postgres.yaml"}
+	url := []string{
+		"--set", "database.mode=postgres", "--set", "services.user-service.database.url=postgres://a@b/c",
+		"--set", "services.order-service.database.url=postgres://a@b/d",
+	}
+	for name, change := range map[string]struct{ before, set []string }{
+		"a variable":        {nil, []string{"--set", "defaults.env.LOG_LEVEL=loud"}},
+		"a port":            {nil, []string{"--set", "services.user-service.port=1"}},
+		"memory":            {nil, []string{"--set", "defaults.resources.limits.memory=1Mi"}},
+		"issuers":           {postgres, []string{"--set", "auth.issuers[0].issuer=https://nobody.example.com"}},
+		"a collector":       {postgres, []string{"--set", "traces.endpoint=http://nowhere:1"}},
+		"a DSN":             {url, []string{"--set", "services.user-service.database.url=postgres://a@elsewhere/c"}},
+		"another way to it": {url, []string{"--set", "services.user-service.database.url=", "--set", "services.user-service.database.existingSecret=a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			arguments := append(templateArguments(nil), change.before...)
+			before := readByPods(t, run(t, "", helm, arguments...))
+			after := readByPods(t, run(t, "", helm, append(arguments, change.set...)...))
+			for object, content := range before {
+				if _, kept := after[object]; kept {
+					require.Equal(t, content, after[object], object)
+				} else {
+					require.Contains(t, content, "helm.sh/resource-policy: keep", "%s is deleted by the upgrade", object)
+				}
+			}
+		})
+	}
+}
+
+// readByPods are the ConfigMaps and Secrets of a rendering that its pods name.
+func readByPods(t *testing.T, rendering string) map[string]string {
+	t.Helper()
+	objects, pods := map[string]string{}, ""
+	for _, document := range documents(rendering) {
+		var object struct {
+			Kind     string
+			Metadata struct{ Name string }
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(document), &object))
+		switch object.Kind {
+		case "ConfigMap", "Secret":
+			objects[object.Metadata.Name] = document
+		case "Deployment", "Job":
+			pods += document
+		}
+	}
+	pods = strings.ReplaceAll(pods, `"`, "")
+	maps.DeleteFunc(objects, func(name, _ string) bool { return !strings.Contains(pods, "name: "+name+"\n") })
+	return objects
+}
