@@ -49,7 +49,7 @@ func describePrefer(_ *huma.OpenAPI, op *huma.Operation) {
 	}
 	op.Parameters = append(op.Parameters, &huma.Param{
 		Name: preferHeader, In: "header", Description: "return=minimal leaves the resource out of the answer (RFC 7240, section 4.2).",
-		Schema: &huma.Schema{Type: huma.TypeString}, Example: returnMinimal,
+		Schema: &huma.Schema{Type: huma.TypeString}, // without an example, which /docs would send
 	})
 	applied := &huma.Header{Description: "return=minimal where there is no body for that reason.", Schema: &huma.Schema{Type: huma.TypeString}}
 	if created := op.Responses["201"]; created != nil {
