@@ -74,6 +74,13 @@ func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 			<-open
 		}
 	}), slog.New(slog.DiscardHandler))
+	track, idled := server.ConnState, make(chan struct{}, 16)
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		track(conn, state)
+		if state == http.StateIdle {
+			idled <- struct{}{}
+		}
+	}
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan error, 1)
@@ -95,6 +102,7 @@ func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
+		<-idled // a moment after the answer
 	}
 	closed := func(conn net.Conn) {
 		t.Helper()
