@@ -49,7 +49,6 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a service that no host leads to", []string{"ingress.enabled=true", "services.user-service.public.host=a.example.com"}, "services.order-service.public: others have a host of their own"},
 		{"nothing to lead to", []string{"ingress.enabled=true", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "no service has public.prefixes or public.host"},
 		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
-		{"an annotation that is the chart's own", []string{"defaults.podAnnotations.checksum/config=a"}, "checksum/config"},
 		{"a secret from no store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount of no name", []string{"defaults.serviceAccount.create=false"}, "name must say which ServiceAccount"},
 		{"tokens required of nobody", []string{"auth.required=true"}, "auth.issuers must say whose tokens"},
