@@ -2,6 +2,7 @@ package chart
 
 import (
 	"maps"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -36,7 +37,9 @@ func TestAChangeLeavesAloneWhatOldPodsRead(t *testing.T) {
 				if _, kept := after[object]; kept {
 					require.Equal(t, content, after[object], object)
 				} else {
-					require.Contains(t, content, "helm.sh/resource-policy: keep", "%s is deleted by the upgrade", object)
+					// earlier.yaml has it from the cluster: tests/database_test.yaml.
+					require.Contains(t, content, "immutable: true", "%s is deleted by the upgrade", object)
+					require.Contains(t, content, "kind: Secret", object)
 				}
 			}
 		})
@@ -62,5 +65,59 @@ func readByPods(t *testing.T, rendering string) map[string]string {
 	}
 	pods = strings.ReplaceAll(pods, `"`, "")
 	maps.DeleteFunc(objects, func(name, _ string) bool { return !strings.Contains(pods, "name: "+name+"\n") })
+	return objects
+}
+
+// earlier is the commit of the first chart: releases of it are still there.
+const earlier = "964793a755a318b0a166b8e9190cd9f0cecb9162"
+
+// TestAnUpgradeFindsWhatIsThere: no object of a release of the first chart gets another
+// name, and nothing that Kubernetes lets nobody change is another.
+func TestAnUpgradeFindsWhatIsThere(t *testing.T) {
+	folder := t.TempDir()
+	out, err := exec.Command("bash", "-c", `git -C "$0" archive "$1" charts/microservices | tar -x -C "$2"`, root, earlier, folder).CombinedOutput()
+	require.NoError(t, err, "the repository needs its history, back to the first chart: git fetch --unshallow\n%s", out)
+	helm := tool(t, "helm")
+	for _, installation := range [][]string{
+		nil,
+		{"--values", "testdata/postgres.yaml"},
+		{"--values", folder + "/charts/microservices/values-staging.yaml"},
+		{"--values", folder + "/charts/microservices/values-prod.yaml"},
+	} {
+		arguments := append(templateArguments(nil), installation...)
+		after := fixed(t, run(t, "", helm, arguments...))
+		arguments[2] = folder + "/charts/microservices"
+		before := fixed(t, run(t, "", helm, arguments...))
+		require.NotEmpty(t, before)
+		for object, content := range before {
+			if strings.HasPrefix(object, "ConfigMap ") {
+				continue // earlier.yaml has it for as long as it is there
+			}
+			require.Equal(t, content, after[object], "%s of %v", object, installation)
+		}
+	}
+}
+
+// fixed are the objects of a rendering, by kind and name, with what can't be changed
+// and what other objects find them by.
+func fixed(t *testing.T, rendering string) map[string]any {
+	t.Helper()
+	objects := map[string]any{}
+	for _, document := range documents(rendering) {
+		var object struct {
+			Kind     string
+			Metadata struct{ Name, Namespace string }
+			Spec     struct {
+				Selector         any
+				Ports            any
+				AccessModes      any `yaml:"accessModes"`
+				StorageClassName any `yaml:"storageClassName"`
+				Resources        any
+				Target           any
+			}
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(document), &object))
+		objects[object.Kind+" "+object.Metadata.Name] = object
+	}
 	return objects
 }

@@ -49,7 +49,6 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a service that no host leads to", []string{"ingress.enabled=true", "services.user-service.public.host=a.example.com"}, "services.order-service.public: others have a host of their own"},
 		{"nothing to lead to", []string{"ingress.enabled=true", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "no service has public.prefixes or public.host"},
 		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
-		{"an annotation that is the chart's own", []string{"defaults.podAnnotations.checksum/config=a"}, "checksum/config"},
 		{"a secret from no store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount of no name", []string{"defaults.serviceAccount.create=false"}, "name must say which ServiceAccount"},
 		{"tokens required of nobody", []string{"auth.required=true"}, "auth.issuers must say whose tokens"},
@@ -102,6 +101,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"an autoscaler that sees nothing", append(postgres, "defaults.autoscaling.enabled=true", "defaults.resources.requests.cpu=null"), "set services.order-service.resources.requests.cpu"},
 		{"zones that nobody counts", []string{"defaults.topologySpread.minZones=2"}, "only looked at with zone: DoNotSchedule"},
 		{"SQLite on a network's file system", []string{"defaults.persistence.accessMode=ReadWriteMany"}, "persistence.existingClaim=shop-order-service-data"},
+		{"a variable that traces need", []string{"traces.endpoint=http://collector:4318", "defaults.env.POD_NAME=a"}, "services.user-service.env.POD_NAME: the chart sets this variable itself"},
 		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -144,6 +144,14 @@ func TestReadmeIsCurrent(t *testing.T) {
 	readme := run(t, "", tool(t, "helm-docs"), "--dry-run", "--log-level", "error",
 		"--sort-values-order", "file", "--chart-search-root", copied)
 	same(t, filepath.Join(chart, "README.md"), readme)
+}
+
+// TestListsThatAreTakenAway are empty, with either Helm.
+func TestListsThatAreTakenAway(t *testing.T) {
+	for _, helm := range helms {
+		run(t, "", tool(t, helm), append(templateArguments([]string{chart + "/values-prod.yaml"}), "--set",
+			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
+	}
 }
 
 // TestReplicasThatOthersSet are not in the Deployment, with either Helm.

@@ -229,7 +229,6 @@ func TestSkaffoldSetsValuesThatTheChartHas(t *testing.T) {
 		}
 		rendering := must(t, root, helm(t), arguments...)
 		require.Contains(t, rendering, "registry.test/x:v1@"+digest)
-		require.Contains(t, read(t, root, "skaffold.yaml"), "charts/microservices/values-"+environment+".yaml")
 	}
 }
 

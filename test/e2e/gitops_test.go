@@ -93,19 +93,17 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 		edit := func(file, old, by string) { argocd.Edit(t, filepath.Join(folder, file), old, by) }
 		const dev, staging, prod, project = valuesOfDev, "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
 		edit(prod, "cpu: 250m", "cpu: 50m")
-		edit(dev, "ingress:\n", "networkPolicy:\n  "+port+"ingress:\n")
+		edit(prod, "    minZones: 2\n", "") // there is one zone
+		edit(dev, "defaults:\n", "networkPolicy:\n  "+port+"defaults:\n")
 		for file, others := range map[string]struct{ subnet, issuer string }{
 			staging: {"10.1.64.0/20", "https://id.staging.example.com"},
 			prod:    {"10.0.64.0/20", "https://id.example.com"},
 		} {
-			edit(file, "database:\n    to:", port+"    to:")
+			edit(file, "database:\n    port: 5432 # as in the DSN\n", port)
 			edit(file, others.subnet, database.Hostname()+"/32")
 			edit(file, "issuer: "+others.issuer, "issuer: "+g.people.URL)
 			edit(file, "issuer: https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E\n    jwks: \"\"\n",
 				"issuer: https://kubernetes.default.svc.cluster.local\n")
-			edit(file, "networkPolicy:\n", fmt.Sprintf("networkPolicy:\n  issuers: {ports: [443, 6443, %d]}\n", g.people.port))
-			// CoreDNS isn't a pod here.
-			edit(file, "dnsTo:\n    - namespaceSelector:\n        matchLabels:\n          kubernetes.io/metadata.name: kube-system\n", "dnsTo: []\n")
 		}
 		// The tests needn't wait for three minutes to see that a release has failed.
 		edit(dev, "defaults:\n", "defaults:\n  progressDeadlineSeconds: 20\n")

@@ -25,7 +25,7 @@ an address, for wherever it is unless the values tell. (list $ service) */}}
 {{- $policy := $root.Values.networkPolicy -}}
 {{- $rules := list -}}
 {{- if $root.Values.auth.issuers -}}
-  {{- $ports := $policy.issuers.ports -}}
+  {{- $ports := $policy.issuers.ports | default list -}}
   {{- range get $s.environment "AUTH_ISSUERS" | fromJsonArray -}}
     {{- range list .issuer .jwks -}}
       {{- with . }}{{ $ports = concat $ports (include "microservices.portsOf" . | fromYamlArray) }}{{ end -}}

@@ -53,7 +53,7 @@ automountServiceAccountToken: false
 # A Service called user-service would bring USER_SERVICE_PORT=tcp://… into
 # every pod of the namespace.
 enableServiceLinks: false
-{{- with concat $root.Values.image.pullSecrets (($root.Values.global | default dict).imagePullSecrets | default list) }}
+{{- with concat ($root.Values.image.pullSecrets | default list) (($root.Values.global | default dict).imagePullSecrets | default list) }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ if kindIs "map" . }}{{ quote .name }}{{ else }}{{ quote . }}{{ end }}

@@ -51,6 +51,9 @@ each with what to change. (list $ services)
       {{- $problems = append $problems (printf "%s.env.%s is also in %s.upstreams: for a service outside of the release set %s.upstreams.%s to null" $at $variable $at $at $variable) -}}
     {{- end -}}
   {{- end -}}
+  {{- if and $root.Values.traces.endpoint (hasKey $s.env "POD_NAME") -}}
+    {{- $problems = append $problems (printf "%s.env.POD_NAME: the chart sets this variable itself, to the pod's name, as traces.endpoint is set; take it away" $at) -}}
+  {{- end -}}
   {{- if eq (int $s.port) (int $s.adminPort) -}}
     {{- $problems = append $problems (printf "%s: port and adminPort are both %d; set %s.adminPort to another" $at (int $s.port) $at) -}}
   {{- end -}}

@@ -1,0 +1,112 @@
+package chart
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// tracked are the repository's files, those to come included.
+func tracked(t *testing.T) []string {
+	t.Helper()
+	command := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
+	command.Dir = root
+	out, err := command.Output()
+	require.NoError(t, err)
+	return strings.Fields(string(out))
+}
+
+var (
+	link     = regexp.MustCompile(`\]\(([^)\s#]+)(#[^)\s]*)?\)`)
+	document = regexp.MustCompile(`\bdocs/[a-z/-]+\.md\b`)
+)
+
+// TestLinksLeadSomewhere: those of each page to other files, and each page of docs/ that any
+// file names.
+func TestLinksLeadSomewhere(t *testing.T) {
+	for _, file := range tracked(t) {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil || strings.ContainsRune(string(content), 0) || strings.HasPrefix(file, "test/chart/") {
+			continue
+		}
+		for _, name := range document.FindAllString(string(content), -1) {
+			require.FileExists(t, filepath.Join(root, name), "%s names it", file)
+		}
+		if !strings.HasSuffix(file, ".md") && !strings.HasSuffix(file, ".gotmpl") {
+			continue
+		}
+		for _, found := range link.FindAllStringSubmatch(string(content), -1) {
+			if strings.Contains(found[1], "://") || strings.HasPrefix(found[1], "mailto:") {
+				continue
+			}
+			_, err := os.Stat(filepath.Join(root, filepath.Dir(file), found[1]))
+			require.NoError(t, err, "%s links to %s", file, found[1])
+		}
+	}
+}
+
+// TestActionsArePinnedAndCurrent: by commit, and no older than the first that run on
+// Node 24: GitHub's runners have no older one any more.
+func TestActionsArePinnedAndCurrent(t *testing.T) {
+	oldest := map[string]int{"actions/checkout": 5, "actions/setup-go": 6, "sigstore/cosign-installer": 4}
+	uses := regexp.MustCompile(`(?m)uses: ([^.\s@]+)@(\S+)(?: # v(\d+)\.\d+\.\d+)?$`)
+	files, err := filepath.Glob(root + "/.github/workflows/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range uses.FindAllStringSubmatch(string(content), -1) {
+			require.Regexp(t, "^[0-9a-f]{40}$", found[2], "%s: %s", file, found[1])
+			require.Contains(t, oldest, found[1], "%s: say here which is the oldest that runs on a current Node", file)
+			version, err := strconv.Atoi(found[3])
+			require.NoError(t, err, "%s: write its version behind the commit: %s", file, found[0])
+			require.GreaterOrEqual(t, version, oldest[found[1]], "%s: %s", file, found[1])
+		}
+	}
+}
+
+// TestNothingIsTriedOutOverWhatArgoCDKeeps: a profile of Skaffold that installs for a try has
+// a namespace of its own.
+func TestNothingIsTriedOutOverWhatArgoCDKeeps(t *testing.T) {
+	var project struct {
+		Spec struct {
+			Destinations []struct{ Namespace string }
+		}
+	}
+	content, err := os.ReadFile(root + "/argocd/project.yaml")
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal([]byte(separator.Split(string(content), 2)[0]), &project))
+	require.Len(t, project.Spec.Destinations, 3)
+	var kept []string
+	for _, destination := range project.Spec.Destinations {
+		kept = append(kept, destination.Namespace)
+	}
+	var skaffold struct {
+		Profiles []struct {
+			Name    string
+			Patches []struct {
+				Path  string
+				Value any
+			}
+		}
+	}
+	content, err = os.ReadFile(root + "/skaffold.yaml")
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(content, &skaffold))
+	for _, profile := range skaffold.Profiles {
+		for _, patch := range profile.Patches {
+			if profile.Name != "prod" && strings.HasSuffix(patch.Path, "/namespace") {
+				require.False(t, slices.Contains(kept, patch.Value.(string)), "profile %s installs into %v", profile.Name, patch.Value)
+			}
+		}
+	}
+}
