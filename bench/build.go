@@ -95,7 +95,7 @@ func withoutCheck(root, dir string, base overlay) (overlay, error) {
 	if err != nil {
 		return nil, err
 	}
-	given, wanted := []byte("order.New(s, users)"), []byte("order.New(s, everyone{})")
+	given, wanted := []byte("order.New(kept, users)"), []byte("order.New(kept, everyone{})")
 	if bytes.Count(source, given) != 1 {
 		return nil, fmt.Errorf("%s has changed: bench looks for %q in it, once", path, given)
 	}

@@ -73,7 +73,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		return
 	}
 	ctx := auth.With(g.Request.Context(), caller)
-	if op.rule.memory > 0 {
+	if op.rule.memory > 0 || op.maxBody > MaxBodyBytes {
 		ctx = context.WithValue(ctx, exchangeKey{}, x)
 	}
 	g.Request = g.Request.WithContext(ctx)
@@ -104,6 +104,9 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	turn, ok := a.config.Overload.Enter(ctx, op.reads, light)
 	if !ok {
 		a.shed(g)
+		if counts && x.body != nil {
+			a.config.Limits.Charge(name, bodyCost*x.body.read)
+		}
 		return
 	}
 	defer turn.Drop() // if it has not left by then
@@ -117,7 +120,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		x.minimize()
 	}
 	if counts {
-		a.config.Limits.Charge(name, x.cost())
+		a.config.Limits.Charge(name, x.cost(op.reads))
 	}
 	held.Shrink(int64(x.buffered.Len()))
 	x.send(ctx)

@@ -135,6 +135,9 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 // Register panics.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	rule := a.rule(&op)
+	if _, list := any(new(O)).(interface{ isList() }); list && rule.memory == 0 {
+		panic("httpapi: the rule of " + op.OperationID + " must have Memory: its answer is a list, and may be large")
+	}
 	protect(&op, rule)
 	rule.deprecate(&op)
 	route := ginPath.Replace(op.Path)

@@ -78,8 +78,11 @@ const bodyCost = 4
 
 // cost is what the request and the answer that is held count against the caller, in
 // bytes.
-func (x *exchange) cost() int64 {
+func (x *exchange) cost(reads bool) int64 {
 	n := max(int64(x.buffered.Len()), x.read)
+	if !reads && x.Status() < http.StatusMultipleChoices { // it is written anew
+		n += bodyCost * x.read
+	}
 	if x.body != nil {
 		n += bodyCost * x.body.read
 	}
@@ -88,8 +91,8 @@ func (x *exchange) cost() int64 {
 
 type exchangeKey struct{}
 
-// HasRead says that an operation whose rule has Memory has read a resource of so many
-// bytes. They count against the caller, also where the answer doesn't hold them.
+// HasRead says that an operation whose rule has Memory, or a large MaxBody, has read a
+// resource of so many bytes. They count against the caller, also where the answer doesn't hold them.
 func HasRead(ctx context.Context, bytes int) {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	if ok {

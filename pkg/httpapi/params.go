@@ -157,6 +157,9 @@ type ListOutput[T any] struct {
 	Body List[T]
 }
 
+// isList says that the answer may be large.
+func (*ListOutput[T]) isList() {}
+
 // NewList makes the answer to a list of a page, with each item converted for
 // the wire. path is the list's own, query the filters to keep in the link.
 func NewList[T, W any](p page.Page[T], convert func(T) W, path string, query url.Values, limit int) *ListOutput[W] {

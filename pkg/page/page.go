@@ -131,6 +131,8 @@ type Page[T any] struct {
 	// Next is the cursor of the page after this one, or "" when this is the
 	// last.
 	Next string
+	// Read is how much was read for it, in bytes, where rows have a Size.
+	Read int
 }
 
 // Rows are the rows of a store, as it reads and converts them.
@@ -142,8 +144,6 @@ type Rows[R, T any] struct {
 	ID   func(R) uuid.UUID
 	Time func(R) time.Time
 	Size func(R) int
-	// Keep, if any, leaves rows out: few, since they are read.
-	Keep func(R) bool
 	// Convert makes a row what the page holds.
 	Convert func(R) (T, error)
 }
@@ -160,10 +160,11 @@ func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 			return Page[T]{}, err
 		}
 		for _, row := range got {
-			if rows.Keep != nil && !rows.Keep(row) {
-				next.Before = rows.ID(row)
-				continue
+			if rows.Size != nil {
+				page.Read += rows.Size(row)
 			}
+		}
+		for _, row := range got {
 			if rows.Size != nil {
 				size += rows.Size(row)
 			}
@@ -183,7 +184,7 @@ func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 		if len(got) < next.Limit {
 			return page, nil
 		}
-		usual := max(1, size/max(1, len(page.Items)))
+		usual := max(1, size/len(page.Items))
 		next.Limit = min(r.Limit+1-len(page.Items), 1+max(0, MaxBytes-size)/usual, DefaultLimit+1)
 	}
 }

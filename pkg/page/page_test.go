@@ -169,39 +169,6 @@ func TestAListByTimeIsWalkedOnce(t *testing.T) {
 	})
 }
 
-// TestAPageIsFullThoughRowsAreLeftOut, if there are as many.
-func TestAPageIsFullThoughRowsAreLeftOut(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		kept := map[uuid.UUID]bool{}
-		var rows, want []uuid.UUID
-		for range rapid.IntRange(0, 90).Draw(t, "rows") {
-			id, err := ids.New()
-			require.NoError(t, err)
-			kept[id] = rapid.Bool().Draw(t, "kept")
-			rows = append([]uuid.UUID{id}, rows...)
-			if kept[id] {
-				want = append([]uuid.UUID{id}, want...)
-			}
-		}
-		source := rowsOf(rows, func(uuid.UUID) int { return page.MaxBytes / 30 })
-		source.Keep = func(id uuid.UUID) bool { return kept[id] }
-		var seen []uuid.UUID
-		for cursor, more := "", true; more; more = cursor != "" {
-			limit := rapid.IntRange(1, 40).Draw(t, "limit")
-			request, err := page.After(cursor, page.First(limit))
-			require.NoError(t, err)
-			got, err := source.Collect(request)
-			require.NoError(t, err)
-			if got.Next != "" {
-				require.Len(t, got.Items, min(limit, 30))
-			}
-			seen = append(seen, got.Items...)
-			cursor = got.Next
-		}
-		require.Equal(t, want, seen)
-	})
-}
-
 func TestACursorIsOfOneKindOfList(t *testing.T) {
 	id := uuid.New()
 	byID := page.Request{Before: id}.Cursor()

@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/ratelimit"
+	"github.com/example/microservices/test/apitest"
 )
 
 // TestEachOperationIsLimited: one caller may ask for so much and no more, whatever
@@ -24,7 +26,11 @@ func TestWhatIsReadForARefusalCounts(t *testing.T) {
 	address := databases["sqlite"](t)
 	s := start(t, address)
 	item := fmt.Sprintf(`{"product_id":"p","product_name":"%s","quantity":1,"price":1}`, strings.Repeat("x", 200))
-	made := s.Do(http.MethodPost, orders, s.raw(strings.Repeat(item+",", 99)+item)).Want(http.StatusCreated)
+	large := strings.Repeat(item+",", 99) + item
+	made := s.Do(http.MethodPost, orders, s.raw(large), "Idempotency-Key", "large").Want(http.StatusCreated)
+	small := s.raw(item)
+	grown := s.Do(http.MethodPost, orders, small, "Idempotency-Key", "grown").Want(http.StatusCreated)
+	s.Do(http.MethodPatch, orders+"/"+grown.ID(), `{"items":[`+large+`]}`).Want(http.StatusOK)
 	path, etag := made.Header.Get("Location"), made.Header.Get("ETag")
 	for name, refused := range map[string]func(*server){
 		"304": func(s *server) { s.Do(http.MethodGet, path, nil, "If-None-Match", etag).Want(http.StatusNotModified) },
@@ -37,7 +43,14 @@ func TestWhatIsReadForARefusalCounts(t *testing.T) {
 		"412 of PATCH": func(s *server) {
 			s.Do(http.MethodPatch, path, `{"status":"cancelled"}`, "If-Match", `"9"`).Want(http.StatusPreconditionFailed)
 		},
-		"409": func(s *server) { s.Do(http.MethodPatch, path, `{"status":"delivered"}`).Want(http.StatusConflict) },
+		"422 of another request with the key": func(s *server) {
+			s.Do(http.MethodPost, orders, small, "Idempotency-Key", "large").Want(http.StatusUnprocessableEntity)
+		},
+		"replay": func(s *server) {
+			require.Equal(t, "true", s.Do(http.MethodPost, orders, small, "Idempotency-Key", "grown").Want(http.StatusCreated).Header.Get("Idempotent-Replayed"))
+		},
+		"list of nothing else": func(s *server) { s.Do(http.MethodGet, orders+"?limit=1", nil).Want(http.StatusOK) },
+		"409":                  func(s *server) { s.Do(http.MethodPatch, path, `{"status":"delivered"}`).Want(http.StatusConflict) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, address, func(c *configuration) {
@@ -48,4 +61,18 @@ func TestWhatIsReadForARefusalCounts(t *testing.T) {
 			require.NotEmpty(t, s.Do(http.MethodGet, path, nil).Want(http.StatusTooManyRequests).Header.Get("Retry-After"))
 		})
 	}
+}
+
+// TestAnothersOrderCountsForWhoAsks, though it seems not to exist.
+func TestAnothersOrderCountsForWhoAsks(t *testing.T) {
+	address, is := databases["sqlite"](t), apitest.NewIssuers(t, name, "users:lookup")
+	s := start(t, address)
+	item := fmt.Sprintf(`{"product_id":"p","product_name":"%s","quantity":1,"price":1}`, strings.Repeat("x", 200))
+	path := s.Do(http.MethodPost, orders, s.raw(strings.Repeat(item+",", 99)+item)).Want(http.StatusCreated).Header.Get("Location")
+	s = start(t, address, func(c *configuration) {
+		c.AuthIssuers, c.VolumeLimit = is.Setting, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 9}
+	})
+	token := is.Token(t, uuid.NewString(), "orders:read")
+	s.Do(http.MethodGet, path, nil, "Authorization", token).Want(http.StatusNotFound)
+	s.Do(http.MethodGet, path, nil, "Authorization", token).Want(http.StatusTooManyRequests)
 }

@@ -101,14 +101,15 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the client of user-service: %w", err), front.Close(), s.Close())
 	}
-	once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
+	kept := api.Charge(s)
+	once := idempotency.NewOnce(kept, c.IdempotencyTTL, rt.Metrics)
 	monitor := health.NewMonitor(rt.Log, append(front.Dependencies,
 		health.Dependency{Name: "database", Required: true, Check: s.Check},
 		health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready},
 	)...)
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats), monitor)
 	a := newAPI(front.API)
-	api.Register(a, order.New(s, users), once)
+	api.Register(a, order.New(kept, users), once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
 	return &service.App{
 		Handler:    a.Handler(),

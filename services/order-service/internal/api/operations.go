@@ -107,7 +107,6 @@ func (h *api) get(ctx context.Context, in *getInput) (*orderOutput, error) {
 	if err != nil {
 		return nil, problem(err)
 	}
-	httpapi.HasRead(ctx, o.Size())
 	err = in.CheckRead(httpapi.ETag(o.Version))
 	if err != nil {
 		return nil, err
@@ -123,7 +122,6 @@ type updateInput struct {
 
 func (h *api) update(ctx context.Context, in *updateInput) (*orderOutput, error) {
 	check := func(stored order.Order) error {
-		httpapi.HasRead(ctx, stored.Size())
 		err := in.CheckChange(httpapi.ETag(stored.Version))
 		if err != nil {
 			return err
@@ -143,10 +141,7 @@ type deleteInput struct {
 }
 
 func (h *api) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	check := func(stored order.Order) error {
-		httpapi.HasRead(ctx, stored.Size())
-		return in.CheckChange(httpapi.ETag(stored.Version))
-	}
+	check := func(stored order.Order) error { return in.CheckChange(httpapi.ETag(stored.Version)) }
 	return nil, problem(h.orders.Delete(ctx, actor(ctx), uuid.UUID(in.OrderID), check))
 }
 

@@ -66,24 +66,21 @@ type Filter struct {
 	Created page.Period
 }
 
-// skew is how far apart the times in an order's id and of its creation may be: earlier
-// versions have looked at the clock for each.
-const skew = time.Second
-
-// AfterID returns an id that is below all that the period lets through. A store looks at
-// none below it, and at the time of those above.
-func (f Filter) AfterID() uuid.UUID {
-	after, _ := f.Created.Bounds()
-	return ids.At(after.Add(-skew))
-}
-
-// begin returns where a page begins that has only what the period lets through.
-func (f Filter) begin(before uuid.UUID) uuid.UUID {
-	_, end := f.Created.Bounds()
-	if id := ids.At(end.Add(skew)); bytes.Compare(id[:], before[:]) < 0 {
-		return id
+// IDs returns what the ids of a page lie between, neither of them included, which begins
+// below an id and has only what the period lets through: an order's id has the millisecond
+// of its creation.
+func (f Filter) IDs(below uuid.UUID) (after, before uuid.UUID) {
+	before = below
+	if f.Created.After != nil {
+		after = ids.At(f.Created.After.Truncate(time.Millisecond).Add(time.Millisecond))
 	}
-	return before
+	if f.Created.Before != nil {
+		end := ids.At(f.Created.Before.Add(time.Millisecond - 1).Truncate(time.Millisecond))
+		if bytes.Compare(end[:], below[:]) < 0 {
+			before = end
+		}
+	}
+	return after, before
 }
 
 // Store keeps orders.

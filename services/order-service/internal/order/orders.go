@@ -113,7 +113,6 @@ func (o *Orders) List(ctx context.Context, actor Actor, f Filter, r page.Request
 	} else if !actor.Sees.Includes(*f.UserID) {
 		return page.Page[Order]{}, nil
 	}
-	r.Before = f.begin(r.Before)
 	return o.store.List(ctx, f, r)
 }
 

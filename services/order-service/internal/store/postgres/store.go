@@ -118,7 +118,6 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 			return rows, postgres.Wrap(err)
 		},
 		ID:      func(row db.OrderServiceOrder) uuid.UUID { return row.ID },
-		Keep:    func(row db.OrderServiceOrder) bool { return f.Created.Includes(row.CreatedAt) },
 		Size:    func(row db.OrderServiceOrder) int { return len(row.Items) + len(row.ShippingAddress) },
 		Convert: fromRow,
 	}.Collect(r)
@@ -126,17 +125,18 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 
 // list has a query for each combination of filters, so that each has a plan
 // of its own.
-func (s *Store) list(ctx context.Context, f order.Filter, before uuid.UUID, limit int32) ([]db.OrderServiceOrder, error) {
-	ofUser, inStatus, afterID := f.UserID != nil, f.Status != nil, f.AfterID()
+func (s *Store) list(ctx context.Context, f order.Filter, below uuid.UUID, limit int32) ([]db.OrderServiceOrder, error) {
+	ofUser, inStatus := f.UserID != nil, f.Status != nil
+	after, before := f.IDs(below)
 	switch {
 	case ofUser && inStatus:
-		return s.queries.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
+		return s.queries.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, AfterID: after, RowLimit: limit})
 	case ofUser:
-		return s.queries.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, AfterID: afterID, RowLimit: limit})
+		return s.queries.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, AfterID: after, RowLimit: limit})
 	case inStatus:
-		return s.queries.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
+		return s.queries.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, AfterID: after, RowLimit: limit})
 	}
-	return s.queries.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: afterID, RowLimit: limit})
+	return s.queries.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: after, RowLimit: limit})
 }
 
 // Update is part of order.Store.

@@ -137,7 +137,6 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 			return rows, sqlite.Wrap(err)
 		},
 		ID:      func(row db.Order) uuid.UUID { return row.ID },
-		Keep:    func(row db.Order) bool { return f.Created.Includes(instant(row.CreatedAt)) },
 		Size:    func(row db.Order) int { return len(row.Items) + len(row.ShippingAddress) },
 		Convert: fromRow,
 	}.Collect(r)
@@ -145,17 +144,18 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 
 // list has a query for each combination of filters, so that each has a plan
 // of its own.
-func list(ctx context.Context, q *db.Queries, f order.Filter, before uuid.UUID, limit int64) ([]db.Order, error) {
-	ofUser, inStatus, afterID := f.UserID != nil, f.Status != nil, f.AfterID()
+func list(ctx context.Context, q *db.Queries, f order.Filter, below uuid.UUID, limit int64) ([]db.Order, error) {
+	ofUser, inStatus := f.UserID != nil, f.Status != nil
+	after, before := f.IDs(below)
 	switch {
 	case ofUser && inStatus:
-		return q.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
+		return q.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, AfterID: after, RowLimit: limit})
 	case ofUser:
-		return q.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, AfterID: afterID, RowLimit: limit})
+		return q.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, AfterID: after, RowLimit: limit})
 	case inStatus:
-		return q.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, AfterID: afterID, RowLimit: limit})
+		return q.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, AfterID: after, RowLimit: limit})
 	}
-	return q.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: afterID, RowLimit: limit})
+	return q.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: after, RowLimit: limit})
 }
 
 // Update is part of order.Store.

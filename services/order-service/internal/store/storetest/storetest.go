@@ -245,8 +245,8 @@ func filters(t *testing.T, s Store) {
 	}
 }
 
-// periods: earlier versions have made the time of an order's creation a moment after that
-// of its id.
+// periods are of the ids: earlier versions have made the time of an order's creation a
+// moment after that of its id.
 func periods(t *testing.T, s Store) {
 	user := uuid.New()
 	var all []order.Order
@@ -270,7 +270,7 @@ func periods(t *testing.T, s Store) {
 			for _, before := range bounds {
 				f.Created = page.Period{After: after, Before: before}
 				want := slices.DeleteFunc(slices.Clone(all), func(o order.Order) bool {
-					return f.UserID != nil && o.UserID != user || f.Status != nil && o.Status != shipped || !f.Created.Includes(o.CreatedAt)
+					return f.UserID != nil && o.UserID != user || f.Status != nil && o.Status != shipped || !f.Created.Includes(ids.Time(o.ID))
 				})
 				got, err := s.List(t.Context(), f, page.First(20))
 				require.NoError(t, err)
