@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // exceptions are kube-score's checks that are not for these charts, each with the reason.
@@ -16,15 +18,30 @@ var exceptions = map[string]string{
 	"deployment-has-host-podantiaffinity":           "topologySpreadConstraints spread the pods, over nodes and zones",
 }
 
-// TestKubeScoreFindsNothing in what is installed, but for the exceptions and limits of the
-// CPU, which make a service slow long before its node is busy.
+// score holds a rendering against kube-score, but for the exceptions and limits of the CPU,
+// which make a service slow long before its node is busy.
+func score(t *testing.T, rendering string) (string, error) {
+	t.Helper()
+	out, _, err := try(t, rendering, tool(t, "kube-score"), "score", "-",
+		"--output-format", "ci", "--kubernetes-version", "v"+kubernetes[:strings.LastIndex(kubernetes, ".")],
+		"--exit-one-on-warning", "--ignore-container-cpu-limit", "--ignore-test", strings.Join(slices.Sorted(maps.Keys(exceptions)), ","))
+	return out, err
+}
+
+// TestKubeScoreFindsNothing in what is installed.
 func TestKubeScoreFindsNothing(t *testing.T) {
-	ignored := strings.Join(slices.Sorted(maps.Keys(exceptions)), ",")
 	for _, installation := range installations {
 		t.Run(installation.name, func(t *testing.T) {
-			run(t, render(t, "helm", installation.values), tool(t, "kube-score"), "score", "-",
-				"--output-format", "ci", "--output-version", "v1", "--kubernetes-version", "v"+strings.Join(strings.Split(kubernetes, ".")[:2], "."),
-				"--exit-one-on-warning", "--ignore-container-cpu-limit", "--ignore-test", ignored)
+			out, err := score(t, render(t, "helm", installation.values))
+			require.NoError(t, err, out)
 		})
+	}
+}
+
+// Else the test above would pass whatever the objects were.
+func TestKubeScoreFindsWhatIsUnwise(t *testing.T) {
+	for _, set := range []string{"defaults.securityContext.privileged=true", "defaults.resources.limits.memory=null", "networkPolicy.enabled=false"} {
+		out, err := score(t, run(t, "", tool(t, "helm"), append(templateArguments(nil), "--set", set)...))
+		require.Error(t, err, "%s\n%s", set, out)
 	}
 }

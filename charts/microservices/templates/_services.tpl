@@ -40,8 +40,6 @@ Every template ranges over it, so everything has been validated wherever one loo
     {{- $_ := set $s "url" (include "microservices.url" (list $ $name $s.port)) -}}
     {{- $_ := set $s "embedded" $embedded -}}
     {{- $_ := set $s "migrateOnStart" (or $embedded (eq $s.database.migrate "onStart")) -}}
-    {{- /* A merge takes no null along. */ -}}
-    {{- if and $own (hasKey $own "replicas") }}{{ $_ := set $s "replicas" $own.replicas }}{{ end -}}
     {{- $_ := set $s "scaled" (or $s.autoscaling.enabled (kindIs "invalid" $s.replicas)) -}}
     {{- $_ := set $s "pods" (ternary 1 2 $embedded) -}}
     {{- if not (or (kindIs "invalid" $s.replicas) (eq (toString $s.replicas) "auto")) -}}
