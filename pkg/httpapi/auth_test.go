@@ -26,6 +26,9 @@ func TestAnOperationWithoutARuleDoesNotStart(t *testing.T) {
 		Register(newTestAPI(auth.Open(), Rules{"write": Needs("things:write")}), op, nothing)
 	})
 	require.Panics(t, func() { Register(newTestAPI(auth.Open(), Rules{"read": Needs()}), op, nothing) }, "a rule that says nothing")
+	list := func(context.Context, *struct{}) (*ListOutput[int], error) { return nil, nil }
+	require.Panics(t, func() { Register(newTestAPI(auth.Open(), Rules{"read": Needs("x")}), op, list) }, "a list of any size")
+	Register(newTestAPI(auth.Open(), Rules{"read": Needs("x").Memory(1)}), op, list)
 	api := newTestAPI(auth.Open(), Rules{"read": Needs("things:read")})
 	Register(api, op, nothing)
 	require.Equal(t, []map[string][]string{{"token": {"things:read"}}, {"token": {"admin"}}}, api.OpenAPI().Paths["/things"].Get.Security)

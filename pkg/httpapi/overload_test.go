@@ -23,6 +23,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/overload"
+	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/test/issuer"
 )
 
@@ -42,8 +43,10 @@ func newCrowded(t *testing.T) *crowded { return newCrowdedFor(t, auth.Open()) }
 func newCrowdedFor(t *testing.T, v *auth.Verifier) *crowded {
 	c := &crowded{t: t, registry: prometheus.NewRegistry(), arrived: make(chan struct{}), open: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(&c.log, nil))
+	limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{VolumeLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 20_000}}, "test", log, prometheus.NewRegistry())
+	require.NoError(t, err)
 	a := New(Config{
-		Log: log, Metrics: c.registry, Auth: v, BodyTimeout: time.Minute,
+		Limits: limits, Log: log, Metrics: c.registry, Auth: v, BodyTimeout: time.Minute,
 		Overload: overload.New(overload.Limits{Min: 1, Max: 1}, c.registry),
 		Rules:    Rules{"read": Needs("x"), "write": Needs("x"), "panic": Needs("x")},
 	})
@@ -96,6 +99,21 @@ func (c *crowded) begin(method, path string, body io.Reader) <-chan int {
 	}()
 	<-c.arrived
 	return status
+}
+
+// TestABodyCountsThatGetsNoTurn: it was read all the same.
+func TestABodyCountsThatGetsNoTurn(t *testing.T) {
+	c := newCrowded(t)
+	held := c.begin(http.MethodPost, "/things", strings.NewReader(`{}`))
+	seen := map[int]int{}
+	for range 150 { // each counts 240 KiB
+		status, _, _ := c.do(http.MethodPost, "/things", strings.NewReader(strings.Repeat(" ", 60<<10)))
+		seen[status]++
+	}
+	require.Positive(t, seen[http.StatusServiceUnavailable])
+	require.Positive(t, seen[http.StatusTooManyRequests], "%v", seen)
+	close(c.open)
+	require.Equal(t, http.StatusNoContent, <-held)
 }
 
 func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {

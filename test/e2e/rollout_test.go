@@ -194,7 +194,9 @@ spec:
         - {name: ORDERS_URL, value: "http://shop-order-service:8001"}
       readinessProbe: {httpGet: {path: /report, port: 8080}, periodSeconds: 1}
       securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
----
+`, loadImage, rate, token))
+	if n.kubectl("get", "networkpolicies", "--output=name") != "" {
+		n.apply(`
 # What the chart's policies know nothing of.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -204,7 +206,8 @@ spec:
   policyTypes: [Ingress]
   ingress:
     - from: [{podSelector: {matchLabels: {app: load}}}]
-`, loadImage, rate, token))
+`)
+	}
 	n.kubectl("wait", "--for=condition=Ready", "pod/load", "--timeout=1m")
 	g := &generator{n: n, address: n.forward("pod/load", 8080)}
 	n.eventually("the load is answered", func() bool { return len(g.report().Writes) > rate })
