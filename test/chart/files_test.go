@@ -53,6 +53,32 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// TestTestsThatPagesNameAreThere: what proves a claim is not lost in silence.
+func TestTestsThatPagesNameAreThere(t *testing.T) {
+	named, declared := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)"), regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	pages, tests := map[string]string{}, map[string]bool{"TestName": true} // of make test RUN=TestName
+	for _, file := range tracked(t) {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			continue
+		}
+		switch {
+		case strings.HasSuffix(file, ".md"):
+			for _, found := range named.FindAllStringSubmatch(string(content), -1) {
+				pages[found[1]] = file
+			}
+		case strings.HasSuffix(file, "_test.go"):
+			for _, found := range declared.FindAllStringSubmatch(string(content), -1) {
+				tests[found[1]] = true
+			}
+		}
+	}
+	require.NotEmpty(t, pages)
+	for name, page := range pages {
+		require.True(t, tests[name], "%s names %s", page, name)
+	}
+}
+
 // TestActionsArePinnedAndCurrent: by commit, and no older than the first that run on
 // Node 24: GitHub's runners have no older one any more.
 func TestActionsArePinnedAndCurrent(t *testing.T) {
