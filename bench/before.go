@@ -58,13 +58,16 @@ func benchBefore(ctx context.Context, l *lab) (_ section, err error) {
 			}
 			services = append(services, s)
 		}
-		for what, plan := range map[string]func(*server.Server) (load.Plan, error){
-			"GET one user": func(s *server.Server) (load.Plan, error) { return readWith(ctx, l, s, headers) },
-			"POST a user":  func(s *server.Server) (load.Plan, error) { return createWith(l, s, headers), nil },
+		for _, row := range []struct {
+			what string
+			plan func(*server.Server) (load.Plan, error)
+		}{
+			{"GET one user", func(s *server.Server) (load.Plan, error) { return readWith(ctx, l, s, headers) }},
+			{"POST a user", func(s *server.Server) (load.Plan, error) { return createWith(l, s, headers), nil }},
 		} {
 			var sides []side
 			for i, name := range []string{"now", "before"} {
-				p, err := plan(services[i])
+				p, err := row.plan(services[i])
 				if err != nil {
 					return section{}, err
 				}
@@ -74,7 +77,7 @@ func benchBefore(ctx context.Context, l *lab) (_ section, err error) {
 			if err != nil {
 				return section{}, err
 			}
-			what = on(what, kind)
+			what := on(row.what, kind)
 			out.findings = append(out.findings,
 				reported(what+", now ÷ before, throughput", ratio(samples[0], samples[1], rate)),
 				reported(what+", now ÷ before, CPU per request", ratio(samples[0], samples[1], cpu(0))))

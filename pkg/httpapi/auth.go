@@ -100,12 +100,15 @@ var securitySchemes = map[string]*huma.SecurityScheme{
 	},
 }
 
-// rule returns the rule of an operation. One without a rule is a mistake in the
-// program, which is not to start.
+// rule returns the rule of an operation. One without a rule, or with one that can't be,
+// is a mistake in the program, which is not to start.
 func (a *API) rule(op *huma.Operation) Rule {
 	rule, found := a.config.Rules[op.OperationID]
 	if !found || len(rule.scopes) == 0 {
 		panic("httpapi: no rule says who may use " + op.OperationID)
+	}
+	if !rule.sunset.IsZero() && rule.sunset.Before(rule.deprecated) {
+		panic("httpapi: " + op.OperationID + " goes away before it is deprecated (RFC 9745, section 4)")
 	}
 	return rule
 }

@@ -70,6 +70,20 @@ func TestADeprecatedOperationSaysSo(t *testing.T) {
 	require.NotContains(t, paths["/new"].Post.Responses["204"].Headers, "Deprecation")
 }
 
+// TestNoOperationGoesAwayBeforeItIsDeprecated (RFC 9745, section 4).
+func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
+	since := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+	register := func(sunset time.Time) func() {
+		api := newTestAPI(auth.Open(), Rules{"old": Needs("x").Deprecated(since, sunset)})
+		return func() {
+			Register(api, huma.Operation{OperationID: "old", Method: http.MethodGet, Path: "/old"},
+				func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
+		}
+	}
+	require.NotPanics(t, register(since))
+	require.PanicsWithValue(t, "httpapi: old goes away before it is deprecated (RFC 9745, section 4)", register(since.Add(-time.Second)))
+}
+
 // TestAnOpenServicesDocumentDemandsNoToken holds the document against what runs: a
 // gateway that goes by it would answer 401 to everybody.
 func TestAnOpenServicesDocumentDemandsNoToken(t *testing.T) {

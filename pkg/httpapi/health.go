@@ -116,6 +116,18 @@ func (a *API) metricsHandler(most int) http.Handler {
 // maxScrapes is how many may gather the metrics at once on the port for operators.
 const maxScrapes = 3
 
+// maxProfile is how long a profile may be taken, whatever is asked for.
+const maxProfile = 2 * time.Minute
+
+// takenFor ends each request's context after a time, and with it the profile.
+func takenFor(most time.Duration, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), most)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 // AdminHandler returns what is for operators only: the metrics, the probes, and with
 // profiles Go's profiles (https://pkg.go.dev/net/http/pprof).
 func (a *API) AdminHandler(profiles bool) http.Handler {
@@ -124,9 +136,11 @@ func (a *API) AdminHandler(profiles bool) http.Handler {
 	mux.Handle("GET /health", a.Handler())
 	mux.Handle("GET /health/", a.Handler())
 	if profiles {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		of := http.NewServeMux()
+		of.HandleFunc("/debug/pprof/", pprof.Index)
+		of.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		of.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		mux.Handle("GET /debug/pprof/", takenFor(maxProfile, of))
 	}
 	return mux
 }

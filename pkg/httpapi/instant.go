@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"errors"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,12 +24,28 @@ func (i Instant) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteValue(time.Time(i).UTC().AppendFormat(enc.AvailableBuffer(), instantLayout))
 }
 
+// rfc3339 is its form: time.Parse also takes an hour of one digit, a comma, and an offset
+// of a day.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+var errInstant = errors.New("must be an instant such as 2026-01-02T03:04:05Z (RFC 3339), with a + written as %2B")
+
+// parseInstant reads RFC 3339, whose letters may be small ones (section 5.6). There are no
+// leap seconds here.
+func parseInstant(s string) (time.Time, error) {
+	s = strings.ToUpper(s)
+	if !rfc3339.MatchString(s) {
+		return time.Time{}, errInstant
+	}
+	return time.Parse(time.RFC3339Nano, s)
+}
+
 // UnmarshalText reads RFC 3339, as exactly as it is written. It refuses what is in no year
 // of four digits in UTC, and so can't be written again.
 func (i *Instant) UnmarshalText(b []byte) error {
-	t, err := time.Parse(time.RFC3339Nano, string(b))
+	t, err := parseInstant(string(b))
 	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
-		return errors.New("must be an instant such as 2026-01-02T03:04:05Z (RFC 3339), with a + written as %2B")
+		return errInstant
 	}
 	*i = Instant(t)
 	return nil

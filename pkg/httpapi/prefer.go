@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -16,14 +17,42 @@ const (
 // prefersMinimal reports whether a client has no use for the resource that it makes or
 // changes (RFC 7240, section 4.2). Of two preferences of one name the first counts.
 func prefersMinimal(sent []string) bool {
-	for preference := range strings.SplitSeq(strings.Join(sent, ","), ",") {
-		preference, _, _ = strings.Cut(preference, ";")
+	for rest, more := strings.Join(sent, ","), true; more; {
+		var preference string
+		preference, rest, more = cutUnquoted(rest, ',')
+		preference, _, _ = cutUnquoted(preference, ';')
 		name, value, _ := strings.Cut(preference, "=")
 		if strings.EqualFold(strings.TrimSpace(name), "return") {
-			return strings.Trim(strings.TrimSpace(value), `"`) == "minimal"
+			return unquoted(strings.TrimSpace(value)) == "minimal"
 		}
 	}
 	return false
+}
+
+// cutUnquoted is strings.Cut for a separator outside quoted strings (RFC 9110, section 5.6.4).
+func cutUnquoted(s string, separator byte) (before, after string, found bool) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == separator && !quoted:
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+var escaped = regexp.MustCompile(`\\(.)`)
+
+// unquoted returns the value of a token or a quoted string.
+func unquoted(word string) string {
+	if len(word) < 2 || word[0] != '"' || word[len(word)-1] != '"' {
+		return word
+	}
+	return escaped.ReplaceAllString(word[1:len(word)-1], "$1")
 }
 
 // minimize leaves the resource out of an answer that is held, if that is a success. What

@@ -30,7 +30,7 @@ func (r *ReadOnly) Time(field string, got jsonbody.Optional[string], stored time
 	if !got.Set {
 		return
 	}
-	t, err := time.Parse(time.RFC3339Nano, got.Value)
+	t, err := parseInstant(got.Value)
 	unit := max(InstantUnit, writtenUnit(got.Value))
 	r.Same(field, err == nil && t.Truncate(unit).Equal(stored.Truncate(unit)))
 }
@@ -38,7 +38,7 @@ func (r *ReadOnly) Time(field string, got jsonbody.Optional[string], stored time
 // writtenUnit is that of the last digit of a time, given as RFC 3339.
 func writtenUnit(t string) time.Duration {
 	unit := time.Second
-	if point := strings.IndexAny(t, ".,"); point >= 0 {
+	if point := strings.IndexByte(t, '.'); point >= 0 {
 		digits := strings.IndexFunc(t[point+1:], func(r rune) bool { return r < '0' || r > '9' })
 		for range digits {
 			unit /= 10

@@ -36,7 +36,7 @@ var (
 	errCursor = errors.New("is not a cursor; use next_cursor of the page before, unchanged")
 	// ErrOtherList says that a cursor is of a list that is sorted in another way. Its text
 	// is fit to be shown to whoever sent the cursor.
-	ErrOtherList = errors.New("is of a list with other filters; send the same as with the page before, or begin with the first page")
+	ErrOtherList = errors.New("is of another list, or of this one with other filters; send it where it is from, with the same filters, or begin with the first page")
 
 	// endOfTime is after every row's time.
 	endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)

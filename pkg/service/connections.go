@@ -14,8 +14,8 @@ import (
 
 // connections bounds how many connections a server has. When there is one too many
 // it closes the one that has waited longest for its client: first of those that have
-// sent no request yet, as a client that means no good leaves them, then of those that
-// are idle, then of those that don't take their answer. A request that is worked on is
+// sent no request yet, as a client that means no good leaves them, then of a sample of
+// those that are idle, then of those that don't take their answer. A request that is worked on is
 // never cut off; where all are, the newest connection is closed.
 type connections struct {
 	most int
@@ -44,7 +44,7 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 			_ = surplus.Close() // whose end it is anyway
 		}
 	case http.StateIdle:
-		s.idle.Store(time.Now().UnixNano())
+		s.idle.Store(int64(sinceStart()))
 	case http.StateActive:
 		if s.idle.Swap(0) == 0 {
 			c.begin(s)
@@ -104,11 +104,24 @@ func (c *connections) forget(s *steadyConn) {
 // make room for another.
 const stalledAfter = time.Second
 
-// longest returns the connection that has been so for longest, and for as long as least:
-// since tells since when (Unix time in nanoseconds), or 0.
+// start is what times of connections are counted from, so that they don't depend on a
+// clock that may be set back.
+var start = time.Now().Add(-2 * stalledAfter) // no time is 0
+
+func sinceStart() time.Duration { return time.Since(start) }
+
+// maxLooked is how many connections are looked at to find one that makes room: a look
+// at all of many would hold each accept up.
+const maxLooked = 256
+
+// longest returns the connection that has been so for longest, and for as long as least,
+// among some: a map is read from a place taken at random. since tells since when, or 0.
 func (c *connections) longest(since func(*steadyConn) int64, least time.Duration) (longest *steadyConn) {
-	before := time.Now().Add(-least).UnixNano()
+	before, looked := int64(sinceStart()-least), 0
 	for s := range c.all {
+		if looked++; looked > maxLooked {
+			break
+		}
 		if began := since(s); began != 0 && began <= before {
 			longest, before = s, began
 		}
@@ -150,7 +163,7 @@ type steadyConn struct {
 	// deadline is that of a write.
 	deadline time.Time
 	// idle is since when the connection waits for another request, and writing since
-	// when the client is waited for to take more (Unix time in nanoseconds); 0 is not at
+	// when the client is waited for to take more (nanoseconds after start); 0 is not at
 	// all.
 	idle, writing atomic.Int64
 	// fresh is where connections has it while it has sent no request.
@@ -181,7 +194,7 @@ func (c *steadyConn) Write(p []byte) (written int, err error) {
 	defer c.writing.Store(0)
 	for {
 		now := time.Now()
-		c.writing.Store(now.UnixNano())
+		c.writing.Store(int64(now.Sub(start)))
 		if c.deadline.Sub(now) < c.timeout-c.timeout/8 { // setting one costs as much as a small write
 			c.deadline = now.Add(c.timeout)
 			err = c.SetWriteDeadline(c.deadline)

@@ -137,6 +137,41 @@ func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 	}
 }
 
+// TestMakingRoomLooksAtFewConnections, and takes the best of them.
+func TestMakingRoomLooksAtFewConnections(t *testing.T) {
+	c := newConnections(1)
+	for range 10_000 {
+		c.all[&steadyConn{}] = true
+	}
+	looked, last := int64(0), (*steadyConn)(nil)
+	longest := c.longest(func(s *steadyConn) int64 {
+		looked++
+		last = s
+		return 20_000 - looked
+	}, 0)
+	require.Equal(t, int64(256), looked)
+	require.Same(t, last, longest)
+}
+
+// TestConnectionsDontGoByTheClock: it may be set back, and then they would make no room.
+func TestConnectionsDontGoByTheClock(t *testing.T) {
+	here, there := net.Pipe()
+	s := &steadyConn{Conn: here, timeout: time.Hour}
+	newConnections(1).track(s, http.StateIdle)
+	require.Less(t, time.Duration(s.idle.Load()), 24*time.Hour, "it counts from the start of the process")
+	require.Positive(t, s.idle.Load())
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Write([]byte("x"))
+		done <- err
+	}()
+	require.Eventually(t, func() bool { return s.writing.Load() != 0 }, time.Minute, time.Millisecond)
+	require.Less(t, time.Duration(s.writing.Load()), 24*time.Hour)
+	require.Positive(t, s.writing.Load())
+	require.NoError(t, there.Close())
+	require.Error(t, <-done)
+}
+
 // serve serves on a real port as the services do.
 func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
 	t.Helper()

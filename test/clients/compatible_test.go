@@ -99,15 +99,26 @@ func TestWhatBreaksClientsFailsTheGate(t *testing.T) {
 		require.Contains(t, said, row.breaks, name)
 	}
 
+	require.NoError(t, os.Remove(document))
+	said, err := compatible(folder)
+	require.Error(t, err, "the document is gone")
+	require.Contains(t, said, userPath)
+
 	// CI may clone the newest commit only.
 	require.NoError(t, os.WriteFile(document, committed, 0o600))
 	change(func(d member) { schema(d, "NewUser", "phone")["phone"] = member{"type": "string"} })
 	run(t, folder, nil, "git", "commit", "--quiet", "--all", "--message", "Break it")
 	shallow := filepath.Join(t.TempDir(), "shallow")
 	run(t, folder, nil, "git", "clone", "--quiet", "--depth=1", "--no-tags", "file://"+folder, shallow)
-	said, err := compatible(shallow)
+	said, err = compatible(shallow)
 	require.Error(t, err)
 	require.Contains(t, said, "phone")
+
+	before := strings.TrimSpace(run(t, folder, nil, "git", "rev-parse", "before:services/user-service/openapi.yaml"))
+	require.NoError(t, os.Remove(filepath.Join(folder, ".git/objects", before[:2], before[2:])))
+	said, err = compatible(folder)
+	require.Error(t, err, "the document as it was can't be read")
+	require.Contains(t, said, "fatal:")
 }
 
 func compatible(folder string) (said string, err error) {

@@ -32,7 +32,7 @@ import (
 
 var (
 	requestsFor  = flag.Duration("requests-for", 20*time.Second, "how long TestMadeUpRequests sends them; 10m for the long form")
-	requestsSeed = flag.Int("requests-seed", 0, "what they are made up from; 0: something new")
+	requestsSeed = flag.Int("requests-seed", 0, "what they are made up from, but for what earlier answers had; 0: something new")
 )
 
 // TestMadeUpRequests sends what testdata/requests/generate.mjs makes up from the
@@ -47,7 +47,7 @@ func TestMadeUpRequests(t *testing.T) {
 	t.Logf("-requests-seed=%d", seed)
 	users, orders := startServices(t)
 	there := &things{"user": {process.CreateUser(t, users)}}
-	there.add("order", createOrder(t, orders, there.any("user")))
+	there.add("order", createOrder(t, orders, there.at("user", 0)))
 	services := map[string]*process.Process{"user-service": users, "order-service": orders}
 	for service, p := range services {
 		t.Run(service, func(t *testing.T) {
@@ -68,10 +68,11 @@ func (h things) add(kind, id string) {
 	h[kind] = append(h[kind][max(0, len(h[kind])-9):], id)
 }
 
-func (h things) any(kind string) string {
+// at returns one of a kind, as luck has it.
+func (h things) at(kind string, luck int) string {
 	thingsLock.Lock()
 	defer thingsLock.Unlock()
-	return h[kind][rand.IntN(len(h[kind]))]
+	return h[kind][luck%len(h[kind])]
 }
 
 func createOrder(t *testing.T, orders *process.Process, user string) string {
@@ -91,12 +92,15 @@ type trial struct {
 	kind     string // of what the service keeps
 	there    *things
 	document string // the served one's file
-	validate validator.Validator
-	client   *http.Client
+	// operations are its operations, as name has them.
+	operations []string
+	validate   validator.Validator
+	client     *http.Client
 
 	mu       sync.Mutex
-	counts   map[string]int // by operation and status
-	accepted map[string][2]int
+	counts   map[string]int    // by operation and status
+	done     map[string]bool   // the operations that were accepted once
+	accepted map[string][2]int // by kind of body
 	etag     string
 	cursor   string
 	wrong    int
@@ -117,11 +121,21 @@ func newTrial(t *testing.T, service string, p *process.Process, there *things) *
 	require.NoError(t, os.WriteFile(path, text, 0o600))
 	transport := &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &trial{
+	r := &trial{
 		t: t, service: p, kind: strings.TrimSuffix(service, "-service"), there: there, document: path, validate: v,
 		client: &http.Client{Transport: transport},
-		counts: map[string]int{}, accepted: map[string][2]int{}, etag: `"1"`, cursor: page.Request{Before: uuid.Max}.Cursor(),
+		counts: map[string]int{}, done: map[string]bool{}, accepted: map[string][2]int{}, etag: `"1"`, cursor: page.Request{Before: uuid.Max}.Cursor(),
 	}
+	var described struct {
+		Paths map[string]map[string]any
+	}
+	require.NoError(t, json.Unmarshal(text, &described))
+	for path, item := range described.Paths {
+		for method := range item {
+			r.operations = append(r.operations, strings.ToUpper(method)+" "+r.name(path))
+		}
+	}
+	return r
 }
 
 // request is a line of what generate.mjs writes.
@@ -129,6 +143,7 @@ type request struct {
 	Kind, Method, Path string
 	Headers            map[string]string
 	Body               *string
+	luck               [2]int // says of which user and order it is
 }
 
 // maxWrong is how many wrong answers a trial shows.
@@ -145,7 +160,7 @@ func (r *trial) run(seed int) {
 	require.NoError(r.t, generator.Start())
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 16<<20)
-	made := make(chan request)
+	made, luck := make(chan request), rand.New(rand.NewPCG(uint64(seed), 0))
 	var sending sync.WaitGroup
 	for range 4 {
 		sending.Go(func() {
@@ -157,6 +172,7 @@ func (r *trial) run(seed int) {
 	for end := time.Now().Add(*requestsFor); time.Now().Before(end) && !r.enough() && lines.Scan(); {
 		var q request
 		require.NoError(r.t, json.Unmarshal(lines.Bytes(), &q))
+		q.luck = [2]int{luck.Int(), luck.Int()}
 		made <- q
 	}
 	close(made)
@@ -179,7 +195,7 @@ func (r *trial) try(q request) {
 	r.mu.Lock()
 	etag, cursor := r.etag, r.cursor
 	r.mu.Unlock()
-	fill := strings.NewReplacer("{user}", r.there.any("user"), "{order}", r.there.any("order"), "{etag}", etag, "{cursor}", cursor).Replace
+	fill := strings.NewReplacer("{user}", r.there.at("user", q.luck[0]), "{order}", r.there.at("order", q.luck[1]), "{etag}", etag, "{cursor}", cursor).Replace
 	body := ""
 	if q.Body != nil {
 		body = fill(*q.Body)
@@ -212,11 +228,13 @@ func (r *trial) try(q request) {
 func (r *trial) judge(q request, body string, made func() *http.Request, response *http.Response, answer []byte) {
 	template, _, _ := strings.Cut(q.Path, "?")
 	r.mu.Lock()
-	r.counts[fmt.Sprintf("%s %s %d", q.Method, r.name(template), response.StatusCode)]++
+	operation := q.Method + " " + r.name(template)
+	r.counts[fmt.Sprintf("%s %d", operation, response.StatusCode)]++
 	tally := r.accepted[q.Kind]
 	tally[0]++
 	if response.StatusCode < http.StatusBadRequest {
 		tally[1]++
+		r.done[operation] = true
 	}
 	r.accepted[q.Kind] = tally
 	if tag := response.Header.Get("ETag"); tag != "" {
@@ -286,5 +304,7 @@ func (r *trial) report() {
 	for kind, tally := range r.accepted {
 		r.t.Logf("bodies %s: %d sent, %d accepted", kind, tally[0], tally[1])
 	}
-	require.NotZero(r.t, r.accepted["valid"][1], "nothing was done")
+	for _, operation := range r.operations {
+		require.True(r.t, r.done[operation], "%s was never accepted", operation)
+	}
 }

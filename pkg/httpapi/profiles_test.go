@@ -1,0 +1,25 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/auth"
+)
+
+// TestAProfileIsBounded, whatever is asked for: it costs the requests time. (The one of
+// the processor is no test's: it doesn't go by a bubble's time.)
+func TestAProfileIsBounded(t *testing.T) {
+	handler := newTestAPI(auth.Open(), nil).AdminHandler(true)
+	synctest.Test(t, func(t *testing.T) {
+		began, answer := time.Now(), httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/debug/pprof/heap?seconds=86400", nil))
+		require.Equal(t, http.StatusRequestTimeout, answer.Code)
+		require.Equal(t, 2*time.Minute, time.Since(began))
+	})
+}
