@@ -197,7 +197,7 @@ func (c *steadyConn) Write(p []byte) (written int, err error) {
 		c.writing.Store(int64(now.Sub(start)))
 		if c.deadline.Sub(now) < c.timeout-c.timeout/8 { // setting one costs as much as a small write
 			c.deadline = now.Add(c.timeout)
-			err = c.SetWriteDeadline(c.deadline)
+			err = c.Conn.SetWriteDeadline(c.deadline)
 			if err != nil {
 				return written, err
 			}
@@ -209,6 +209,10 @@ func (c *steadyConn) Write(p []byte) (written int, err error) {
 		}
 	}
 }
+
+// SetWriteDeadline does nothing: Write has deadlines of its own. net/http takes any away
+// after each request, and the next answer would have none.
+func (*steadyConn) SetWriteDeadline(time.Time) error { return nil }
 
 // CloseWrite ends what is sent, so that the client reads it to its end (net/http does
 // so before it closes a connection whose client still sends).

@@ -187,6 +187,36 @@ func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
 	return listener.Addr().String()
 }
 
+// TestALaterAnswerThatNobodyTakesIsCutOff, as the first one of a connection is.
+func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
+	cut := make(chan error, 1)
+	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, WriteTimeout: time.Second}, func(w http.ResponseWriter, r *http.Request) {
+		for r.URL.Path == "/large" {
+			_, err := w.Write(make([]byte, 64<<10))
+			if err != nil {
+				cut <- err
+				return
+			}
+		}
+	})
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	_, err = io.WriteString(conn, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	select {
+	case err := <-cut:
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	case <-time.After(time.Minute):
+		require.Fail(t, "it waits for ever")
+	}
+}
+
 // TestAnAnswerThatNobodyTakesWaitsHere, where it is counted, and not in the kernel;
 // and its connection makes room for another.
 func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
