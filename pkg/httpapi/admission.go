@@ -88,6 +88,11 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	}
 	defer held.Release()
 	counts := !caller.Granted(op.rule.unlimited)
+	charge := func() {
+		if counts {
+			a.config.Limits.Charge(name, x.cost(op.reads))
+		}
+	}
 	if counts {
 		p = a.withinVolume(name) // again: it may have waited while its others were answered
 	}
@@ -96,17 +101,13 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	}
 	if p != nil {
 		a.write(g, p)
-		if counts && x.body != nil {
-			a.config.Limits.Charge(name, bodyCost*x.body.read)
-		}
+		charge()
 		return
 	}
 	turn, ok := a.config.Overload.Enter(ctx, op.reads, light)
 	if !ok {
 		a.shed(g)
-		if counts && x.body != nil {
-			a.config.Limits.Charge(name, bodyCost*x.body.read)
-		}
+		charge()
 		return
 	}
 	defer turn.Drop() // if it has not left by then
@@ -119,9 +120,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	if !op.reads && prefersMinimal(g.Request.Header[preferHeader]) {
 		x.minimize()
 	}
-	if counts {
-		a.config.Limits.Charge(name, x.cost(op.reads))
-	}
+	charge()
 	held.Shrink(int64(x.buffered.Len()))
 	x.send(ctx)
 }
@@ -131,8 +130,8 @@ var noStore = []string{"no-store"}
 // authenticate returns who sends a request, what the caller is called where it is
 // counted, whether it has asked for little lately, and the refusal if it may not go
 // on. A token that was seen before says who it is at little cost, so that the caller's
-// limit comes first. Any other costs
-// the verification of a signature, of which each address may have so many fail.
+// limit comes first. Any other costs the verification of a signature, of which each
+// address may have so many fail.
 func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, name string, light bool, p *Problem) {
 	sent := g.Request.Header["Authorization"]
 	caller, known := a.config.Auth.Recall(sent)

@@ -79,7 +79,10 @@ const bodyCost = 4
 // cost is what the request and the answer that is held count against the caller, in
 // bytes.
 func (x *exchange) cost(reads bool) int64 {
-	n := max(int64(x.buffered.Len()), x.read)
+	n := x.read
+	if x.buffered != nil {
+		n = max(n, int64(x.buffered.Len()))
+	}
 	if !reads && x.Status() < http.StatusMultipleChoices { // it is written anew
 		n += bodyCost * x.read
 	}

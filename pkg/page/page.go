@@ -160,14 +160,10 @@ func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 			return Page[T]{}, err
 		}
 		for _, row := range got {
-			if rows.Size != nil {
-				page.Read += rows.Size(row)
-			}
+			page.Read += rows.size(row)
 		}
 		for _, row := range got {
-			if rows.Size != nil {
-				size += rows.Size(row)
-			}
+			size += rows.size(row)
 			if len(page.Items) > 0 && (len(page.Items) == r.Limit || size > MaxBytes) {
 				page.Next = next.Cursor()
 				return page, nil
@@ -196,6 +192,13 @@ func (rows Rows[R, T]) first(r Request) int {
 		return r.Limit + 1
 	}
 	return min(r.Limit, DefaultLimit) + 1
+}
+
+func (rows Rows[R, T]) size(row R) int {
+	if rows.Size == nil {
+		return 0
+	}
+	return rows.Size(row)
 }
 
 // Cursor returns the cursor that After makes the request of, but for its limit.
