@@ -54,6 +54,7 @@ require (
 	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	gotest.tools/v3 v3.5.2 // indirect
+	zombiezen.com/go/sqlite v1.4.2 // indirect
 )
 
 require (

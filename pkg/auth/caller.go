@@ -74,15 +74,19 @@ func (c Caller) Key() string {
 	return c.issuer + " " + c.subject // no URL has a space
 }
 
-type callerKey struct{}
+// Key is under which a context has the caller, as a *Caller.
+type Key struct{}
 
 // With returns a context of the requests of a caller.
 func With(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	return context.WithValue(ctx, Key{}, &c)
 }
 
 // From returns the caller of a request: nobody where none was put.
 func From(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	c, ok := ctx.Value(Key{}).(*Caller)
+	if !ok {
+		return Caller{}
+	}
+	return *c
 }

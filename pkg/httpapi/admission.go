@@ -8,22 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/overload"
-	"github.com/example/microservices/pkg/ratelimit"
 )
-
-// operation is what admission knows of an operation.
-type operation struct {
-	rule   Rule
-	policy *ratelimit.Policy // nil: any number of requests
-	reads  bool
-	// maxBody is the size of the largest body, in bytes; 0 where there is none.
-	maxBody int64
-}
 
 // minBody is the memory that a request which changes something takes at least, in
 // bytes: that of its connection, and of a body of a usual size.
@@ -50,8 +39,8 @@ func (op *operation) memory() int64 {
 // that is refused after all: size → who sends it, and how much of that there may be →
 // signature → rule → form → memory → body → turn → work → answer. The memory is held until
 // the last byte of the answer has been written. docs/overload.md has a picture.
-func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, work func()) {
-	x := exchangeOf(g)
+func (a *API) admit(op *operation, x *exchange) {
+	g, ctx := x.g, &x.ctx
 	g.Writer.Header()["Cache-Control"] = noStore
 	op.rule.sayDeprecated(g.Writer.Header())
 	if op.maxBody > 0 && g.Request.ContentLength > op.maxBody {
@@ -63,7 +52,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		p = a.authorize(op, caller)
 	}
 	if p == nil {
-		p = checkQuery(described, g.Request.URL.RawQuery)
+		x.query, p = op.readQuery(g.Request.URL.RawQuery)
 	}
 	if p == nil && op.maxBody > 0 {
 		p = requireJSON(g.Request)
@@ -72,11 +61,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 		a.write(g, p)
 		return
 	}
-	ctx := auth.With(g.Request.Context(), caller)
-	if op.rule.memory > 0 || op.maxBody > MaxBodyBytes {
-		ctx = context.WithValue(ctx, exchangeKey{}, x)
-	}
-	g.Request = g.Request.WithContext(ctx)
+	ctx.caller, ctx.known = caller, true
 	share := name
 	if a.config.Auth.IsOpen() {
 		share = "" // whoever is behind a proxy looks the same
@@ -96,8 +81,9 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	if counts {
 		p = a.withinVolume(name) // again: it may have waited while its others were answered
 	}
+	var body []byte
 	if p == nil && op.maxBody > 0 {
-		p = a.readBody(op, g, &held)
+		body, p = a.readBody(op, x, &held)
 	}
 	if p != nil {
 		a.write(g, p)
@@ -112,7 +98,7 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	}
 	defer turn.Drop() // if it has not left by then
 	x.buffer()
-	work()
+	a.work(op, x, body)
 	if status := x.Status(); status < http.StatusBadRequest || status >= http.StatusInternalServerError {
 		turn.Done() // what was refused says nothing of how long the work takes
 	}
@@ -122,7 +108,17 @@ func (a *API) admit(op *operation, described *huma.Operation, g *gin.Context, wo
 	}
 	charge()
 	held.Shrink(int64(x.buffered.Len()))
-	x.send(ctx)
+	x.send()
+}
+
+// work does what an operation does, in the time there is for it, and holds its answer.
+func (a *API) work(op *operation, x *exchange, body []byte) {
+	x.ctx.limit(a.config.RequestTimeout)
+	err := op.run(x, body)
+	if err != nil {
+		x.buffered.Reset()
+		a.write(x.g, a.problem(&x.ctx, err))
+	}
 }
 
 var noStore = []string{"no-store"}

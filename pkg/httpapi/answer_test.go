@@ -71,17 +71,9 @@ func newGenerous(t *testing.T, limit, volume ratelimit.Limit) *generous {
 		// Each caller has room for one.
 		Overload: overload.New(overload.Limits{Min: 500, Max: 500}, c.registry),
 		Memory:   overload.NewMemory(overload.MemoryConfig{RequestMemoryMiB: 4 * largeAnswer >> 20}, c.registry),
-		Rules:    Rules{"read": Needs("x").Memory(largeAnswer)},
 	})
-	type output struct {
-		Body struct {
-			Text string `json:"text"`
-		}
-	}
-	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, func(context.Context, *struct{}) (*output, error) {
-		out := &output{}
-		out.Body.Text = strings.Repeat("x", largeAnswer)
-		return out, nil
+	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, Needs("x").Memory(largeAnswer), func(context.Context, *struct{}) (Resource[string], error) {
+		return NewResource(1, strings.Repeat("x", largeAnswer)), nil
 	})
 	RegisterHealth(a, "test", "1", health.NewMonitor(slog.New(slog.DiscardHandler)), c.registry)
 	server := httptest.NewServer(a.Handler())

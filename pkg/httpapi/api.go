@@ -4,8 +4,6 @@
 package httpapi
 
 import (
-	"cmp"
-	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,7 +13,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -37,9 +34,8 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics takes the metrics of the requests.
 	Metrics prometheus.Registerer
-	// Auth tells who sends a request; Rules say who may use which operation.
-	Auth  *auth.Verifier
-	Rules Rules
+	// Auth tells who sends a request.
+	Auth *auth.Verifier
 	// Limits say how much one caller may ask for; nil is any number.
 	Limits *ratelimit.Policies
 	// Client says who a caller without a token is.
@@ -90,7 +86,6 @@ func New(c Config) *API {
 	if len(c.Client.CORSOrigins) > 0 {
 		engine.Use(allowOrigins(c.Client.CORSOrigins))
 	}
-	engine.Use(joinLists, onlyJSON)
 	engine.NoRoute(func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath
@@ -105,18 +100,7 @@ func New(c Config) *API {
 		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not take "+jsonbody.Shorten(g.Request.Method)+"; it takes "+allowed))
 	})
 
-	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	a.huma = humagin.New(engine, huma.Config{
-		OpenAPI: &huma.OpenAPI{
-			OpenAPI:        "3.1.0",
-			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
-			Servers:        []*huma.Server{{URL: "/", Description: "Where this document is from."}},
-			Components:     &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes, Headers: map[string]*huma.Header{}},
-			OnAddOperation: []huma.AddOpFunc{describePrefer, describe},
-		},
-		Formats:       map[string]huma.Format{"application/json": format, "json": format}, // huma looks +json up as "json"
-		DefaultFormat: "application/json",
-	})
+	a.huma = description(c)
 	a.serveDocs()
 	return a
 }
@@ -126,54 +110,6 @@ func (a *API) Handler() http.Handler { return headAsGet(keepSlashes(a.engine)) }
 
 // OpenAPI returns the document that describes the operations.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
-
-// Register adds an operation. Its handler may return a *Problem, the errors
-// of a domain that the API's service maps to one, or any other error, which
-// becomes a 500. op.Errors lists the statuses beyond success that it can have;
-// 401, 403, 429, 422 (for a path or a body), 500, 503 and, for a body, 400, 408,
-// 413 and 415 are added. Who may use it is said by the rule under its id; without one
-// Register panics.
-func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	rule := a.rule(&op)
-	if _, list := any(new(O)).(interface{ isList() }); list && rule.memory == 0 {
-		panic("httpapi: the rule of " + op.OperationID + " must have Memory: its answer is a list, and may be large")
-	}
-	protect(&op, rule)
-	rule.deprecate(&op)
-	route := ginPath.Replace(op.Path)
-	a.operations[route] = true
-	a.metrics.expect(op.Method, route, cmp.Or(op.DefaultStatus, http.StatusOK))
-	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
-	admitted := &operation{rule: rule, policy: a.policy(op.Method), reads: op.Method == http.MethodGet}
-	if takesBody(op.Method) {
-		admitted.maxBody = cmp.Or(rule.maxBody, MaxBodyBytes)
-		op.SkipValidateBody = true                                   // Body[T] does that
-		op.MaxBodyBytes, op.BodyReadTimeout = admitted.maxBody+1, -1 // admission reads it
-		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	}
-	op.Middlewares = append(op.Middlewares, func(ctx huma.Context, next func(huma.Context)) {
-		a.admit(admitted, ctx.Operation(), humagin.Unwrap(ctx), func() { next(ctx) })
-	})
-	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		if a.config.RequestTimeout > 0 {
-			limited, cancel := context.WithTimeout(ctx, a.config.RequestTimeout)
-			defer cancel()
-			ctx = limited
-		}
-		out, err := handler(ctx, in)
-		if err != nil {
-			return nil, a.problem(ctx, err)
-		}
-		return out, nil
-	})
-}
-
-// ginPath makes Gin's template of a path of OpenAPI's.
-var ginPath = strings.NewReplacer("{", ":", "}", "")
-
-func takesBody(method string) bool {
-	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
-}
 
 // headAsGet answers HEAD wherever GET is (RFC 9110, section 9.3.2). The server
 // leaves the body out.

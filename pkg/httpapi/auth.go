@@ -87,9 +87,6 @@ func (r Rule) sayDeprecated(header http.Header) {
 	}
 }
 
-// Rules are the rules of operations, by their ids.
-type Rules map[string]Rule
-
 // securityScheme is what the OpenAPI document calls the tokens.
 const securityScheme = "token"
 
@@ -100,23 +97,20 @@ var securitySchemes = map[string]*huma.SecurityScheme{
 	},
 }
 
-// rule returns the rule of an operation. One without a rule, or with one that can't be,
-// is a mistake in the program, which is not to start.
-func (a *API) rule(op *huma.Operation) Rule {
-	rule, found := a.config.Rules[op.OperationID]
-	if !found || len(rule.scopes) == 0 {
-		panic("httpapi: no rule says who may use " + op.OperationID)
+// check panics on a rule that can't be: a mistake in the program, which is not to start.
+func (r Rule) check(operation string) {
+	if len(r.scopes) == 0 {
+		panic("httpapi: no rule says who may use " + operation)
 	}
-	if !rule.sunset.IsZero() && rule.sunset.Before(rule.deprecated) {
-		panic("httpapi: " + op.OperationID + " goes away before it is deprecated (RFC 9745, section 4)")
+	if !r.sunset.IsZero() && r.sunset.Before(r.deprecated) {
+		panic("httpapi: " + operation + " goes away before it is deprecated (RFC 9745, section 4)")
 	}
-	return rule
 }
 
-// protect adds a rule to what the document says of an operation.
-func protect(op *huma.Operation, rule Rule) {
+// protect adds the rule to what the document says of an operation.
+func (r Rule) protect(op *huma.Operation) {
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
-	for _, scope := range append(rule.scopes[:len(rule.scopes):len(rule.scopes)], auth.Admin) {
+	for _, scope := range append(r.scopes[:len(r.scopes):len(r.scopes)], auth.Admin) {
 		op.Security = append(op.Security, map[string][]string{securityScheme: {scope}})
 	}
 }

@@ -15,22 +15,21 @@ import (
 	"github.com/example/microservices/test/issuer"
 )
 
-func newTestAPI(v *auth.Verifier, rules Rules) *API {
-	return New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: v, Rules: rules})
+func newTestAPI(v *auth.Verifier) *API {
+	return New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: v})
 }
 
 func TestAnOperationWithoutARuleDoesNotStart(t *testing.T) {
-	nothing := func(context.Context, *struct{}) (*struct{}, error) { return nil, nil }
+	nothing := func(context.Context, *struct{}) (Nothing, error) { return Nothing{}, nil }
 	op := huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}
-	require.PanicsWithValue(t, "httpapi: no rule says who may use read", func() {
-		Register(newTestAPI(auth.Open(), Rules{"write": Needs("things:write")}), op, nothing)
-	})
-	require.Panics(t, func() { Register(newTestAPI(auth.Open(), Rules{"read": Needs()}), op, nothing) }, "a rule that says nothing")
-	list := func(context.Context, *struct{}) (*ListOutput[int], error) { return nil, nil }
-	require.Panics(t, func() { Register(newTestAPI(auth.Open(), Rules{"read": Needs("x")}), op, list) }, "a list of any size")
-	Register(newTestAPI(auth.Open(), Rules{"read": Needs("x").Memory(1)}), op, list)
-	api := newTestAPI(auth.Open(), Rules{"read": Needs("things:read")})
-	Register(api, op, nothing)
+	for _, rule := range []Rule{{}, Needs()} {
+		require.PanicsWithValue(t, "httpapi: no rule says who may use read", func() { Register(newTestAPI(auth.Open()), op, rule, nothing) })
+	}
+	list := func(context.Context, *struct{}) (Listed[int], error) { return Listed[int]{}, nil }
+	require.Panics(t, func() { Register(newTestAPI(auth.Open()), op, Needs("x"), list) }, "a list of any size")
+	Register(newTestAPI(auth.Open()), op, Needs("x").Memory(1), list)
+	api := newTestAPI(auth.Open())
+	Register(api, op, Needs("things:read"), nothing)
 	require.Equal(t, []map[string][]string{{"token": {"things:read"}}, {"token": {"admin"}}}, api.OpenAPI().Paths["/things"].Get.Security)
 }
 
@@ -47,9 +46,9 @@ func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
 	v, err := auth.New(auth.IssuerConfig{AuthIssuers: i.Setting("things", hung.URL)}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	defer v.Close()
-	api := newTestAPI(v, Rules{"read": Needs("things:read")})
-	Register(api, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"},
-		func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
+	api := newTestAPI(v)
+	Register(api, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, Needs("things:read"),
+		func(context.Context, *struct{}) (Nothing, error) { return Nothing{}, nil })
 	ask := func(ctx context.Context, authorization ...string) *httptest.ResponseRecorder {
 		answer := httptest.NewRecorder()
 		request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", nil)
@@ -79,5 +78,5 @@ func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
 }
 
 func TestBeingOpenIsSaid(t *testing.T) {
-	require.Panics(t, func() { newTestAPI(nil, nil) }, "it is never a mistake")
+	require.Panics(t, func() { newTestAPI(nil) }, "it is never a mistake")
 }

@@ -45,12 +45,12 @@ func BenchmarkRequest(b *testing.B) {
 			stop, err := telemetry.StartTracing(b.Context(), told.traces, log, prometheus.NewRegistry(), "service", "1.0.0")
 			require.NoError(b, err)
 			defer stop(context.WithoutCancel(b.Context()))
-			a := New(Config{Log: log, Metrics: prometheus.NewRegistry(), Auth: auth.Open(), Rules: Rules{"get": Needs("x")}})
-			Register(a, huma.Operation{OperationID: "get", Method: http.MethodGet, Path: "/things/{id}"},
+			a := New(Config{Log: log, Metrics: prometheus.NewRegistry(), Auth: auth.Open()})
+			Register(a, huma.Operation{OperationID: "get", Method: http.MethodGet, Path: "/things/{id}"}, Needs("x"),
 				func(context.Context, *struct {
 					ID string `path:"id"`
-				}) (*struct{}, error) {
-					return nil, nil
+				}) (Nothing, error) {
+					return Nothing{}, nil
 				})
 			handler := a.Handler()
 			b.ReportAllocs()

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +13,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gin-gonic/gin"
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/jsonbody"
@@ -33,8 +29,10 @@ type Body[T any] struct {
 	Value T
 
 	raw []byte
-	err error
 }
+
+// body is a Body.
+type body interface{ decode(sent []byte) error }
 
 // Raw returns the bytes of the body.
 func (b *Body[T]) Raw() []byte { return b.raw }
@@ -44,55 +42,27 @@ func (*Body[T]) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[T](), true, "")
 }
 
-// Resolve reports what is wrong with the body. It is called by huma.
-func (b *Body[T]) Resolve(huma.Context) []error {
+func (b *Body[T]) decode(sent []byte) error {
+	b.raw = sent
+	return jsonbody.Decode(sent, &b.Value)
+}
+
+// decode reads a body, and adds what is wrong with it to the details. Its error is a
+// *Problem: there is no body, or it is not JSON, whatever else is wrong.
+func decode(b body, sent []byte, details []Detail) ([]Detail, error) {
+	if len(sent) == 0 {
+		return nil, NewProblem(http.StatusBadRequest, "the body is empty", Detail{Location: "body", Message: "is required"})
+	}
+	err := b.decode(sent)
 	var fields invalid.Fields
 	var syntax *jsonbody.SyntaxError
 	switch {
-	case errors.As(b.err, &syntax):
-		return []error{newSyntaxProblem(syntax)}
-	case errors.As(b.err, &fields):
-		errs := make([]error, len(fields))
-		for i, d := range bodyDetails(fields) {
-			errs[i] = &d
-		}
-		return errs
+	case errors.As(err, &syntax):
+		return nil, NewProblem(http.StatusBadRequest, syntax.Error(), Detail{Location: bodyLocation(syntax.Path), Message: syntax.Error()})
+	case errors.As(err, &fields):
+		return append(details, bodyDetails(fields)...), nil
 	}
-	return nil
-}
-
-// decode never fails: what is wrong is reported by Resolve. huma uses data again.
-func (b *Body[T]) decode(data []byte) {
-	b.raw = bytes.Clone(data)
-	b.err = jsonbody.Decode(b.raw, &b.Value)
-}
-
-// Rendered is a T that has been written as JSON already, to be sent as it is.
-type Rendered[T any] []byte
-
-// Render writes v as JSON.
-func Render[T any](v T) (Rendered[T], error) { return json.Marshal(v) }
-
-// Schema describes the body as T.
-func (Rendered[T]) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[T](), true, "")
-}
-
-// MarshalJSONTo sends the JSON as it is.
-func (b Rendered[T]) MarshalJSONTo(enc *jsontext.Encoder) error {
-	return enc.WriteValue(jsontext.Value(b))
-}
-
-// format is JSON as this package reads and writes it.
-var format = huma.Format{
-	Marshal: func(w io.Writer, v any) error { return json.MarshalWrite(w, v) },
-	Unmarshal: func(data []byte, v any) error {
-		if body, ok := v.(interface{ decode(data []byte) }); ok {
-			body.decode(data)
-			return nil
-		}
-		return json.Unmarshal(data, v)
-	},
+	return details, err
 }
 
 // mergePatch is the media type of a change (RFC 7396), which is what PATCH takes.
@@ -116,7 +86,6 @@ func requireJSON(r *http.Request) *Problem {
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
 		return NewProblem(http.StatusUnsupportedMediaType, "send the body without Content-Encoding").with("Accept-Encoding", "identity")
 	}
-	r.Header.Set("Content-Type", "application/json") // as huma looks it up
 	return nil
 }
 
@@ -124,16 +93,16 @@ func tooLarge(most int64) *Problem {
 	return NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", most))
 }
 
-// readBody reads the body of a request into memory, and puts it in its place. What is
-// held for it grows as it arrives, so that announcing a large one holds nothing.
-func (a *API) readBody(op *operation, g *gin.Context, held *overload.Reservation) *Problem {
-	r := g.Request
+// readBody reads the body of a request into memory. What is held for it grows as it
+// arrives, so that announcing a large one holds nothing.
+func (a *API) readBody(op *operation, x *exchange, held *overload.Reservation) ([]byte, *Problem) {
+	r, ctx := x.g.Request, &x.ctx
 	if r.Body == nil || r.ContentLength == 0 {
-		return nil // huma says that it is missing
+		return nil, nil // decode says that it is missing
 	}
-	err := http.NewResponseController(g.Writer).SetReadDeadline(time.Now().Add(a.config.BodyTimeout))
+	err := http.NewResponseController(x).SetReadDeadline(time.Now().Add(a.config.BodyTimeout))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return a.bodyProblem(r.Context(), err)
+		return nil, a.bodyProblem(ctx, err)
 	}
 	size := r.ContentLength + 1 // for the end
 	if size <= 0 || size > minBody/bodyMemory {
@@ -145,25 +114,24 @@ func (a *API) readBody(op *operation, g *gin.Context, held *overload.Reservation
 		n, err = r.Body.Read(content[len(content):cap(content)])
 		content = content[:len(content)+n]
 		if int64(len(content)) > op.maxBody {
-			return tooLarge(op.maxBody)
+			return nil, tooLarge(op.maxBody)
 		}
 		if len(content) == cap(content) && err == nil {
-			refused := held.Grow(r.Context(), 3*int64(cap(content))) // the old and the new
+			refused := held.Grow(ctx, 3*int64(cap(content))) // the old and the new
 			if refused != nil {
-				return a.noMemory(r.Context(), exchangeOf(g), refused)
+				return nil, a.noMemory(ctx, x, refused)
 			}
 			content = append(make([]byte, 0, 2*cap(content)), content...)
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		return a.bodyProblem(r.Context(), err)
+		return nil, a.bodyProblem(ctx, err)
 	}
-	refused := held.Grow(r.Context(), max(minBody, bodyMemory*int64(len(content)))+op.rule.memory)
+	refused := held.Grow(ctx, max(minBody, bodyMemory*int64(len(content)))+op.rule.memory)
 	if refused != nil {
-		return a.noMemory(r.Context(), exchangeOf(g), refused)
+		return nil, a.noMemory(ctx, x, refused)
 	}
-	r.Body = io.NopCloser(bytes.NewReader(content))
-	return nil
+	return content, nil
 }
 
 // bodyProblem is the refusal of a body that didn't arrive.

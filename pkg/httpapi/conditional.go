@@ -16,14 +16,27 @@ func ETag(version int64) string { return strconv.Quote(strconv.FormatInt(version
 // Conditions are those of a request on one resource (RFC 9110, section 13). They are
 // looked at on every method.
 type Conditions struct {
-	IfMatch     string `header:"If-Match" doc:"Go on only if the resource still has one of these ETags; else 412 (RFC 9110, section 13.1.1)."`
-	IfNoneMatch string `header:"If-None-Match" doc:"Go on only if the resource has none of these ETags; else 304 for a GET, and 412 for a change (RFC 9110, section 13.1.2)."`
+	IfMatch     Tags `header:"If-Match" doc:"Go on only if the resource still has one of these ETags; else 412 (RFC 9110, section 13.1.1)."`
+	IfNoneMatch Tags `header:"If-None-Match" doc:"Go on only if the resource has none of these ETags; else 304 for a GET, and 412 for a change (RFC 9110, section 13.1.2)."`
 }
 
-// Resolve checks the form of the headers. It is called by huma.
-func (c *Conditions) Resolve(ctx huma.Context) []error {
-	return append(checkTags(ctx, "If-Match", c.IfMatch), checkTags(ctx, "If-None-Match", c.IfNoneMatch)...)
+// Tags is a list of entity tags, or "*". A header that is there and has none is refused,
+// even an empty one: what was meant to be conditional must not be done without a condition.
+type Tags []string
+
+// UnmarshalText reads a list (RFC 9110, section 13.1.1).
+func (t *Tags) UnmarshalText(b []byte) (err error) {
+	*t, err = parseTags(string(b))
+	return err
 }
+
+// Schema describes a list.
+func (Tags) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, MinLength: new(1)}
+}
+
+// isList says that it may be sent in several lines.
+func (Tags) isList() {}
 
 // CheckRead returns the answer in place of a resource with this tag, if the conditions
 // want one: a 412, or a 304. It is nil otherwise.
@@ -46,16 +59,15 @@ func (c *Conditions) CheckChange(etag string) error {
 
 // checkMatch is If-Match, which compares strongly: weak tags never match.
 func (c *Conditions) checkMatch(etag string) error {
-	tags, _ := parseTags(c.IfMatch) // Resolve has seen it
 	weak := false
-	for _, tag := range tags {
+	for _, tag := range c.IfMatch {
 		if tag == "*" || tag == etag {
 			return nil
 		}
 		weak = weak || tag == "W/"+etag
 	}
 	switch {
-	case len(tags) == 0:
+	case len(c.IfMatch) == 0:
 		return nil
 	case weak:
 		return NewProblem(http.StatusPreconditionFailed, "If-Match has a weak tag, W/"+etag+", which never matches; send the ETag as it was read, "+etag).with("ETag", etag)
@@ -65,36 +77,12 @@ func (c *Conditions) checkMatch(etag string) error {
 
 // noneMatches reports whether If-None-Match, which compares weakly, has the tag.
 func (c *Conditions) noneMatches(etag string) bool {
-	tags, _ := parseTags(c.IfNoneMatch)
-	for _, tag := range tags {
+	for _, tag := range c.IfNoneMatch {
 		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
 			return true
 		}
 	}
 	return false
-}
-
-// checkTags refuses a header that is there and is no condition, even an empty
-// one: what was meant to be conditional must not be done without a condition.
-func checkTags(ctx huma.Context, name, header string) []error {
-	if countHeader(ctx, name) == 0 {
-		return nil
-	}
-	_, err := parseTags(header)
-	if err != nil {
-		return []error{&Detail{Location: "header." + name, Message: err.Error()}}
-	}
-	return nil
-}
-
-// countHeader returns how often a header was sent, empty or not.
-func countHeader(ctx huma.Context, name string) (n int) {
-	ctx.EachHeader(func(each, _ string) {
-		if http.CanonicalHeaderKey(each) == name {
-			n++
-		}
-	})
-	return n
 }
 
 var errTags = errors.New(`must be * or a list of entity tags, such as "3"`)

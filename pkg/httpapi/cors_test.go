@@ -28,10 +28,10 @@ func TestOrigins(t *testing.T) {
 func TestPagesOfOtherOrigins(t *testing.T) {
 	const known = "https://shop.example.com"
 	serve := func(origins Origins) http.Handler {
-		a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: auth.Open(), Rules: Rules{"read": Needs("x"), "write": Needs("x")}, Client: ClientConfig{CORSOrigins: origins}})
-		nothing := func(context.Context, *struct{}) (*struct{}, error) { return nil, nil }
-		Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, nothing)
-		Register(a, huma.Operation{OperationID: "write", Method: http.MethodPut, Path: "/things"}, func(context.Context, *struct{ Body Body[struct{}] }) (*struct{}, error) { return nil, nil })
+		a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: auth.Open(), Client: ClientConfig{CORSOrigins: origins}})
+		nothing := func(context.Context, *struct{}) (Nothing, error) { return Nothing{}, nil }
+		Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, Needs("x"), nothing)
+		Register(a, huma.Operation{OperationID: "write", Method: http.MethodPut, Path: "/things"}, Needs("x"), func(context.Context, *struct{ Body Body[struct{}] }) (Nothing, error) { return Nothing{}, nil })
 		return a.Handler()
 	}
 	ask := func(h http.Handler, method, path, origin, wants string) *httptest.ResponseRecorder {

@@ -58,15 +58,6 @@ func headersOf(op *huma.Operation, status int) []string {
 	return names
 }
 
-// parameterForms are what this package checks itself of parameters, with messages of
-// its own: huma must not know of it, which would check it, too.
-var parameterForms = map[string]huma.Schema{
-	"Idempotency-Key": {MinLength: new(1), MaxLength: new(maxIdempotencyKey), Pattern: "^[ -~]+$"},
-	"If-Match":        {MinLength: new(1)},
-	"If-None-Match":   {MinLength: new(1)},
-	"cursor":          {MinLength: new(1), Pattern: "^[A-Za-z0-9_-]+$"},
-}
-
 // describe adds to the document what every operation has in common.
 func describe(document *huma.OpenAPI, op *huma.Operation) {
 	for status, response := range op.Responses {
@@ -78,18 +69,6 @@ func describe(document *huma.OpenAPI, op *huma.Operation) {
 			response.Headers[name] = &huma.Header{Ref: "#/components/headers/" + name}
 			document.Components.Headers[name] = answerHeaders[name]
 		}
-	}
-	for _, parameter := range op.Parameters {
-		form, found := parameterForms[parameter.Name]
-		if !found {
-			continue
-		}
-		schema := *parameter.Schema
-		schema.MinLength, schema.Pattern = form.MinLength, form.Pattern
-		if form.MaxLength != nil {
-			schema.MaxLength = form.MaxLength
-		}
-		parameter.Schema = &schema
 	}
 	if op.Method == http.MethodPatch && op.RequestBody != nil {
 		op.RequestBody.Content[mergePatch] = op.RequestBody.Content["application/json"]

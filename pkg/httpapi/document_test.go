@@ -18,21 +18,21 @@ import (
 // TestADeprecatedOperationSaysSo is RFC 9745 and RFC 8594, on whatever is answered.
 func TestADeprecatedOperationSaysSo(t *testing.T) {
 	since, sunset := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(2027, 3, 4, 5, 6, 7, 0, time.UTC)
-	api := newTestAPI(auth.Open(), Rules{
+	api := newTestAPI(auth.Open())
+	type input struct {
+		Fail string `query:"fail"`
+		Body Body[struct{}]
+	}
+	for id, rule := range map[string]Rule{
 		"old":   Needs("x").Deprecated(since, sunset),
 		"older": Needs("x").Deprecated(since, time.Time{}),
 		"new":   Needs("x"),
-	})
-	type input struct {
-		Fail bool `query:"fail"`
-		Body Body[struct{}]
-	}
-	for _, id := range []string{"old", "older", "new"} {
-		Register(api, huma.Operation{OperationID: id, Method: http.MethodPost, Path: "/" + id}, func(_ context.Context, in *input) (*struct{}, error) {
-			if in.Fail {
+	} {
+		Register(api, huma.Operation{OperationID: id, Method: http.MethodPost, Path: "/" + id}, rule, func(_ context.Context, in *input) (Nothing, error) {
+			if in.Fail != "" {
 				panic("on purpose")
 			}
-			return nil, nil
+			return Nothing{}, nil
 		})
 	}
 	for _, row := range []struct {
@@ -74,10 +74,10 @@ func TestADeprecatedOperationSaysSo(t *testing.T) {
 func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
 	since := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	register := func(sunset time.Time) func() {
-		api := newTestAPI(auth.Open(), Rules{"old": Needs("x").Deprecated(since, sunset)})
+		api := newTestAPI(auth.Open())
 		return func() {
-			Register(api, huma.Operation{OperationID: "old", Method: http.MethodGet, Path: "/old"},
-				func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
+			Register(api, huma.Operation{OperationID: "old", Method: http.MethodGet, Path: "/old"}, Needs("x").Deprecated(since, sunset),
+				func(context.Context, *struct{}) (Nothing, error) { return Nothing{}, nil })
 		}
 	}
 	require.NotPanics(t, register(since))
@@ -87,9 +87,9 @@ func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
 // TestAnOpenServicesDocumentDemandsNoToken holds the document against what runs: a
 // gateway that goes by it would answer 401 to everybody.
 func TestAnOpenServicesDocumentDemandsNoToken(t *testing.T) {
-	api := newTestAPI(auth.Open(), Rules{"change": Needs("x")})
-	Register(api, huma.Operation{OperationID: "change", Method: http.MethodPatch, Path: "/things"},
-		func(context.Context, *struct{ Body Body[struct{}] }) (*struct{}, error) { return nil, nil })
+	api := newTestAPI(auth.Open())
+	Register(api, huma.Operation{OperationID: "change", Method: http.MethodPatch, Path: "/things"}, Needs("x"),
+		func(context.Context, *struct{ Body Body[struct{}] }) (Nothing, error) { return Nothing{}, nil })
 	answer := httptest.NewRecorder()
 	api.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/openapi.json", nil))
 	require.Equal(t, http.StatusOK, answer.Code)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -17,8 +18,11 @@ import (
 // the metrics say of it, and the answer while it is made.
 type exchange struct {
 	gin.ResponseWriter
+	g     *gin.Context
+	ctx   requestContext
 	route string
 	body  *requestBody // nil where the request has none
+	query url.Values   // see readQuery
 
 	// read is how much was read of what the answer is about, in bytes, if more than a
 	// little.
@@ -92,8 +96,6 @@ func (x *exchange) cost(reads bool) int64 {
 	return n
 }
 
-type exchangeKey struct{}
-
 // HasRead says that an operation whose rule has Memory, or a large MaxBody, has read a
 // resource of so many bytes. They count against the caller, also where the answer doesn't hold them.
 func HasRead(ctx context.Context, bytes int) {
@@ -105,11 +107,11 @@ func HasRead(ctx context.Context, bytes int) {
 
 // send sends the answer that is held, and takes note of whether the client has
 // taken it.
-func (x *exchange) send(ctx context.Context) {
+func (x *exchange) send() {
 	held := x.buffered
 	x.buffered = nil
 	defer release(held)
-	if errors.Is(ctx.Err(), context.Canceled) {
+	if errors.Is(x.ctx.Context.Err(), context.Canceled) {
 		x.cutOff = true
 		return
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/requestid"
 )
 
 const metricsPath = "/metrics"
@@ -26,17 +28,14 @@ type healthBody struct {
 
 type healthOutput struct{ Body healthBody }
 
-type readyOutput struct {
-	Status int
-	Body   health.Report
-}
+type readyOutput struct{ Body health.Report }
 
 // Starting answers while a service is being opened, in the forms that it has later: it
 // is alive, and not ready for anything else. open says that no token will be needed.
 func Starting(service, version string, open bool) http.Handler {
 	alive, ready := newHealthBody(service, version, open), health.Report{Status: health.NotReady, Dependencies: map[string]health.Status{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := identify(w, r)
+		ctx := requestid.With(r.Context(), identify(w, r))
 		if r.ContentLength != 0 { // nobody reads it
 			w.Header().Set("Connection", "close")
 			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }()
@@ -69,20 +68,20 @@ func newHealthBody(service, version string, open bool) healthBody {
 // own (Config.Admin).
 func RegisterHealth(a *API, service, version string, monitor *health.Monitor, metrics prometheus.Gatherer) {
 	body := newHealthBody(service, version, a.config.Auth.IsOpen())
-	alive := func(context.Context, *struct{}) (*healthOutput, error) { return &healthOutput{body}, nil }
+	alive := func(g *gin.Context) { a.answer(g, http.StatusOK, body) }
 	tags, nobody := []string{"Health"}, []map[string][]string{}
 	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Health", Description: "Whether the service runs, and may be sent requests."})
 	// These have no errors of their own: the response is spelled out so that
 	// huma adds none.
-	huma.Register(a.huma, huma.Operation{
+	describeProbe[healthOutput](a, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
 		Summary: "What is running", Description: "Asks no dependency, and always answers.", Security: nobody, Responses: map[string]*huma.Response{},
 	}, alive)
-	huma.Register(a.huma, huma.Operation{
+	describeProbe[healthOutput](a, huma.Operation{
 		OperationID: "health-live", Method: http.MethodGet, Path: "/health/live", Tags: tags,
 		Summary: "Is the process alive?", Description: "Asks no dependency: whoever restarts what doesn't answer restarts nothing because a database is away.", Security: nobody, Responses: map[string]*huma.Response{},
 	}, alive)
-	huma.Register(a.huma, huma.Operation{
+	describeProbe[readyOutput](a, huma.Operation{
 		OperationID: "health-ready", Method: http.MethodGet, Path: "/health/ready", Tags: tags,
 		Summary: "Should requests be sent here?", Description: "Says how each dependency was when it was looked at last.", Security: nobody,
 		Responses: map[string]*huma.Response{
@@ -91,13 +90,12 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 				Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Report"}}},
 			},
 		},
-	}, func(context.Context, *struct{}) (*readyOutput, error) {
-		report := monitor.Report()
-		out := &readyOutput{Status: http.StatusOK, Body: report}
+	}, func(g *gin.Context) {
+		report, status := monitor.Report(), http.StatusOK
 		if report.Status == health.NotReady {
-			out.Status = http.StatusServiceUnavailable
+			status = http.StatusServiceUnavailable
 		}
-		return out, nil
+		a.answer(g, status, report)
 	})
 	a.gatherer = metrics
 	if !a.config.Admin {
@@ -106,6 +104,20 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 	}
 	for _, path := range []string{"/health", "/health/live", "/health/ready"} {
 		delete(a.OpenAPI().Paths[path].Get.Responses, "default")
+	}
+}
+
+// describeProbe adds a route that is no operation, and that the document has.
+func describeProbe[Output any](a *API, op huma.Operation, serve gin.HandlerFunc) {
+	huma.Register(a.huma, op, func(context.Context, *struct{}) (*Output, error) { panic("httpapi: huma serves nothing") })
+	a.engine.Handle(op.Method, op.Path, serve)
+}
+
+// answer sends a value as JSON.
+func (a *API) answer(g *gin.Context, status int, v any) {
+	err := exchangeOf(g).json(status, v)
+	if err != nil && g.Request.Context().Err() == nil {
+		a.log.WarnContext(g.Request.Context(), "write an answer", slog.Any("error", err))
 	}
 }
 

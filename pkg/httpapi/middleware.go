@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,13 +21,13 @@ const maxRequestID = 64
 
 // identify gives the request an id: the client's, if it is fit to be logged, or a
 // new one. The answer carries it, too.
-func identify(w http.ResponseWriter, r *http.Request) context.Context {
+func identify(w http.ResponseWriter, r *http.Request) string {
 	id := r.Header.Get(requestid.Header)
 	if !fitsLog(id) {
 		id = uuid.NewString()
 	}
 	w.Header().Set(requestid.Header, id)
-	return requestid.With(r.Context(), id)
+	return id
 }
 
 // nosniff keeps browsers from taking an answer for something else than it says.
@@ -61,9 +60,13 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			route = "unmatched"
 		}
 		method := knownMethod(g.Request.Method)
-		ctx, end := begin(identify(g.Writer, g.Request), g.Request.Header, method, route, start)
+		x := &exchange{ResponseWriter: g.Writer, g: g, route: route}
+		ctx := &x.ctx
+		ctx.x, ctx.id = x, identify(g.Writer, g.Request)
+		var end endSpan
+		ctx.Context, end = begin(g.Request.Context(), ctx.id, g.Request.Header, method, route, start)
+		defer ctx.release()
 		g.Request = g.Request.WithContext(ctx) // a copy: net/http keeps its own
-		x := &exchange{ResponseWriter: g.Writer, route: route}
 		g.Writer = x
 		x.watchBody(g.Request)
 		answered := false
@@ -142,24 +145,6 @@ func (a *API) recoverPanic(g *gin.Context) {
 		g.Abort()
 	}()
 	g.Next()
-}
-
-// joinLists makes one line of a list header that was sent in several (RFC
-// 9110, section 5.3).
-func joinLists(g *gin.Context) {
-	for _, name := range []string{"If-Match", "If-None-Match"} {
-		if values := g.Request.Header[name]; len(values) > 1 {
-			g.Request.Header[name] = []string{strings.Join(values, ", ")}
-		}
-	}
-}
-
-// onlyJSON takes away what a client would rather have: there is only JSON. The
-// metrics have several forms.
-func onlyJSON(g *gin.Context) {
-	if g.FullPath() != metricsPath {
-		g.Request.Header.Del("Accept")
-	}
 }
 
 // write sends a problem.

@@ -48,23 +48,22 @@ func newCrowdedFor(t *testing.T, v *auth.Verifier) *crowded {
 	a := New(Config{
 		Limits: limits, Log: log, Metrics: c.registry, Auth: v, BodyTimeout: time.Minute,
 		Overload: overload.New(overload.Limits{Min: 1, Max: 1}, c.registry),
-		Rules:    Rules{"read": Needs("x"), "write": Needs("x"), "panic": Needs("x")},
 	})
-	hold := func() (*struct{}, error) {
+	hold := func() (Nothing, error) {
 		c.arrived <- struct{}{}
 		<-c.open
-		return nil, nil
+		return Nothing{}, nil
 	}
-	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things/{id}"},
+	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things/{id}"}, Needs("x"),
 		func(context.Context, *struct {
 			ID string `path:"id"`
-		}) (*struct{}, error) {
+		}) (Nothing, error) {
 			return hold()
 		})
-	Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"},
-		func(context.Context, *struct{ Body Body[struct{}] }) (*struct{}, error) { return hold() })
-	Register(a, huma.Operation{OperationID: "panic", Method: http.MethodGet, Path: "/panic"},
-		func(context.Context, *struct{}) (*struct{}, error) { panic("no") })
+	Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"}, Needs("x"),
+		func(context.Context, *struct{ Body Body[struct{}] }) (Nothing, error) { return hold() })
+	Register(a, huma.Operation{OperationID: "panic", Method: http.MethodGet, Path: "/panic"}, Needs("x"),
+		func(context.Context, *struct{}) (Nothing, error) { panic("no") })
 	RegisterHealth(a, "test", "1", health.NewMonitor(log), c.registry)
 	server := httptest.NewServer(a.Handler())
 	t.Cleanup(server.Close)

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"encoding"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -17,6 +19,156 @@ import (
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/jsonbody"
 	"github.com/example/microservices/pkg/page"
+)
+
+// parameter is one of an operation's.
+type parameter struct {
+	in, name string // path, query or header, and what it is called there
+	field    []int  // of the input
+	// set reads a value into the field. The text of its error is shown to the client.
+	set func(field reflect.Value, value string) error
+	// absent is the value where none is given; "" leaves the field as it is.
+	absent string
+	list   bool // given more than once is the same as given at once
+}
+
+// inputOf returns the parameters of an input, and which field its body is, or nil. It
+// panics when a field can't be read.
+func inputOf(t reflect.Type) (parameters []parameter, body []int) {
+	for _, field := range reflect.VisibleFields(t) {
+		if field.Name == "Body" {
+			body = field.Index
+			continue
+		}
+		for _, in := range []string{"path", "query", "header"} {
+			name, tagged := field.Tag.Lookup(in)
+			if !tagged {
+				continue
+			}
+			_, list := reflect.New(field.Type).Interface().(interface{ isList() })
+			parameters = append(parameters, parameter{in: in, name: name, field: field.Index, set: setter(field), absent: field.Tag.Get("default"), list: list})
+		}
+	}
+	return parameters, body
+}
+
+// setter returns what reads a parameter into a field.
+func setter(field reflect.StructField) func(reflect.Value, string) error {
+	if reflect.PointerTo(field.Type).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return func(v reflect.Value, value string) error {
+			u, _ := v.Addr().Interface().(encoding.TextUnmarshaler)
+			return u.UnmarshalText([]byte(value))
+		}
+	}
+	switch field.Type.Kind() {
+	case reflect.String:
+		allowed := strings.FieldsFunc(field.Tag.Get("enum"), func(r rune) bool { return r == ',' })
+		return func(v reflect.Value, value string) error {
+			if len(allowed) > 0 && !slices.Contains(allowed, value) {
+				return errors.New("must be one of " + strings.Join(allowed, ", "))
+			}
+			v.SetString(value)
+			return nil
+		}
+	case reflect.Int:
+		least, err := strconv.Atoi(field.Tag.Get("minimum"))
+		most, errMost := strconv.Atoi(field.Tag.Get("maximum"))
+		if err != nil || errMost != nil {
+			break
+		}
+		return func(v reflect.Value, value string) error {
+			n, err := strconv.Atoi(value)
+			if err != nil || n < least || n > most {
+				return fmt.Errorf("must be a whole number, %d to %d", least, most)
+			}
+			v.SetInt(int64(n))
+			return nil
+		}
+	}
+	panic(fmt.Sprintf("httpapi: a parameter can't be read into %s %s: it must be a string, an int with minimum and maximum, or an encoding.TextUnmarshaler", field.Name, field.Type))
+}
+
+// readParameters reads those of a request into its input, and returns what is wrong.
+func readParameters(all []parameter, input reflect.Value, x *exchange) (details []Detail) {
+	for i := range all {
+		p := &all[i]
+		value, err := p.value(x)
+		if err == nil && value != nil {
+			err = p.set(input.FieldByIndex(p.field), *value)
+		}
+		if err != nil {
+			details = append(details, Detail{Location: p.in + "." + p.name, Message: err.Error()})
+		}
+	}
+	return details
+}
+
+var errTwice = errors.New("is given more than once")
+
+// value returns what a request says, or nil.
+func (p *parameter) value(x *exchange) (*string, error) {
+	switch p.in {
+	case "path":
+		value := x.g.Param(p.name)
+		return &value, nil
+	case "query":
+		if values := x.query[p.name]; len(values) > 0 {
+			return &values[0], nil // see readQuery
+		}
+	case "header":
+		values := x.g.Request.Header[p.name]
+		switch {
+		case len(values) == 1:
+			return &values[0], nil
+		case len(values) > 1 && p.list:
+			joined := strings.Join(values, ", ") // RFC 9110, section 5.3
+			return &joined, nil
+		case len(values) > 1:
+			return nil, errTwice
+		}
+	}
+	if p.absent == "" {
+		return nil, nil
+	}
+	return &p.absent, nil
+}
+
+// readQuery parses a request's query. It refuses one that would be read in part only:
+// what can't be parsed, is given twice or is empty would silently ask for something else.
+func (o *operation) readQuery(raw string) (url.Values, *Problem) {
+	if raw == "" {
+		return nil, nil
+	}
+	if strings.Count(raw, "&") > maxParameters {
+		return nil, NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "has too many parameters"})
+	}
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "can't be read; escape special characters, such as % as %25"})
+	}
+	var details []Detail
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		location := "query." + jsonbody.Shorten(name)
+		switch {
+		case !slices.ContainsFunc(o.parameters, func(p parameter) bool { return p.in == "query" && p.name == name }):
+			details = append(details, Detail{Location: location, Message: "is not a known parameter"})
+		case len(query[name]) > 1:
+			details = append(details, Detail{Location: location, Message: errTwice.Error()})
+		case query[name][0] == "":
+			details = append(details, Detail{Location: location, Message: "is empty; leave it out, or give it a value"})
+		}
+	}
+	if len(details) > 0 {
+		return nil, NewProblem(http.StatusUnprocessableEntity, validationFailed, details[:min(len(details), maxDetails)]...)
+	}
+	return query, nil
+}
+
+const (
+	// maxParameters is how many parameters of a query are looked at.
+	maxParameters = 32
+	// maxDetails is how many of their problems are reported.
+	maxDetails = 20
 )
 
 // ID is the id of a resource in a path or a query.
@@ -37,86 +189,53 @@ func (*ID) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "uuid", Examples: []any{"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"}}
 }
 
-// Param is a parameter that may be left out.
+// Param is a parameter that may be left out. *T must be an encoding.TextUnmarshaler.
 type Param[T any] struct {
 	Value T
 	// Set says that it was given.
 	Set bool
 }
 
-// Receiver is where the value goes. It is called by huma.
-func (p *Param[T]) Receiver() reflect.Value { return reflect.ValueOf(p).Elem().Field(0) }
-
-// OnParamSet takes note of whether the parameter was given. It is called by
-// huma.
-func (p *Param[T]) OnParamSet(isSet bool, _ any) { p.Set = isSet }
+// UnmarshalText reads the value.
+func (p *Param[T]) UnmarshalText(b []byte) error {
+	p.Set = true
+	value, _ := any(&p.Value).(encoding.TextUnmarshaler)
+	return value.UnmarshalText(b)
+}
 
 // Schema describes the parameter as T.
 func (*Param[T]) Schema(r huma.Registry) *huma.Schema {
 	return huma.SchemaFromType(r, reflect.TypeFor[T]())
 }
 
-// checkQuery refuses a query that would be read in part only: what can't be
-// parsed, is given twice or is empty would silently ask for something else.
-func checkQuery(op *huma.Operation, raw string) *Problem {
-	if raw == "" {
+// Cursor says where a page of a list begins.
+type Cursor string
+
+// UnmarshalText checks the cursor's form. Which list it is of, PageParams.Request is told.
+func (c *Cursor) UnmarshalText(b []byte) error {
+	*c = Cursor(b)
+	_, err := page.After(string(b), page.First(1))
+	if errors.Is(err, page.ErrOtherList) {
 		return nil
 	}
-	if strings.Count(raw, "&") > maxParameters {
-		return NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "has too many parameters"})
-	}
-	query, err := url.ParseQuery(raw)
-	if err != nil {
-		return NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query", Message: "can't be read; escape special characters, such as % as %25"})
-	}
-	var details []Detail
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		location := "query." + jsonbody.Shorten(name)
-		switch {
-		case !knownParameter(op, name):
-			details = append(details, Detail{Location: location, Message: "is not a known parameter"})
-		case len(query[name]) > 1:
-			details = append(details, Detail{Location: location, Message: "is given more than once"})
-		case query[name][0] == "":
-			details = append(details, Detail{Location: location, Message: "is empty; leave it out, or give it a value"})
-		}
-	}
-	if len(details) > 0 {
-		return NewProblem(http.StatusUnprocessableEntity, validationFailed, details[:min(len(details), maxDetails)]...)
-	}
-	return nil
+	return err
 }
 
-const (
-	// maxParameters is how many parameters of a query are looked at.
-	maxParameters = 32
-	// maxDetails is how many of their problems are reported.
-	maxDetails = 20
-)
-
-func knownParameter(op *huma.Operation, name string) bool {
-	return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+// Schema describes a cursor.
+func (Cursor) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(64), Pattern: "^[A-Za-z0-9_-]+$"}
 }
 
 // PageParams are the parameters of a list.
 type PageParams struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many items a page has at most."`
-	Cursor string `query:"cursor" maxLength:"64" doc:"The next_cursor of the page before; leave it out for the first page."`
-}
-
-// Resolve checks the cursor. It is called by huma.
-func (p *PageParams) Resolve(huma.Context) []error {
-	_, err := page.After(p.Cursor, page.First(p.Limit))
-	if err != nil && !errors.Is(err, page.ErrOtherList) { // which list it is, Request is told
-		return []error{&Detail{Location: "query.cursor", Message: err.Error()}}
-	}
-	return nil
+	Cursor Cursor `query:"cursor" doc:"The next_cursor of the page before; leave it out for the first page."`
 }
 
 // Request returns the page that is asked for, of a list whose first page is page.First or
 // page.FirstByTime. Its error is a *Problem.
 func (p *PageParams) Request(first func(limit int) page.Request) (page.Request, error) {
-	r, err := page.After(p.Cursor, first(p.Limit))
+	r, err := page.After(string(p.Cursor), first(p.Limit))
 	if err != nil {
 		return page.Request{}, NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "query.cursor", Message: err.Error()})
 	}
@@ -143,36 +262,4 @@ func (p *CreatedParams) Period(query url.Values) (period page.Period) {
 	period.After = note("created_after", p.CreatedAfter)
 	period.Before = note("created_before", p.CreatedBefore)
 	return period
-}
-
-// List is the body of a list.
-type List[T any] struct {
-	Items      []T     `json:"items" nullable:"false" doc:"The page's items, newest first."`
-	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null on the last."`
-}
-
-// ListOutput is the answer to a list.
-type ListOutput[T any] struct {
-	Link string `header:"Link" doc:"The next page (RFC 8288, rel=next)."`
-	Body List[T]
-}
-
-// isList says that the answer may be large.
-func (*ListOutput[T]) isList() {}
-
-// NewList makes the answer to a list of a page, with each item converted for
-// the wire. path is the list's own, query the filters to keep in the link.
-func NewList[T, W any](p page.Page[T], convert func(T) W, path string, query url.Values, limit int) *ListOutput[W] {
-	out := &ListOutput[W]{}
-	out.Body.Items = make([]W, len(p.Items))
-	for i, item := range p.Items {
-		out.Body.Items[i] = convert(item)
-	}
-	if p.Next != "" {
-		out.Body.NextCursor = &p.Next
-		query.Set("cursor", p.Next)
-		query.Set("limit", strconv.Itoa(limit))
-		out.Link = "<" + path + "?" + query.Encode() + `>; rel="next"`
-	}
-	return out
 }

@@ -7,15 +7,14 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json"
 
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/invalid"
-	"github.com/example/microservices/pkg/jsonbody"
 	"github.com/example/microservices/pkg/requestid"
 	"github.com/example/microservices/pkg/telemetry"
 )
@@ -91,13 +90,17 @@ func (p *Problem) identify(ctx context.Context) {
 
 // send sends the problem as the answer to a request.
 func (p *Problem) send(ctx context.Context, w http.ResponseWriter) error {
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	if p.Status == http.StatusNotModified {
+		w.WriteHeader(p.Status)
+		return nil
+	}
 	p.identify(ctx)
 	b, err := json.Marshal(p)
 	if err != nil {
 		return err
-	}
-	for name, values := range p.header {
-		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
@@ -114,74 +117,29 @@ func (p *Problem) GetStatus() int { return p.Status }
 func (p *Problem) GetHeaders() http.Header { return p.header }
 
 // ContentType returns the media type of a problem.
-func (p *Problem) ContentType(string) string {
-	if p.Status == http.StatusNotModified {
-		return "" // there is no body
-	}
-	return "application/problem+json"
-}
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// ErrorDetail lets a Detail be one of huma's errors.
-func (d *Detail) ErrorDetail() *huma.ErrorDetail {
-	return &huma.ErrorDetail{Location: d.Location, Message: d.Message}
-}
-
-func (d *Detail) Error() string { return d.Location + " " + d.Message }
-
-// huma keeps the constructor of its errors in package variables; this is the
-// one place that sets them.
+// huma keeps the constructor of its errors, whose form the document has, in package
+// variables; this is the one place that sets them.
 func init() {
-	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		return fromHuma(status, message, errs)
-	}
-	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
-		p := fromHuma(status, message, errs)
-		p.identify(ctx.Context())
-		return p
-	}
-}
-
-// fromHuma makes a problem of what huma found wrong with a request. It leaves
-// out the values that huma would give back.
-func fromHuma(status int, message string, errs []error) *Problem {
-	p := NewProblem(status, message)
-	for _, err := range errs {
-		var syntax *syntaxProblem
-		if errors.As(err, &syntax) {
-			p = NewProblem(http.StatusBadRequest, syntax.Detail.Message, syntax.Detail)
-			return p
-		}
-		var detailer huma.ErrorDetailer
-		if errors.As(err, &detailer) {
-			d := detailer.ErrorDetail()
-			p.Errors = append(p.Errors, Detail{Location: d.Location, Message: strings.TrimPrefix(d.Message, "invalid value: ")})
-		}
-	}
-	switch {
-	case status == http.StatusBadRequest && message == "request body is required":
-		p.Detail = "the body is empty"
-		p.Errors = []Detail{{Location: "body", Message: "is required"}}
-	}
-	return p
+	huma.NewError = func(status int, message string, _ ...error) huma.StatusError { return NewProblem(status, message) }
 }
 
 // problem makes a problem of an error that an operation returned. It is the
 // one place where errors become HTTP; what it does not know is logged and
 // becomes a 500 that says nothing.
-func (a *API) problem(ctx context.Context, err error) error {
+func (a *API) problem(ctx context.Context, err error) *Problem {
 	p := a.classify(ctx, err)
 	if p == nil {
 		a.log.ErrorContext(ctx, "request failed", slog.Any("error", err))
 		p = NewProblem(http.StatusInternalServerError, "something went wrong here; it has been logged")
 	}
-	p.identify(ctx)
 	return p
 }
 
 func (a *API) classify(ctx context.Context, err error) *Problem {
 	var (
 		p      *Problem
-		status huma.StatusError
 		fields invalid.Fields
 	)
 	switch {
@@ -191,11 +149,14 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 		}
 		copied := *p
 		return &copied
-	case errors.As(err, &status):
-		// huma's own: a 304.
-		return NewProblem(status.GetStatus(), status.Error())
 	case errors.As(err, &fields):
 		return NewProblem(http.StatusUnprocessableEntity, validationFailed, bodyDetails(fields)...)
+	case errors.Is(err, idempotency.ErrGone):
+		return NewProblem(http.StatusGone, "what was made with this Idempotency-Key has been deleted; use a new key to make another")
+	case errors.Is(err, idempotency.ErrInFlight):
+		return NewProblem(http.StatusConflict, err.Error()).with("Retry-After", "1")
+	case errors.Is(err, idempotency.ErrMismatch):
+		return NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "header.Idempotency-Key", Message: "was used with another body; use a new key for a new request"})
 	case errors.Is(ctx.Err(), context.Canceled):
 		// Whatever err is, it comes of that.
 		return NewProblem(statusClientClosedRequest, "the client closed the request")
@@ -224,11 +185,4 @@ func bodyLocation(path string) string {
 		return "body" + path
 	}
 	return "body." + path
-}
-
-// syntaxProblem is a body that is not JSON: a 400, whatever else is wrong.
-type syntaxProblem struct{ Detail }
-
-func newSyntaxProblem(err *jsonbody.SyntaxError) *syntaxProblem {
-	return &syntaxProblem{Detail{Location: bodyLocation(err.Path), Message: err.Error()}}
 }

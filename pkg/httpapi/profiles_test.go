@@ -15,7 +15,7 @@ import (
 // TestAProfileIsBounded, whatever is asked for: it costs the requests time. (The one of
 // the processor is no test's: it doesn't go by a bubble's time.)
 func TestAProfileIsBounded(t *testing.T) {
-	handler := newTestAPI(auth.Open(), nil).AdminHandler(true)
+	handler := newTestAPI(auth.Open()).AdminHandler(true)
 	synctest.Test(t, func(t *testing.T) {
 		began, answer := time.Now(), httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/debug/pprof/heap?seconds=86400", nil))

@@ -34,9 +34,9 @@ func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
 	t.Cleanup(v.Close)
 	limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{WriteLimit: ratelimit.Limit{Requests: 100, Period: time.Hour, Burst: 100}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
-	a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: v, Limits: limits, BodyTimeout: time.Minute, Rules: Rules{"write": Needs("x")}})
-	Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"},
-		func(context.Context, *struct{ Body Body[struct{}] }) (*struct{}, error) { return nil, nil })
+	a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: v, Limits: limits, BodyTimeout: time.Minute})
+	Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"}, Needs("x"),
+		func(context.Context, *struct{ Body Body[struct{}] }) (Nothing, error) { return Nothing{}, nil })
 	server := httptest.NewServer(a.Handler())
 	t.Cleanup(server.Close)
 	address := server.Listener.Addr().String()

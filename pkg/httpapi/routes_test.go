@@ -19,11 +19,11 @@ import (
 // TestEveryRouteIsKnown: what is served is in the document, or is the documentation and
 // the metrics. A route that is added past Register would have no rule and no limit.
 func TestEveryRouteIsKnown(t *testing.T) {
-	a := newTestAPI(auth.Open(), Rules{"read": Needs("x")})
-	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things/{id}"}, func(context.Context, *struct {
+	a := newTestAPI(auth.Open())
+	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things/{id}"}, Needs("x"), func(context.Context, *struct {
 		ID string `path:"id"`
-	}) (*struct{}, error) {
-		return nil, nil
+	}) (Nothing, error) {
+		return Nothing{}, nil
 	})
 	RegisterHealth(a, "test", "1", health.NewMonitor(a.log), prometheus.NewRegistry())
 	known := map[string]bool{"GET /metrics": true, "GET /openapi.json": true, "GET /openapi.yaml": true, "GET /docs": true}

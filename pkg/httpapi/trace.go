@@ -13,14 +13,13 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/example/microservices/pkg/requestid"
 	"github.com/example/microservices/pkg/telemetry"
 )
 
 const tracerName = "github.com/example/microservices/pkg/httpapi"
 
 // untraced is startSpan where no traces are kept.
-func untraced(ctx context.Context, _ http.Header, _, _ string, _ time.Time) (context.Context, endSpan) {
+func untraced(ctx context.Context, _ string, _ http.Header, _, _ string, _ time.Time) (context.Context, endSpan) {
 	return ctx, notKept
 }
 
@@ -46,7 +45,7 @@ var serverSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer
 // (https://opentelemetry.io/docs/specs/semconv/http/http-spans/), but nothing that
 // a client can fill in: no path, no query, no address. Probes and scrapes have
 // none.
-func (t tracing) startSpan(ctx context.Context, header http.Header, method, route string, start time.Time) (context.Context, endSpan) {
+func (t tracing) startSpan(ctx context.Context, id string, header http.Header, method, route string, start time.Time) (context.Context, endSpan) {
 	if strings.HasPrefix(route, "/health") || route == metricsPath {
 		return ctx, notKept
 	}
@@ -71,7 +70,7 @@ func (t tracing) startSpan(ctx context.Context, header http.Header, method, rout
 		}
 		attributes := []attribute.KeyValue{
 			semconv.HTTPRequestMethodKey.String(method), semconv.HTTPRoute(route), semconv.HTTPResponseStatusCode(status),
-			attribute.String("request.id", requestid.From(ctx)),
+			attribute.String("request.id", id),
 		}
 		if failed {
 			attributes = append(attributes, semconv.ErrorTypeKey.Int(status))

@@ -8,11 +8,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/pkg/ids"
 )
 
 var (
@@ -87,66 +92,108 @@ func NewOnce(store Store, keep time.Duration, registerer prometheus.Registerer) 
 	return &Once{store: store, keep: keep, now: time.Now, metrics: newMetrics(registerer), inFlight: map[Key]struct{}{}}
 }
 
-// Do answers a request. The first time it calls do, which stores the effect
-// together with the record that it makes of its answer, by calling seal. Later
-// it returns the first answer, and true, unless check refuses that, by its error: the
-// caller may have lost the right to it since. Without a key (Value is "") it just
-// calls do, and seal returns nil. The other errors are ErrInFlight, ErrMismatch,
-// ErrGone and the store's.
-//
-// Two processes may get the same key at the same time: then both call do, the
-// store lets one of them through (ErrTaken), and both return that one's answer.
-// Within this process the second gets ErrInFlight.
-func (o *Once) Do(ctx context.Context, key Key, body []byte, check func(Answer) error, do func(seal func(Answer) *Record) (Answer, error)) (Answer, bool, error) {
+// Claim is a request that holds its key until it is released.
+type Claim struct {
+	once        *Once
+	key         Key
+	fingerprint []byte
+	holds       bool // so that others get ErrInFlight
+	answer      Answer
+	// replayed says that the answer is an earlier request's, answered that it is sent.
+	replayed, answered bool
+	err                error // why it is not
+}
+
+// Claim claims the key of a request with a body, and looks for the answer that an earlier
+// one got (see Claim.Replayed). Without a key (Value is "") there is nothing to claim and
+// nothing kept. The errors are ErrInFlight, ErrMismatch, ErrGone and the store's.
+func (o *Once) Claim(ctx context.Context, key Key, body []byte) (*Claim, error) {
+	c := &Claim{once: o, key: key}
 	if key.Value == "" {
-		answer, err := do(func(Answer) *Record { return nil })
-		return answer, false, err
+		return c, nil
 	}
-	answer, replayed, err := o.do(ctx, key, body, do)
-	if replayed {
-		err = check(answer)
-		replayed = err == nil
-	}
-	o.count(replayed, err)
-	return answer, replayed, err
-}
-
-func (o *Once) do(ctx context.Context, key Key, body []byte, do func(seal func(Answer) *Record) (Answer, error)) (Answer, bool, error) {
 	fingerprint := sha256.Sum256(body)
-	first := o.enter(key)
-	if first {
-		defer o.leave(key)
+	c.fingerprint = fingerprint[:]
+	c.holds = o.enter(key)
+	err := c.recall(ctx)
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+		if !c.holds { // nothing is recorded yet by whoever came before
+			err = ErrInFlight
+		}
 	}
-	answer, err := o.replay(ctx, key, fingerprint[:])
-	switch {
-	case !errors.Is(err, ErrNotFound):
-		return answer, err == nil, err
-	case !first: // nothing is recorded yet by whoever came before
-		return Answer{}, false, ErrInFlight
+	if err != nil {
+		c.err = err
+		c.Release()
+		return nil, err
 	}
-	answer, err = do(func(a Answer) *Record {
-		now := o.now()
-		return &Record{Key: key, Fingerprint: fingerprint[:], Answer: a, CreatedAt: now, ExpiresAt: now.Add(o.keep)}
-	})
-	if errors.Is(err, ErrTaken) {
-		answer, err = o.replay(ctx, key, fingerprint[:])
-		return answer, err == nil, err
-	}
-	return answer, false, err
+	return c, nil
 }
 
-func (o *Once) replay(ctx context.Context, key Key, fingerprint []byte) (Answer, error) {
-	record, err := o.store.Recorded(ctx, key, o.now())
+// recall looks for the answer that an earlier request got.
+func (c *Claim) recall(ctx context.Context) error {
+	record, err := c.once.store.Recorded(ctx, c.key, c.once.now())
+	switch {
+	case err != nil:
+		return err
+	case record.Erased():
+		return ErrGone
+	case !bytes.Equal(record.Fingerprint, c.fingerprint):
+		return ErrMismatch
+	}
+	c.answer, c.replayed = record.Answer, true
+	return nil
+}
+
+// Replayed reports whether the answer is that of an earlier request. The caller may have
+// lost the right to it since.
+func (c *Claim) Replayed() bool { return c.replayed }
+
+// Record returns the record of an answer, to be stored together with the effect of the
+// request; nil where there is no key.
+func (c *Claim) Record(a Answer) *Record {
+	if c.key.Value == "" {
+		return nil
+	}
+	now := c.once.now()
+	return &Record{Key: c.key, Fingerprint: c.fingerprint, Answer: a, CreatedAt: now, ExpiresAt: now.Add(c.once.keep)}
+}
+
+// Resolve takes what came of storing a record with this answer. ErrTaken says that
+// another process was faster with the key: its answer is the one then. The errors are
+// those of Once.Claim, and err.
+func (c *Claim) Resolve(ctx context.Context, a Answer, err error) error {
+	c.answer = a
+	if errors.Is(err, ErrTaken) {
+		err = c.recall(ctx)
+	}
+	c.err = err
+	return err
+}
+
+// Resource returns the id of what the request made.
+func (c *Claim) Resource() (uuid.UUID, error) {
+	id, err := ids.Parse(c.answer.Location[strings.LastIndexByte(c.answer.Location, '/')+1:])
 	if err != nil {
-		return Answer{}, err
+		return uuid.Nil, fmt.Errorf("read the Location of a kept answer: %w", err)
 	}
-	if record.Erased() {
-		return Answer{}, ErrGone
+	return id, nil
+}
+
+// Answer returns the answer, which is about to be sent.
+func (c *Claim) Answer() Answer {
+	c.answered = true
+	return c.answer
+}
+
+// Release lets go of the key. It is called once.
+func (c *Claim) Release() {
+	if c.holds {
+		c.once.leave(c.key)
 	}
-	if !bytes.Equal(record.Fingerprint, fingerprint) {
-		return Answer{}, ErrMismatch
+	if c.key.Value != "" {
+		c.once.count(c)
 	}
-	return record.Answer, nil
 }
 
 func (o *Once) enter(key Key) bool {

@@ -35,20 +35,34 @@ func (s store) Purge(_ context.Context, now time.Time, limit int) (int, error) {
 	return n, nil
 }
 
-// work is something to be done once.
-func (s store) work(done *int) func(func(Answer) *Record) (Answer, error) {
-	return func(seal func(Answer) *Record) (Answer, error) {
-		*done++
-		answer := Answer{Status: 201, Body: []byte{byte(*done)}}
-		if r := seal(answer); r != nil {
-			s[r.Key] = *r
-		}
-		return answer, nil
+// answer answers a request as an operation does: it does something once, counted in done.
+func (s store) answer(t *testing.T, once *Once, key Key, body string, done *int) (_ Answer, replayed bool, _ error) {
+	c, err := once.Claim(t.Context(), key, []byte(body))
+	if err != nil {
+		return Answer{}, false, err
 	}
+	defer c.Release()
+	if !c.Replayed() {
+		*done++
+		a := Answer{Status: 201, Body: []byte{byte(*done)}}
+		err = c.Resolve(t.Context(), a, s.put(c.Record(a)))
+		if err != nil {
+			return Answer{}, false, err
+		}
+	}
+	return c.Answer(), c.Replayed(), nil
 }
 
-// show lets whoever asks see an answer again.
-func show(Answer) error { return nil }
+func (s store) put(r *Record) error {
+	if r == nil {
+		return nil
+	}
+	if old, taken := s[r.Key]; taken && old.ExpiresAt.After(r.CreatedAt) {
+		return ErrTaken
+	}
+	s[r.Key] = *r
+	return nil
+}
 
 func newOnce(s Store) *Once { return NewOnce(s, time.Hour, prometheus.NewRegistry()) }
 
@@ -56,14 +70,14 @@ func TestAKeyIsAnsweredOnce(t *testing.T) {
 	s := store{}
 	once := newOnce(s)
 	done := 0
-	first, replayed, err := once.Do(t.Context(), Key{Value: "k"}, []byte("body"), show, s.work(&done))
+	first, replayed, err := s.answer(t, once, Key{Value: "k"}, "body", &done)
 	require.NoError(t, err)
 	require.False(t, replayed)
-	again, replayed, err := once.Do(t.Context(), Key{Value: "k"}, []byte("body"), show, s.work(&done))
+	again, replayed, err := s.answer(t, once, Key{Value: "k"}, "body", &done)
 	require.NoError(t, err)
 	require.True(t, replayed)
 	require.Equal(t, first, again)
-	_, replayed, err = once.Do(t.Context(), Key{Value: "k"}, []byte("other"), show, s.work(&done))
+	_, replayed, err = s.answer(t, once, Key{Value: "k"}, "other", &done)
 	require.ErrorIs(t, err, ErrMismatch)
 	require.False(t, replayed)
 	require.InDelta(t, 1, testutil.ToFloat64(once.requests.fresh), 0)
@@ -71,9 +85,9 @@ func TestAKeyIsAnsweredOnce(t *testing.T) {
 	require.InDelta(t, 1, testutil.ToFloat64(once.requests.conflict), 0)
 	require.Equal(t, 1, done)
 
-	_, _, err = once.Do(t.Context(), Key{Caller: "other", Value: "k"}, []byte("other"), show, s.work(&done))
+	_, _, err = s.answer(t, once, Key{Caller: "other", Value: "k"}, "other", &done)
 	require.NoError(t, err, "each caller has its own keys")
-	_, _, err = once.Do(t.Context(), Key{}, nil, show, s.work(&done))
+	_, _, err = s.answer(t, once, Key{}, "", &done)
 	require.NoError(t, err, "no key, no record")
 	require.Equal(t, 3, done)
 	require.Len(t, s, 2)
@@ -83,10 +97,13 @@ func TestAFailureIsNotRecorded(t *testing.T) {
 	s := store{}
 	once := newOnce(s)
 	broken := errors.New("broken")
-	_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, show, func(func(Answer) *Record) (Answer, error) { return Answer{}, broken })
-	require.ErrorIs(t, err, broken)
+	c, err := once.Claim(t.Context(), Key{Value: "k"}, nil)
+	require.NoError(t, err)
+	require.ErrorIs(t, c.Resolve(t.Context(), Answer{}, broken), broken)
+	c.Release()
+	require.InDelta(t, 1, testutil.ToFloat64(once.requests.failed), 0)
 	done := 0
-	_, _, err = once.Do(t.Context(), Key{Value: "k"}, nil, show, s.work(&done))
+	_, _, err = s.answer(t, once, Key{Value: "k"}, "", &done)
 	require.NoError(t, err)
 	require.Equal(t, 1, done)
 }
@@ -94,30 +111,40 @@ func TestAFailureIsNotRecorded(t *testing.T) {
 // TestAnotherProcessWasFaster: the store has the key when the effect is to be
 // stored, though it had not when it was looked up.
 func TestAnotherProcessWasFaster(t *testing.T) {
-	s := store{}
-	here, there := newOnce(s), newOnce(s)
-	done := 0
-	answer, replayed, err := here.Do(t.Context(), Key{Value: "k"}, []byte("b"), show, func(func(Answer) *Record) (Answer, error) {
-		_, _, err := there.Do(t.Context(), Key{Value: "k"}, []byte("b"), show, s.work(&done))
+	for body, want := range map[string]error{"b": nil, "another": ErrMismatch} {
+		s := store{}
+		here, there := newOnce(s), newOnce(s)
+		done := 0
+		c, err := here.Claim(t.Context(), Key{Value: "k"}, []byte("b"))
 		require.NoError(t, err)
-		return Answer{}, ErrTaken
-	})
-	require.NoError(t, err)
-	require.True(t, replayed)
-	require.Equal(t, []byte{1}, answer.Body)
+		require.False(t, c.Replayed())
+		first, _, err := s.answer(t, there, Key{Value: "k"}, body, &done)
+		require.NoError(t, err)
+		mine := Answer{Status: 201, Body: []byte("mine")}
+		err = c.Resolve(t.Context(), mine, s.put(c.Record(mine)))
+		require.ErrorIs(t, err, want)
+		if want == nil {
+			require.True(t, c.Replayed())
+			require.Equal(t, first, c.Answer())
+		}
+		c.Release()
+	}
 }
 
 func TestASecondInFlightIsRefused(t *testing.T) {
 	s := store{}
 	once := newOnce(s)
 	done := 0
-	_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, show, func(seal func(Answer) *Record) (Answer, error) {
-		_, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, show, s.work(&done))
+	c, err := once.Claim(t.Context(), Key{Value: "k"}, nil)
+	require.NoError(t, err)
+	for range 2 { // the refused one lets nobody in
+		_, _, err = s.answer(t, once, Key{Value: "k"}, "", &done)
 		require.ErrorIs(t, err, ErrInFlight)
-		_, _, err = once.Do(t.Context(), Key{Value: "other"}, nil, show, s.work(&done))
-		require.NoError(t, err)
-		return s.work(&done)(seal)
-	})
+	}
+	_, _, err = s.answer(t, once, Key{Value: "other"}, "", &done)
+	require.NoError(t, err)
+	c.Release()
+	_, _, err = s.answer(t, once, Key{Value: "k"}, "", &done)
 	require.NoError(t, err)
 	require.Equal(t, 2, done)
 }
@@ -128,13 +155,13 @@ func TestManyMayHaveAnAnswerAtOnce(t *testing.T) {
 		s := store{}
 		once := newOnce(s)
 		done := 0
-		first, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, show, s.work(&done))
+		first, _, err := s.answer(t, once, Key{Value: "k"}, "", &done)
 		require.NoError(t, err)
 		open := make(chan struct{})
 		once.store = gate{s, open}
 		for range 20 {
 			go func() {
-				again, replayed, err := once.Do(t.Context(), Key{Value: "k"}, nil, show, s.work(&done))
+				again, replayed, err := s.answer(t, once, Key{Value: "k"}, "", &done)
 				assert.NoError(t, err)
 				assert.True(t, replayed)
 				assert.Equal(t, first, again)
@@ -158,19 +185,17 @@ func (g gate) Recorded(ctx context.Context, key Key, now time.Time) (Record, err
 	return g.store.Recorded(ctx, key, now)
 }
 
-func TestAnAnswerIsShownAgainToWhoMayStillSeeIt(t *testing.T) {
+// TestAReplayThatIsNotSentIsNone: the caller may have lost the right to it.
+func TestAReplayThatIsNotSentIsNone(t *testing.T) {
 	s := store{}
 	once := newOnce(s)
 	done := 0
-	first, _, err := once.Do(t.Context(), Key{Value: "k"}, nil, show, s.work(&done))
+	_, _, err := s.answer(t, once, Key{Value: "k"}, "", &done)
 	require.NoError(t, err)
-	refused := errors.New("refused")
-	_, replayed, err := once.Do(t.Context(), Key{Value: "k"}, nil, func(a Answer) error {
-		require.Equal(t, first, a)
-		return refused
-	}, s.work(&done))
-	require.ErrorIs(t, err, refused)
-	require.False(t, replayed)
+	c, err := once.Claim(t.Context(), Key{Value: "k"}, nil)
+	require.NoError(t, err)
+	require.True(t, c.Replayed())
+	c.Release()
 	require.InDelta(t, 0, testutil.ToFloat64(once.requests.replayed), 0)
 	require.InDelta(t, 1, testutil.ToFloat64(once.requests.failed), 0)
 	require.Equal(t, 1, done)
@@ -180,12 +205,12 @@ func TestAnErasedRecordKeepsItsKey(t *testing.T) {
 	s := store{}
 	once := newOnce(s)
 	done := 0
-	_, _, err := once.Do(t.Context(), Key{Value: "k"}, []byte("body"), show, s.work(&done))
+	_, _, err := s.answer(t, once, Key{Value: "k"}, "body", &done)
 	require.NoError(t, err)
 	r := s[Key{Value: "k"}]
 	s[r.Key] = Record{Key: r.Key, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt}
 	for _, body := range []string{"body", "another"} {
-		_, replayed, err := once.Do(t.Context(), Key{Value: "k"}, []byte(body), show, s.work(&done))
+		_, replayed, err := s.answer(t, once, Key{Value: "k"}, body, &done)
 		require.ErrorIs(t, err, ErrGone)
 		require.False(t, replayed)
 	}
@@ -199,7 +224,7 @@ func TestKeysExpireAndArePurged(t *testing.T) {
 		once := newOnce(s)
 		done := 0
 		for range 2 {
-			_, replayed, err := once.Do(t.Context(), Key{Value: "k"}, nil, show, s.work(&done))
+			_, replayed, err := s.answer(t, once, Key{Value: "k"}, "", &done)
 			require.NoError(t, err)
 			require.False(t, replayed)
 			time.Sleep(time.Hour)

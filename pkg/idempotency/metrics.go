@@ -30,13 +30,13 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 }
 
 // count counts a request that had a key.
-func (m *metrics) count(replayed bool, err error) {
+func (m *metrics) count(c *Claim) {
 	switch {
-	case replayed:
+	case c.answered && c.replayed:
 		m.requests.replayed.Inc()
-	case err == nil:
+	case c.answered:
 		m.requests.fresh.Inc()
-	case errors.Is(err, ErrInFlight), errors.Is(err, ErrMismatch), errors.Is(err, ErrGone):
+	case errors.Is(c.err, ErrInFlight), errors.Is(c.err, ErrMismatch), errors.Is(c.err, ErrGone):
 		m.requests.conflict.Inc()
 	default:
 		m.requests.failed.Inc()

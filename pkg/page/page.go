@@ -135,23 +135,21 @@ type Page[T any] struct {
 	Read int
 }
 
-// Rows are the rows of a store, as it reads and converts them.
-type Rows[R, T any] struct {
+// Rows are the rows of a store.
+type Rows[T any] struct {
 	// Below returns the newest rows that a request includes, newest first.
-	Below func(Request) ([]R, error)
+	Below func(Request) ([]T, error)
 	// ID is a row's, Time its time in a list that is sorted by time, and Size how much of
 	// a page it takes, in bytes. Without Size no row is large.
-	ID   func(R) uuid.UUID
-	Time func(R) time.Time
-	Size func(R) int
-	// Convert makes a row what the page holds.
-	Convert func(R) (T, error)
+	ID   func(T) uuid.UUID
+	Time func(T) time.Time
+	Size func(T) int
 }
 
 // Collect reads a page from a store. Of rows that may be large it reads some at first,
 // and then as many as there seems to be room for, but never more at a time than those
-// of a usual page, so that it never holds many more than the page. The errors are those of Below and Convert.
-func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
+// of a usual page, so that it never holds many more than the page. The errors are those of Below.
+func (rows Rows[T]) Collect(r Request) (Page[T], error) {
 	var page Page[T]
 	size, next := 0, r
 	for next.Limit = rows.first(r); ; {
@@ -168,11 +166,7 @@ func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 				page.Next = next.Cursor()
 				return page, nil
 			}
-			item, err := rows.Convert(row)
-			if err != nil {
-				return Page[T]{}, err
-			}
-			page.Items, next.Before = append(page.Items, item), rows.ID(row)
+			page.Items, next.Before = append(page.Items, row), rows.ID(row)
 			if rows.Time != nil {
 				next.At = rows.Time(row)
 			}
@@ -187,14 +181,14 @@ func (rows Rows[R, T]) Collect(r Request) (Page[T], error) {
 
 // first is how many rows to read at first: one more than the page holds, which tells
 // whether there is another page.
-func (rows Rows[R, T]) first(r Request) int {
+func (rows Rows[T]) first(r Request) int {
 	if rows.Size == nil {
 		return r.Limit + 1
 	}
 	return min(r.Limit, DefaultLimit) + 1
 }
 
-func (rows Rows[R, T]) size(row R) int {
+func (rows Rows[T]) size(row T) int {
 	if rows.Size == nil {
 		return 0
 	}

@@ -67,8 +67,8 @@ func TestWalkSeesEveryRowThatStays(t *testing.T) {
 func self(id uuid.UUID) uuid.UUID { return id }
 
 // rowsOf are rows in memory, newest first.
-func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID, uuid.UUID] {
-	return page.Rows[uuid.UUID, uuid.UUID]{
+func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID] {
+	return page.Rows[uuid.UUID]{
 		Below: func(r page.Request) ([]uuid.UUID, error) {
 			var out []uuid.UUID
 			for _, id := range rows {
@@ -78,7 +78,7 @@ func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID, uui
 			}
 			return out, nil
 		},
-		ID: self, Size: size, Convert: func(id uuid.UUID) (uuid.UUID, error) { return id, nil },
+		ID: self, Size: size,
 	}
 }
 
@@ -143,7 +143,7 @@ func TestAListByTimeIsWalkedOnce(t *testing.T) {
 		}
 		slices.SortFunc(rows, func(a, b row) int { return cmp.Or(b.at.Compare(a.at), bytes.Compare(b.id[:], a.id[:])) })
 		rows = slices.Compact(rows)
-		source := page.Rows[row, row]{
+		source := page.Rows[row]{
 			Below: func(r page.Request) ([]row, error) {
 				var out []row
 				for _, one := range rows {
@@ -154,7 +154,6 @@ func TestAListByTimeIsWalkedOnce(t *testing.T) {
 				return out, nil
 			},
 			ID: func(r row) uuid.UUID { return r.id }, Time: func(r row) time.Time { return r.at },
-			Convert: func(r row) (row, error) { return r, nil },
 		}
 		seen := []row{}
 		for cursor, more := "", true; more; more = cursor != "" {

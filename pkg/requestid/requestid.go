@@ -9,15 +9,19 @@ import "context"
 // net/http keeps it: another spelling is converted each time.
 const Header = "X-Request-Id"
 
-type key struct{}
+// Key is under which a context has the id, as a *string.
+type Key struct{}
 
 // With returns a context that carries id.
 func With(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, key{}, id)
+	return context.WithValue(ctx, Key{}, &id)
 }
 
 // From returns the request id that ctx carries, or "" when it carries none.
 func From(ctx context.Context) string {
-	id, _ := ctx.Value(key{}).(string)
-	return id
+	id, ok := ctx.Value(Key{}).(*string)
+	if !ok {
+		return ""
+	}
+	return *id
 }

@@ -48,6 +48,7 @@ func program(c *configuration) service.Program {
 type store interface {
 	order.Store
 	idempotency.Store
+	Create(context.Context, order.Order, *idempotency.Record) error
 	Migrate(context.Context, *slog.Logger) error
 	Check(context.Context) error
 	Stats() database.Stats
@@ -62,7 +63,7 @@ func openStore(ctx context.Context, address string) (store, error) {
 	if kind == database.Postgres {
 		return postgres.Open(ctx, address)
 	}
-	return sqlite.Open(ctx, database.SQLitePath(address))
+	return sqlite.Open(database.SQLitePath(address))
 }
 
 func migrate(ctx context.Context, c *configuration, log *slog.Logger) error {
@@ -109,7 +110,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	)...)
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats), monitor)
 	a := newAPI(front.API)
-	api.Register(a, order.New(kept, users), once)
+	api.Register(a, order.New(kept, users), kept, once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
 	return &service.App{
 		Handler:    a.Handler(),
@@ -127,7 +128,6 @@ func newAPI(c httpapi.Config) *httpapi.API {
 	c.Title = name
 	c.Description = "Keeps orders."
 	c.Version = "1.0.0"
-	c.Rules = api.Rules
 	return httpapi.New(c)
 }
 
@@ -135,7 +135,7 @@ func newAPI(c httpapi.Config) *httpapi.API {
 func document() *huma.OpenAPI {
 	metrics := prometheus.NewRegistry()
 	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics, Auth: auth.Open()})
-	api.Register(a, nil, nil)
+	api.Register(a, nil, nil, nil)
 	httpapi.RegisterHealth(a, name, "", nil, metrics)
 	return a.OpenAPI()
 }

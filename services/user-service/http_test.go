@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"database/sql"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/pkg/database/sqlite"
 	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
@@ -274,9 +274,9 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 func (s *server) execute(t *testing.T, query string) {
 	t.Helper()
 	if path, is := strings.CutPrefix(s.config.DatabaseURL, "sqlite://"); is {
-		db, err := sqlite.Open(t.Context(), path)
+		db, err := sql.Open("sqlite", path)
 		require.NoError(t, err)
-		_, err = db.Writer.ExecContext(t.Context(), strings.ReplaceAll(query, "user_service.", ""))
+		_, err = db.ExecContext(t.Context(), strings.ReplaceAll(query, "user_service.", ""))
 		require.NoError(t, err)
 		require.NoError(t, db.Close())
 		return

@@ -44,6 +44,7 @@ func program(c *configuration) service.Program {
 type store interface {
 	user.Store
 	idempotency.Store
+	Create(context.Context, user.User, *idempotency.Record) error
 	Migrate(context.Context, *slog.Logger) error
 	Check(context.Context) error
 	Stats() database.Stats
@@ -58,7 +59,7 @@ func openStore(ctx context.Context, address string) (store, error) {
 	if kind == database.Postgres {
 		return postgres.Open(ctx, address)
 	}
-	return sqlite.Open(ctx, database.SQLitePath(address))
+	return sqlite.Open(database.SQLitePath(address))
 }
 
 func migrate(ctx context.Context, c *configuration, log *slog.Logger) error {
@@ -90,7 +91,7 @@ func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.A
 	monitor := health.NewMonitor(rt.Log, append(front.Dependencies, health.Dependency{Name: "database", Required: true, Check: s.Check})...)
 	rt.Metrics.MustRegister(database.NewCollector(s.Stats), monitor)
 	a := newAPI(front.API)
-	api.Register(a, user.New(s, api.LimitEmails(front.API.Limits.Email)), once)
+	api.Register(a, user.New(s, api.LimitEmails(front.API.Limits.Email)), s, once)
 	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
 	return &service.App{
 		Handler:    a.Handler(),
@@ -107,7 +108,6 @@ func newAPI(c httpapi.Config) *httpapi.API {
 	c.Title = name
 	c.Description = "Keeps users."
 	c.Version = "1.0.0"
-	c.Rules = api.Rules
 	return httpapi.New(c)
 }
 
@@ -115,7 +115,7 @@ func newAPI(c httpapi.Config) *httpapi.API {
 func document() *huma.OpenAPI {
 	metrics := prometheus.NewRegistry()
 	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics, Auth: auth.Open()})
-	api.Register(a, nil, nil)
+	api.Register(a, nil, nil, nil)
 	httpapi.RegisterHealth(a, name, "", nil, metrics)
 	return a.OpenAPI()
 }

@@ -2,6 +2,7 @@
 package plan
 
 import (
+	"database/sql"
 	"fmt"
 	"os"
 	"regexp"
@@ -12,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/pkg/database/sqlite"
+	_ "modernc.org/sqlite"
 )
 
 // Query returns a query as sqlc has written it for a store, to a test in the store's
@@ -65,10 +66,10 @@ func rows(t *testing.T, conn *pgx.Conn, query string, args ...any) string {
 // SQLite returns the plan of a query on a file.
 func SQLite(t *testing.T, file, query string, args ...any) string {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), file)
+	db, err := sql.Open("sqlite", file)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
-	found, err := db.Read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+	found, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, found.Close()) }()
 	var lines []string

@@ -19,10 +19,14 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/gofrs/flock"
-	"modernc.org/sqlite" // also registers the driver
+	"github.com/pressly/goose/v3"
+	modernc "modernc.org/sqlite" // also registers the driver
 	sqlite3 "modernc.org/sqlite/lib"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
@@ -30,15 +34,13 @@ import (
 
 // DB is an open database.
 type DB struct {
-	// Read runs queries. They see what was committed before they started.
-	Read *sql.DB
-	// Writer is where to prepare statements for Write. It has the one
-	// connection that writes: use it for nothing else.
-	Writer *sql.DB
-
-	path   string
-	file   os.FileInfo
-	writer *writer
+	path    string
+	file    os.FileInfo
+	set     migration.Set
+	readers *readers
+	writer  *writer
+	// schema is for migrations, whose library wants a pool of database/sql's.
+	schema *sql.DB
 	// pending is how many migrations there were when a Check could tell.
 	pending atomic.Int64
 }
@@ -47,34 +49,51 @@ type DB struct {
 // WAL database (3.51.3).
 const minVersion = 3051003
 
-// Open opens the file at path, and makes it when there is none.
-func Open(ctx context.Context, path string) (*DB, error) {
-	err := checkFile(path)
+// busyTimeout is how long another process's lock is waited for.
+const busyTimeout = 5 * time.Second
+
+// Open opens the file at path, and makes it when there is none. Of the set it needs Files,
+// in a folder called migrations, and Required.
+func Open(path string, set migration.Set) (_ *DB, err error) {
+	err = checkFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w (DATABASE_URL names the file)", err)
 	}
+	set.Files, err = fs.Sub(set.Files, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	set.Dialect, set.Table = goose.DialectSQLite3, migrationsTable
+	db := &DB{path: path, set: set}
+	opened := false
+	defer func() {
+		if !opened {
+			err = errors.Join(err, db.Close())
+		}
+	}()
 	write, err := connect(path)
 	if err != nil {
 		return nil, err
 	}
-	write.SetMaxOpenConns(1)
-	read, err := connect(path)
+	db.writer = startWriter(write)
+	err = checkVersion(write)
 	if err != nil {
-		return nil, errors.Join(err, write.Close())
+		return nil, err
 	}
-	readers := max(4, runtime.GOMAXPROCS(0))
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
-
-	err = checkVersion(ctx, write)
+	db.readers, err = openReaders(path, max(4, runtime.GOMAXPROCS(0)))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the database file %s (DATABASE_URL names it): %w", path, Wrap(err)), read.Close(), write.Close())
+		return nil, err
 	}
-	file, err := os.Stat(path)
+	db.schema, err = openSchema(path)
 	if err != nil {
-		return nil, errors.Join(err, read.Close(), write.Close())
+		return nil, err
 	}
-	return &DB{file: file, Read: read, Writer: write, path: path, writer: startWriter(write)}, nil
+	db.file, err = os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	opened = true
+	return db, nil
 }
 
 // checkFile says in plain words what SQLite would put as "unable to open
@@ -94,24 +113,42 @@ func checkFile(path string) error {
 	return f.Close()
 }
 
-func connect(path string) (*sql.DB, error) {
-	parameters := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-		"temp_store(MEMORY)", "cache_size(-8000)",
-	}}
+// connect opens a connection.
+func connect(path string) (*Conn, error) {
+	opened, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	if err == nil {
+		opened.SetBusyTimeout(busyTimeout)
+		for _, pragma := range []string{"journal_mode=WAL", "synchronous=FULL", "foreign_keys=1", "temp_store=MEMORY", "cache_size=-8000"} {
+			err = errors.Join(err, sqlitex.ExecuteTransient(opened, "PRAGMA "+pragma, nil))
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("open the database file %s (DATABASE_URL names it): %w", path, Wrap(err))
+		if opened != nil {
+			err = errors.Join(err, opened.Close())
+		}
+		return nil, err
+	}
+	return &Conn{opened}, nil
+}
+
+// openSchema returns a pool of one connection that is opened when it is needed.
+func openSchema(path string) (*sql.DB, error) {
+	parameters := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "synchronous(FULL)", "foreign_keys(1)"}}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: parameters.Encode()}
-	db, err := open(dsn.String())
+	db, err := sql.Open("sqlite", dsn.String())
 	if err != nil {
 		return nil, fmt.Errorf("open the database file: %w", err)
 	}
+	db.SetMaxOpenConns(1)
 	return db, nil
 }
 
-func checkVersion(ctx context.Context, db *sql.DB) error {
+func checkVersion(c *Conn) error {
 	var version string
-	err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version)
+	err := c.query("SELECT sqlite_version()", func(r Row) error { version = r.Text(0); return nil }, nil)
 	if err != nil {
-		return err
+		return Wrap(err)
 	}
 	number := 0
 	for part := range strings.SplitSeq(version, ".") {
@@ -127,51 +164,69 @@ func checkVersion(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// Migrate applies the migrations of a set, under a lock on a file beside the
-// database.
-func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
+const migrationsTable = "goose_db_version"
+
+// Migrate brings the schema up to date, under a lock on a file beside the database.
+func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 	lock := func(ctx context.Context, _ *sql.DB) (func() error, error) {
 		file := flock.New(db.path + ".migrate.lock")
 		_, err := file.TryLockContext(ctx, lockRetry)
 		return file.Unlock, err
 	}
-	return Wrap(set.Up(ctx, db.Writer, lock, log))
+	return Wrap(db.set.Up(ctx, db.schema, lock, log))
 }
 
-// Check returns an error unless the database answers and its schema is as new
-// as the set requires.
-func (db *DB) Check(ctx context.Context, set migration.Set) error {
+// Check returns an error unless the database answers and its schema is as new as the set
+// requires.
+func (db *DB) Check(ctx context.Context) error {
 	now, err := os.Stat(db.path)
 	if err != nil || !os.SameFile(now, db.file) {
 		return fmt.Errorf("the database file %s is not there any more", db.path)
 	}
-	pending, err := set.Check(ctx, db.Read)
+	pending, err := db.set.Check(ctx, db.schema)
 	if err == nil || pending > 0 { // what can't be asked for is as it was
 		db.pending.Store(int64(pending))
 	}
 	return Wrap(err)
 }
 
-// Write runs do in a transaction of the writer. What do returns is returned;
-// unless that is nil, nothing of what it wrote stays. When Write returns nil,
-// it is on the disk. The context that do gets has ctx's values but is not
-// cancelled with it: others share the transaction.
-func (db *DB) Write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
-	return db.writer.write(ctx, do)
+// Write runs do in a transaction of the writer. What do returns is returned; unless that
+// is nil, nothing of what it wrote stays. When Write returns nil, it is on the disk. Once
+// begun it isn't cut off when ctx is done: others share the transaction.
+func (db *DB) Write(ctx context.Context, do func(*Conn) error) error {
+	return Wrap(db.writer.write(ctx, do))
 }
 
-// Close waits for the writes that have begun, and closes the file.
+// Close waits for what has begun, and closes the file.
 func (db *DB) Close() error {
-	return errors.Join(db.writer.close(), db.Read.Close())
+	var errs []error
+	if db.writer != nil {
+		errs = append(errs, db.writer.close())
+	}
+	if db.readers != nil {
+		errs = append(errs, db.readers.close())
+	}
+	if db.schema != nil {
+		errs = append(errs, db.schema.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// code is SQLite's code of an error, of whichever library, or 0.
+func code(err error) int {
+	var e *modernc.Error
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return int(sqlite.ErrCode(err))
 }
 
 // Wrap marks the errors that say that the database can't answer now.
 func Wrap(err error) error {
-	var e *sqlite.Error
-	if errors.Is(err, database.ErrUnavailable) || !errors.As(err, &e) {
+	if err == nil || errors.Is(err, database.ErrUnavailable) {
 		return err
 	}
-	switch e.Code() & 0xff {
+	switch code(err) & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
 		return database.Unavailable(err)
 	}
@@ -181,9 +236,9 @@ func Wrap(err error) error {
 // UniqueViolation says that err is a row that breaks a UNIQUE constraint or
 // index, or the primary key, on the column, given as table.column.
 func UniqueViolation(err error, column string) bool {
-	var e *sqlite.Error
-	if !errors.As(err, &e) || !strings.Contains(e.Error(), column) {
+	if err == nil || !strings.Contains(err.Error(), column) {
 		return false
 	}
-	return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+	c := code(err)
+	return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }

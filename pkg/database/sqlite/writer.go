@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -25,7 +24,7 @@ var errClosed = database.Unavailable(errors.New("the database is closed"))
 // committed together, each in a savepoint of its own: what one does is undone
 // without harm to the others, and all share one flush.
 type writer struct {
-	db    *sql.DB
+	conn  *Conn
 	queue chan *job
 	quit  chan struct{}
 	done  sync.WaitGroup
@@ -33,19 +32,19 @@ type writer struct {
 
 type job struct {
 	ctx  context.Context
-	do   func(context.Context, *sql.Tx) error
+	do   func(*Conn) error
 	err  error
 	done chan struct{}
 }
 
-func startWriter(db *sql.DB) *writer {
-	w := &writer{db: db, queue: make(chan *job), quit: make(chan struct{})}
+func startWriter(c *Conn) *writer {
+	w := &writer{conn: c, queue: make(chan *job), quit: make(chan struct{})}
 	w.done.Add(1)
 	go w.loop()
 	return w
 }
 
-func (w *writer) write(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
+func (w *writer) write(ctx context.Context, do func(*Conn) error) error {
 	j := &job{ctx: ctx, do: do, done: make(chan struct{})}
 	select {
 	case w.queue <- j:
@@ -63,7 +62,7 @@ func (w *writer) write(ctx context.Context, do func(context.Context, *sql.Tx) er
 func (w *writer) close() error {
 	close(w.quit)
 	w.done.Wait()
-	return w.db.Close()
+	return w.conn.conn.Close()
 }
 
 func (w *writer) loop() {
@@ -96,13 +95,12 @@ func (w *writer) collect(group []*job) []*job {
 	return group
 }
 
-// commit runs a group in one transaction.
+// commit runs a group in one transaction, which belongs to all of it: no one's context
+// ends it.
 func (w *writer) commit(group []*job) {
-	// The transaction belongs to all of the group, so no one's context ends it.
-	ctx := context.Background()
-	tx, err := w.db.BeginTx(ctx, nil)
+	err := w.run("BEGIN IMMEDIATE")
 	if err != nil {
-		fail(group, Wrap(err))
+		fail(group, err)
 		return
 	}
 	for _, j := range group {
@@ -110,16 +108,29 @@ func (w *writer) commit(group []*job) {
 		if j.err != nil {
 			continue
 		}
-		err := savepoint(ctx, tx, j)
+		err = w.savepoint(j)
 		if err != nil {
-			fail(group, Wrap(errors.Join(err, tx.Rollback())))
+			fail(group, errors.Join(err, w.rollback()))
 			return
 		}
 	}
-	err = tx.Commit()
+	err = w.run("COMMIT")
 	if err != nil {
-		fail(group, Wrap(fmt.Errorf("commit: %w", err)))
+		fail(group, errors.Join(fmt.Errorf("commit: %w", err), w.rollback()))
 	}
+}
+
+// run runs a statement of the writer's own.
+func (w *writer) run(statement string) error {
+	return w.conn.query(statement, func(Row) error { return nil }, nil)
+}
+
+// rollback ends the transaction, unless that has ended by itself.
+func (w *writer) rollback() error {
+	if w.conn.conn.AutocommitEnabled() {
+		return nil
+	}
+	return w.run("ROLLBACK")
 }
 
 // fail gives err to those of the group that would otherwise be told that all
@@ -133,31 +144,30 @@ func fail(group []*job, err error) {
 }
 
 // savepoint runs one job. Its error is of the transaction, not of the job.
-func savepoint(ctx context.Context, tx *sql.Tx, j *job) error {
-	_, err := tx.ExecContext(ctx, "SAVEPOINT job")
+func (w *writer) savepoint(j *job) error {
+	err := w.run("SAVEPOINT job")
 	if err != nil {
 		return err
 	}
-	j.err = protect(context.WithoutCancel(j.ctx), tx, j.do)
+	j.err = protect(w.conn, j.do)
 	if j.err != nil {
-		_, err = tx.ExecContext(ctx, "ROLLBACK TO job")
+		err = w.run("ROLLBACK TO job")
 		if err != nil {
 			// A full or broken disk has ended the whole transaction: that is
 			// what the others must hear of.
 			return errors.Join(j.err, err)
 		}
 	}
-	_, err = tx.ExecContext(ctx, "RELEASE job")
-	return err
+	return w.run("RELEASE job")
 }
 
 // protect turns a panic into an error: the others of the group have a right to
 // their commit.
-func protect(ctx context.Context, tx *sql.Tx, do func(context.Context, *sql.Tx) error) (err error) {
+func protect(c *Conn, do func(*Conn) error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic in a write: %v\n%s", cause, debug.Stack())
 		}
 	}()
-	return do(ctx, tx)
+	return do(c)
 }

@@ -2,39 +2,45 @@ package sqlite_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/sqlite"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T) *sqlite.DB {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"))
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"), noMigrations)
 	require.NoError(t, err)
-	_, err = db.Writer.ExecContext(t.Context(), "CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT")
-	require.NoError(t, err)
+	require.NoError(t, db.Write(t.Context(), func(c *sqlite.Conn) error {
+		_, err := c.Exec(t.Context(), "CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT")
+		return err
+	}))
 	return db
 }
 
-func insert(n int) func(context.Context, *sql.Tx) error {
-	return func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO t VALUES (?)", n)
+var noMigrations = migration.Set{Files: fstest.MapFS{}}
+
+func insert(n int) func(*sqlite.Conn) error {
+	return func(c *sqlite.Conn) error {
+		_, err := c.Exec(context.Background(), "INSERT INTO t VALUES (?)", n)
 		return err
 	}
 }
 
-func rows(t *testing.T, db *sql.DB) (n int) {
-	require.NoError(t, db.QueryRowContext(context.Background(), "SELECT count(*) FROM t").Scan(&n))
-	return n
+func rows(t *testing.T, db *sqlite.DB) int {
+	n, err := sqlite.One(t.Context(), db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, "SELECT count(*) FROM t")
+	require.NoError(t, err)
+	return int(n)
 }
 
 // TestEachOfAGroupIsJudgedByItself: of those that share a commit some fail,
@@ -55,15 +61,15 @@ func TestEachOfAGroupIsJudgedByItself(t *testing.T) {
 			if i%5 == 4 {
 				ctx = gone
 			}
-			errs[i] = db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error {
-				err := insert(i)(ctx, tx)
+			errs[i] = db.Write(ctx, func(c *sqlite.Conn) error {
+				err := insert(i)(c)
 				switch i % 5 {
 				case 1:
 					return refusal
 				case 2:
 					panic("broken")
 				case 3:
-					return errors.Join(err, insert(i)(ctx, tx)) // twice the same
+					return errors.Join(err, insert(i)(c)) // twice the same
 				}
 				return err
 			})
@@ -84,7 +90,7 @@ func TestEachOfAGroupIsJudgedByItself(t *testing.T) {
 			require.ErrorIs(t, err, context.Canceled)
 		}
 	}
-	require.Equal(t, writers/5, rows(t, db.Read))
+	require.Equal(t, writers/5, rows(t, db))
 }
 
 func TestAWriteIsSeenByTheNextRead(t *testing.T) {
@@ -92,7 +98,7 @@ func TestAWriteIsSeenByTheNextRead(t *testing.T) {
 	defer func() { require.NoError(t, db.Close()) }()
 	for i := range 50 {
 		require.NoError(t, db.Write(t.Context(), insert(i)))
-		require.Equal(t, i+1, rows(t, db.Read))
+		require.Equal(t, i+1, rows(t, db))
 	}
 }
 
@@ -102,10 +108,10 @@ func TestCloseWaitsForWhatHasBegun(t *testing.T) {
 		begun, finish := make(chan struct{}), make(chan struct{})
 		wrote, closed := make(chan error, 1), make(chan error, 1)
 		go func() {
-			wrote <- db.Write(t.Context(), func(ctx context.Context, tx *sql.Tx) error {
+			wrote <- db.Write(t.Context(), func(c *sqlite.Conn) error {
 				close(begun)
 				<-finish
-				return insert(1)(ctx, tx)
+				return insert(1)(c)
 			})
 		}()
 		<-begun
@@ -120,11 +126,14 @@ func TestCloseWaitsForWhatHasBegun(t *testing.T) {
 func TestSettings(t *testing.T) {
 	db := open(t)
 	defer func() { require.NoError(t, db.Close()) }()
-	for _, pool := range []*sql.DB{db.Read, db.Writer} {
+	for name, with := range map[string]func(context.Context, func(*sqlite.Conn) error) error{"reads": db.Read, "writes": db.Write} {
 		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000"} {
-			var got string
-			require.NoError(t, pool.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
-			require.Equal(t, want, got, pragma)
+			require.NoError(t, with(t.Context(), func(c *sqlite.Conn) error {
+				return c.Query(t.Context(), "PRAGMA "+pragma, func(r sqlite.Row) error {
+					require.Equal(t, want, r.Text(0), "%s %s", name, pragma)
+					return nil
+				})
+			}))
 		}
 	}
 }
@@ -132,7 +141,7 @@ func TestSettings(t *testing.T) {
 func TestAFileThatCantBeOpenedIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	for path, why := range map[string]string{dir: "is a directory", dir + "/no/x.db": "no such file", ":memory:": "not supported"} {
-		_, err := sqlite.Open(t.Context(), path)
+		_, err := sqlite.Open(path, noMigrations)
 		require.ErrorContains(t, err, why)
 		require.ErrorContains(t, err, "DATABASE_URL", fmt.Sprint(path))
 	}

@@ -1,3 +1,4 @@
+// Package api is order-service's HTTP operations.
 package api
 
 import (
@@ -6,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/auth"
@@ -15,24 +17,124 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
+const (
+	scopeRead  = "orders:read"
+	scopeWrite = "orders:write"
+	// scopeFulfil is for whoever fulfils orders: everyone's may be read, and moved on.
+	scopeFulfil = "orders:fulfil"
+)
+
+// What answers may take while they are made, in bytes: an order, and a page of them
+// (page.MaxBytes, as rows, as text, and what was read of the rows after it).
+const (
+	orderMemory = 512 << 10
+	pageMemory  = 4 << 20
+)
+
+// maxBody is the size of the largest body, in bytes: an order of the largest texts
+// there may be (order.MaxItems and the others) fits, also with each character written
+// as two escaped surrogates of six bytes each.
+const maxBody = 512 << 10
+
+const path = "/api/v1/orders"
+
+// store adds an order together with the record of its request.
+type store interface {
+	// Create stores a new order and, unless it is nil, the record of the request, both or
+	// neither. It returns idempotency.ErrTaken.
+	Create(ctx context.Context, o order.Order, record *idempotency.Record) error
+}
+
+type api struct {
+	orders *order.Orders
+	store  store
+	once   *idempotency.Once
+}
+
+// Register adds the operations on orders, which are added to a store.
+func Register(a *httpapi.API, orders *order.Orders, s store, once *idempotency.Once) {
+	h := &api{orders: orders, store: s, once: once}
+	tags := []string{"Orders"}
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Orders", Description: "What users have ordered."})
+	httpapi.Register(a, huma.Operation{
+		OperationID: "create-order", Method: http.MethodPost, Path: path, Tags: tags,
+		Summary: "Create an order", DefaultStatus: http.StatusCreated,
+		Description: "The user must exist in user-service, and be the caller unless that has the scope admin. While that can't be told, the answer is 503, with Retry-After. A price is what the client says: there is no catalogue to ask. An Idempotency-Key whose order was deleted gets 410; one whose order the caller may not see any more, 404.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeWrite).MaxBody(maxBody), h.create)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "list-orders", Method: http.MethodGet, Path: path, Tags: tags,
+		Summary:     "List orders, newest first",
+		Description: "The caller's own; with the scope orders:fulfil or admin, everyone's.",
+		Errors:      []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(pageMemory), h.list)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "list-orders-of-user", Method: http.MethodGet, Path: path + "/user/{user_id}", Tags: tags,
+		Summary:     "List the orders of a user, newest first",
+		Description: "The list of a user that is not known, or not the caller's to see, is empty.",
+		Errors:      []int{http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(pageMemory), h.listOfUser)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "get-order", Method: http.MethodGet, Path: path + "/{order_id}", Tags: tags,
+		Summary: "Get an order", Responses: httpapi.NotModified(),
+		Description: "The caller's own; with the scope orders:fulfil or admin, anyone's.",
+		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(orderMemory), h.get)
+	for _, method := range []string{http.MethodPut, http.MethodPatch} {
+		httpapi.Register(a, huma.Operation{
+			OperationID: map[string]string{http.MethodPut: "put-order", http.MethodPatch: "patch-order"}[method],
+			Method:      method, Path: path + "/{order_id}", Tags: tags,
+			Summary: "Change an order",
+			Description: "A field that is left out keeps its value. What was read may be sent back whole. " +
+				"The owner, with the scope orders:write, may change the items and the address while the order is pending, and make it cancelled. " +
+				"To make it confirmed, shipped or delivered needs the scope orders:fulfil, which may also cancel it, whoever's it is. The scope admin may do all of it.",
+			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+		}, httpapi.Needs(scopeWrite, scopeFulfil).Memory(orderMemory).MaxBody(maxBody), h.update)
+	}
+	httpapi.Register(a, huma.Operation{
+		OperationID: "delete-order", Method: http.MethodDelete, Path: path + "/{order_id}", Tags: tags,
+		Summary: "Delete an order", DefaultStatus: http.StatusNoContent,
+		Description: "The owner may delete an order that is pending or cancelled. What was confirmed, shipped or delivered is a record, which needs the scope admin.",
+		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeWrite).Memory(orderMemory), h.delete)
+}
+
 type createInput struct {
 	httpapi.IdempotencyKey
 	Body httpapi.Body[NewOrder]
 }
 
-func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[Order], error) {
-	read := func(id uuid.UUID) error {
-		_, err := h.orders.Get(ctx, actor(ctx), id)
-		return problem(err)
+func (h *api) create(ctx context.Context, in *createInput) (created httpapi.Created[Order], err error) {
+	claim, err := h.once.Claim(ctx, idempotency.Key{Caller: auth.From(ctx).Key(), Value: string(in.Key)}, in.Body.Raw())
+	if err != nil {
+		return created, err
 	}
-	return httpapi.Once[Order](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), read, func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
-		var answer idempotency.Answer
-		_, err := h.orders.Create(ctx, actor(ctx), in.Body.Value.draft(), func(o order.Order) (_ *idempotency.Record, err error) {
-			answer, err = httpapi.NewAnswer(path, o.ID, o.Version, toWire(o))
-			return seal(answer), err
-		})
-		return answer, problem(err)
-	})
+	defer claim.Release()
+	if !claim.Replayed() {
+		o, err := h.orders.Prepare(ctx, actor(ctx), in.Body.Value.draft())
+		if err != nil {
+			return created, problem(err)
+		}
+		answer, err := httpapi.NewCreated(path, o.ID, o.Version, toWire(o))
+		if err != nil {
+			return created, err
+		}
+		err = claim.Resolve(ctx, answer, h.store.Create(ctx, o, claim.Record(answer)))
+		if err != nil {
+			return created, problem(err)
+		}
+	}
+	if claim.Replayed() { // to who may see it today
+		id, err := claim.Resource()
+		if err != nil {
+			return created, err
+		}
+		_, err = h.orders.Get(ctx, actor(ctx), id)
+		if err != nil {
+			return created, problem(err)
+		}
+	}
+	return httpapi.Send[Order](claim), nil
 }
 
 type listInput struct {
@@ -42,7 +144,7 @@ type listInput struct {
 	Status string                    `query:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"Only the orders in this status."`
 }
 
-func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[Order], error) {
+func (h *api) list(ctx context.Context, in *listInput) (httpapi.Listed[Order], error) {
 	query := url.Values{}
 	filter := order.Filter{Created: in.Period(query)}
 	if in.UserID.Set {
@@ -64,31 +166,22 @@ type userOrdersInput struct {
 	UserID httpapi.ID `path:"user_id" doc:"The user's id."`
 }
 
-func (h *api) listOfUser(ctx context.Context, in *userOrdersInput) (*httpapi.ListOutput[Order], error) {
+func (h *api) listOfUser(ctx context.Context, in *userOrdersInput) (httpapi.Listed[Order], error) {
 	userID := uuid.UUID(in.UserID)
 	query := url.Values{}
 	return h.page(ctx, order.Filter{UserID: &userID, Created: in.Period(query)}, in.PageParams, path+"/user/"+userID.String(), query)
 }
 
-func (h *api) page(ctx context.Context, f order.Filter, params httpapi.PageParams, path string, query url.Values) (*httpapi.ListOutput[Order], error) {
+func (h *api) page(ctx context.Context, f order.Filter, params httpapi.PageParams, path string, query url.Values) (list httpapi.Listed[Order], err error) {
 	request, err := params.Request(page.First)
 	if err != nil {
-		return nil, err
+		return list, err
 	}
 	p, err := h.orders.List(ctx, actor(ctx), f, request)
 	if err != nil {
-		return nil, problem(err)
+		return list, problem(err)
 	}
 	return httpapi.NewList(p, toWire, path, query, params.Limit), nil
-}
-
-type orderOutput struct {
-	ETag string `header:"ETag" doc:"The order's version, for If-Match and If-None-Match."`
-	Body Order
-}
-
-func output(o order.Order) *orderOutput {
-	return &orderOutput{ETag: httpapi.ETag(o.Version), Body: toWire(o)}
 }
 
 // OrderPath is the path of one order. It is exported for huma, which sets its
@@ -102,16 +195,16 @@ type getInput struct {
 	httpapi.Conditions
 }
 
-func (h *api) get(ctx context.Context, in *getInput) (*orderOutput, error) {
+func (h *api) get(ctx context.Context, in *getInput) (got httpapi.Resource[Order], err error) {
 	o, err := h.orders.Get(ctx, actor(ctx), uuid.UUID(in.OrderID))
 	if err != nil {
-		return nil, problem(err)
+		return got, problem(err)
 	}
 	err = in.CheckRead(httpapi.ETag(o.Version))
 	if err != nil {
-		return nil, err
+		return got, err
 	}
-	return output(o), nil
+	return httpapi.NewResource(o.Version, toWire(o)), nil
 }
 
 type updateInput struct {
@@ -120,19 +213,32 @@ type updateInput struct {
 	Body httpapi.Body[OrderChange]
 }
 
-func (h *api) update(ctx context.Context, in *updateInput) (*orderOutput, error) {
-	check := func(stored order.Order) error {
-		err := in.CheckChange(httpapi.ETag(stored.Version))
+func (h *api) update(ctx context.Context, in *updateInput) (updated httpapi.Resource[Order], err error) {
+	for { // until nobody was faster: someone wins each round
+		stored, err := h.orders.Get(ctx, actor(ctx), uuid.UUID(in.OrderID))
 		if err != nil {
-			return err
+			return updated, problem(err)
 		}
-		return in.Body.Value.checkReadOnly(stored)
+		err = in.CheckChange(httpapi.ETag(stored.Version))
+		if err != nil {
+			return updated, err
+		}
+		err = in.Body.Value.checkReadOnly(stored)
+		if err != nil {
+			return updated, err
+		}
+		changed, err := h.orders.Change(actor(ctx), stored, in.Body.Value.patch())
+		if err != nil {
+			return updated, problem(err)
+		}
+		err = h.orders.Save(ctx, changed, stored.Version)
+		if err == nil {
+			return httpapi.NewResource(changed.Version, toWire(changed)), nil
+		}
+		if !errors.Is(err, order.ErrStale) {
+			return updated, problem(err)
+		}
 	}
-	o, err := h.orders.Update(ctx, actor(ctx), uuid.UUID(in.OrderID), check, in.Body.Value.patch())
-	if err != nil {
-		return nil, problem(err)
-	}
-	return output(o), nil
 }
 
 type deleteInput struct {
@@ -140,29 +246,19 @@ type deleteInput struct {
 	httpapi.Conditions
 }
 
-func (h *api) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	check := func(stored order.Order) error { return in.CheckChange(httpapi.ETag(stored.Version)) }
-	return nil, problem(h.orders.Delete(ctx, actor(ctx), uuid.UUID(in.OrderID), check))
-}
-
-// problem says what the errors of the domain are in HTTP.
-func problem(err error) error {
-	var transition *order.TransitionError
-	var notPending *order.NotPendingError
-	var record *order.RecordError
-	var unavailable *order.UsersUnavailableError
-	switch {
-	case errors.Is(err, order.ErrNotFound):
-		return httpapi.NotFound("order")
-	case errors.Is(err, order.ErrNotFulfilling):
-		return httpapi.Forbidden(scopeFulfil)
-	case errors.Is(err, order.ErrNotOwner):
-		return httpapi.Forbidden(auth.Admin) // it sees the order, so it lacks no lesser scope
-	case errors.As(err, &transition), errors.As(err, &notPending), errors.As(err, &record):
-		return httpapi.NewProblem(http.StatusConflict, err.Error())
-	case errors.As(err, &unavailable):
-		return httpapi.Unavailable("the user can't be looked up right now, and an order is only made for a user who is known to exist", unavailable.RetryAfter).
-			Because(unavailable)
+func (h *api) delete(ctx context.Context, in *deleteInput) (none httpapi.Nothing, err error) {
+	for { // see update
+		stored, err := h.orders.Get(ctx, actor(ctx), uuid.UUID(in.OrderID))
+		if err != nil {
+			return none, problem(err)
+		}
+		err = in.CheckChange(httpapi.ETag(stored.Version))
+		if err != nil {
+			return none, err
+		}
+		err = h.orders.Delete(ctx, actor(ctx), stored)
+		if !errors.Is(err, order.ErrStale) {
+			return none, problem(err)
+		}
 	}
-	return err
 }

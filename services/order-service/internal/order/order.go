@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/money"
 	"github.com/example/microservices/pkg/page"
@@ -85,9 +84,6 @@ func (f Filter) IDs(below uuid.UUID) (after, before uuid.UUID) {
 
 // Store keeps orders.
 type Store interface {
-	// Create stores a new order and, unless it is nil, the record of the
-	// request, both or neither. It returns idempotency.ErrTaken.
-	Create(ctx context.Context, o Order, record *idempotency.Record) error
 	// Get returns the order, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (Order, error)
 	// List returns a page of the orders that f lets through, newest first.

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/access"
-	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/page"
@@ -35,35 +34,30 @@ type Draft struct {
 	ShippingAddress string
 }
 
-// Create makes an order for a user whose orders are the actor's, and who is known to exist. record
-// makes the record of the request, stored together with the order, of what the
-// order will be; it may return nil. The errors are invalid.Fields, those of
-// Users.Verify but for ErrUserUnknown, and those of Store.Create.
-func (o *Orders) Create(ctx context.Context, actor Actor, d Draft, record func(Order) (*idempotency.Record, error)) (Order, error) {
-	created, err := parseDraft(d)
+// Prepare makes an order, which is to be added to the store, for a user whose orders are
+// the actor's, and who is known to exist. The errors are invalid.Fields, and those of
+// Users.Verify but for ErrUserUnknown.
+func (o *Orders) Prepare(ctx context.Context, actor Actor, d Draft) (Order, error) {
+	made, err := parseDraft(d)
 	if err != nil {
 		return Order{}, err
 	}
-	err = o.verify(ctx, actor.Owns, created.UserID)
+	err = o.verify(ctx, actor.Owns, made.UserID)
 	if errors.Is(err, ErrUserUnknown) {
 		return Order{}, invalid.Fields{{Path: "user_id", Message: "is not the id of a user"}}
 	}
 	if err != nil {
 		return Order{}, err
 	}
-	created.ID, err = ids.New()
+	made.ID, err = ids.New()
 	if err != nil {
 		return Order{}, err
 	}
-	created.Status = Pending
-	created.Version = 1
-	created.CreatedAt = ids.Time(created.ID) // so that the one sorts as the other
-	created.UpdatedAt = created.CreatedAt
-	r, err := record(created)
-	if err != nil {
-		return Order{}, err
-	}
-	return created, o.store.Create(ctx, created, r)
+	made.Status = Pending
+	made.Version = 1
+	made.CreatedAt = ids.Time(made.ID) // so that the one sorts as the other
+	made.UpdatedAt = made.CreatedAt
+	return made, nil
 }
 
 // verify is Users.Verify for a user within reach. There seem to be no others.
@@ -127,42 +121,30 @@ type Patch struct {
 	More bool
 }
 
-// Update changes an order that the actor sees and returns what it has become. check may
-// refuse, by its error, the order as it is stored. The other errors are ErrNotFound,
-// invalid.Fields, ErrNotOwner (of items and address, and of a cancellation),
-// ErrNotFulfilling, *TransitionError and *NotPendingError. All of a patch is judged
-// against the order as it is stored, and applied at once or not at all. A change that
-// changes nothing is no new version.
-func (o *Orders) Update(ctx context.Context, actor Actor, id uuid.UUID, check func(Order) error, p Patch) (Order, error) {
-	// Optimistic: read, decide, write what was decided if nothing has changed
-	// meanwhile. Someone wins each round, so this ends.
-	for {
-		stored, err := o.Get(ctx, actor, id)
-		if err != nil {
-			return Order{}, err
-		}
-		err = check(stored)
-		if err != nil {
-			return Order{}, err
-		}
-		change, err := parsePatch(p, stored)
-		if err != nil {
-			return Order{}, err
-		}
-		changed, err := change.apply(stored, actor)
-		if err != nil {
-			return Order{}, err
-		}
-		if same(stored, changed) {
-			return stored, nil
-		}
-		changed.Version++
-		changed.UpdatedAt = later(o.timestamp(), stored.UpdatedAt)
-		err = o.store.Update(ctx, changed)
-		if !errors.Is(err, ErrStale) {
-			return changed, err
-		}
+// Change returns what an order, as it is stored, becomes: itself, if nothing changes. All
+// of a patch is judged at once. The errors are invalid.Fields, ErrNotOwner (of items and
+// address, and of a cancellation), ErrNotFulfilling, *TransitionError and *NotPendingError.
+func (o *Orders) Change(actor Actor, stored Order, p Patch) (Order, error) {
+	change, err := parsePatch(p, stored)
+	if err != nil {
+		return Order{}, err
 	}
+	changed, err := change.apply(stored, actor)
+	if err != nil || same(stored, changed) {
+		return stored, err
+	}
+	changed.Version++
+	changed.UpdatedAt = later(o.timestamp(), stored.UpdatedAt)
+	return changed, nil
+}
+
+// Save stores what an order of a version has become, unless that is still the same. It
+// returns ErrStale when there is no such version any more.
+func (o *Orders) Save(ctx context.Context, changed Order, version int64) error {
+	if changed.Version == version {
+		return nil
+	}
+	return o.store.Update(ctx, changed)
 }
 
 // change is a patch whose values are right in themselves.
@@ -230,27 +212,14 @@ func (c change) apply(stored Order, actor Actor) (Order, error) {
 	return changed, nil
 }
 
-// Delete deletes an order. check may refuse, by its error, the order as it is stored.
-// The other errors are ErrNotFound, ErrNotOwner and *RecordError.
-func (o *Orders) Delete(ctx context.Context, actor Actor, id uuid.UUID, check func(Order) error) error {
-	for {
-		stored, err := o.Get(ctx, actor, id)
-		if err != nil {
-			return err
-		}
-		err = check(stored)
-		if err != nil {
-			return err
-		}
-		err = actor.mayDelete(stored)
-		if err != nil {
-			return err
-		}
-		err = o.store.Delete(ctx, id, stored.Version)
-		if !errors.Is(err, ErrStale) {
-			return err
-		}
+// Delete deletes an order, as it is stored. The errors are ErrNotOwner, *RecordError and
+// ErrStale, when it has changed since.
+func (o *Orders) Delete(ctx context.Context, actor Actor, stored Order) error {
+	err := actor.mayDelete(stored)
+	if err != nil {
+		return err
 	}
+	return o.store.Delete(ctx, stored.ID, stored.Version)
 }
 
 // timestamp is now, as exactly as clients keep it.

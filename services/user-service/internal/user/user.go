@@ -4,13 +4,11 @@ package user
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/access"
-	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/page"
@@ -75,10 +73,6 @@ func (f Filter) includes(u User) bool {
 
 // Store keeps users.
 type Store interface {
-	// Create stores a new user and, unless it is nil, the record of the
-	// request, both or neither. It returns ErrExists, ErrEmailTaken, or
-	// idempotency.ErrTaken.
-	Create(ctx context.Context, u User, record *idempotency.Record) error
 	// Get returns the user, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (User, error)
 	// GetByEmail returns the user with the key of an address, or ErrNotFound.
@@ -118,41 +112,35 @@ type Draft struct {
 	Age         *int
 }
 
-// Create makes a user: the one within reach, or a new one when all are. record
-// makes the record of the request, stored together
-// with the user, of what the user will be; it may return nil. The errors are
-// invalid.Fields, ErrNobody, the guard's, and those of Store.Create.
-func (u *Users) Create(ctx context.Context, reach access.Reach, d Draft, record func(User) (*idempotency.Record, error)) (User, error) {
-	var created User
-	err := apply(&created, Patch{Name: &d.Name, Email: &d.Email, SetAge: true, Age: d.Age})
+// Prepare makes a user, who is to be added to the store: the one within reach, or a new
+// one when all are. The errors are invalid.Fields, ErrNobody, and the guard's.
+func (u *Users) Prepare(ctx context.Context, reach access.Reach, d Draft) (User, error) {
+	var made User
+	err := apply(&made, Patch{Name: &d.Name, Email: &d.Email, SetAge: true, Age: d.Age})
 	if err != nil {
 		return User{}, err
 	}
-	created.ID, err = newID(reach)
+	made.ID, err = newID(reach)
 	if err != nil {
 		return User{}, err
 	}
-	created.Version = 1
-	created.CreatedAt = u.timestamp()
-	created.UpdatedAt = created.CreatedAt
-	r, err := record(created)
-	if err != nil {
-		return User{}, err
-	}
-	err = u.guard(ctx)
-	if err != nil {
-		return User{}, err
-	}
-	err = u.store.Create(ctx, created, r)
-	if errors.Is(err, ErrEmailTaken) && u.exists(ctx, created.ID) {
-		err = ErrExists // it may be its own address, and a store says either
-	}
-	return created, err
+	made.Version = 1
+	made.CreatedAt = u.timestamp()
+	made.UpdatedAt = made.CreatedAt
+	return made, u.guard(ctx)
 }
 
-func (u *Users) exists(ctx context.Context, id uuid.UUID) bool {
-	_, err := u.store.Get(ctx, id)
-	return err == nil
+// Explain returns why a user could not be added: of one that is there already a store may
+// say that its address is taken, which is its own.
+func (u *Users) Explain(ctx context.Context, added User, err error) error {
+	if !errors.Is(err, ErrEmailTaken) {
+		return err
+	}
+	_, missing := u.store.Get(ctx, added.ID)
+	if missing == nil {
+		return ErrExists
+	}
+	return err
 }
 
 // Get returns a user within reach, or ErrNotFound.
@@ -206,63 +194,38 @@ type Patch struct {
 	Age    *int
 }
 
-// Update changes a user and returns what it has become. check may refuse, by
-// its error, the user as it is stored. The other errors are ErrNotFound,
-// ErrEmailTaken, invalid.Fields, and the guard's when the address becomes another one.
-// A change that changes nothing is no new version.
-func (u *Users) Update(ctx context.Context, reach access.Reach, id uuid.UUID, check func(User) error, p Patch) (User, error) {
-	// Optimistic: read, decide, write what was decided if nothing has changed
-	// meanwhile. Someone wins each round, so this ends.
-	guarded := sync.OnceValue(func() error { return u.guard(ctx) })
-	for {
-		stored, err := u.Get(ctx, reach, id)
-		if err != nil {
-			return User{}, err
-		}
-		err = check(stored)
-		if err != nil {
-			return User{}, err
-		}
-		changed := stored
-		err = apply(&changed, p)
-		if err != nil {
-			return User{}, err
-		}
-		if same(stored, changed) {
-			return stored, nil
-		}
-		if changed.Email.Key() != stored.Email.Key() {
-			err = guarded()
-			if err != nil {
-				return User{}, err
-			}
-		}
-		changed.Version++
-		changed.UpdatedAt = later(u.timestamp(), stored.UpdatedAt)
-		err = u.store.Update(ctx, changed)
-		if !errors.Is(err, ErrStale) {
-			return changed, err
-		}
+// Change returns what a user, as it is stored, becomes: itself, if nothing changes. The
+// error is invalid.Fields.
+func (u *Users) Change(stored User, p Patch) (User, error) {
+	changed := stored
+	err := apply(&changed, p)
+	if err != nil || same(stored, changed) {
+		return stored, err
 	}
+	changed.Version++
+	changed.UpdatedAt = later(u.timestamp(), stored.UpdatedAt)
+	return changed, nil
 }
 
-// Delete deletes a user. check may refuse, by its error, the user as it is
-// stored. The other error is ErrNotFound.
-func (u *Users) Delete(ctx context.Context, reach access.Reach, id uuid.UUID, check func(User) error) error {
-	for {
-		stored, err := u.Get(ctx, reach, id)
+// Save stores what a user has become, unless that is still the same. The errors are
+// ErrStale, when it has changed since, ErrEmailTaken, and the guard's when the address
+// becomes another one.
+func (u *Users) Save(ctx context.Context, stored, changed User) error {
+	if changed.Version == stored.Version {
+		return nil
+	}
+	if changed.Email.Key() != stored.Email.Key() {
+		err := u.guard(ctx)
 		if err != nil {
-			return err
-		}
-		err = check(stored)
-		if err != nil {
-			return err
-		}
-		err = u.store.Delete(ctx, id, stored.Version)
-		if !errors.Is(err, ErrStale) {
 			return err
 		}
 	}
+	return u.store.Update(ctx, changed)
+}
+
+// Delete deletes a user, as it is stored. It returns ErrStale when it has changed since.
+func (u *Users) Delete(ctx context.Context, stored User) error {
+	return u.store.Delete(ctx, stored.ID, stored.Version)
 }
 
 // apply changes u. Its error is invalid.Fields, with everything that is wrong. A text of

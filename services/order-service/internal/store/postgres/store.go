@@ -112,14 +112,23 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 
 // List is part of order.Store.
 func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
-	return page.Rows[db.OrderServiceOrder, order.Order]{
-		Below: func(r page.Request) ([]db.OrderServiceOrder, error) {
+	return page.Rows[order.Order]{
+		Below: func(r page.Request) ([]order.Order, error) {
 			rows, err := s.list(ctx, f, r.Before, int32(r.Limit)) //nolint:gosec // at most page.MaxLimit + 1
-			return rows, postgres.Wrap(err)
+			if err != nil {
+				return nil, postgres.Wrap(err)
+			}
+			orders := make([]order.Order, len(rows))
+			for i, row := range rows {
+				orders[i], err = fromRow(row)
+				if err != nil {
+					return nil, err
+				}
+			}
+			return orders, nil
 		},
-		ID:      func(row db.OrderServiceOrder) uuid.UUID { return row.ID },
-		Size:    func(row db.OrderServiceOrder) int { return len(row.Items) + len(row.ShippingAddress) },
-		Convert: fromRow,
+		ID:   func(o order.Order) uuid.UUID { return o.ID },
+		Size: order.Order.Size,
 	}.Collect(r)
 }
 

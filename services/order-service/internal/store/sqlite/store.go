@@ -3,159 +3,124 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
-	"github.com/pressly/goose/v3"
 
-	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/sqlite"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/idempotency/sqlitekeys"
 	"github.com/example/microservices/pkg/money"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/order-service/internal/order"
-	"github.com/example/microservices/services/order-service/internal/store/sqlite/db"
 )
 
-const (
-	migrationsTable = "goose_db_version"
-	// schemaVersion is the migration without which the queries fail. It isn't a
-	// new one (docs/decisions/schema-versions.md).
-	schemaVersion = 1
-)
+// schemaVersion is the migration without which the queries fail. It isn't a
+// new one (docs/decisions/schema-versions.md).
+const schemaVersion = 1
 
 //go:embed migrations/*.sql
-var migrationFiles embed.FS
+var migrations embed.FS
 
-func migrations() migration.Set {
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		panic(err) // they are part of the binary
-	}
-	return migration.Set{Files: files, Dialect: goose.DialectSQLite3, Table: migrationsTable, Required: schemaVersion}
-}
-
-// Store is a order.Store and an idempotency.Store.
+// Store keeps orders, and the records of idempotency keys.
 type Store struct {
-	db            *sqlite.DB
-	reads, writes *sqlite.Statements[*db.Queries]
+	*sqlite.DB
+	sqlitekeys.Keys
 }
 
 // Open opens the file at path.
-func Open(ctx context.Context, path string) (*Store, error) {
-	d, err := sqlite.Open(ctx, path)
+func Open(path string) (*Store, error) {
+	db, err := sqlite.Open(path, migration.Set{Files: migrations, Required: schemaVersion})
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: d, reads: sqlite.NewStatements(d.Read, db.Prepare), writes: sqlite.NewStatements(d.Writer, db.Prepare)}, nil
+	return &Store{db, sqlitekeys.Keys{DB: db}}, nil
 }
 
-// Migrate brings the schema up to date.
-func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
-	return s.db.Migrate(ctx, migrations(), log)
-}
+// There is a list for each combination of filters, so that each has a plan of its own.
+const (
+	selectOrder = "SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at FROM orders "
+	between     = "id < ? AND id > ? ORDER BY id DESC LIMIT ?"
 
-// Check returns an error unless the database answers and its schema is new
-// enough.
-func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, migrations()) }
+	getOrder           = "-- name: GetOrder\n" + selectOrder + "WHERE id = ?"
+	listOrders         = "-- name: ListOrders\n" + selectOrder + "WHERE " + between
+	listOrdersOfUser   = "-- name: ListOrdersOfUser\n" + selectOrder + "WHERE user_id = ? AND " + between
+	listOrdersInStatus = "-- name: ListOrdersInStatus\n" + selectOrder + "WHERE status = ? AND " + between
+	// Left to itself SQLite takes orders_status, and looks at everybody's.
+	listOrdersOfUserInStatus = "-- name: ListOrdersOfUserInStatus\n" + selectOrder + "INDEXED BY orders_user_status WHERE user_id = ? AND status = ? AND " + between
+	createOrder              = "-- name: CreateOrder\nINSERT INTO orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	updateOrder              = "-- name: UpdateOrder\nUPDATE orders SET items = ?, shipping_address = ?, status = ?, total_amount = ?, version = ?, updated_at = ? WHERE id = ? AND version = ?"
+	deleteOrder              = "-- name: DeleteOrder\nDELETE FROM orders WHERE id = ? AND version = ?"
+)
 
-// Stats returns the state of the pool of readers.
-func (s *Store) Stats() database.Stats { return s.db.Stats() }
-
-// Close waits for the writes that have begun, and closes the file.
-func (s *Store) Close() error { return s.db.Close() }
-
-// write runs do in a transaction.
-func (s *Store) write(ctx context.Context, do func(context.Context, *db.Queries) error) error {
-	_, q, err := s.writes.Get(ctx)
-	if err != nil {
-		return err
+func scan(r sqlite.Row) (o order.Order, err error) {
+	o = order.Order{
+		ShippingAddress: r.Text(3), Status: order.Status(r.Text(4)), Total: money.Amount(r.Int(5)),
+		Version: r.Int(6), CreatedAt: r.Time(7), UpdatedAt: r.Time(8),
 	}
-	return sqlite.Wrap(s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return do(ctx, q.WithTx(tx)) }))
+	o.ID, err = r.UUID(0)
+	if err != nil {
+		return o, err
+	}
+	o.UserID, err = r.UUID(1)
+	if err != nil {
+		return o, err
+	}
+	err = json.Unmarshal([]byte(r.Text(2)), &o.Items)
+	if err != nil {
+		return o, fmt.Errorf("read the items of order %s: %w", o.ID, err)
+	}
+	return o, nil
 }
 
-// Create is part of order.Store.
+// Create adds an order and, unless it is nil, the record of the request, both or neither.
+// It returns idempotency.ErrTaken.
 func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.Record) error {
 	items, err := json.Marshal(o.Items)
 	if err != nil {
 		return fmt.Errorf("write the items: %w", err)
 	}
-	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		if record != nil {
-			n, err := q.RecordIdempotencyKey(ctx, db.RecordIdempotencyKeyParams{
-				Caller: record.Key.Caller, Key: record.Key.Value, Fingerprint: record.Fingerprint,
-				Status: int64(record.Answer.Status), Location: record.Answer.Location, Etag: record.Answer.ETag, Body: record.Answer.Body,
-				CreatedAt: record.CreatedAt.UnixMicro(), ExpiresAt: record.ExpiresAt.UnixMicro(),
-			})
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				return idempotency.ErrTaken
-			}
+	return s.Write(ctx, func(c *sqlite.Conn) error {
+		err := sqlitekeys.Add(ctx, c, record)
+		if err != nil {
+			return err
 		}
-		return q.CreateOrder(ctx, db.CreateOrderParams{
-			ID: o.ID, UserID: o.UserID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: int64(o.Total),
-			Version: o.Version, CreatedAt: o.CreatedAt.UnixMicro(), UpdatedAt: o.UpdatedAt.UnixMicro(),
-		})
+		_, err = c.Exec(ctx, createOrder, o.ID, o.UserID, string(items), o.ShippingAddress, string(o.Status), int64(o.Total), o.Version, o.CreatedAt, o.UpdatedAt)
+		return err
 	})
 }
 
 // Get is part of order.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return order.Order{}, err
+	o, err := sqlite.One(ctx, s.DB, scan, getOrder, id)
+	if errors.Is(err, sqlite.ErrNoRow) {
+		err = order.ErrNotFound
 	}
-	row, err := q.GetOrder(ctx, id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return order.Order{}, order.ErrNotFound
-	}
-	if err != nil {
-		return order.Order{}, sqlite.Wrap(err)
-	}
-	return fromRow(row)
+	return o, err
 }
 
 // List is part of order.Store.
 func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return page.Page[order.Order]{}, err
-	}
-	return page.Rows[db.Order, order.Order]{
-		Below: func(r page.Request) ([]db.Order, error) {
-			rows, err := list(ctx, q, f, r.Before, int64(r.Limit))
-			return rows, sqlite.Wrap(err)
+	return page.Rows[order.Order]{
+		Below: func(r page.Request) ([]order.Order, error) {
+			after, before := f.IDs(r.Before)
+			switch {
+			case f.UserID != nil && f.Status != nil:
+				return sqlite.All(ctx, s.DB, scan, listOrdersOfUserInStatus, *f.UserID, string(*f.Status), before, after, r.Limit)
+			case f.UserID != nil:
+				return sqlite.All(ctx, s.DB, scan, listOrdersOfUser, *f.UserID, before, after, r.Limit)
+			case f.Status != nil:
+				return sqlite.All(ctx, s.DB, scan, listOrdersInStatus, string(*f.Status), before, after, r.Limit)
+			}
+			return sqlite.All(ctx, s.DB, scan, listOrders, before, after, r.Limit)
 		},
-		ID:      func(row db.Order) uuid.UUID { return row.ID },
-		Size:    func(row db.Order) int { return len(row.Items) + len(row.ShippingAddress) },
-		Convert: fromRow,
+		ID:   func(o order.Order) uuid.UUID { return o.ID },
+		Size: order.Order.Size,
 	}.Collect(r)
-}
-
-// list has a query for each combination of filters, so that each has a plan
-// of its own.
-func list(ctx context.Context, q *db.Queries, f order.Filter, below uuid.UUID, limit int64) ([]db.Order, error) {
-	ofUser, inStatus := f.UserID != nil, f.Status != nil
-	after, before := f.IDs(below)
-	switch {
-	case ofUser && inStatus:
-		return q.ListOrdersOfUserInStatus(ctx, db.ListOrdersOfUserInStatusParams{UserID: *f.UserID, Status: *f.Status, Before: before, AfterID: after, RowLimit: limit})
-	case ofUser:
-		return q.ListOrdersOfUser(ctx, db.ListOrdersOfUserParams{UserID: *f.UserID, Before: before, AfterID: after, RowLimit: limit})
-	case inStatus:
-		return q.ListOrdersInStatus(ctx, db.ListOrdersInStatusParams{Status: *f.Status, Before: before, AfterID: after, RowLimit: limit})
-	}
-	return q.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: after, RowLimit: limit})
 }
 
 // Update is part of order.Store.
@@ -164,69 +129,23 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 	if err != nil {
 		return fmt.Errorf("write the items: %w", err)
 	}
-	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		return changed(q.UpdateOrder(ctx, db.UpdateOrderParams{
-			ID: o.ID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: int64(o.Total),
-			UpdatedAt: o.UpdatedAt.UnixMicro(), StoredVersion: o.Version - 1,
-		}))
+	return s.Write(ctx, func(c *sqlite.Conn) error {
+		return changed(c.Exec(ctx, updateOrder, string(items), o.ShippingAddress, string(o.Status), int64(o.Total), o.Version, o.UpdatedAt, o.ID, o.Version-1))
 	})
 }
 
 // Delete is part of order.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
-	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		err := changed(q.DeleteOrder(ctx, db.DeleteOrderParams{ID: id, Version: version}))
+	return s.Write(ctx, func(c *sqlite.Conn) error {
+		err := changed(c.Exec(ctx, deleteOrder, id, version))
 		if err != nil {
 			return err
 		}
-		return q.EraseIdempotencyKeys(ctx, id.String())
+		return sqlitekeys.Erase(ctx, c, id)
 	})
 }
 
-// Recorded is part of idempotency.Store.
-func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return idempotency.Record{}, err
-	}
-	row, err := q.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{Caller: key.Caller, Key: key.Value, At: now.UnixMicro()})
-	if errors.Is(err, sql.ErrNoRows) {
-		return idempotency.Record{}, idempotency.ErrNotFound
-	}
-	if err != nil {
-		return idempotency.Record{}, sqlite.Wrap(err)
-	}
-	return idempotency.Record{
-		Key: key, Fingerprint: row.Fingerprint, CreatedAt: instant(row.CreatedAt), ExpiresAt: instant(row.ExpiresAt),
-		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
-	}, nil
-}
-
-// Purge is part of idempotency.Store.
-func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
-	var n int64
-	err := s.write(ctx, func(ctx context.Context, q *db.Queries) (err error) {
-		n, err = q.PurgeIdempotencyKeys(ctx, db.PurgeIdempotencyKeysParams{At: now.UnixMicro(), RowLimit: int64(limit)})
-		return err
-	})
-	return int(n), err
-}
-
-func fromRow(row db.Order) (order.Order, error) {
-	o := order.Order{
-		ID: row.ID, UserID: row.UserID, ShippingAddress: row.ShippingAddress, Status: row.Status, Total: money.Amount(row.TotalAmount),
-		Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt),
-	}
-	err := json.Unmarshal([]byte(row.Items), &o.Items)
-	if err != nil {
-		return order.Order{}, fmt.Errorf("read the items of order %s: %w", row.ID, err)
-	}
-	return o, nil
-}
-
-func instant(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
-
-func changed(n int64, err error) error {
+func changed(n int, err error) error {
 	if err == nil && n == 0 {
 		return order.ErrStale
 	}

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
-		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "a #?% file.db"))
+		s, err := sqlite.Open(filepath.Join(t.TempDir(), "a #?% file.db"))
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
@@ -28,7 +28,7 @@ func TestStore(t *testing.T) {
 // TestAPageIsReadFromItsPlace, however many orders there are.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "orders.db")
-	s, err := sqlite.Open(t.Context(), file)
+	s, err := sqlite.Open(file)
 	require.NoError(t, err)
 	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 	require.NoError(t, s.Close())
@@ -41,6 +41,6 @@ func TestAPageIsReadFromItsPlace(t *testing.T) {
 		"ListOrdersInStatus":       {`SEARCH orders USING INDEX orders_status \(status=\? AND id>\? AND id<\?\)`, []any{"shipped"}},
 		"ListOrdersOfUserInStatus": {`SEARCH orders USING INDEX orders_user_status \(user_id=\? AND status=\? AND id>\? AND id<\?\)`, []any{"u", "shipped"}},
 	} {
-		plan.RequireIndex(t, plan.SQLite(t, file, plan.Query(t, name), append(row.args, "b", "a", 21)...), row.uses)
+		plan.RequireIndex(t, plan.SQLite(t, file, sqlite.Queries[name], append(row.args, "b", "a", 21)...), row.uses)
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 // Store is a store as this package sees it.
 type Store interface {
+	Create(context.Context, order.Order, *idempotency.Record) error
 	order.Store
 	idempotency.Store
 }

@@ -114,27 +114,31 @@ func found(row db.UserServiceUser, err error) (user.User, error) {
 
 // List is part of user.Store.
 func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User], error) {
-	return page.Rows[db.UserServiceUser, user.User]{
-		Below: func(r page.Request) ([]db.UserServiceUser, error) {
-			rows, err := s.queries.ListUsers(ctx, db.ListUsersParams{ID: r.Before, Limit: int32(r.Limit)}) //nolint:gosec // at most page.MaxLimit + 1
-			return rows, wrap(err)
+	return page.Rows[user.User]{
+		Below: func(r page.Request) ([]user.User, error) {
+			return all(s.queries.ListUsers(ctx, db.ListUsersParams{ID: r.Before, Limit: int32(r.Limit)})) //nolint:gosec // at most page.MaxLimit + 1
 		},
-		ID:      func(row db.UserServiceUser) uuid.UUID { return row.ID },
-		Convert: func(row db.UserServiceUser) (user.User, error) { return fromRow(row), nil },
+		ID: func(u user.User) uuid.UUID { return u.ID },
 	}.Collect(r)
 }
 
 // ListByTime is part of user.Store.
 func (s *Store) ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[user.User], error) {
-	return page.Rows[db.UserServiceUser, user.User]{
-		Below: func(r page.Request) ([]db.UserServiceUser, error) {
-			rows, err := s.queries.ListUsersByTime(ctx, db.ListUsersByTimeParams{At: r.At, Before: r.Before, After: after, RowLimit: int32(r.Limit)}) //nolint:gosec // at most page.MaxLimit + 1
-			return rows, wrap(err)
+	return page.Rows[user.User]{
+		Below: func(r page.Request) ([]user.User, error) {
+			return all(s.queries.ListUsersByTime(ctx, db.ListUsersByTimeParams{At: r.At, Before: r.Before, After: after, RowLimit: int32(r.Limit)})) //nolint:gosec // at most page.MaxLimit + 1
 		},
-		ID:      func(row db.UserServiceUser) uuid.UUID { return row.ID },
-		Time:    func(row db.UserServiceUser) time.Time { return row.CreatedAt },
-		Convert: func(row db.UserServiceUser) (user.User, error) { return fromRow(row), nil },
+		ID:   func(u user.User) uuid.UUID { return u.ID },
+		Time: func(u user.User) time.Time { return u.CreatedAt },
 	}.Collect(r)
+}
+
+func all(rows []db.UserServiceUser, err error) ([]user.User, error) {
+	users := make([]user.User, len(rows))
+	for i, row := range rows {
+		users[i] = fromRow(row)
+	}
+	return users, wrap(err)
 }
 
 // Update is part of user.Store.

@@ -3,245 +3,148 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
-	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/pressly/goose/v3"
 
-	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/sqlite"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/idempotency/sqlitekeys"
 	"github.com/example/microservices/pkg/page"
-	"github.com/example/microservices/services/user-service/internal/store/sqlite/db"
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
 const (
-	primaryKey      = "users.id"
-	uniqueEmail     = "users.email_key"
-	migrationsTable = "goose_db_version"
+	primaryKey  = "users.id"
+	uniqueEmail = "users.email_key"
 	// schemaVersion is the migration without which the queries fail. It isn't a
 	// new one (docs/decisions/schema-versions.md).
 	schemaVersion = 1
 )
 
 //go:embed migrations/*.sql
-var migrationFiles embed.FS
+var migrations embed.FS
 
-func migrations() migration.Set {
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		panic(err) // they are part of the binary
-	}
-	return migration.Set{Files: files, Dialect: goose.DialectSQLite3, Table: migrationsTable, Required: schemaVersion}
-}
-
-// Store is a user.Store and an idempotency.Store.
+// Store keeps users, and the records of idempotency keys.
 type Store struct {
-	db            *sqlite.DB
-	reads, writes *sqlite.Statements[*db.Queries]
+	*sqlite.DB
+	sqlitekeys.Keys
 }
 
 // Open opens the file at path.
-func Open(ctx context.Context, path string) (*Store, error) {
-	d, err := sqlite.Open(ctx, path)
+func Open(path string) (*Store, error) {
+	db, err := sqlite.Open(path, migration.Set{Files: migrations, Required: schemaVersion})
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: d, reads: sqlite.NewStatements(d.Read, db.Prepare), writes: sqlite.NewStatements(d.Writer, db.Prepare)}, nil
+	return &Store{db, sqlitekeys.Keys{DB: db}}, nil
 }
 
-// Migrate brings the schema up to date.
-func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
-	return s.db.Migrate(ctx, migrations(), log)
+const (
+	selectUser = "SELECT id, name, email, email_key, age, version, created_at, updated_at FROM users "
+
+	getUser         = "-- name: GetUser\n" + selectUser + "WHERE id = ?"
+	getUserByEmail  = "-- name: GetUserByEmail\n" + selectUser + "WHERE email_key = ?"
+	listUsers       = "-- name: ListUsers\n" + selectUser + "WHERE id < ? ORDER BY id DESC LIMIT ?"
+	listUsersByTime = "-- name: ListUsersByTime\n" + selectUser + "WHERE (created_at, id) < (?, ?) AND created_at > ? ORDER BY created_at DESC, id DESC LIMIT ?"
+	createUser      = "-- name: CreateUser\nINSERT INTO users (id, name, email, email_key, age, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+	updateUser      = "-- name: UpdateUser\nUPDATE users SET name = ?, email = ?, email_key = ?, age = ?, version = ?, updated_at = ? WHERE id = ? AND version = ?"
+	deleteUser      = "-- name: DeleteUser\nDELETE FROM users WHERE id = ? AND version = ?"
+)
+
+func scan(r sqlite.Row) (u user.User, err error) {
+	u = user.User{
+		Name: r.Text(1), Email: user.EmailFromStore(r.Text(2), r.Text(3)), Age: r.NullInt(4),
+		Version: r.Int(5), CreatedAt: r.Time(6), UpdatedAt: r.Time(7),
+	}
+	u.ID, err = r.UUID(0)
+	return u, err
 }
 
-// Check returns an error unless the database answers and its schema is new
-// enough.
-func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, migrations()) }
-
-// Stats returns the state of the pool of readers.
-func (s *Store) Stats() database.Stats { return s.db.Stats() }
-
-// Close waits for the writes that have begun, and closes the file.
-func (s *Store) Close() error { return s.db.Close() }
-
-// write runs do in a transaction.
-func (s *Store) write(ctx context.Context, do func(context.Context, *db.Queries) error) error {
-	_, q, err := s.writes.Get(ctx)
-	if err != nil {
-		return err
-	}
-	err = s.db.Write(ctx, func(ctx context.Context, tx *sql.Tx) error { return do(ctx, q.WithTx(tx)) })
-	if sqlite.UniqueViolation(err, primaryKey) {
-		return user.ErrExists
-	}
-	if sqlite.UniqueViolation(err, uniqueEmail) {
-		return user.ErrEmailTaken
-	}
-	return sqlite.Wrap(err)
-}
-
-// Create is part of user.Store.
+// Create adds a user and, unless it is nil, the record of the request, both or neither. It
+// returns user.ErrExists, user.ErrEmailTaken, or idempotency.ErrTaken.
 func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Record) error {
-	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		if record != nil {
-			n, err := q.RecordIdempotencyKey(ctx, db.RecordIdempotencyKeyParams{
-				Caller: record.Key.Caller, Key: record.Key.Value, Fingerprint: record.Fingerprint,
-				Status: int64(record.Answer.Status), Location: record.Answer.Location, Etag: record.Answer.ETag, Body: record.Answer.Body,
-				CreatedAt: record.CreatedAt.UnixMicro(), ExpiresAt: record.ExpiresAt.UnixMicro(),
-			})
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				return idempotency.ErrTaken
-			}
+	return s.write(ctx, func(c *sqlite.Conn) error {
+		err := sqlitekeys.Add(ctx, c, record)
+		if err != nil {
+			return err
 		}
-		return q.CreateUser(ctx, db.CreateUserParams{
-			ID: u.ID, Name: u.Name, Email: u.Email.String(), EmailKey: u.Email.Key(), Age: integer(u.Age),
-			Version: u.Version, CreatedAt: u.CreatedAt.UnixMicro(), UpdatedAt: u.UpdatedAt.UnixMicro(),
-		})
+		_, err = c.Exec(ctx, createUser, u.ID, u.Name, u.Email.String(), u.Email.Key(), u.Age, u.Version, u.CreatedAt, u.UpdatedAt)
+		return err
 	})
 }
 
 // Get is part of user.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return user.User{}, err
-	}
-	return found(q.GetUser(ctx, id))
+	return found(sqlite.One(ctx, s.DB, scan, getUser, id))
 }
 
 // GetByEmail is part of user.Store.
 func (s *Store) GetByEmail(ctx context.Context, key string) (user.User, error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return user.User{}, err
-	}
-	return found(q.GetUserByEmail(ctx, key))
-}
-
-func found(row db.User, err error) (user.User, error) {
-	if errors.Is(err, sql.ErrNoRows) {
-		return user.User{}, user.ErrNotFound
-	}
-	return fromRow(row), sqlite.Wrap(err)
+	return found(sqlite.One(ctx, s.DB, scan, getUserByEmail, key))
 }
 
 // List is part of user.Store.
 func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User], error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return page.Page[user.User]{}, err
-	}
-	return page.Rows[db.User, user.User]{
-		Below: func(r page.Request) ([]db.User, error) {
-			rows, err := q.ListUsers(ctx, db.ListUsersParams{Before: r.Before, RowLimit: int64(r.Limit)})
-			return rows, sqlite.Wrap(err)
+	return page.Rows[user.User]{
+		Below: func(r page.Request) ([]user.User, error) {
+			return sqlite.All(ctx, s.DB, scan, listUsers, r.Before, r.Limit)
 		},
-		ID:      func(row db.User) uuid.UUID { return row.ID },
-		Convert: func(row db.User) (user.User, error) { return fromRow(row), nil },
+		ID: func(u user.User) uuid.UUID { return u.ID },
 	}.Collect(r)
 }
 
 // ListByTime is part of user.Store.
 func (s *Store) ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[user.User], error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return page.Page[user.User]{}, err
-	}
-	return page.Rows[db.User, user.User]{
-		Below: func(r page.Request) ([]db.User, error) {
-			rows, err := q.ListUsersByTime(ctx, db.ListUsersByTimeParams{At: r.At.UnixMicro(), Before: r.Before.String(), After: after.UnixMicro(), RowLimit: int64(r.Limit)})
-			return rows, sqlite.Wrap(err)
+	return page.Rows[user.User]{
+		Below: func(r page.Request) ([]user.User, error) {
+			return sqlite.All(ctx, s.DB, scan, listUsersByTime, r.At, r.Before, after, r.Limit)
 		},
-		ID:      func(row db.User) uuid.UUID { return row.ID },
-		Time:    func(row db.User) time.Time { return instant(row.CreatedAt) },
-		Convert: func(row db.User) (user.User, error) { return fromRow(row), nil },
+		ID:   func(u user.User) uuid.UUID { return u.ID },
+		Time: func(u user.User) time.Time { return u.CreatedAt },
 	}.Collect(r)
 }
 
 // Update is part of user.Store.
 func (s *Store) Update(ctx context.Context, u user.User) error {
-	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		return changed(q.UpdateUser(ctx, db.UpdateUserParams{
-			ID: u.ID, Name: u.Name, Email: u.Email.String(), EmailKey: u.Email.Key(), Age: integer(u.Age),
-			UpdatedAt: u.UpdatedAt.UnixMicro(), StoredVersion: u.Version - 1,
-		}))
+	return s.write(ctx, func(c *sqlite.Conn) error {
+		return changed(c.Exec(ctx, updateUser, u.Name, u.Email.String(), u.Email.Key(), u.Age, u.Version, u.UpdatedAt, u.ID, u.Version-1))
 	})
 }
 
 // Delete is part of user.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
-	return s.write(ctx, func(ctx context.Context, q *db.Queries) error {
-		err := changed(q.DeleteUser(ctx, db.DeleteUserParams{ID: id, Version: version}))
+	return s.write(ctx, func(c *sqlite.Conn) error {
+		err := changed(c.Exec(ctx, deleteUser, id, version))
 		if err != nil {
 			return err
 		}
-		return q.EraseIdempotencyKeys(ctx, id.String())
+		return sqlitekeys.Erase(ctx, c, id)
 	})
 }
 
-// Recorded is part of idempotency.Store.
-func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
-	ctx, q, err := s.reads.Get(ctx)
-	if err != nil {
-		return idempotency.Record{}, err
+func (s *Store) write(ctx context.Context, do func(*sqlite.Conn) error) error {
+	err := s.Write(ctx, do)
+	switch {
+	case sqlite.UniqueViolation(err, primaryKey):
+		return user.ErrExists
+	case sqlite.UniqueViolation(err, uniqueEmail):
+		return user.ErrEmailTaken
 	}
-	row, err := q.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{Caller: key.Caller, Key: key.Value, At: now.UnixMicro()})
-	if errors.Is(err, sql.ErrNoRows) {
-		return idempotency.Record{}, idempotency.ErrNotFound
-	}
-	if err != nil {
-		return idempotency.Record{}, sqlite.Wrap(err)
-	}
-	return idempotency.Record{
-		Key: key, Fingerprint: row.Fingerprint, CreatedAt: instant(row.CreatedAt), ExpiresAt: instant(row.ExpiresAt),
-		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
-	}, nil
+	return err
 }
 
-// Purge is part of idempotency.Store.
-func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
-	var n int64
-	err := s.write(ctx, func(ctx context.Context, q *db.Queries) (err error) {
-		n, err = q.PurgeIdempotencyKeys(ctx, db.PurgeIdempotencyKeysParams{At: now.UnixMicro(), RowLimit: int64(limit)})
-		return err
-	})
-	return int(n), err
+func found(u user.User, err error) (user.User, error) {
+	if errors.Is(err, sqlite.ErrNoRow) {
+		return user.User{}, user.ErrNotFound
+	}
+	return u, err
 }
 
-func fromRow(row db.User) user.User {
-	u := user.User{
-		ID: row.ID, Name: row.Name, Email: user.EmailFromStore(row.Email, row.EmailKey),
-		Version: row.Version, CreatedAt: instant(row.CreatedAt), UpdatedAt: instant(row.UpdatedAt),
-	}
-	if row.Age != nil {
-		age := int(*row.Age)
-		u.Age = &age
-	}
-	return u
-}
-
-func instant(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
-
-func integer(n *int) *int64 {
-	if n == nil {
-		return nil
-	}
-	wide := int64(*n)
-	return &wide
-}
-
-func changed(n int64, err error) error {
+func changed(n int, err error) error {
 	if err == nil && n == 0 {
 		return user.ErrStale
 	}

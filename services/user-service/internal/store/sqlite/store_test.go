@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
-		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "a #?% file.db"))
+		s, err := sqlite.Open(filepath.Join(t.TempDir(), "a #?% file.db"))
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
@@ -28,7 +28,7 @@ func TestStore(t *testing.T) {
 // TestAPageIsReadFromItsPlace, however many users there are.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users.db")
-	s, err := sqlite.Open(t.Context(), file)
+	s, err := sqlite.Open(file)
 	require.NoError(t, err)
 	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 	require.NoError(t, s.Close())
@@ -40,6 +40,6 @@ func TestAPageIsReadFromItsPlace(t *testing.T) {
 		"ListUsersByTime": {`SEARCH users USING INDEX users_created_at \(.*created_at`, []any{1, "a", 0, 21}},
 		"ListUsers":       {`SEARCH users USING PRIMARY KEY \(id<\?\)`, []any{"a", 21}},
 	} {
-		plan.RequireIndex(t, plan.SQLite(t, file, plan.Query(t, name), row.args...), row.uses)
+		plan.RequireIndex(t, plan.SQLite(t, file, sqlite.Queries[name], row.args...), row.uses)
 	}
 }

@@ -23,6 +23,7 @@ import (
 
 // Store is a store as this package sees it.
 type Store interface {
+	Create(context.Context, user.User, *idempotency.Record) error
 	user.Store
 	idempotency.Store
 }

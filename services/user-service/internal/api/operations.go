@@ -20,14 +20,34 @@ import (
 
 const path = "/api/v1/users"
 
+// A caller reaches itself only: the user whose id is the subject of its token. The scope
+// admin reaches all.
+const (
+	scopeRead  = "users:read"
+	scopeWrite = "users:write"
+	// scopeLookup is for services: any user may be read, one by one, by id or address.
+	scopeLookup = "users:lookup"
+)
+
+// pageMemory is what a page of users may take while its answer is made, in bytes.
+const pageMemory = 256 << 10
+
+// store adds a user together with the record of the request.
+type store interface {
+	// Create stores a new user and, unless it is nil, the record of the request, both or
+	// neither. It returns user.ErrExists, user.ErrEmailTaken, or idempotency.ErrTaken.
+	Create(ctx context.Context, u user.User, record *idempotency.Record) error
+}
+
 type api struct {
 	users *user.Users
+	store store
 	once  *idempotency.Once
 }
 
-// Register adds the operations on users.
-func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
-	h := &api{users: users, once: once}
+// Register adds the operations on users, who are added to a store.
+func Register(a *httpapi.API, users *user.Users, s store, once *idempotency.Once) {
+	h := &api{users: users, store: s, once: once}
 	tags := []string{"Users"}
 	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Users", Description: "Those who may have orders."})
 	httpapi.Register(a, huma.Operation{
@@ -35,7 +55,7 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 		Summary: "Create a user", DefaultStatus: http.StatusCreated,
 		Description: "With a token the user is the caller: its id is the token's subject. With the scope admin, or where no token is needed, it is a new one. An Idempotency-Key whose user was deleted gets 410; one whose user the caller may not see any more, 404.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
-	}, h.create)
+	}, httpapi.Needs(scopeWrite), h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary: "List users, newest first",
@@ -43,13 +63,13 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 			"A user that isn't there, or not the caller's to see, makes an empty list. " +
 			"A next_cursor goes on with the filters of the page that it is of. One of a list with created_after or created_before is refused without, and the other way round.",
 		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
-	}, h.list)
+	}, httpapi.Needs(scopeRead, scopeLookup).Memory(pageMemory), h.list)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-user", Method: http.MethodGet, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Get a user", Responses: httpapi.NotModified(),
 		Description: "The caller; with the scope users:lookup or admin, anyone.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
-	}, h.get)
+	}, httpapi.Needs(scopeRead, scopeLookup).Unlimited(scopeLookup), h.get)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
 		httpapi.Register(a, huma.Operation{
 			OperationID: map[string]string{http.MethodPut: "put-user", http.MethodPatch: "patch-user"}[method],
@@ -58,14 +78,14 @@ func Register(a *httpapi.API, users *user.Users, once *idempotency.Once) {
 			Description: "A field that is left out keeps its value. What was read may be sent back whole. " +
 				"As the answer tells whether another user has an email address, a caller may try a few in an hour only, here and when creating a user; then it gets 429.",
 			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
-		}, h.update)
+		}, httpapi.Needs(scopeWrite), h.update)
 	}
 	httpapi.Register(a, huma.Operation{
 		OperationID: "delete-user", Method: http.MethodDelete, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Delete a user", DefaultStatus: http.StatusNoContent,
 		Description: "The caller; with the scope admin, anyone. The orders stay.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
-	}, h.delete)
+	}, httpapi.Needs(scopeWrite), h.delete)
 }
 
 // LimitEmails returns what keeps one caller from trying many addresses.
@@ -78,20 +98,38 @@ type createInput struct {
 	Body httpapi.Body[NewUser]
 }
 
-func (h *api) create(ctx context.Context, in *createInput) (*httpapi.Created[User], error) {
-	reach := auth.From(ctx).Reach()
-	read := func(id uuid.UUID) error {
-		_, err := h.users.Get(ctx, reach, id)
-		return problem(err)
+func (h *api) create(ctx context.Context, in *createInput) (created httpapi.Created[User], err error) {
+	caller := auth.From(ctx)
+	claim, err := h.once.Claim(ctx, idempotency.Key{Caller: caller.Key(), Value: string(in.Key)}, in.Body.Raw())
+	if err != nil {
+		return created, err
 	}
-	return httpapi.Once[User](ctx, h.once, in.IdempotencyKey, in.Body.Raw(), read, func(seal func(idempotency.Answer) *idempotency.Record) (idempotency.Answer, error) {
-		var answer idempotency.Answer
-		_, err := h.users.Create(ctx, reach, in.Body.Value.draft(), func(u user.User) (_ *idempotency.Record, err error) {
-			answer, err = httpapi.NewAnswer(path, u.ID, u.Version, toWire(u))
-			return seal(answer), err
-		})
-		return answer, problem(err)
-	})
+	defer claim.Release()
+	if !claim.Replayed() {
+		u, err := h.users.Prepare(ctx, caller.Reach(), in.Body.Value.draft())
+		if err != nil {
+			return created, problem(err)
+		}
+		answer, err := httpapi.NewCreated(path, u.ID, u.Version, toWire(u))
+		if err != nil {
+			return created, err
+		}
+		err = claim.Resolve(ctx, answer, h.store.Create(ctx, u, claim.Record(answer)))
+		if err != nil {
+			return created, problem(h.users.Explain(ctx, u, err))
+		}
+	}
+	if claim.Replayed() { // to who may see it today
+		id, err := claim.Resource()
+		if err != nil {
+			return created, err
+		}
+		_, err = h.users.Get(ctx, caller.Reach(), id)
+		if err != nil {
+			return created, problem(err)
+		}
+	}
+	return httpapi.Send[User](claim), nil
 }
 
 type listInput struct {
@@ -100,7 +138,7 @@ type listInput struct {
 	Email httpapi.Param[Email] `query:"email" doc:"Only the user with this address, whatever the case. Write a + as %2B."`
 }
 
-func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[User], error) {
+func (h *api) list(ctx context.Context, in *listInput) (list httpapi.Listed[User], err error) {
 	query := url.Values{}
 	filter := user.Filter{Created: in.Period(query)}
 	caller := auth.From(ctx)
@@ -111,7 +149,7 @@ func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[User
 		query.Set("email", filter.Email.String())
 		reach = caller.Reach(scopeLookup)
 	case !caller.Has(scopeRead):
-		return nil, httpapi.Forbidden(scopeRead) // a service looks up one by one
+		return list, httpapi.Forbidden(scopeRead) // a service looks up one by one
 	}
 	first := page.First
 	if filter.Created.IsBound() {
@@ -119,22 +157,13 @@ func (h *api) list(ctx context.Context, in *listInput) (*httpapi.ListOutput[User
 	}
 	request, err := in.Request(first)
 	if err != nil {
-		return nil, err
+		return list, err
 	}
 	p, err := h.users.List(ctx, reach, filter, request)
 	if err != nil {
-		return nil, problem(err)
+		return list, problem(err)
 	}
 	return httpapi.NewList(p, toWire, path, query, in.Limit), nil
-}
-
-type userOutput struct {
-	ETag string `header:"ETag" doc:"The user's version, for If-Match and If-None-Match."`
-	Body User
-}
-
-func output(u user.User) *userOutput {
-	return &userOutput{ETag: httpapi.ETag(u.Version), Body: toWire(u)}
 }
 
 // UserPath is the path of one user. It is exported for huma, which sets its field.
@@ -147,16 +176,16 @@ type getInput struct {
 	httpapi.Conditions
 }
 
-func (h *api) get(ctx context.Context, in *getInput) (*userOutput, error) {
+func (h *api) get(ctx context.Context, in *getInput) (got httpapi.Resource[User], err error) {
 	u, err := h.users.Get(ctx, auth.From(ctx).Reach(scopeLookup), uuid.UUID(in.UserID))
 	if err != nil {
-		return nil, problem(err)
+		return got, problem(err)
 	}
 	err = in.CheckRead(httpapi.ETag(u.Version))
 	if err != nil {
-		return nil, err
+		return got, err
 	}
-	return output(u), nil
+	return httpapi.NewResource(u.Version, toWire(u)), nil
 }
 
 type updateInput struct {
@@ -165,19 +194,32 @@ type updateInput struct {
 	Body httpapi.Body[UserChange]
 }
 
-func (h *api) update(ctx context.Context, in *updateInput) (*userOutput, error) {
-	check := func(stored user.User) error {
-		err := in.CheckChange(httpapi.ETag(stored.Version))
+func (h *api) update(ctx context.Context, in *updateInput) (updated httpapi.Resource[User], err error) {
+	for { // until nobody was faster: someone wins each round
+		stored, err := h.users.Get(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID))
 		if err != nil {
-			return err
+			return updated, problem(err)
 		}
-		return in.Body.Value.checkReadOnly(stored)
+		err = in.CheckChange(httpapi.ETag(stored.Version))
+		if err != nil {
+			return updated, err
+		}
+		err = in.Body.Value.checkReadOnly(stored)
+		if err != nil {
+			return updated, err
+		}
+		changed, err := h.users.Change(stored, in.Body.Value.patch())
+		if err != nil {
+			return updated, problem(err)
+		}
+		err = h.users.Save(ctx, stored, changed)
+		if err == nil {
+			return httpapi.NewResource(changed.Version, toWire(changed)), nil
+		}
+		if !errors.Is(err, user.ErrStale) {
+			return updated, problem(err)
+		}
 	}
-	u, err := h.users.Update(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID), check, in.Body.Value.patch())
-	if err != nil {
-		return nil, problem(err)
-	}
-	return output(u), nil
 }
 
 type deleteInput struct {
@@ -185,22 +227,19 @@ type deleteInput struct {
 	httpapi.Conditions
 }
 
-func (h *api) delete(ctx context.Context, in *deleteInput) (*struct{}, error) {
-	check := func(stored user.User) error { return in.CheckChange(httpapi.ETag(stored.Version)) }
-	return nil, problem(h.users.Delete(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID), check))
-}
-
-// problem says what the errors of the domain are in HTTP.
-func problem(err error) error {
-	switch {
-	case errors.Is(err, user.ErrNotFound):
-		return httpapi.NotFound("user")
-	case errors.Is(err, user.ErrEmailTaken):
-		return httpapi.NewProblem(http.StatusConflict, "another user has this email address")
-	case errors.Is(err, user.ErrExists):
-		return httpapi.NewProblem(http.StatusConflict, "the user that the token is of exists already")
-	case errors.Is(err, user.ErrNobody):
-		return httpapi.Forbidden(auth.Admin)
+func (h *api) delete(ctx context.Context, in *deleteInput) (none httpapi.Nothing, err error) {
+	for { // see update
+		stored, err := h.users.Get(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID))
+		if err != nil {
+			return none, problem(err)
+		}
+		err = in.CheckChange(httpapi.ETag(stored.Version))
+		if err != nil {
+			return none, err
+		}
+		err = h.users.Delete(ctx, stored)
+		if !errors.Is(err, user.ErrStale) {
+			return none, problem(err)
+		}
 	}
-	return err
 }

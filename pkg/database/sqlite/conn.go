@@ -1,0 +1,161 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+	"go.opentelemetry.io/otel/trace"
+	"zombiezen.com/go/sqlite"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/telemetry"
+)
+
+// ErrNoRow says that One has found nothing.
+var ErrNoRow = errors.New("there is no such row")
+
+// Conn is a connection. It keeps the statements that it has prepared, and is used by one
+// goroutine at a time.
+type Conn struct{ conn *sqlite.Conn }
+
+// Row is a row of a result, valid until the next one. Columns are counted from 0.
+type Row struct{ stmt *sqlite.Stmt }
+
+// Text returns a text.
+func (r Row) Text(column int) string { return r.stmt.ColumnText(column) }
+
+// Int returns a whole number.
+func (r Row) Int(column int) int64 { return r.stmt.ColumnInt64(column) }
+
+// NullInt returns a whole number, or nil where there is none.
+func (r Row) NullInt(column int) *int {
+	if r.stmt.ColumnIsNull(column) {
+		return nil
+	}
+	n := int(r.stmt.ColumnInt64(column))
+	return &n
+}
+
+// Bytes returns a copy of a blob.
+func (r Row) Bytes(column int) []byte {
+	b := make([]byte, r.stmt.ColumnLen(column))
+	r.stmt.ColumnBytes(column, b)
+	return b
+}
+
+// UUID returns an id, which is kept as its text.
+func (r Row) UUID(column int) (uuid.UUID, error) { return uuid.Parse(r.stmt.ColumnText(column)) }
+
+// Time returns an instant, which is kept in microseconds.
+func (r Row) Time(column int) time.Time { return time.UnixMicro(r.stmt.ColumnInt64(column)).UTC() }
+
+// Query calls row for each row of a query, whose ? are the values: string, int, int64,
+// *int, []byte, uuid.UUID and time.Time.
+func (c *Conn) Query(ctx context.Context, query string, row func(Row) error, values ...any) error {
+	if telemetry.Recording(ctx) { // of the values there is nothing in the span
+		_, span := tracer.Start(ctx, database.QueryName(query), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(semconv.DBSystemNameSQLite))
+		defer span.End()
+		err := c.query(query, row, values)
+		if err != nil {
+			span.SetStatus(codes.Error, "")
+		}
+		return err
+	}
+	return c.query(query, row, values)
+}
+
+var tracer = otel.Tracer("github.com/example/microservices/pkg/database/sqlite")
+
+func (c *Conn) query(query string, row func(Row) error, values []any) (err error) {
+	stmt, err := c.conn.Prepare(query)
+	if err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done { // it would hold its snapshot
+			_ = stmt.Reset() // whose error is that of the last step
+		}
+	}()
+	for i, v := range values {
+		bind(stmt, i+1, v)
+	}
+	for {
+		found, err := stmt.Step()
+		if err != nil || !found {
+			done = err != nil // Step has reset it
+			return err
+		}
+		err = row(Row{stmt})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func bind(stmt *sqlite.Stmt, i int, value any) {
+	switch v := value.(type) {
+	case string:
+		stmt.BindText(i, v)
+	case int:
+		stmt.BindInt64(i, int64(v))
+	case int64:
+		stmt.BindInt64(i, v)
+	case *int:
+		if v == nil {
+			stmt.BindNull(i)
+			return
+		}
+		stmt.BindInt64(i, int64(*v))
+	case []byte:
+		if v == nil {
+			v = []byte{} // a blob that is empty, which NULL isn't
+		}
+		stmt.BindBytes(i, v)
+	case uuid.UUID:
+		stmt.BindText(i, v.String())
+	case time.Time:
+		stmt.BindInt64(i, v.UnixMicro())
+	default:
+		panic(fmt.Sprintf("sqlite: a %T is no value of a query", value))
+	}
+}
+
+// Exec runs a statement, and returns how many rows it has changed.
+func (c *Conn) Exec(ctx context.Context, statement string, values ...any) (int, error) {
+	err := c.Query(ctx, statement, func(Row) error { return nil }, values...)
+	return c.conn.Changes(), err
+}
+
+// One returns the row of a query, or ErrNoRow.
+func One[T any](ctx context.Context, db *DB, scan func(Row) (T, error), query string, values ...any) (found T, err error) {
+	err = ErrNoRow
+	failed := db.Read(ctx, func(c *Conn) error {
+		return c.Query(ctx, query, func(r Row) error {
+			found, err = scan(r)
+			return err
+		}, values...)
+	})
+	if failed != nil {
+		return found, failed
+	}
+	return found, err
+}
+
+// All returns the rows of a query.
+func All[T any](ctx context.Context, db *DB, scan func(Row) (T, error), query string, values ...any) (all []T, err error) {
+	err = db.Read(ctx, func(c *Conn) error {
+		return c.Query(ctx, query, func(r Row) error {
+			one, err := scan(r)
+			all = append(all, one)
+			return err
+		}, values...)
+	})
+	return all, err
+}

@@ -1,0 +1,92 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/example/microservices/pkg/database"
+)
+
+// readers is a pool of connections that read.
+type readers struct {
+	free   chan *Conn
+	all    []*Conn
+	closed chan struct{}
+	// waits counts the times that one had to be waited for, and waited is how long, in
+	// nanoseconds.
+	waits, waited atomic.Int64
+}
+
+func openReaders(path string, n int) (*readers, error) {
+	r := &readers{free: make(chan *Conn, n), closed: make(chan struct{})}
+	for range n {
+		c, err := connect(path)
+		if err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+		r.all = append(r.all, c)
+		r.free <- c
+	}
+	return r, nil
+}
+
+func (r *readers) get(ctx context.Context) (*Conn, error) {
+	select {
+	case c := <-r.free:
+		return c, nil
+	default:
+	}
+	began := time.Now()
+	defer func() {
+		r.waits.Add(1)
+		r.waited.Add(int64(time.Since(began)))
+	}()
+	select {
+	case c := <-r.free:
+		return c, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-r.closed:
+		return nil, errClosed
+	}
+}
+
+func (r *readers) put(c *Conn) { r.free <- c }
+
+// close waits for the reads that have begun.
+func (r *readers) close() error {
+	close(r.closed)
+	var errs []error
+	for range r.all {
+		errs = append(errs, (<-r.free).conn.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Read runs do with a connection that sees what was committed before, and is used for
+// nothing but queries. What do asks of SQLite takes microseconds: it isn't cut off when ctx
+// is done.
+func (db *DB) Read(ctx context.Context, do func(*Conn) error) error {
+	err := ctx.Err()
+	if err != nil {
+		return err
+	}
+	c, err := db.readers.get(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.readers.put(c)
+	return Wrap(do(c))
+}
+
+// Stats returns the state of the pool of readers.
+func (db *DB) Stats() database.Stats {
+	r := db.readers
+	idle := len(r.free)
+	return database.Stats{
+		Used: len(r.all) - idle, Idle: idle, Max: len(r.all), Waits: r.waits.Load(), Waited: time.Duration(r.waited.Load()),
+		Pending: int(db.pending.Load()),
+	}
+}

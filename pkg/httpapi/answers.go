@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/page"
+)
+
+// Nothing is an answer without a body: a 204.
+type Nothing struct{}
+
+func (Nothing) write(x *exchange, _ int) error {
+	x.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// Resource is the answer with one resource: a 200.
+type Resource[T any] struct {
+	ETag string `header:"ETag" doc:"The resource's version, for If-Match and If-None-Match."`
+	Body T
+}
+
+// NewResource is the answer with a version of a resource.
+func NewResource[T any](version int64, resource T) Resource[T] {
+	return Resource[T]{ETag: ETag(version), Body: resource}
+}
+
+func (r Resource[T]) write(x *exchange, status int) error {
+	x.Header().Set("ETag", r.ETag)
+	return x.json(status, r.Body)
+}
+
+// Created is the answer to a POST: a 201, now or as it was the first time.
+type Created[T any] struct {
+	Location string `header:"Location" doc:"Where the new resource is."`
+	ETag     string `header:"ETag" doc:"The resource's version, for If-Match and If-None-Match."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true when this is the answer that an earlier request with the same Idempotency-Key got."`
+	Body     rendered[T]
+}
+
+// rendered is a T that has been written as JSON already.
+type rendered[T any] []byte
+
+// Schema describes it as T.
+func (rendered[T]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[T](), true, "")
+}
+
+// NewCreated returns the answer to a POST to path that made a resource, so that it can be
+// kept.
+func NewCreated[T any](path string, id uuid.UUID, version int64, resource T) (idempotency.Answer, error) {
+	body, err := json.Marshal(resource)
+	return idempotency.Answer{Status: http.StatusCreated, Location: path + "/" + id.String(), ETag: ETag(version), Body: body}, err
+}
+
+// Send is the answer to a request that has claimed its key.
+func Send[T any](claim *idempotency.Claim) Created[T] {
+	a := claim.Answer()
+	c := Created[T]{Location: a.Location, ETag: a.ETag, Body: a.Body}
+	if claim.Replayed() {
+		c.Replayed = "true"
+	}
+	return c
+}
+
+func (c Created[T]) write(x *exchange, status int) error {
+	header := x.Header()
+	header.Set("Location", c.Location)
+	header.Set("ETag", c.ETag)
+	if c.Replayed != "" {
+		header.Set("Idempotent-Replayed", c.Replayed)
+	}
+	header["Content-Type"] = jsonType
+	x.WriteHeader(status)
+	_, err := x.Write(c.Body)
+	return err
+}
+
+// Listed is the answer with a page of a list: a 200.
+type Listed[T any] struct {
+	Link string `header:"Link" doc:"The next page (RFC 8288, rel=next)."`
+	Body List[T]
+}
+
+// List is the body of a list.
+type List[T any] struct {
+	Items      []T     `json:"items" nullable:"false" doc:"The page's items, newest first."`
+	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null on the last."`
+}
+
+// isList says that the answer may be large.
+func (Listed[T]) isList() {}
+
+// NewList makes the answer of a page, with each item converted for the wire. path is the
+// list's own, query the filters to keep in the link.
+func NewList[T, W any](p page.Page[T], convert func(T) W, path string, query url.Values, limit int) Listed[W] {
+	var list Listed[W]
+	list.Body.Items = make([]W, len(p.Items))
+	for i, item := range p.Items {
+		list.Body.Items[i] = convert(item)
+	}
+	if p.Next != "" {
+		list.Body.NextCursor = &p.Next
+		query.Set("cursor", p.Next)
+		query.Set("limit", strconv.Itoa(limit))
+		list.Link = "<" + path + "?" + query.Encode() + `>; rel="next"`
+	}
+	return list
+}
+
+func (l Listed[T]) write(x *exchange, status int) error {
+	if l.Link != "" {
+		x.Header().Set("Link", l.Link)
+	}
+	return x.json(status, l.Body)
+}
+
+var jsonType = []string{"application/json"}
+
+// json writes a value as an answer's body.
+func (x *exchange) json(status int, v any) error {
+	x.Header()["Content-Type"] = jsonType
+	x.WriteHeader(status)
+	if x.buffered != nil {
+		return json.MarshalWrite(x.buffered, v)
+	}
+	return json.MarshalWrite(x, v)
+}

@@ -1,0 +1,19 @@
+package api
+
+import (
+	"context"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/services/order-service/internal/order"
+)
+
+// actor returns what the caller may do (docs/auth.md). A caller owns the orders of the
+// user whose id is the subject of its token. The scope admin stands for everything.
+func actor(ctx context.Context) order.Actor {
+	caller := auth.From(ctx)
+	a := order.Actor{Sees: caller.Reach(scopeFulfil), Fulfils: caller.Has(scopeFulfil), Expunges: caller.Admin()}
+	if caller.Has(scopeWrite) {
+		a.Owns = caller.Reach()
+	}
+	return a
+}

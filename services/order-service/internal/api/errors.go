@@ -1,0 +1,32 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/services/order-service/internal/order"
+)
+
+// problem says what the errors of the domain are in HTTP.
+func problem(err error) error {
+	var transition *order.TransitionError
+	var notPending *order.NotPendingError
+	var record *order.RecordError
+	var unavailable *order.UsersUnavailableError
+	switch {
+	case errors.Is(err, order.ErrNotFound):
+		return httpapi.NotFound("order")
+	case errors.Is(err, order.ErrNotFulfilling):
+		return httpapi.Forbidden(scopeFulfil)
+	case errors.Is(err, order.ErrNotOwner):
+		return httpapi.Forbidden(auth.Admin) // it sees the order, so it lacks no lesser scope
+	case errors.As(err, &transition), errors.As(err, &notPending), errors.As(err, &record):
+		return httpapi.NewProblem(http.StatusConflict, err.Error())
+	case errors.As(err, &unavailable):
+		return httpapi.Unavailable("the user can't be looked up right now, and an order is only made for a user who is known to exist", unavailable.RetryAfter).
+			Because(unavailable)
+	}
+	return err
+}

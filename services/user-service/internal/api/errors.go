@@ -1,0 +1,25 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/services/user-service/internal/user"
+)
+
+// problem says what the errors of the domain are in HTTP.
+func problem(err error) error {
+	switch {
+	case errors.Is(err, user.ErrNotFound):
+		return httpapi.NotFound("user")
+	case errors.Is(err, user.ErrEmailTaken):
+		return httpapi.NewProblem(http.StatusConflict, "another user has this email address")
+	case errors.Is(err, user.ErrExists):
+		return httpapi.NewProblem(http.StatusConflict, "the user that the token is of exists already")
+	case errors.Is(err, user.ErrNobody):
+		return httpapi.Forbidden(auth.Admin)
+	}
+	return err
+}
