@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,18 @@ import (
 type metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	routes   sync.Map // method and route → *series
+}
+
+// of returns the series of a route, of which there are few: the method is one that HTTP
+// knows, and the route a template.
+func (m *metrics) of(method, route string) *series {
+	known, ok := m.routes.Load([2]string{method, route})
+	if !ok {
+		known, _ = m.routes.LoadOrStore([2]string{method, route}, &series{method: method, route: route, metrics: m})
+	}
+	found, _ := known.(*series)
+	return found
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -34,18 +47,34 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
+// series are those of a route: looked up once, which takes longer than to count.
+type series struct {
+	method, route string
+	metrics       *metrics
+	byStatus      sync.Map // int → prometheus.Observer
+}
+
 // expect makes the series of an operation that count for its objectives, at zero: a
 // rate over one that appears with its first failures misses these.
-func (m *metrics) expect(method, route string, success int) {
+func (s *series) expect(success int) {
 	for _, status := range []int{success, http.StatusInternalServerError, http.StatusServiceUnavailable} {
-		m.duration.WithLabelValues(method, route, strconv.Itoa(status))
+		s.of(status)
 	}
+}
+
+func (s *series) of(status int) prometheus.Observer {
+	known, ok := s.byStatus.Load(status)
+	if !ok {
+		known, _ = s.byStatus.LoadOrStore(status, s.metrics.duration.WithLabelValues(s.method, s.route, strconv.Itoa(status)))
+	}
+	observer, _ := known.(prometheus.Observer)
+	return observer
 }
 
 // record counts a request. If its span is kept, the trace's id goes along as an
 // exemplar.
-func (m *metrics) record(ctx context.Context, method, route string, status int, took time.Duration, kept bool) {
-	observer := m.duration.WithLabelValues(method, route, strconv.Itoa(status))
+func (s *series) record(ctx context.Context, status int, took time.Duration, kept bool) {
+	observer := s.of(status)
 	exemplars, ok := observer.(prometheus.ExemplarObserver)
 	if ok && kept {
 		exemplars.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": telemetry.TraceID(ctx)})

@@ -80,7 +80,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			status := x.status()
 			took := time.Since(start)
 			kept := end(status, x.shed)
-			m.record(ctx, method, route, status, took-x.waited, kept)
+			m.of(method, route).record(ctx, status, took-x.waited, kept)
 			severity := level(route, status, x.shed)
 			if !line.Enabled(ctx, severity) {
 				return

@@ -94,7 +94,7 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 	// huma describes the operation. It never sees a request.
 	huma.Register(a.huma, op, func(context.Context, *Input) (*Output, error) { panic("httpapi: huma serves nothing") })
 	a.operations[o.route] = true
-	a.metrics.expect(op.Method, o.route, o.status)
+	a.metrics.of(op.Method, o.route).expect(o.status)
 	a.engine.Handle(op.Method, o.route, func(g *gin.Context) { a.admit(o, exchangeOf(g)) })
 }
 

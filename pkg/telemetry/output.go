@@ -3,7 +3,6 @@ package telemetry
 import (
 	"bytes"
 	"os"
-	"runtime"
 	"sync"
 	"time"
 )
@@ -14,12 +13,14 @@ const (
 	maxPending = 1 << 20
 	// patience is how long whoever writes waits.
 	patience = time.Second
+	// delay is how old a line may get before it is written: to wake a goroutine for each
+	// costs more than the line.
+	delay = 10 * time.Millisecond
 )
 
-// Output writes to a file from a goroutine of its own. What comes while a write is
-// under way goes along with the next one, so that the lines of many requests share
-// what a write costs, and none waits for it. Nothing waits for more to come: a line
-// is written as soon as the file takes it. What comes while the file takes nothing,
+// Output writes to a file from a goroutine of its own. The lines that come within ten
+// milliseconds, or while a write is under way, go along with the first of them: many
+// requests share what a write costs, and none waits for it. What comes while the file takes nothing,
 // for so long that a service would stand still, is dropped and counted. It is safe
 // for concurrent use.
 type Output struct {
@@ -28,6 +29,8 @@ type Output struct {
 	mu sync.Mutex
 	// changed says that there is something to write, or that it has been.
 	changed *sync.Cond
+	// hurry says that what there is should be written at once.
+	hurry   chan struct{}
 	pending []byte
 	writing bool
 	// stuck says that somebody has waited in vain.
@@ -46,7 +49,7 @@ func NewOutput(file *os.File) *Output {
 }
 
 func newOutput(write func([]byte) (int, error)) *Output {
-	o := &Output{patience: patience}
+	o := &Output{patience: patience, hurry: make(chan struct{}, 1)}
 	o.changed = sync.NewCond(&o.mu)
 	go o.run(write)
 	return o
@@ -64,9 +67,22 @@ func (o *Output) Write(p []byte) (int, error) {
 		o.dropped++
 		return len(p), nil
 	}
+	first := len(o.pending) == 0
 	o.pending = append(o.pending, p...)
-	o.changed.Broadcast()
+	switch {
+	case first:
+		o.changed.Broadcast()
+	case o.full():
+		o.writeNow()
+	}
 	return len(p), nil
+}
+
+func (o *Output) writeNow() {
+	select {
+	case o.hurry <- struct{}{}:
+	default: // it has been said
+	}
 }
 
 func (o *Output) full() bool { return len(o.pending) > maxPending }
@@ -95,6 +111,7 @@ func (o *Output) Dropped() int {
 // Flush waits until all has been written, or for so long.
 func (o *Output) Flush(within time.Duration) {
 	written := make(chan struct{})
+	o.writeNow()
 	go func() {
 		defer close(written)
 		o.mu.Lock()
@@ -119,14 +136,18 @@ func (o *Output) Fd() uintptr { return o.file.Fd() }
 func (o *Output) run(write func([]byte) (int, error)) {
 	var spare []byte
 	torn := false
+	timer := time.NewTimer(delay)
 	o.mu.Lock()
 	for {
 		for len(o.pending) == 0 {
 			o.changed.Wait()
 		}
-		// Whoever can run goes first, and may have a line that goes along.
 		o.mu.Unlock()
-		runtime.Gosched()
+		timer.Reset(delay)
+		select {
+		case <-timer.C:
+		case <-o.hurry:
+		}
 		o.mu.Lock()
 		now := o.pending
 		o.pending, o.writing = spare[:0], true
