@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	_ "modernc.org/sqlite"
+	_ "modernc.org/sqlite" // the driver
 )
 
 // Query returns a query as sqlc has written it for a store, to a test in the store's
