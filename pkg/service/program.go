@@ -55,6 +55,8 @@ type Program struct {
 	Migrate func(context.Context, *slog.Logger) error
 	// OpenAPI returns the document of the service's operations.
 	OpenAPI func() *huma.OpenAPI
+	// Data says what the service keeps and where, once Config has been read.
+	Data func() Data
 	// Extra are subcommands of the service's own. They write to the writer.
 	Extra map[string]func(context.Context, io.Writer) error
 
@@ -117,10 +119,15 @@ func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	if len(args) > 0 {
 		command = args[0]
 	}
-	commands := p.commands(stdout)
+	rest := args[min(1, len(args)):]
+	commands := p.commands(stdout, rest)
 	run, known := commands[command]
-	if !known || len(args) > 1 {
-		fmt.Fprintf(stderr, "usage: %s [%s]\n", p.Name, strings.Join(slices.Sorted(maps.Keys(commands)), "|"))
+	if !known || !takes(command, len(rest)) {
+		var forms []string
+		for _, name := range slices.Sorted(maps.Keys(commands)) {
+			forms = append(forms, strings.Join(append([]string{name}, operands[name]...), " "))
+		}
+		fmt.Fprintf(stderr, "usage: %s [%s]\n", p.Name, strings.Join(forms, "|"))
 		return ExitUsage
 	}
 	err := run(ctx)
@@ -136,7 +143,8 @@ func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	return ExitFailure
 }
 
-func (p Program) commands(stdout io.Writer) map[string]func(context.Context) error {
+// commands are the subcommands, with their operands.
+func (p Program) commands(stdout io.Writer, args []string) map[string]func(context.Context) error {
 	commands := map[string]func(context.Context) error{
 		"serve": func(ctx context.Context) error {
 			rt, err := p.configure(stdout)
@@ -153,6 +161,9 @@ func (p Program) commands(stdout io.Writer) map[string]func(context.Context) err
 			p.introduce(ctx, rt.Log, "migrating")
 			return retryOpen(ctx, p.Config.Common().StartTimeout, rt.Log, func() error { return p.Migrate(ctx, rt.Log) })
 		},
+		"backup":  func(ctx context.Context) error { return p.backup(ctx, stdout, args) },
+		"restore": func(ctx context.Context) error { return p.restore(ctx, stdout, args) },
+		"copy":    func(ctx context.Context) error { return p.copyData(ctx, stdout, args) },
 		"healthcheck": func(ctx context.Context) error {
 			_, err := p.configure(stdout)
 			if err != nil {
@@ -217,6 +228,11 @@ func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, a
 		attrs = append(attrs, c.LogValue().Group()...)
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, what, attrs...) //nolint:sloglint // what is a constant, of one of two callers
+	if c, ok := p.Config.(interface{ Warnings() []string }); ok {
+		for _, why := range c.Warnings() {
+			log.WarnContext(ctx, "a setting is risky", slog.String("why", why))
+		}
+	}
 	for _, m := range config.FindMisspelt(p.Config) {
 		log.WarnContext(ctx, "a variable that nothing reads is set", slog.String("variable", m.Name), slog.String("like", m.Like))
 	}

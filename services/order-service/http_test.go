@@ -168,7 +168,7 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 // the key was used: sent again, the request must not make the order anew.
 func TestADeletionErasesTheAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		store, err := openStore(t.Context(), s.config)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, store.Close()) }()
 		send := func() *apitest.Answer { return s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k") }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/transfer"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
@@ -39,6 +40,7 @@ func program(c *configuration) service.Program {
 		Config:  c,
 		Open:    func(ctx context.Context, rt service.Runtime) (*service.App, error) { return open(ctx, c, rt) },
 		Migrate: func(ctx context.Context, log *slog.Logger) error { return migrate(ctx, c, log) },
+		Data:    func() service.Data { return service.Data{Store: kept(), Address: c.DatabaseURL, Login: c.Login} },
 		OpenAPI: document,
 		Extra:   map[string]func(context.Context, io.Writer) error{"smoke": smoke},
 	}
@@ -54,19 +56,24 @@ type store interface {
 	Close() error
 }
 
-func openStore(ctx context.Context, address string) (store, error) {
-	kind, err := database.KindOf(address)
+// kept is what the service keeps, in either.
+func kept() transfer.Store {
+	return transfer.Store{Tables: []string{"orders", "idempotency_keys"}, SQLite: sqlite.Migrations(), Postgres: postgres.Migrations()}
+}
+
+func openStore(ctx context.Context, c *configuration) (store, error) {
+	kind, err := database.KindOf(c.DatabaseURL)
 	if err != nil {
 		return nil, err
 	}
 	if kind == database.Postgres {
-		return postgres.Open(ctx, address)
+		return postgres.Open(ctx, c.DatabaseURL, c.Login)
 	}
-	return sqlite.Open(ctx, database.SQLitePath(address))
+	return sqlite.Open(ctx, database.SQLitePath(c.DatabaseURL))
 }
 
 func migrate(ctx context.Context, c *configuration, log *slog.Logger) error {
-	s, err := openStore(ctx, c.DatabaseURL)
+	s, err := openStore(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -75,7 +82,7 @@ func migrate(ctx context.Context, c *configuration, log *slog.Logger) error {
 
 // open builds the service from its pieces.
 func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.App, error) {
-	s, err := openStore(ctx, c.DatabaseURL)
+	s, err := openStore(ctx, c)
 	if err != nil {
 		return nil, err
 	}

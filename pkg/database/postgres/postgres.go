@@ -57,15 +57,15 @@ type DB struct {
 }
 
 // Open connects to the database at address, whose tables are in a schema of
-// the service's own. The errors don't repeat the address, which may hold a
-// password.
+// the service's own, and logs in as login says. The errors don't repeat the address,
+// which may hold a password. A password's file is read for each connection.
 //
 // Statements are prepared and kept. Behind PgBouncer in transaction mode
 // (before 1.21) add default_query_exec_mode=exec to the address.
-func Open(ctx context.Context, address, schema string) (*DB, error) {
-	err := database.Check(address)
+func Open(ctx context.Context, address, schema string, login database.Login) (*DB, error) {
+	err := login.Check(address)
 	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL %w", err)
+		return nil, err
 	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -80,6 +80,7 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 	if c.MaxConns < defaultMaxConns && !strings.Contains(address, "pool_max_conns") {
 		c.MaxConns = defaultMaxConns
 	}
+	use(login, c)
 	dropUseless(c)
 	answers := &answerCount{}
 	c.ConnConfig.Tracer = answers
@@ -153,7 +154,12 @@ func (db *DB) Close() error {
 // with the process that holds it. It also makes the schema, which must be there
 // before goose's table of versions.
 func (db *DB) lock(ctx context.Context, plain *sql.DB, log *slog.Logger) (func() error, error) {
-	conn, err := pgx.ConnectConfig(ctx, db.Config().ConnConfig)
+	c := db.Config()
+	err := c.BeforeConnect(ctx, c.ConnConfig)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, c.ConnConfig)
 	if err != nil {
 		return nil, err
 	}

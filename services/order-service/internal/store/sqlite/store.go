@@ -35,7 +35,8 @@ const (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
-func migrations() migration.Set {
+// Migrations are the schema's.
+func Migrations() migration.Set {
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
 		panic(err) // they are part of the binary
@@ -60,12 +61,12 @@ func Open(ctx context.Context, path string) (*Store, error) {
 
 // Migrate brings the schema up to date.
 func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
-	return s.db.Migrate(ctx, migrations(), log)
+	return s.db.Migrate(ctx, Migrations(), log)
 }
 
 // Check returns an error unless the database answers and its schema is new
 // enough.
-func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, migrations()) }
+func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, Migrations()) }
 
 // Stats returns the state of the pool of readers.
 func (s *Store) Stats() database.Stats { return s.db.Stats() }

@@ -1,0 +1,150 @@
+// Package transfer moves what a service keeps: it backs a SQLite file up while the
+// service writes to it, puts a backup in place, and copies the rows to PostgreSQL.
+package transfer
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/example/microservices/pkg/database/migration"
+)
+
+// Store is what a service keeps, in either kind of database.
+type Store struct {
+	// Tables are all of the service's own, those that others refer to first. Their
+	// columns have the same names in both kinds of database.
+	Tables []string
+	// SQLite and Postgres are the migrations. The table of Postgres's versions is
+	// SCHEMA.name, in the schema of the Tables.
+	SQLite, Postgres migration.Set
+}
+
+// Schema is PostgreSQL's schema of the tables.
+func (s Store) Schema() string {
+	schema, _, _ := strings.Cut(s.Postgres.Table, ".")
+	return schema
+}
+
+// open opens a SQLite file that is there, with one connection.
+func open(path string, pragmas ...string) (*sql.DB, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("there is no file %s", path)
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no file", path)
+	}
+	parameters := url.Values{"mode": {"rw"}, "_pragma": append([]string{"busy_timeout(5000)"}, pragmas...)}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: parameters.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	return db, nil
+}
+
+// hold opens a SQLite file for this process alone, until it is closed. The error
+// says so where another process has it open, whether that writes or not.
+func hold(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := open(path, "locking_mode(EXCLUSIVE)")
+	if err != nil {
+		return nil, err
+	}
+	_, err = db.ExecContext(ctx, "BEGIN EXCLUSIVE; COMMIT") // the mode keeps the lock
+	if err == nil {
+		return db, nil
+	}
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY {
+		err = errors.New("another process has it open: stop the service first")
+	}
+	return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+}
+
+// check returns how many rows each table of a SQLite file has. The error is of a
+// file that is damaged, or that the service could not serve.
+func (s Store) check(ctx context.Context, db *sql.DB) (map[string]int64, error) {
+	var result string
+	err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result)
+	if err == nil && result != "ok" {
+		err = errors.New(result)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the file is damaged: %w", err)
+	}
+	_, err = s.SQLite.Check(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	tables, err := s.tables(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Equal(tables, slices.Sorted(slices.Values(s.Tables))) {
+		return nil, fmt.Errorf("it has the tables %s, and this service's are %s", strings.Join(tables, ", "), strings.Join(s.Tables, ", "))
+	}
+	return count(ctx, db, tables)
+}
+
+// tables returns the names of the tables in a SQLite file, but for the migrations',
+// in their order.
+func (s Store) tables(ctx context.Context, db *sql.DB) ([]string, error) {
+	return list[string](ctx, db, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name <> $1 ORDER BY name`, s.SQLite.Table)
+}
+
+func count(ctx context.Context, db *sql.DB, tables []string) (map[string]int64, error) {
+	rows := map[string]int64{}
+	for _, table := range tables {
+		var n int64
+		err := db.QueryRowContext(ctx, "SELECT count(*) FROM "+quote(table)).Scan(&n)
+		if err != nil {
+			return nil, err
+		}
+		rows[table] = n
+	}
+	return rows, nil
+}
+
+// list returns the one column of a query.
+func list[T any](ctx context.Context, db *sql.DB, query string, args ...any) ([]T, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []T
+	for rows.Next() {
+		var v T
+		err := rows.Scan(&v)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, v)
+	}
+	return found, rows.Err()
+}
+
+// quote quotes an identifier, in both kinds of database.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// syncFolder makes a new name in a folder durable.
+func syncFolder(path string) error {
+	folder, err := os.Open(filepath.Clean(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
