@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,27 +14,57 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-// refusedInterval is the time between two tries while the server refuses the login.
-const refusedInterval = 20 * time.Millisecond
+const (
+	// refusedInterval is the time between two looks for a connection while the server
+	// refuses the login.
+	refusedInterval = 10 * time.Millisecond
+	// refusedFor is how long a password that was refused is not sent again: each try
+	// costs both sides milliseconds of a processor.
+	refusedFor = 500 * time.Millisecond
+)
 
-// use makes the connections of c log in as login says.
-func use(login database.Login, c *pgxpool.Config) {
-	if login.User != "" {
-		c.ConnConfig.User = login.User
+// login logs connections in.
+type login struct {
+	database.Login
+
+	mu      sync.Mutex
+	sent    string // the password
+	refused error  // what the server said to it
+	at      time.Time
+}
+
+// use makes the connections of c log in as l says.
+func (l *login) use(c *pgxpool.Config) {
+	if l.User != "" {
+		c.ConnConfig.User = l.User
 	}
-	if login.Password != "" {
-		c.ConnConfig.Password = login.Password
+	if l.Password != "" {
+		c.ConnConfig.Password = l.Password
 	}
 	c.BeforeConnect = func(_ context.Context, connection *pgx.ConnConfig) error {
-		if login.PasswordFile == "" {
-			return nil
+		if l.PasswordFile != "" {
+			password, err := l.ReadPassword()
+			if err != nil {
+				return database.Unavailable(err)
+			}
+			connection.Password = password
 		}
-		password, err := login.ReadPassword()
-		if err != nil {
-			return database.Unavailable(err)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.refused != nil && l.sent == connection.Password && time.Since(l.at) < refusedFor {
+			return l.refused
 		}
-		connection.Password = password
+		l.sent, l.refused = connection.Password, nil
 		return nil
+	}
+}
+
+// wasRefused keeps in mind that the server refused the last login.
+func (l *login) wasRefused(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refused == nil {
+		l.refused, l.at = err, time.Now()
 	}
 }
 
@@ -43,9 +74,13 @@ func use(login database.Login, c *pgxpool.Config) {
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	for {
 		conn, err := db.Acquire(ctx)
-		stat := db.Stat()
-		if err == nil || !isRefused(err) || stat.AcquiredConns()+stat.IdleConns() == 0 {
+		if err == nil || !isRefused(err) {
 			return conn, err
+		}
+		db.login.wasRefused(err)
+		stat := db.Stat()
+		if stat.AcquiredConns()+stat.IdleConns() == 0 {
+			return nil, err
 		}
 		timer := time.NewTimer(refusedInterval)
 		select {

@@ -54,16 +54,17 @@ type DB struct {
 	// readOnly says that the last Check found the database so.
 	readOnly atomic.Bool
 	answers  *answerCount // of the pool
+	login    *login
 }
 
 // Open connects to the database at address, whose tables are in a schema of
-// the service's own, and logs in as login says. The errors don't repeat the address,
+// the service's own, and logs in as it is told. The errors don't repeat the address,
 // which may hold a password. A password's file is read for each connection.
 //
 // Statements are prepared and kept. Behind PgBouncer in transaction mode
 // (before 1.21) add default_query_exec_mode=exec to the address.
-func Open(ctx context.Context, address, schema string, login database.Login) (*DB, error) {
-	err := login.Check(address)
+func Open(ctx context.Context, address, schema string, as database.Login) (*DB, error) {
+	err := as.Check(address)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,8 @@ func Open(ctx context.Context, address, schema string, login database.Login) (*D
 	if c.MaxConns < defaultMaxConns && !strings.Contains(address, "pool_max_conns") {
 		c.MaxConns = defaultMaxConns
 	}
-	use(login, c)
+	l := &login{Login: as}
+	l.use(c)
 	dropUseless(c)
 	answers := &answerCount{}
 	c.ConnConfig.Tracer = answers
@@ -104,7 +106,7 @@ func Open(ctx context.Context, address, schema string, login database.Login) (*D
 		pool.Close()
 		return nil, Wrap(err)
 	}
-	return &DB{Pool: pool, probe: probe, schema: schema, answers: answers}, nil
+	return &DB{Pool: pool, probe: probe, schema: schema, answers: answers, login: l}, nil
 }
 
 // Migrate applies the migrations of a set.

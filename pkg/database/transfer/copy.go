@@ -183,7 +183,7 @@ func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log
 		return fmt.Errorf("the target has %d rows of the SHA-256 %x, and the source %d of %x: was something else writing?", n, sum, t.rows, wanted)
 	}
 	_, err = target.Exec(ctx, "ANALYZE "+t.name.Sanitize())
-	log.InfoContext(ctx, "copied and compared", slog.String("table", t.name[1]), slog.Int64("rows", n), slog.String("sha256", hex.EncodeToString(sum)), slog.Duration("took", time.Since(began)))
+	log.InfoContext(ctx, "copied and compared", slog.String("table", t.name[1]), slog.Int64("rows", n), slog.String("sha256", hex.EncodeToString(sum)), slog.Int64("duration_us", time.Since(began).Microseconds()))
 	return err
 }
 
