@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	cryptorand "crypto/rand"
 	"errors"
@@ -44,6 +45,8 @@ type Options struct {
 	// port, as a managed server does. Whoever comes needs the password, which
 	// [Server.URL] has.
 	Listen string
+	// Port is another one to take with Listen.
+	Port int
 	// Settings are added to postgresql.conf, e.g. {"max_connections": "20"}.
 	Settings map[string]string
 	// Files are written into the cluster's folder, in place of those that are there:
@@ -157,7 +160,7 @@ func (s *Server) run(ctx context.Context, program string, args ...string) error 
 // boot starts the server on the first port that is free.
 func (s *Server) boot(ctx context.Context, options Options) error {
 	if options.Listen != "" {
-		s.host, s.port = options.Listen, standardPort
+		s.host, s.port = options.Listen, cmp.Or(options.Port, standardPort)
 		return s.Restart(ctx)
 	}
 	for range portTries {
