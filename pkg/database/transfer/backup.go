@@ -154,7 +154,7 @@ func (s Store) vacant(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	tables, err := s.tables(ctx, db)
+	tables, err := names(ctx, db, inFile, s.SQLite.Table)
 	if err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
 	}

@@ -91,7 +91,7 @@ type table struct {
 	name    pgx.Identifier
 	columns []column
 	names   []string
-	key     []string
+	key     []column
 	// rows is how many the source has, and there how many the target had at first.
 	rows, there int64
 }
@@ -100,40 +100,33 @@ type table struct {
 // common is an error.
 func describe(ctx context.Context, from *sql.DB, target *postgres.DB, schema, name string) (*table, error) {
 	t := &table{name: pgx.Identifier{schema, name}}
-	found, err := target.Query(ctx, `SELECT a.attname, y.typname, a.atttypmod FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+	// With each column its place in the primary key.
+	found, err := target.Query(ctx, `SELECT a.attname, y.typname, a.atttypmod, coalesce(array_position(i.indkey::int2[], a.attnum), -1)
+		FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
 		WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum`, t.name.Sanitize())
 	if err != nil {
 		return nil, err
 	}
-	t.columns, err = pgx.CollectRows(found, func(row pgx.CollectableRow) (column, error) {
-		var c column
-		err := row.Scan(&c.name, &c.kind, &c.modifier)
-		return c, err
-	})
+	t.columns, err = pgx.CollectRows(found, pgx.RowToStructByPos[column])
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range t.columns {
-		t.names = append(t.names, c.name)
-		if _, known := kinds[c.kind]; !known {
-			return nil, fmt.Errorf("%s.%s is of the type %s, which can't be copied", name, c.name, c.kind)
+		t.names = append(t.names, c.Name)
+		if _, known := kinds[c.Kind]; !known {
+			return nil, fmt.Errorf("%s.%s is of the type %s, which can't be copied", name, c.Name, c.Kind)
+		}
+		if c.Key >= 0 {
+			t.key = append(t.key, c)
 		}
 	}
-	there, err := list[string](ctx, from, "SELECT name FROM pragma_table_info($1) ORDER BY name", name)
+	slices.SortFunc(t.key, func(a, b column) int { return cmp.Compare(a.Key, b.Key) })
+	there, err := names(ctx, from, inTable, name)
 	if err != nil {
 		return nil, err
 	}
 	if wanted := slices.Sorted(slices.Values(t.names)); !slices.Equal(there, wanted) {
 		return nil, fmt.Errorf("%s has the columns %s in the source and %s in the target: bring the source's schema up to date with the migrate subcommand", name, strings.Join(there, ", "), strings.Join(wanted, ", "))
-	}
-	found, err = target.Query(ctx, `SELECT a.attname FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k(number, place)
-		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number WHERE i.indisprimary AND i.indrelid = $1::regclass ORDER BY k.place`, t.name.Sanitize())
-	if err != nil {
-		return nil, err
-	}
-	t.key, err = pgx.CollectRows(found, pgx.RowTo[string])
-	if err != nil {
-		return nil, err
 	}
 	return t, target.QueryRow(ctx, "SELECT count(*) FROM "+t.name.Sanitize()).Scan(&t.there)
 }
@@ -193,10 +186,12 @@ func (t *table) sum(ctx context.Context, target *postgres.DB) (sum []byte, n int
 	var values, order []string
 	for _, c := range t.columns {
 		values = append(values, c.stored())
-		if slices.Contains(t.key, c.name) && c.kind == "text" {
-			order = append(order, quote(c.name)+` COLLATE "C"`) // SQLite's order
-		} else if slices.Contains(t.key, c.name) {
-			order = append(order, quote(c.name))
+	}
+	for _, c := range t.key {
+		if c.Kind == "text" {
+			order = append(order, quote(c.Name)+` COLLATE "C"`) // SQLite's order
+		} else {
+			order = append(order, quote(c.Name))
 		}
 	}
 	rows, err := target.Query(ctx, "SELECT "+strings.Join(values, ", ")+" FROM "+t.name.Sanitize()+" ORDER BY "+strings.Join(order, ", "))
@@ -232,13 +227,13 @@ func (t *table) add(h hash.Hash, row []any) error {
 		case []byte:
 			b, kind = v, 'b'
 		default:
-			return fmt.Errorf("%s has a %T", t.columns[i].name, v)
+			return fmt.Errorf("%s has a %T", t.columns[i].Name, v)
 		}
-		if t.columns[i].kind == "jsonb" && v != nil {
+		if t.columns[i].Kind == "jsonb" && v != nil {
 			var err error
 			b, err = canonical(b)
 			if err != nil {
-				return fmt.Errorf("%s: %w", t.columns[i].name, err)
+				return fmt.Errorf("%s: %w", t.columns[i].Name, err)
 			}
 		}
 		h.Write(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(b)))) //nolint:gosec // SQLite's limit is below

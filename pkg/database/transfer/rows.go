@@ -18,14 +18,15 @@ import (
 
 // column is one of PostgreSQL's.
 type column struct {
-	name, kind string
-	modifier   int32 // the precision and the scale of a numeric
+	Name, Kind string
+	Modifier   int32 // the precision and the scale of a numeric
+	Key        int   // its place in the primary key, or -1
 }
 
 // scale is how many digits a numeric has after the point.
 func (c column) scale() int32 {
 	const header = 4 // that of the server's variable-length values
-	return (c.modifier - header) & 0xffff
+	return (c.Modifier - header) & 0xffff
 }
 
 // kinds are the types that can be copied: how the server says a value as SQLite has
@@ -34,55 +35,43 @@ var kinds = map[string]struct {
 	stored string
 	value  func(c column, v any) (any, error)
 }{
-	"text":  {"%s", as[string]},
-	"bytea": {"%s", as[[]byte]},
-	"int2":  {"%s::bigint", as[int64]},
-	"int4":  {"%s::bigint", as[int64]},
-	"int8":  {"%s::bigint", as[int64]},
-	"uuid": {"%s::text", func(_ column, v any) (any, error) {
-		s, _ := v.(string)
+	"text":  {"%s", as(func(_ column, s string) (any, error) { return s, nil })},
+	"bytea": {"%s", as(func(_ column, b []byte) (any, error) { return b, nil })},
+	"int2":  {"%s::bigint", whole},
+	"int4":  {"%s::bigint", whole},
+	"int8":  {"%s::bigint", whole},
+	"uuid": {"%s::text", as(func(_ column, s string) (any, error) {
 		id, err := uuid.Parse(s)
 		return pgtype.UUID{Bytes: id, Valid: true}, err
-	}},
-	"jsonb": {"%s::text", func(_ column, v any) (any, error) {
-		s, ok := v.(string)
-		if !ok {
-			return nil, fmt.Errorf("a %T", v)
-		}
-		return json.RawMessage(s), nil
-	}},
+	})},
+	"jsonb": {"%s::text", as(func(_ column, s string) (any, error) { return json.RawMessage(s), nil })},
 	// A whole number of the last digit.
-	"numeric": {"", func(c column, v any) (any, error) {
-		n, ok := v.(int64)
-		if !ok {
-			return nil, fmt.Errorf("a %T", v)
-		}
+	"numeric": {"", as(func(c column, n int64) (any, error) {
 		return pgtype.Numeric{Int: big.NewInt(n), Exp: -c.scale(), Valid: true}, nil
-	}},
+	})},
 	// Microseconds since 1970.
-	"timestamptz": {"(extract(epoch FROM %s) * 1000000)::bigint", func(_ column, v any) (any, error) {
-		n, ok := v.(int64)
-		if !ok {
-			return nil, fmt.Errorf("a %T", v)
-		}
-		return time.UnixMicro(n), nil
-	}},
+	"timestamptz": {"(extract(epoch FROM %s) * 1000000)::bigint", as(func(_ column, n int64) (any, error) { return time.UnixMicro(n), nil })},
 }
 
-func as[T any](_ column, v any) (any, error) {
-	_, ok := v.(T)
-	if !ok {
-		return nil, fmt.Errorf("a %T", v)
+var whole = as(func(_ column, n int64) (any, error) { return n, nil })
+
+// as is a value's conversion from what SQLite must have for it.
+func as[T any](convert func(column, T) (any, error)) func(column, any) (any, error) {
+	return func(c column, v any) (any, error) {
+		t, ok := v.(T)
+		if !ok {
+			return nil, fmt.Errorf("a %T", v)
+		}
+		return convert(c, t)
 	}
-	return v, nil
 }
 
 // stored is the expression for what SQLite has in the column.
 func (c column) stored() string {
-	if c.kind == "numeric" {
-		return fmt.Sprintf("(%s * 1%s)::bigint", quote(c.name), strings.Repeat("0", int(c.scale())))
+	if c.Kind == "numeric" {
+		return fmt.Sprintf("(%s * 1%s)::bigint", quote(c.Name), strings.Repeat("0", int(c.scale())))
 	}
-	return fmt.Sprintf(kinds[c.kind].stored, quote(c.name))
+	return fmt.Sprintf(kinds[c.Kind].stored, quote(c.Name))
 }
 
 // canonical is JSON in one form, whoever wrote it: jsonb has an order and blanks of
@@ -106,14 +95,14 @@ type reader struct {
 }
 
 func (t *table) read(ctx context.Context, from *sql.DB) (*reader, error) {
-	quoted := func(names []string) string {
+	quoted := func(columns []column) string {
 		var all []string
-		for _, name := range names {
-			all = append(all, quote(name))
+		for _, c := range columns {
+			all = append(all, quote(c.Name))
 		}
 		return strings.Join(all, ", ")
 	}
-	rows, err := from.QueryContext(ctx, "SELECT "+quoted(t.names)+" FROM "+quote(t.name[1])+" ORDER BY "+quoted(t.key)) //nolint:gosec // names of the schema, quoted
+	rows, err := from.QueryContext(ctx, "SELECT "+quoted(t.columns)+" FROM "+quote(t.name[1])+" ORDER BY "+quoted(t.key)) //nolint:gosec // names of the schema, quoted
 	if err != nil {
 		return nil, err
 	}
@@ -150,9 +139,9 @@ func (r *reader) Values() ([]any, error) {
 		}
 		c := r.table.columns[i]
 		var err error
-		values[i], err = kinds[c.kind].value(c, v)
+		values[i], err = kinds[c.Kind].value(c, v)
 		if err != nil {
-			return nil, fmt.Errorf("%s has a value that %s can't take: %w", c.name, c.kind, err)
+			return nil, fmt.Errorf("%s has a value that %s can't take: %w", c.Name, c.Kind, err)
 		}
 	}
 	return values, nil

@@ -89,20 +89,31 @@ func (s Store) check(ctx context.Context, db *sql.DB) (map[string]int64, error) 
 	if err != nil {
 		return nil, err
 	}
-	tables, err := s.tables(ctx, db)
+	there, err := names(ctx, db, inFile, s.SQLite.Table)
+	if err == nil && !slices.Equal(there, slices.Sorted(slices.Values(s.Tables))) {
+		err = fmt.Errorf("it has the tables %s, and this service's are %s", strings.Join(there, ", "), strings.Join(s.Tables, ", "))
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Equal(tables, slices.Sorted(slices.Values(s.Tables))) {
-		return nil, fmt.Errorf("it has the tables %s, and this service's are %s", strings.Join(tables, ", "), strings.Join(s.Tables, ", "))
-	}
-	return count(ctx, db, tables)
+	return count(ctx, db, there)
 }
 
-// tables returns the names of the tables in a SQLite file, but for the migrations',
-// in their order.
-func (s Store) tables(ctx context.Context, db *sql.DB) ([]string, error) {
-	return list[string](ctx, db, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name <> $1 ORDER BY name`, s.SQLite.Table)
+// inFile lists the tables of a SQLite file, but for that of the migrations, $1, and
+// inTable the columns of one of them.
+const (
+	inFile  = `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name <> $1`
+	inTable = `SELECT name FROM pragma_table_info($1)`
+)
+
+// names returns the names that a query lists, sorted.
+func names(ctx context.Context, db *sql.DB, query string, arg any) ([]string, error) {
+	var all string
+	err := db.QueryRowContext(ctx, "SELECT coalesce(group_concat(name, char(0)), '') FROM ("+query+")", arg).Scan(&all)
+	if err != nil || all == "" {
+		return nil, err
+	}
+	return slices.Sorted(strings.SplitSeq(all, "\x00")), nil
 }
 
 func count(ctx context.Context, db *sql.DB, tables []string) (map[string]int64, error) {
@@ -116,25 +127,6 @@ func count(ctx context.Context, db *sql.DB, tables []string) (map[string]int64, 
 		rows[table] = n
 	}
 	return rows, nil
-}
-
-// list returns the one column of a query.
-func list[T any](ctx context.Context, db *sql.DB, query string, args ...any) ([]T, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var found []T
-	for rows.Next() {
-		var v T
-		err := rows.Scan(&v)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, v)
-	}
-	return found, rows.Err()
 }
 
 // quote quotes an identifier, in both kinds of database.
