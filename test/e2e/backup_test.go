@@ -34,6 +34,7 @@ func TestAVolumeIsLostAndRestored(t *testing.T) {
 
 	n.upgrade(off)
 	n.kubectl("wait", "--for=delete", "pod", "--selector=app.kubernetes.io/name=user-service", "--timeout=2m")
+	n.kubectl("delete", "pod", "--selector=app.kubernetes.io/name=user-service-backup") // which would hold it
 	n.kubectl("delete", "pvc", "shop-user-service-data")
 	n.upgrade(off) // which makes an empty one
 	job, err := run(n.kubectl("create", "job", "restore", "--from=cronjob/shop-user-service-backup", "--dry-run=client", "--output=json"),

@@ -94,7 +94,7 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 		const dev, staging, prod, project = valuesOfDev, "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
 		edit(prod, "cpu: 250m", "cpu: 50m")
 		edit(prod, "DATABASE_TLS: required", "DATABASE_TLS: optional") // the tests' own has none
-		edit(prod, "    minZones: 2\n", "") // there is one zone
+		edit(prod, "    minZones: 2\n", "")                            // there is one zone
 		edit(dev, "defaults:\n", "networkPolicy:\n  "+port+"defaults:\n")
 		for file, others := range map[string]struct{ subnet, issuer string }{
 			staging: {"10.1.64.0/20", "https://id.staging.example.com"},

@@ -76,13 +76,13 @@ func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Log
 
 // snapshot copies a SQLite file, as it is at one moment, to target. ready is asked
 // before target gets its name.
-func (s Store) snapshot(ctx context.Context, source, target string, ready func() error, log *slog.Logger) error {
+func (s Store) snapshot(ctx context.Context, source, target string, ready func() error, log *slog.Logger) (err error) {
 	began := time.Now()
 	from, err := open(source)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
+	defer func() { err = errors.Join(err, from.Close()) }()
 	partial := filepath.Join(filepath.Dir(target), "."+base(source)+".partial")
 	// One at a time. What was killed in the middle is begun anew.
 	lock := flock.New(partial, flock.SetPermissions(0o600))
@@ -90,7 +90,7 @@ func (s Store) snapshot(ctx context.Context, source, target string, ready func()
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { err = errors.Join(err, lock.Close()) }()
 	if !got {
 		return fmt.Errorf("%s is being written by another process", partial)
 	}

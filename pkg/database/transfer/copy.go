@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"log/slog"
@@ -35,12 +36,12 @@ const (
 // The rows are copied in the order of their keys, so what a copy that was killed has
 // left is a beginning of the source, and the next one goes on after it. A target that
 // has anything else is refused.
-func (s Store) Copy(ctx context.Context, source string, target *postgres.DB, log *slog.Logger) error {
+func (s Store) Copy(ctx context.Context, source string, target *postgres.DB, log *slog.Logger) (err error) {
 	from, err := hold(ctx, source)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
+	defer func() { err = errors.Join(err, from.Close()) }()
 	err = s.copyFrom(ctx, from, target, log)
 	if err != nil {
 		return fmt.Errorf("copy %s: %w", source, postgres.Wrap(err))

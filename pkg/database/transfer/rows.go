@@ -102,7 +102,7 @@ func (t *table) read(ctx context.Context, from *sql.DB) (*reader, error) {
 		}
 		return strings.Join(all, ", ")
 	}
-	rows, err := from.QueryContext(ctx, "SELECT "+quoted(t.columns)+" FROM "+quote(t.name[1])+" ORDER BY "+quoted(t.key)) //nolint:gosec // names of the schema, quoted
+	rows, err := from.QueryContext(ctx, "SELECT "+quoted(t.columns)+" FROM "+quote(t.name[1])+" ORDER BY "+quoted(t.key)) //nolint:gosec,rowserrcheck // names of the schema, quoted; Next asks
 	if err != nil {
 		return nil, err
 	}
