@@ -25,9 +25,6 @@ type PolicyConfig struct {
 	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens that prove nothing one address may send to one replica while it is busy; 0: any number"`
 	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
-
-	// EmailLimit is set by a service that has email addresses.
-	EmailLimit Limit
 }
 
 // Validate returns what is wrong with the configuration.
@@ -66,8 +63,8 @@ type Policy struct {
 // Policies are the limits of a service. The zero value has none.
 type Policies struct {
 	// Read and Write are the limits of requests that read and of those that
-	// write, Email that of email addresses that are tried; nil where there is none.
-	Read, Write, Email *Policy
+	// write; nil where there is none.
+	Read, Write *Policy
 
 	volume   *Volume
 	failures *Local
@@ -77,6 +74,11 @@ type Policies struct {
 	// away is what the last check of the client found.
 	away      atomic.Bool
 	awayGauge prometheus.Gauge
+	// What Add makes policies with.
+	service  string
+	replicas int
+	counts   *prometheus.CounterVec
+	changed  func(isAway bool)
 }
 
 // NewPolicies returns the limits that c asks for, under the name of the service.
@@ -91,7 +93,13 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		Help: "1 while each replica counts for itself, because the last check of RATE_LIMIT_REDIS_URL failed.",
 	})
 	metrics.MustRegister(counts, away)
-	p := &Policies{awayGauge: away}
+	p := &Policies{awayGauge: away, service: service, replicas: c.LimitReplicas, counts: counts, changed: func(isAway bool) {
+		if isAway {
+			log.Warn("the shared rate limits are away; each replica lets its share through")
+			return
+		}
+		log.Info("the shared rate limits are back")
+	}}
 	if c.LimitRedisURL != "" {
 		options, err := redis.ParseURL(c.LimitRedisURL)
 		if err != nil {
@@ -101,50 +109,47 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		options.MaxRetries, options.DialTimeout, options.ContextTimeoutEnabled = -1, askTimeout, true
 		p.client = redis.NewClient(options)
 	}
-	changed := func(isAway bool) {
-		if isAway {
-			log.Warn("the shared rate limits are away; each replica lets its share through")
-			return
-		}
-		log.Info("the shared rate limits are back")
-	}
 	var err error
 	if !c.VolumeLimit.Off() {
 		p.volume = NewVolume(c.VolumeLimit, callers)
 	}
 	if !c.FailureLimit.Off() {
 		p.failures, err = NewLocal(c.FailureLimit, callers)
-		if err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
 	}
-	for _, kind := range []struct {
-		name  string
-		limit Limit
-		into  **Policy
-	}{{"read", c.ReadLimit, &p.Read}, {"write", c.WriteLimit, &p.Write}, {"email", c.EmailLimit, &p.Email}} {
-		if kind.limit.Off() {
-			continue
-		}
-		policy := &Policy{
-			name:    kind.name,
-			burst:   kind.limit.Burst,
-			Header:  fmt.Sprintf("%q;q=%d;w=%d", kind.name, kind.limit.Burst, seconds(kind.limit.refill())),
-			allowed: counts.WithLabelValues(kind.name, "allowed"), limited: counts.WithLabelValues(kind.name, "limited"),
-		}
-		if p.client == nil {
-			policy.limiter, err = NewLocal(kind.limit, callers)
-		} else {
-			var shared *Shared
-			shared, err = NewShared(service+":"+kind.name, kind.limit, p.client, c.LimitReplicas, callers, changed, &p.away)
-			policy.limiter, p.shared = shared, append(p.shared, shared)
-		}
-		if err != nil {
-			return nil, errors.Join(err, p.Close())
-		}
-		*kind.into = policy
+	if err == nil {
+		p.Read, err = p.Add("read", c.ReadLimit)
+	}
+	if err == nil {
+		p.Write, err = p.Add("write", c.WriteLimit)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// Add returns a policy under a name of its own, or nil where the limit is off.
+func (p *Policies) Add(name string, limit Limit) (*Policy, error) {
+	if limit.Off() {
+		return nil, nil
+	}
+	policy := &Policy{
+		name:    name,
+		burst:   limit.Burst,
+		Header:  fmt.Sprintf("%q;q=%d;w=%d", name, limit.Burst, seconds(limit.refill())),
+		allowed: p.counts.WithLabelValues(name, "allowed"), limited: p.counts.WithLabelValues(name, "limited"),
+	}
+	if p.client == nil {
+		local, err := NewLocal(limit, callers)
+		policy.limiter = local
+		return policy, err
+	}
+	shared, err := NewShared(p.service+":"+name, limit, p.client, p.replicas, callers, p.changed, &p.away)
+	if err != nil {
+		return nil, err
+	}
+	policy.limiter, p.shared = shared, append(p.shared, shared)
+	return policy, nil
 }
 
 // Allow decides about one request of a caller.

@@ -1,12 +1,15 @@
 package service
 
 import (
+	"errors"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/ratelimit"
@@ -33,6 +36,11 @@ type Config struct {
 	ShutdownDelay time.Duration `envconfig:"SHUTDOWN_DELAY" default:"0s" min:"0s" desc:"how long to go on serving, not ready and closing connections, after SIGTERM"`
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" min:"0s" desc:"how long to wait for requests in flight before they are cut off"`
 
+	DatabaseURL string `envconfig:"DATABASE_URL" empty:"refused" desc:"where what the service keeps is kept: postgres://… or sqlite://path"`
+	database.Login
+	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
+	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
+
 	auth.IssuerConfig
 	ratelimit.PolicyConfig
 	httpapi.ClientConfig
@@ -44,6 +52,35 @@ type Config struct {
 
 // Common returns c, for a struct that embeds it.
 func (c *Config) Common() *Config { return c }
+
+// LogValue is part of slog.LogValuer: what the log says of it at the start.
+func (c *Config) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("database", database.Place(c.DatabaseURL)))
+}
+
+// Warnings are what the log says of it besides.
+func (c *Config) Warnings() []string { return c.Login.Warnings(c.DatabaseURL) }
+
+// Validate checks what concerns more than the form of a value.
+func (c *Config) Validate() error {
+	var admin error
+	switch {
+	case c.AdminPort != 0 && c.AdminPort == c.Port:
+		admin = errors.New("ADMIN_PORT must be another port than PORT")
+	case c.AdminPort == 0 && c.Profiles:
+		admin = errors.New("PPROF needs ADMIN_PORT: profiles are for operators only")
+	}
+	return errors.Join(admin, c.Login.Check(c.DatabaseURL), c.IssuerConfig.Validate(), c.PolicyConfig.Validate(), c.ClientConfig.Validate(), c.TraceConfig.Validate())
+}
+
+// OnPostgres reports whether DATABASE_URL is PostgreSQL's; else it is SQLite's.
+func (c *Config) OnPostgres() bool {
+	kind, _ := database.KindOf(c.DatabaseURL)
+	return kind == database.Postgres
+}
+
+// SQLitePath is where SQLite's file is.
+func (c *Config) SQLitePath() string { return database.SQLitePath(c.DatabaseURL) }
 
 func (c *Config) address() string { return net.JoinHostPort(c.host(), strconv.Itoa(c.Port)) }
 

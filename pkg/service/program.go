@@ -16,11 +16,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/example/microservices/pkg/config"
-	"github.com/example/microservices/pkg/health"
+	"github.com/example/microservices/pkg/database/transfer"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/telemetry"
 )
@@ -48,42 +47,21 @@ type Program struct {
 	// Config points to the struct that the environment is read into. It embeds
 	// this package's Config.
 	Config interface{ Common() *Config }
-	// Open builds the service. It is tried again for a while when it fails
-	// with database.ErrUnavailable.
-	Open func(context.Context, Runtime) (*App, error)
-	// Migrate brings the database's schema up to date.
-	Migrate func(context.Context, *slog.Logger) error
-	// OpenAPI returns the document of the service's operations.
-	OpenAPI func() *huma.OpenAPI
+	// Data is what the service keeps.
+	Data transfer.Store
+	// Store opens the store that DATABASE_URL names.
+	Store func(context.Context) (Store, error)
+	// Describe adds the operations to an API that only describes them.
+	Describe func(*httpapi.API)
+	// Open opens what the service needs, and adds the operations to rt.API. It is tried
+	// again for a while when it fails with database.ErrUnavailable.
+	Open func(ctx context.Context, rt *Runtime) error
 	// Extra are subcommands of the service's own. They write to the writer.
 	Extra map[string]func(context.Context, io.Writer) error
 
 	// log is where lines of the log go instead of the output of the commands;
 	// nil is there, too.
 	log *telemetry.Output
-}
-
-// Runtime is what a service is given to be built with.
-type Runtime struct {
-	Name, Version string
-	Log           *slog.Logger
-	Metrics       *prometheus.Registry
-
-	address string // where it listens
-}
-
-// App is a service that has been built.
-type App struct {
-	Handler http.Handler
-	// Admin serves what is for operators, on ADMIN_PORT.
-	Admin   http.Handler
-	Monitor *health.Monitor
-	// Background runs beside the server, until its context is done. An error
-	// stops the service.
-	Background []func(context.Context) error
-	// Close releases what the service holds. It is called once nothing uses
-	// the service any more.
-	Close func() error
 }
 
 // version is set by the linker where there is no version control to ask.
@@ -117,10 +95,15 @@ func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	if len(args) > 0 {
 		command = args[0]
 	}
-	commands := p.commands(stdout)
+	rest := args[min(1, len(args)):]
+	commands := p.commands(stdout, rest)
 	run, known := commands[command]
-	if !known || len(args) > 1 {
-		fmt.Fprintf(stderr, "usage: %s [%s]\n", p.Name, strings.Join(slices.Sorted(maps.Keys(commands)), "|"))
+	if !known || !takes(command, len(rest)) {
+		var forms []string
+		for _, name := range slices.Sorted(maps.Keys(commands)) {
+			forms = append(forms, strings.Join(append([]string{name}, operands[name]...), " "))
+		}
+		fmt.Fprintf(stderr, "usage: %s [%s]\n", p.Name, strings.Join(forms, "|"))
 		return ExitUsage
 	}
 	err := run(ctx)
@@ -136,25 +119,29 @@ func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	return ExitFailure
 }
 
-func (p Program) commands(stdout io.Writer) map[string]func(context.Context) error {
+// commands are the subcommands, with their operands.
+func (p Program) commands(stdout io.Writer, args []string) map[string]func(context.Context) error {
 	commands := map[string]func(context.Context) error{
 		"serve": func(ctx context.Context) error {
-			rt, err := p.configure(stdout)
+			log, metrics, err := p.configure(stdout)
 			if err != nil {
 				return err
 			}
-			return p.serve(ctx, rt)
+			return p.serve(ctx, log, metrics)
 		},
 		"migrate": func(ctx context.Context) error {
-			rt, err := p.configure(stdout)
+			log, _, err := p.configure(stdout)
 			if err != nil {
 				return err
 			}
-			p.introduce(ctx, rt.Log, "migrating")
-			return retryOpen(ctx, p.Config.Common().StartTimeout, rt.Log, func() error { return p.Migrate(ctx, rt.Log) })
+			p.introduce(ctx, log, "migrating")
+			return retryOpen(ctx, p.Config.Common().StartTimeout, log, func() error { return p.migrate(ctx, log) })
 		},
+		"backup":  func(ctx context.Context) error { return p.backup(ctx, stdout, args) },
+		"restore": func(ctx context.Context) error { return p.restore(ctx, stdout, args) },
+		"copy":    func(ctx context.Context) error { return p.copyData(ctx, stdout, args) },
 		"healthcheck": func(ctx context.Context) error {
-			_, err := p.configure(stdout)
+			_, _, err := p.configure(stdout)
 			if err != nil {
 				return err
 			}
@@ -168,7 +155,7 @@ func (p Program) commands(stdout io.Writer) map[string]func(context.Context) err
 			return config.Describe(stdout, p.Config)
 		},
 		"openapi": func(context.Context) error {
-			b, err := httpapi.YAML(p.OpenAPI())
+			b, err := httpapi.YAML(p.Document())
 			if err != nil {
 				return err
 			}
@@ -186,12 +173,20 @@ func (p Program) commands(stdout io.Writer) map[string]func(context.Context) err
 	return commands
 }
 
-// configure reads the environment. The log goes to stdout, where a container's
-// log is expected.
-func (p Program) configure(stdout io.Writer) (Runtime, error) {
+func (p Program) migrate(ctx context.Context, log *slog.Logger) error {
+	s, err := p.Store(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(ctx, log), s.Close())
+}
+
+// configure reads the environment, and returns the log, which goes to stdout, where a
+// container's log is expected, and the metrics of the process.
+func (p Program) configure(stdout io.Writer) (*slog.Logger, *prometheus.Registry, error) {
 	err := config.Load(p.Config)
 	if err != nil {
-		return Runtime{}, &exitError{ExitUsage, fmt.Errorf("the configuration is wrong:\n%w", err)}
+		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the configuration is wrong:\n%w", err)}
 	}
 	lines := stdout
 	metrics := telemetry.NewRegistry(p.Name, Version())
@@ -202,21 +197,17 @@ func (p Program) configure(stdout io.Writer) (Runtime, error) {
 			Help: "Lines of the log that were dropped because whoever reads it had taken none for a second, or that could not be written.",
 		}, func() float64 { return float64(p.log.Dropped()) }))
 	}
-	return Runtime{
-		Name:    p.Name,
-		Version: Version(),
-		Log:     telemetry.NewLogger(lines, p.Config.Common().LogConfig, p.Name, Version()),
-		Metrics: metrics,
-	}, nil
+	return telemetry.NewLogger(lines, p.Config.Common().LogConfig, p.Name, Version()), metrics, nil
 }
 
-// introduce says in the log what the program does, with which settings, as far as
-// Config is a slog.LogValuer, and which variables may be meant to be settings.
+// introduce says in the log what the program does, with which database, and which variables may be meant to be settings.
 func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, attrs ...slog.Attr) {
-	if c, ok := p.Config.(slog.LogValuer); ok {
-		attrs = append(attrs, c.LogValue().Group()...)
-	}
+	c := p.Config.Common()
+	attrs = append(attrs, c.LogValue().Group()...)
 	log.LogAttrs(ctx, slog.LevelInfo, what, attrs...) //nolint:sloglint // what is a constant, of one of two callers
+	for _, why := range c.Warnings() {
+		log.WarnContext(ctx, "a setting is risky", slog.String("why", why))
+	}
 	for _, m := range config.FindMisspelt(p.Config) {
 		log.WarnContext(ctx, "a variable that nothing reads is set", slog.String("variable", m.Name), slog.String("like", m.Like))
 	}

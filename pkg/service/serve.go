@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/example/microservices/pkg/database"
@@ -35,8 +36,8 @@ const (
 
 // serve opens the service and serves it until the process is told to stop:
 // not ready → drain → stop background work → close.
-func (p Program) serve(ctx context.Context, rt Runtime) error {
-	ctx, stop := withSignals(ctx, rt.Log, p.end)
+func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheus.Registry) error {
+	ctx, stop := withSignals(ctx, log, p.end)
 	defer stop()
 	c := p.Config.Common()
 
@@ -46,28 +47,28 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 	if err != nil {
 		return err
 	}
-	rt.address = listener.Addr().String()
-	starting := httpapi.Starting(rt.Name, rt.Version, strings.TrimSpace(c.AuthIssuers) == "")
+	address := listener.Addr().String()
+	starting := httpapi.Starting(p.Name, Version(), strings.TrimSpace(c.AuthIssuers) == "")
 	var admin *adminServer
 	if c.AdminPort != 0 {
-		admin, err = c.listenAdmin(ctx, rt.Log, starting)
+		admin, err = c.listenAdmin(ctx, log, starting)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
 		defer admin.close() // last: until then it says how the service is
 	}
-	p.introduce(ctx, rt.Log, "starting", slog.String("address", rt.address))
+	p.introduce(ctx, log, "starting", slog.String("address", address))
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
 	set(starting)
 	server := c.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
-	}), rt.Log)
+	}), log)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
 	var app *App
-	stopTracing, err := telemetry.StartTracing(ctx, c.TraceConfig, rt.Log, rt.Metrics, rt.Name, rt.Version)
+	stopTracing, err := telemetry.StartTracing(ctx, c.TraceConfig, log, metrics, p.Name, Version())
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
@@ -76,9 +77,9 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 		defer cancel()
 		stopTracing(limited)
 	}()
-	err = retryOpen(ctx, c.StartTimeout, rt.Log, func() error {
+	err = retryOpen(ctx, c.StartTimeout, log, func() error {
 		var err error
-		app, err = p.Open(ctx, rt)
+		app, err = p.Build(ctx, log, metrics)
 		return err
 	})
 	if err != nil {
@@ -90,7 +91,8 @@ func (p Program) serve(ctx context.Context, rt Runtime) error {
 	if admin != nil {
 		admin.set(app.Admin)
 	}
-	err = serveApp(ctx, c, rt, app, server, served, set)
+	log.InfoContext(ctx, "serving", slog.String("address", address))
+	err = serveApp(ctx, c, log, app, server, served, set)
 	return errors.Join(err, bounded("close", app.Close))
 }
 
@@ -106,7 +108,7 @@ func listen(ctx context.Context, address, variable string) (net.Listener, error)
 }
 
 // serveApp serves an app that has been opened.
-func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, server *Server, served <-chan error, set func(http.Handler)) error {
+func serveApp(ctx context.Context, c *Config, log *slog.Logger, app *App, server *Server, served <-chan error, set func(http.Handler)) error {
 	var draining atomic.Bool
 	// Background work outlives ctx: it goes on until the server has drained.
 	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,7 +119,6 @@ func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, server *Serv
 		background.Go(func() error { return work(backgroundCtx) })
 	}
 	set(closeWhenDraining(app.Handler, &draining))
-	rt.Log.InfoContext(ctx, "serving", slog.String("address", rt.address))
 
 	var failure error
 	select {
@@ -127,13 +128,13 @@ func serveApp(ctx context.Context, c *Config, rt Runtime, app *App, server *Serv
 	}
 	app.Monitor.Drain()
 	draining.Store(true)
-	rt.Log.InfoContext(ctx, "draining")
+	log.InfoContext(ctx, "draining")
 	wait(c.ShutdownDelay)
 	failure = errors.Join(failure, drain(ctx, server, c.DrainTimeout))
 
 	stopBackground()
 	failure = errors.Join(failure, bounded("stop background work", background.Wait))
-	rt.Log.InfoContext(ctx, "stopped")
+	log.InfoContext(ctx, "stopped")
 	return failure
 }
 

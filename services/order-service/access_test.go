@@ -238,9 +238,9 @@ func TestUserServiceKnowsOrderServiceByItsToken(t *testing.T) {
 
 func TestATokenFileThatIsMissingIsFoundAtTheStart(t *testing.T) {
 	c := &configuration{UserClientTokenFile: filepath.Join(t.TempDir(), "token")}
-	_, err := c.identity()
+	_, err := c.userClient()
 	require.ErrorContains(t, err, "USER_CLIENT_TOKEN_FILE")
 	require.NoError(t, os.WriteFile(c.UserClientTokenFile, []byte("\n"), 0o600))
-	_, err = c.identity()
+	_, err = c.userClient()
 	require.ErrorContains(t, err, "empty")
 }

@@ -3,12 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/example/microservices/pkg/auth"
-	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/services/order-service/internal/userclient"
 )
@@ -17,10 +14,6 @@ import (
 // variables.
 type configuration struct {
 	service.Config
-
-	DatabaseURL    string        `envconfig:"DATABASE_URL" default:"sqlite://order-service.db" empty:"refused" desc:"where orders are kept: postgres://… or sqlite://path"`
-	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
-	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
 
 	UserServiceURL       string        `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"where user-service is"`
 	ReadinessUserService string        `envconfig:"READINESS_USER_SERVICE" default:"required" oneof:"required,degraded" desc:"what the service is while user-service is away: not ready, or degraded"`
@@ -32,45 +25,40 @@ type configuration struct {
 	BreakerOpen          time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" default:"10s" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
 }
 
-// LogValue is part of slog.LogValuer: what the log says of it at the start.
-func (c *configuration) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("database", database.Place(c.DatabaseURL)))
+func newConfiguration() *configuration {
+	return &configuration{Config: service.Config{Port: 8001, DatabaseURL: "sqlite://order-service.db"}}
 }
 
 // Validate checks what concerns more than the form of a value.
 func (c *configuration) Validate() error {
 	problems := []error{c.Config.Validate()}
-	err := database.Check(c.DatabaseURL)
-	if err != nil {
-		problems = append(problems, errors.New("DATABASE_URL "+err.Error()))
-	}
 	if c.UserClientTryTimeout > c.UserClientTimeout {
 		problems = append(problems, errors.New("USER_CLIENT_TRY_TIMEOUT must be at most USER_CLIENT_TIMEOUT"))
 	}
-	err = userclient.CheckBaseURL(c.UserServiceURL)
+	err := userclient.CheckBaseURL(c.UserServiceURL)
 	if err != nil {
 		problems = append(problems, fmt.Errorf("USER_SERVICE_URL is wrong: %w", err))
 	}
 	return errors.Join(problems...)
 }
 
-// cacheTTL is the setting as userclient has it: there 0 is a default.
-func (c *configuration) cacheTTL() time.Duration {
-	if c.UserClientCacheTTL == 0 {
-		return -1
+// userClient is what the client of user-service is made with. The error is of a token's
+// file without a token.
+func (c *configuration) userClient() (userclient.Config, error) {
+	client := userclient.Config{
+		BaseURL: c.UserServiceURL, Timeout: c.UserClientTimeout, TryTimeout: c.UserClientTryTimeout,
+		MaxConcurrent: c.UserClientConcurrent, CacheTTL: c.UserClientCacheTTL, BreakerOpen: c.BreakerOpen,
 	}
-	return c.UserClientCacheTTL
-}
-
-// identity returns what puts this service's own token into the requests to
-// user-service, or nil when it has none. The error is of a file without a token.
-func (c *configuration) identity() (func(http.RoundTripper) http.RoundTripper, error) {
+	if client.CacheTTL == 0 {
+		client.CacheTTL = -1 // there 0 is a default
+	}
 	if c.UserClientTokenFile == "" {
-		return nil, nil
+		return client, nil
 	}
 	err := auth.CheckTokenFile(c.UserClientTokenFile)
 	if err != nil {
-		return nil, fmt.Errorf("USER_CLIENT_TOKEN_FILE: %w", err)
+		return client, fmt.Errorf("USER_CLIENT_TOKEN_FILE: %w", err)
 	}
-	return auth.TokenFile(c.UserClientTokenFile), nil
+	client.WrapTransport = auth.TokenFile(c.UserClientTokenFile)
+	return client, nil
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/pkg/service"
+
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
@@ -20,7 +22,7 @@ import (
 
 func TestProbes(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
-	want := `{"status":"ok","service":"order-service","version":"test","auth":"open"}`
+	want := `{"status":"ok","service":"order-service","version":"` + service.Version() + `","auth":"open"}`
 	require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Body))
 	require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
 }
@@ -168,7 +170,7 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 // the key was used: sent again, the request must not make the order anew.
 func TestADeletionErasesTheAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		store, err := openStore(t.Context(), s.config)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, store.Close()) }()
 		send := func() *apitest.Answer { return s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k") }

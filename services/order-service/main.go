@@ -4,16 +4,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"log/slog"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/example/microservices/pkg/auth"
-	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/transfer"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
@@ -25,117 +18,55 @@ import (
 	"github.com/example/microservices/services/order-service/internal/userclient"
 )
 
-const (
-	name = "order-service"
-	port = 8001 // unless PORT says otherwise
-)
-
-func main() { program(&configuration{Config: service.Config{Port: port}}).Exit() }
+func main() { program(newConfiguration()).Exit() }
 
 func program(c *configuration) service.Program {
 	return service.Program{
-		Name:    name,
-		Summary: "keeps orders",
-		Config:  c,
-		Open:    func(ctx context.Context, rt service.Runtime) (*service.App, error) { return open(ctx, c, rt) },
-		Migrate: func(ctx context.Context, log *slog.Logger) error { return migrate(ctx, c, log) },
-		OpenAPI: document,
-		Extra:   map[string]func(context.Context, io.Writer) error{"smoke": smoke},
+		Name: "order-service", Summary: "keeps orders", Config: c,
+		Data:     transfer.Store{Tables: []string{"orders", "idempotency_keys"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
+		Store:    func(ctx context.Context) (service.Store, error) { return openStore(ctx, c) },
+		Describe: func(a *httpapi.API) { api.Register(a, nil, nil, nil) },
+		Open:     func(ctx context.Context, rt *service.Runtime) error { return open(ctx, c, rt) },
+		Extra:    map[string]func(context.Context, io.Writer) error{"smoke": smoke},
 	}
 }
 
 // store is what both kinds of database give.
 type store interface {
-	order.Store
-	idempotency.Store
-	Create(context.Context, order.Order, *idempotency.Record) error
-	Migrate(context.Context, *slog.Logger) error
-	Check(context.Context) error
-	Stats() database.Stats
-	Close() error
+	service.Store
+	api.Store
 }
 
-func openStore(ctx context.Context, address string) (store, error) {
-	kind, err := database.KindOf(address)
-	if err != nil {
-		return nil, err
+func openStore(ctx context.Context, c *configuration) (store, error) {
+	if c.OnPostgres() {
+		return postgres.Open(ctx, c.DatabaseURL, c.Login)
 	}
-	if kind == database.Postgres {
-		return postgres.Open(ctx, address)
-	}
-	return sqlite.Open(database.SQLitePath(address))
-}
-
-func migrate(ctx context.Context, c *configuration, log *slog.Logger) error {
-	s, err := openStore(ctx, c.DatabaseURL)
-	if err != nil {
-		return err
-	}
-	return errors.Join(s.Migrate(ctx, log), s.Close())
+	return sqlite.Open(c.SQLitePath())
 }
 
 // open builds the service from its pieces.
-func open(ctx context.Context, c *configuration, rt service.Runtime) (*service.App, error) {
-	s, err := openStore(ctx, c.DatabaseURL)
+func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
+	s, err := openStore(ctx, c)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if c.MigrateOnStart {
-		err := s.Migrate(ctx, rt.Log)
-		if err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-	}
-	wrap, err := c.identity()
+	err = rt.Keep(ctx, s)
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return err
 	}
-	front, err := service.NewFront(&c.Config, rt)
+	client, err := c.userClient()
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		return err
 	}
-	users, err := userclient.New(userclient.Config{
-		BaseURL: c.UserServiceURL, Timeout: c.UserClientTimeout, TryTimeout: c.UserClientTryTimeout,
-		MaxConcurrent: c.UserClientConcurrent, CacheTTL: c.cacheTTL(), BreakerOpen: c.BreakerOpen,
-		WrapTransport: wrap,
-	}, rt.Log, rt.Metrics)
+	users, err := userclient.New(client, rt.Log, rt.Metrics)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the client of user-service: %w", err), front.Close(), s.Close())
+		return err
 	}
+	rt.OnClose(func() error { users.Close(); return nil })
+	rt.Need(health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready})
 	kept := api.Charge(s)
 	once := idempotency.NewOnce(kept, c.IdempotencyTTL, rt.Metrics)
-	monitor := health.NewMonitor(rt.Log, append(front.Dependencies,
-		health.Dependency{Name: "database", Required: true, Check: s.Check},
-		health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready},
-	)...)
-	rt.Metrics.MustRegister(database.NewCollector(s.Stats), monitor)
-	a := newAPI(front.API)
-	api.Register(a, order.New(kept, users), kept, once)
-	httpapi.RegisterHealth(a, rt.Name, rt.Version, monitor, rt.Metrics)
-	return &service.App{
-		Handler:    a.Handler(),
-		Admin:      a.AdminHandler(c.Profiles),
-		Monitor:    monitor,
-		Background: []func(context.Context) error{func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) }},
-		Close: func() error {
-			users.Close()
-			return errors.Join(front.Close(), s.Close())
-		},
-	}, nil
-}
-
-func newAPI(c httpapi.Config) *httpapi.API {
-	c.Title = name
-	c.Description = "Keeps orders."
-	c.Version = "1.0.0"
-	return httpapi.New(c)
-}
-
-// document describes the operations. Nothing behind them is needed for that.
-func document() *huma.OpenAPI {
-	metrics := prometheus.NewRegistry()
-	a := newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics, Auth: auth.Open()})
-	api.Register(a, nil, nil, nil)
-	httpapi.RegisterHealth(a, name, "", nil, metrics)
-	return a.OpenAPI()
+	rt.Run(func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) })
+	api.Register(rt.API, order.New(kept, users), kept, once)
+	return nil
 }

@@ -10,12 +10,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/example/microservices/pkg/telemetry"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/service"
-	"github.com/example/microservices/pkg/telemetry"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
 	"github.com/example/microservices/test/process"
@@ -23,10 +23,13 @@ import (
 
 var described *apitest.Document
 
+// name is what tokens call the service.
+const name = "order-service"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	var err error
-	described, err = apitest.NewDocument(document())
+	described, err = apitest.NewDocument(program(newConfiguration()).Document())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -106,7 +109,7 @@ func start(t testing.TB, address string, change ...func(*configuration)) *server
 	t.Helper()
 	users, err := userService()
 	require.NoError(t, err)
-	c := &configuration{}
+	c := newConfiguration()
 	require.NoError(t, config.Load(c))
 	c.DatabaseURL = address
 	apitest.NoLimits(&c.Config)
@@ -114,9 +117,7 @@ func start(t testing.TB, address string, change ...func(*configuration)) *server
 	for _, f := range change {
 		f(c)
 	}
-	app, err := open(t.Context(), c, service.Runtime{
-		Name: name, Version: "test", Log: slog.New(slog.DiscardHandler), Metrics: telemetry.NewRegistry(name, "test"),
-	})
+	app, err := program(c).Build(t.Context(), slog.New(slog.DiscardHandler), telemetry.NewRegistry(name, "test"))
 	require.NoError(t, err)
 	address = apitest.Serve(t, &c.Config, app)
 	return &server{

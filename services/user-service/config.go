@@ -1,11 +1,6 @@
 package main
 
 import (
-	"errors"
-	"log/slog"
-	"time"
-
-	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/pkg/service"
 )
@@ -15,23 +10,9 @@ import (
 type configuration struct {
 	service.Config
 
-	DatabaseURL    string          `envconfig:"DATABASE_URL" default:"sqlite://user-service.db" empty:"refused" desc:"where users are kept: postgres://… or sqlite://path"`
-	MigrateOnStart bool            `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
-	IdempotencyTTL time.Duration   `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
-	EmailLimit     ratelimit.Limit `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"how many email addresses one caller may try, written like RATE_LIMIT_READ: the answer tells whether another user has one; 0: any number"`
+	EmailLimit ratelimit.Limit `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"how many email addresses one caller may try, written like RATE_LIMIT_READ: the answer tells whether another user has one; 0: any number"`
 }
 
-// LogValue is part of slog.LogValuer: what the log says of it at the start.
-func (c *configuration) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("database", database.Place(c.DatabaseURL)))
-}
-
-// Validate checks what concerns more than the form of a value.
-func (c *configuration) Validate() error {
-	problems := []error{c.Config.Validate()}
-	err := database.Check(c.DatabaseURL)
-	if err != nil {
-		problems = append(problems, errors.New("DATABASE_URL "+err.Error()))
-	}
-	return errors.Join(problems...)
+func newConfiguration() *configuration {
+	return &configuration{Config: service.Config{Port: 8000, DatabaseURL: "sqlite://user-service.db"}}
 }

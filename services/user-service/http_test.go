@@ -15,13 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/overload"
+	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
 )
 
 func TestProbes(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		want := `{"status":"ok","service":"user-service","version":"test","auth":"open"}`
+		want := `{"status":"ok","service":"user-service","version":"` + service.Version() + `","auth":"open"}`
 		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health", nil).Want(http.StatusOK).Body))
 		require.JSONEq(t, want, string(s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK).Body))
 		apitest.Eventually(t, "ready", func() bool { return s.Do(http.MethodGet, "/health/ready", nil).Status == http.StatusOK })

@@ -39,7 +39,7 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 // key was used: sent again, the request must not make the user anew.
 func TestADeletionErasesTheAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		store, err := openStore(t.Context(), s.config)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, store.Close()) }()
 		first := s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
@@ -127,7 +127,7 @@ func TestAtTheSameTime(t *testing.T) {
 
 func TestAKeyIsKeptForItsTimeAndThenPurged(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		store, err := openStore(t.Context(), s.config.DatabaseURL)
+		store, err := openStore(t.Context(), s.config)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, store.Close()) }()
 

@@ -9,22 +9,25 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/example/microservices/pkg/telemetry"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/service"
-	"github.com/example/microservices/pkg/telemetry"
 	"github.com/example/microservices/test/apitest"
 	"github.com/example/microservices/test/postgres"
 )
 
 var described *apitest.Document
 
+// name is what tokens call the service.
+const name = "user-service"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	var err error
-	described, err = apitest.NewDocument(document())
+	described, err = apitest.NewDocument(program(newConfiguration()).Document())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -62,15 +65,14 @@ func each(t *testing.T, test func(*testing.T, *server)) {
 // the configuration first.
 func start(t testing.TB, address string, change ...func(*configuration)) *server {
 	t.Helper()
-	c := &configuration{}
+	c := newConfiguration()
 	require.NoError(t, config.Load(c))
 	c.DatabaseURL = address
 	apitest.NoLimits(&c.Config)
 	for _, f := range change {
 		f(c)
 	}
-	log := slog.New(slog.DiscardHandler)
-	app, err := open(t.Context(), c, service.Runtime{Name: name, Version: "test", Log: log, Metrics: telemetry.NewRegistry(name, "test")})
+	app, err := program(c).Build(t.Context(), slog.New(slog.DiscardHandler), telemetry.NewRegistry(name, "test"))
 	require.NoError(t, err)
 	address = apitest.Serve(t, &c.Config, app)
 	return &server{Client: apitest.NewClient(t, described, "http://"+address), Address: address, config: c, app: app}

@@ -42,6 +42,7 @@ var installations = []struct {
 	{"dev", []string{chart + "/values-dev.yaml"}},
 	{"staging", []string{chart + "/values-staging.yaml"}},
 	{"prod", []string{chart + "/values-prod.yaml"}},
+	{"backup", []string{"testdata/backup.yaml"}},
 	{"all-on", []string{"testdata/all-on.yaml"}},
 }
 

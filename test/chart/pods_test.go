@@ -1,13 +1,14 @@
 package chart
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 )
 
-// podTemplate is what the tests look at of a Deployment's or a Job's.
+// podTemplate is what the tests look at of a Deployment's, a Job's or a CronJob's.
 type podTemplate struct {
 	of       string
 	Metadata struct{ Labels, Annotations map[string]string }
@@ -22,10 +23,18 @@ func podTemplates(t *testing.T, rendering string) []podTemplate {
 		var object struct {
 			Kind     string
 			Metadata struct{ Name string }
-			Spec     struct{ Template podTemplate }
+			Spec     struct {
+				Template    podTemplate
+				JobTemplate struct {
+					Spec struct{ Template podTemplate }
+				} `yaml:"jobTemplate"`
+			}
 		}
 		require.NoError(t, yaml.Unmarshal([]byte(document), &object))
-		if object.Kind == "Deployment" || object.Kind == "Job" {
+		if object.Kind == "CronJob" {
+			object.Spec.Template = object.Spec.JobTemplate.Spec.Template
+		}
+		if object.Kind == "Deployment" || object.Kind == "Job" || object.Kind == "CronJob" {
 			object.Spec.Template.of = object.Metadata.Name
 			all = append(all, object.Spec.Template)
 		}
@@ -105,6 +114,39 @@ networkPolicy: {enabled: false}
 				}
 			}
 		}
+	}
+}
+
+// TestASettingOfPodsReachesTheBackups, whose pods are the services' as to all else.
+func TestASettingOfPodsReachesTheBackups(t *testing.T) {
+	arguments := templateArguments([]string{"testdata/backup.yaml"})
+	for _, set := range []string{"defaults.podLabels.tier=backend", "commonLabels.team=shop", "defaults.priorityClassName=high", "defaults.tolerations[0].key=spot",
+		"defaults.env.PLAIN=a", "defaults.extraVolumes[0].name=extra", "defaults.extraVolumeMounts[0].name=extra", "defaults.extraVolumeMounts[0].mountPath=/extra"} {
+		arguments = append(arguments, "--set", set)
+	}
+	backups := 0
+	for _, p := range podTemplates(t, run(t, "", tool(t, "helm"), arguments...)) {
+		require.Subset(t, p.Metadata.Labels, map[string]string{"team": "shop", "tier": "backend"}, p.of)
+		require.Equal(t, "high", p.Spec["priorityClassName"], p.of)
+		require.Len(t, p.Spec["tolerations"], 1, p.of)
+		for _, c := range p.containers() {
+			require.Contains(t, c["env"], map[string]any{"name": "PLAIN", "value": "a"}, p.of)
+			require.Contains(t, c["volumeMounts"], map[string]any{"name": "extra", "mountPath": "/extra"}, p.of)
+			if c["name"] == "backup" {
+				backups++
+			}
+		}
+	}
+	require.Equal(t, 2, backups)
+}
+
+// TestThePasswordIsNotTheSmokeTests: it asks no database.
+func TestThePasswordIsNotTheSmokeTests(t *testing.T) {
+	arguments := append(templateArguments([]string{"testdata/postgres.yaml"}), "--set", "defaults.database.credentials.existingSecret=app")
+	for _, p := range podTemplates(t, run(t, "", tool(t, "helm"), arguments...)) {
+		b, err := yaml.Marshal(p.Spec)
+		require.NoError(t, err)
+		require.Equal(t, p.of != "shop-smoke-test", strings.Contains(string(b), "secretName: app"), p.of)
 	}
 }
 

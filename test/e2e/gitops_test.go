@@ -93,7 +93,8 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 		edit := func(file, old, by string) { argocd.Edit(t, filepath.Join(folder, file), old, by) }
 		const dev, staging, prod, project = valuesOfDev, "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
 		edit(prod, "cpu: 250m", "cpu: 50m")
-		edit(prod, "    minZones: 2\n", "") // there is one zone
+		edit(prod, "DATABASE_TLS: required", "DATABASE_TLS: optional") // the tests' own has none
+		edit(prod, "    minZones: 2\n", "")                            // there is one zone
 		edit(dev, "defaults:\n", "networkPolicy:\n  "+port+"defaults:\n")
 		for file, others := range map[string]struct{ subnet, issuer string }{
 			staging: {"10.1.64.0/20", "https://id.staging.example.com"},
@@ -107,6 +108,8 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 		}
 		// The tests needn't wait for three minutes to see that a release has failed.
 		edit(dev, "defaults:\n", "defaults:\n  progressDeadlineSeconds: 20\n")
+		// How many there are of one is not the repository's to say.
+		edit(dev, "  user-service:\n", "  user-service:\n    replicas: null\n")
 		// No answer of the cache hides that user-service is being replaced.
 		edit(staging, "READINESS_USER_SERVICE: degraded\n", "READINESS_USER_SERVICE: degraded\n      USER_CLIENT_CACHE_TTL: 0s\n")
 		// A window that isn't open now, whenever that is.

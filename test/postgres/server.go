@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	cryptorand "crypto/rand"
 	"errors"
@@ -44,8 +45,13 @@ type Options struct {
 	// port, as a managed server does. Whoever comes needs the password, which
 	// [Server.URL] has.
 	Listen string
+	// Port is another one to take with Listen.
+	Port int
 	// Settings are added to postgresql.conf, e.g. {"max_connections": "20"}.
 	Settings map[string]string
+	// Files are written into the cluster's folder, in place of those that are there:
+	// pg_hba.conf, and what Settings name.
+	Files map[string]string
 	// Parent is the folder in which the server's own is made; default: [os.TempDir].
 	Parent string
 }
@@ -154,7 +160,7 @@ func (s *Server) run(ctx context.Context, program string, args ...string) error 
 // boot starts the server on the first port that is free.
 func (s *Server) boot(ctx context.Context, options Options) error {
 	if options.Listen != "" {
-		s.host, s.port = options.Listen, standardPort
+		s.host, s.port = options.Listen, cmp.Or(options.Port, standardPort)
 		return s.Restart(ctx)
 	}
 	for range portTries {
@@ -176,11 +182,16 @@ func (s *Server) boot(ctx context.Context, options Options) error {
 func (s *Server) writePassword() (string, error) {
 	s.password = cryptorand.Text()
 	file := filepath.Join(s.dir, "password")
-	err := os.WriteFile(file, []byte(s.password+"\n"), 0o600)
+	return file, s.write(file, s.password+"\n")
+}
+
+// write writes a file that the server alone may read.
+func (s *Server) write(file, text string) error {
+	err := os.WriteFile(file, []byte(text), 0o600)
 	if err == nil && s.who != nil {
 		err = os.Chown(file, int(s.who.Uid), int(s.who.Gid))
 	}
-	return file, err
+	return err
 }
 
 // configure appends the settings to postgresql.conf, where a later line wins.
@@ -199,6 +210,12 @@ func (s *Server) configure(options Options) error {
 	if options.Listen != "" {
 		settings["listen_addresses"] = options.Listen
 		err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte("host all all all scram-sha-256\n"), 0o600)
+		if err != nil {
+			return err
+		}
+	}
+	for name, text := range options.Files {
+		err := s.write(filepath.Join(s.data(), name), text)
 		if err != nil {
 			return err
 		}

@@ -31,6 +31,13 @@ alike never meet.
 {{- $full -}}
 {{- end -}}
 
+{{/* The name of a CronJob, which has at most 52 characters. (list $ "user-service-backup") */}}
+{{- define "microservices.cronName" -}}
+{{- $full := include "microservices.fullname" . -}}
+{{- if gt (len $full) 52 }}{{ $full = printf "%s-%s" ($full | trunc 45 | trimSuffix "-") ($full | sha256sum | trunc 6) }}{{ end -}}
+{{- $full -}}
+{{- end -}}
+
 {{/* Where a service is, in the cluster's DNS. Without the cluster's own domain,
 which not every cluster calls cluster.local. (list $ "user-service" port) */}}
 {{- define "microservices.url" -}}

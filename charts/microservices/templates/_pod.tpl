@@ -114,6 +114,9 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
 {{- $env = concat $env (include "microservices.envOf" $environment | fromYamlArray) -}}
 {{- $secrets := dict -}}
 {{- if not $s.embedded }}{{ $_ := set $secrets "DATABASE_URL" (dict "name" $s.secret "key" $s.key) }}{{ end -}}
+{{- with $s.database.credentials -}}
+  {{- if and .existingSecret .usernameKey }}{{ $_ := set $secrets "DATABASE_USER" (dict "name" .existingSecret "key" .usernameKey) }}{{ end -}}
+{{- end -}}
 {{- with $limits.existingSecret }}{{ $_ := set $secrets "RATE_LIMIT_REDIS_URL" (dict "name" . "key" $limits.existingSecretKey) }}{{ end -}}
 {{- if and $traces.endpoint $traces.headersSecret }}{{ $_ := set $secrets "OTEL_EXPORTER_OTLP_HEADERS" (dict "name" $traces.headersSecret "key" $traces.headersSecretKey) }}{{ end -}}
 {{- range $variable, $secret := $secrets -}}

@@ -59,6 +59,12 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- $_ := set $s "volumes" (prepend $s.volumes (merge (dict "name" "database-ca") $source)) -}}
       {{- $_ := set $s "mounts" (prepend $s.mounts (dict "name" "database-ca" "mountPath" "/etc/database-ca" "readOnly" true)) -}}
     {{- end -}}
+    {{- /* A folder, so that another password gets to the pods that are there. */ -}}
+    {{- with $s.database.credentials.existingSecret -}}
+      {{- $items := list (dict "key" $s.database.credentials.passwordKey "path" "password") -}}
+      {{- $_ := set $s "volumes" (prepend $s.volumes (dict "name" "database-login" "secret" (dict "secretName" . "items" $items))) -}}
+      {{- $_ := set $s "mounts" (prepend $s.mounts (dict "name" "database-login" "mountPath" "/var/run/secrets/database" "readOnly" true)) -}}
+    {{- end -}}
     {{- $security := deepCopy $s.podSecurityContext -}}
     {{- if $embedded -}}
       {{- /* The volume is made writable for the service's group. */ -}}
@@ -109,6 +115,9 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
 {{- end -}}
 {{- if or $s.database.caBundle.configMap $s.database.caBundle.secret -}}
   {{- $_ := set $environment "PGSSLROOTCERT" (printf "/etc/database-ca/%s" $s.database.caBundle.key) -}}
+{{- end -}}
+{{- if $s.database.credentials.existingSecret -}}
+  {{- $_ := set $environment "DATABASE_PASSWORD_FILE" "/var/run/secrets/database/password" -}}
 {{- end -}}
 {{- with dig "limits" "memory" "" ($s.resources | default dict) -}}
   {{- $_ := set $environment "GOMEMLIMIT" (include "microservices.percentOfBytes" (list . $s.memoryLimitPercent)) -}}

@@ -134,6 +134,33 @@ each with what to change. (list $ services)
       {{- $problems = append $problems (printf "%s.env.PGSSLROOTCERT: the chart sets this variable itself; use database.caBundle" $at) -}}
     {{- end -}}
   {{- end -}}
+  {{- with $s.database.credentials.existingSecret -}}
+    {{- if $s.embedded -}}
+      {{- $problems = append $problems (printf "%s.database.credentials is set, but database.mode is embedded: set database.mode=postgres" $at) -}}
+    {{- end -}}
+    {{- range $variable := list "DATABASE_USER" "DATABASE_PASSWORD" "DATABASE_PASSWORD_FILE" -}}
+      {{- if hasKey $s.env $variable -}}
+        {{- $problems = append $problems (printf "%s.env.%s: database.credentials says it; take one of them away" $at $variable) -}}
+      {{- end -}}
+    {{- end -}}
+    {{- if regexMatch "://[^/?]*:[^/?]*@" $s.database.url -}}
+      {{- $problems = append $problems (printf "%s.database.url has a password, and database.credentials another: take it out of the url" $at) -}}
+    {{- else if and $s.database.credentials.usernameKey (regexMatch "://[^/?]+@" $s.database.url) -}}
+      {{- $problems = append $problems (printf "%s.database.url has a user, and database.credentials another: take it out of the url, or set usernameKey to \"\"" $at) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if $s.backup.enabled -}}
+    {{- if not $s.embedded -}}
+      {{- $problems = append $problems (printf "%s.backup is for the embedded database: PostgreSQL has its host's snapshots, and pg_dump" $at) -}}
+    {{- else if not $s.persistence.enabled -}}
+      {{- $problems = append $problems (printf "%s.backup: without persistence.enabled nobody but the service's own pod sees its database" $at) -}}
+    {{- else if eq $s.persistence.accessMode "ReadWriteOncePod" -}}
+      {{- $problems = append $problems (printf "%s.backup: a volume that is ReadWriteOncePod is the service's pod's alone; set persistence.accessMode to ReadWriteOnce" $at) -}}
+    {{- end -}}
+    {{- if hasKey $services (printf "%s-backup" $name) -}}
+      {{- $problems = append $problems (printf "services.%s-backup: %s.backup makes objects of this name; give the service another" $name $at) -}}
+    {{- end -}}
+  {{- end -}}
   {{- /* Here rather than in the schema, which would print it, with the password. */ -}}
   {{- if and $s.database.url (not (regexMatch "^postgres(ql)?://.*$" $s.database.url)) -}}
     {{- $problems = append $problems (printf "%s.database.url: begin it with postgres://, and write it on one line" $at) -}}

@@ -17,14 +17,36 @@ import (
 // Set is the migrations of a service for one kind of database: files named
 // 00001_what.sql and so on, which are part of the binary.
 type Set struct {
-	Files fs.FS
-	// Dialect is the kind of database.
-	Dialect goose.Dialect
-	// Table keeps the versions that were applied.
-	Table string
+	// Schema is PostgreSQL's schema of the tables.
+	Schema string
 	// Required is the version without which the program can't serve. Migrations
 	// after it prepare a later version of the program.
 	Required int64
+	// Table keeps the versions that were applied.
+	Table string
+
+	files   fs.FS
+	dialect goose.Dialect
+}
+
+const versions = "goose_db_version"
+
+// SQLite returns the migrations in the folder migrations of files.
+func SQLite(files fs.FS, required int64) Set {
+	return Set{Required: required, Table: versions, files: folder(files), dialect: goose.DialectSQLite3}
+}
+
+// Postgres is SQLite for PostgreSQL, whose tables are in a schema of the service's own.
+func Postgres(schema string, files fs.FS, required int64) Set {
+	return Set{Schema: schema, Required: required, Table: schema + "." + versions, files: folder(files), dialect: goose.DialectPostgres}
+}
+
+func folder(files fs.FS) fs.FS {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		panic(err) // it is a valid path
+	}
+	return sub
 }
 
 // Lock keeps other processes from migrating the same database. It returns what
@@ -46,7 +68,7 @@ func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (e
 		return fmt.Errorf("lock the migrations: %w", err)
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	provider, err := goose.NewProvider(s.Dialect, db, s.Files, goose.WithTableName(s.Table), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(s.dialect, db, s.files, goose.WithTableName(s.Table), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
@@ -72,7 +94,7 @@ func (s Set) pending(ctx context.Context, db *sql.DB) (int, error) {
 
 // after returns how many of the set's versions come after one.
 func (s Set) after(current int64) (int, error) {
-	entries, err := fs.ReadDir(s.Files, ".")
+	entries, err := fs.ReadDir(s.files, ".")
 	if err != nil {
 		return 0, fmt.Errorf("read the migrations: %w", err)
 	}
@@ -92,7 +114,7 @@ func (s Set) after(current int64) (int, error) {
 // version returns the newest version that was applied, or 0.
 func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
 	exists := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`
-	if s.Dialect == goose.DialectPostgres {
+	if s.dialect == goose.DialectPostgres {
 		exists = `SELECT count(to_regclass($1))`
 	}
 	var n int

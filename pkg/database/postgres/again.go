@@ -112,7 +112,7 @@ func nothingDone(err error) bool {
 func (db *DB) again(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	began := time.Now()
 	for {
-		conn, err := db.Acquire(ctx)
+		conn, err := db.acquire(ctx)
 		if err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/database/migration"
@@ -15,25 +14,22 @@ import (
 )
 
 // oneMigration is a schema of one version.
-var oneMigration = migration.Set{
-	Files:   fstest.MapFS{"00001_things.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}},
-	Dialect: goose.DialectPostgres, Table: "shop.versions", Required: 1,
-}
+var oneMigration = migration.Postgres("shop", fstest.MapFS{"migrations/00001_things.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}}, 1)
 
 // TestMigrationsArePendingUntilTheDatabaseSaysOtherwise: one that doesn't answer
 // lacks them still.
 func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
 	db := open(t, testserver.New(t))
-	require.Error(t, db.Check(t.Context(), oneMigration))
+	require.Error(t, db.Check(t.Context()))
 	require.Equal(t, 1, db.Stats().Pending)
 
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, db.Check(ended, oneMigration), context.Canceled)
+	require.ErrorIs(t, db.Check(ended), context.Canceled)
 	require.Equal(t, 1, db.Stats().Pending)
 
-	require.NoError(t, db.Migrate(t.Context(), oneMigration, slog.New(slog.DiscardHandler)))
-	require.NoError(t, db.Check(t.Context(), oneMigration))
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, db.Check(t.Context()))
 	require.Zero(t, db.Stats().Pending)
 }
 
@@ -41,18 +37,18 @@ func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
 // processor must not be taken for one whose database is away.
 func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
 	db := open(t, testserver.New(t))
-	require.NoError(t, db.Migrate(t.Context(), oneMigration, slog.New(slog.DiscardHandler)))
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 	// slow runs a check whose second query hangs, while others ask the database or not.
 	slow := func(asked bool) error {
 		locked, err := db.Begin(t.Context())
 		require.NoError(t, err)
 		defer func() { require.NoError(t, locked.Rollback(t.Context())) }()
-		_, err = locked.Exec(t.Context(), "LOCK TABLE shop.versions IN ACCESS EXCLUSIVE MODE")
+		_, err = locked.Exec(t.Context(), "LOCK TABLE shop.goose_db_version IN ACCESS EXCLUSIVE MODE")
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		done := make(chan error, 1)
-		go func() { done <- db.Check(ctx, oneMigration) }()
+		go func() { done <- db.Check(ctx) }()
 		for asked && len(done) == 0 {
 			_, err := db.Exec(t.Context(), "SELECT 1")
 			require.NoError(t, err)
@@ -60,15 +56,15 @@ func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
 		return <-done
 	}
 	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema has never been seen to be new enough")
-	require.NoError(t, db.Check(t.Context(), oneMigration))
+	require.NoError(t, db.Check(t.Context()))
 	require.NoError(t, slow(true))
 	require.NoError(t, slow(true), "for as long as that lasts")
 	require.ErrorIs(t, slow(false), context.DeadlineExceeded, "nobody but the check was answered")
 	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "it was down: only a whole check brings it up")
 
-	require.NoError(t, db.Check(t.Context(), oneMigration))
-	newer := oneMigration
-	newer.Required = 2
-	require.ErrorContains(t, db.Check(t.Context(), newer), "version 1, and 2 is required")
+	require.NoError(t, db.Check(t.Context()))
+	db.Require(2)
+	require.ErrorContains(t, db.Check(t.Context()), "version 1, and 2 is required")
+	db.Require(1)
 	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema was too old")
 }

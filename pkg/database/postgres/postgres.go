@@ -45,8 +45,8 @@ type DB struct {
 	*pgxpool.Pool
 	// probe has one connection for Check: when all of the pool's are busy, the
 	// database is not away.
-	probe  *pgxpool.Pool
-	schema string
+	probe *pgxpool.Pool
+	set   migration.Set
 	// pending is how many migrations there were when a Check could tell, and up
 	// says that the last one returned nil.
 	pending atomic.Int64
@@ -54,18 +54,19 @@ type DB struct {
 	// readOnly says that the last Check found the database so.
 	readOnly atomic.Bool
 	answers  *answerCount // of the pool
+	login    *login
 }
 
-// Open connects to the database at address, whose tables are in a schema of
-// the service's own. The errors don't repeat the address, which may hold a
-// password.
+// Open connects to the database at address, whose schema is that of the set, and logs in
+// as it is told. The errors don't repeat the address,
+// which may hold a password. A password's file is read for each connection.
 //
 // Statements are prepared and kept. Behind PgBouncer in transaction mode
 // (before 1.21) add default_query_exec_mode=exec to the address.
-func Open(ctx context.Context, address, schema string) (*DB, error) {
-	err := database.Check(address)
+func Open(ctx context.Context, address string, as database.Login, set migration.Set) (*DB, error) {
+	err := as.Check(address)
 	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL %w", err)
+		return nil, err
 	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -75,11 +76,13 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 		c.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if parsed, err := pgx.ParseConfig(address); err == nil && parsed.RuntimeParams["application_name"] == "" {
-		c.ConnConfig.RuntimeParams["application_name"] = schema
+		c.ConnConfig.RuntimeParams["application_name"] = set.Schema
 	}
 	if c.MaxConns < defaultMaxConns && !strings.Contains(address, "pool_max_conns") {
 		c.MaxConns = defaultMaxConns
 	}
+	l := &login{Login: as}
+	l.use(c)
 	dropUseless(c)
 	answers := &answerCount{}
 	c.ConnConfig.Tracer = answers
@@ -103,28 +106,28 @@ func Open(ctx context.Context, address, schema string) (*DB, error) {
 		pool.Close()
 		return nil, Wrap(err)
 	}
-	return &DB{Pool: pool, probe: probe, schema: schema, answers: answers}, nil
+	return &DB{Pool: pool, probe: probe, set: set, answers: answers, login: l}, nil
 }
 
-// Migrate applies the migrations of a set.
-func (db *DB) Migrate(ctx context.Context, set migration.Set, log *slog.Logger) error {
+// Migrate brings the schema up to date.
+func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 	plain := stdlib.OpenDBFromPool(db.Pool)
-	err := set.Up(ctx, plain, func(ctx context.Context, plain *sql.DB) (func() error, error) { return db.lock(ctx, plain, log) }, log)
+	err := db.set.Up(ctx, plain, func(ctx context.Context, plain *sql.DB) (func() error, error) { return db.lock(ctx, plain, log) }, log)
 	return errors.Join(Wrap(err), plain.Close())
 }
 
 // Check returns an error unless the database answers and its schema is as new
-// as the set requires. Where it comes to no end in ctx's time, the answers that the
+// as it must be. Where it comes to no end in ctx's time, the answers that the
 // pool got meanwhile bear out what the last one found: with so little of a
 // processor that a few queries take a second, a service is slow, and its database
 // isn't away.
 //
 // Of a database that is read-only the error is health.ErrDegraded: it can be read
 // (docs/decisions/read-only-database.md).
-func (db *DB) Check(ctx context.Context, set migration.Set) error {
+func (db *DB) Check(ctx context.Context) error {
 	before := db.answers.Load()
 	plain := stdlib.OpenDBFromPool(db.probe)
-	pending, err := set.Check(ctx, plain)
+	pending, err := db.set.Check(ctx, plain)
 	if err == nil || pending > 0 { // what can't be asked for is as it was
 		db.pending.Store(int64(pending))
 	}
@@ -153,7 +156,12 @@ func (db *DB) Close() error {
 // with the process that holds it. It also makes the schema, which must be there
 // before goose's table of versions.
 func (db *DB) lock(ctx context.Context, plain *sql.DB, log *slog.Logger) (func() error, error) {
-	conn, err := pgx.ConnectConfig(ctx, db.Config().ConnConfig)
+	c := db.Config()
+	err := c.BeforeConnect(ctx, c.ConnConfig)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, c.ConnConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +196,7 @@ func (db *DB) lock(ctx context.Context, plain *sql.DB, log *slog.Logger) (func()
 // tryLock begins a transaction that holds the lock, or holds nothing.
 func (db *DB) tryLock(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	id := fnv.New64a()
-	fmt.Fprintf(id, "migrate %s", db.schema)
+	fmt.Fprintf(id, "migrate %s", db.set.Schema)
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return false, err
@@ -210,11 +218,11 @@ func (db *DB) tryLock(ctx context.Context, conn *pgx.Conn) (bool, error) {
 // not needed.
 func (db *DB) makeSchema(ctx context.Context, plain *sql.DB) error {
 	var exists bool
-	err := plain.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NOT NULL", db.schema).Scan(&exists)
+	err := plain.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NOT NULL", db.set.Schema).Scan(&exists)
 	if err != nil || exists {
 		return err
 	}
-	_, err = plain.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{db.schema}.Sanitize())
+	_, err = plain.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{db.set.Schema}.Sanitize())
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/postgres"
 	testserver "github.com/example/microservices/test/postgres"
 )
@@ -16,7 +17,7 @@ func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
 
 func open(t *testing.T, address string) *postgres.DB {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), address, "shop")
+	db, err := postgres.Open(t.Context(), address, database.Login{}, oneMigration)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db

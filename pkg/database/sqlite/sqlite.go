@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/pressly/goose/v3"
 	modernc "modernc.org/sqlite" // also registers the driver
 	sqlite3 "modernc.org/sqlite/lib"
 	"zombiezen.com/go/sqlite"
@@ -52,18 +51,13 @@ const minVersion = 3051003
 // busyTimeout is how long another process's lock is waited for.
 const busyTimeout = 5 * time.Second
 
-// Open opens the file at path, and makes it when there is none. Of the set it needs Files,
-// in a folder called migrations, and Required.
+// Open opens the file at path, whose schema is that of the set, and makes it when there is
+// none.
 func Open(path string, set migration.Set) (_ *DB, err error) {
 	err = checkFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w (DATABASE_URL names the file)", err)
 	}
-	set.Files, err = fs.Sub(set.Files, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	set.Dialect, set.Table = goose.DialectSQLite3, migrationsTable
 	db := &DB{path: path, set: set}
 	opened := false
 	defer func() {
@@ -163,8 +157,6 @@ func checkVersion(c *Conn) error {
 	}
 	return nil
 }
-
-const migrationsTable = "goose_db_version"
 
 // Migrate brings the schema up to date, under a lock on a file beside the database.
 func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {

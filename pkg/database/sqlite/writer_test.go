@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -28,7 +27,7 @@ func open(t *testing.T) *sqlite.DB {
 	return db
 }
 
-var noMigrations = migration.Set{Files: fstest.MapFS{}}
+var noMigrations migration.Set
 
 func insert(n int) func(*sqlite.Conn) error {
 	return func(c *sqlite.Conn) error {

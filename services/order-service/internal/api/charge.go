@@ -12,37 +12,30 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// kept is what order-service keeps.
-type kept interface {
-	store
-	order.Store
-	idempotency.Store
-}
-
 // charged is a store whose reads count against the caller, whatever the answer becomes:
 // orders and kept answers may be large.
-type charged struct{ kept }
+type charged struct{ Store }
 
 // Charge returns a store whose reads count against the caller.
-func Charge(s kept) charged { return charged{s} } //nolint:revive // it is used as what it has
+func Charge(s Store) charged { return charged{s} } //nolint:revive // it is used as what it has
 
 // Get is part of order.Store.
 func (c charged) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
-	o, err := c.kept.Get(ctx, id)
+	o, err := c.Store.Get(ctx, id)
 	httpapi.HasRead(ctx, o.Size())
 	return o, err
 }
 
 // List is part of order.Store.
 func (c charged) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
-	p, err := c.kept.List(ctx, f, r)
+	p, err := c.Store.List(ctx, f, r)
 	httpapi.HasRead(ctx, p.Read)
 	return p, err
 }
 
 // Recorded is part of idempotency.Store.
 func (c charged) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
-	r, err := c.kept.Recorded(ctx, key, now)
+	r, err := c.Store.Recorded(ctx, key, now)
 	httpapi.HasRead(ctx, len(r.Answer.Body))
 	return r, err
 }

@@ -38,8 +38,10 @@ const maxBody = 512 << 10
 
 const path = "/api/v1/orders"
 
-// store adds an order together with the record of its request.
-type store interface {
+// Store is what order-service keeps: orders, and the records of requests.
+type Store interface {
+	order.Store
+	idempotency.Store
 	// Create stores a new order and, unless it is nil, the record of the request, both or
 	// neither. It returns idempotency.ErrTaken.
 	Create(ctx context.Context, o order.Order, record *idempotency.Record) error
@@ -47,12 +49,12 @@ type store interface {
 
 type api struct {
 	orders *order.Orders
-	store  store
+	store  Store
 	once   *idempotency.Once
 }
 
 // Register adds the operations on orders, which are added to a store.
-func Register(a *httpapi.API, orders *order.Orders, s store, once *idempotency.Once) {
+func Register(a *httpapi.API, orders *order.Orders, s Store, once *idempotency.Once) {
 	h := &api{orders: orders, store: s, once: once}
 	tags := []string{"Orders"}
 	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Orders", Description: "What users have ordered."})

@@ -32,8 +32,10 @@ const (
 // pageMemory is what a page of users may take while its answer is made, in bytes.
 const pageMemory = 256 << 10
 
-// store adds a user together with the record of the request.
-type store interface {
+// Store is what user-service keeps: users, and the records of requests.
+type Store interface {
+	user.Store
+	idempotency.Store
 	// Create stores a new user and, unless it is nil, the record of the request, both or
 	// neither. It returns user.ErrExists, user.ErrEmailTaken, or idempotency.ErrTaken.
 	Create(ctx context.Context, u user.User, record *idempotency.Record) error
@@ -41,12 +43,12 @@ type store interface {
 
 type api struct {
 	users *user.Users
-	store store
+	store Store
 	once  *idempotency.Once
 }
 
 // Register adds the operations on users, who are added to a store.
-func Register(a *httpapi.API, users *user.Users, s store, once *idempotency.Once) {
+func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once) {
 	h := &api{users: users, store: s, once: once}
 	tags := []string{"Users"}
 	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Users", Description: "Those who may have orders."})

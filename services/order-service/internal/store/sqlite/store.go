@@ -24,7 +24,10 @@ import (
 const schemaVersion = 1
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var files embed.FS
+
+// Migrations are the schema's.
+var Migrations = migration.SQLite(files, schemaVersion)
 
 // Store keeps orders, and the records of idempotency keys.
 type Store struct {
@@ -34,7 +37,7 @@ type Store struct {
 
 // Open opens the file at path.
 func Open(path string) (*Store, error) {
-	db, err := sqlite.Open(path, migration.Set{Files: migrations, Required: schemaVersion})
+	db, err := sqlite.Open(path, Migrations)
 	if err != nil {
 		return nil, err
 	}

@@ -5,13 +5,10 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/pressly/goose/v3"
 
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
@@ -23,55 +20,34 @@ import (
 )
 
 const (
-	schema          = "user_service"
-	primaryKey      = "users_pkey"
-	uniqueEmail     = "users_email_key_unique"
-	migrationsTable = schema + ".goose_db_version"
+	schema      = "user_service"
+	primaryKey  = "users_pkey"
+	uniqueEmail = "users_email_key_unique"
 	// schemaVersion is the migration without which the queries fail. It isn't a
 	// new one (docs/decisions/schema-versions.md).
 	schemaVersion = 1
 )
 
 //go:embed migrations/*.sql
-var migrationFiles embed.FS
+var files embed.FS
 
-func migrations() migration.Set {
-	files, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		panic(err) // they are part of the binary
-	}
-	return migration.Set{Files: files, Dialect: goose.DialectPostgres, Table: migrationsTable, Required: schemaVersion}
-}
+// Migrations are the schema's.
+var Migrations = migration.Postgres(schema, files, schemaVersion)
 
 // Store is a user.Store and an idempotency.Store.
 type Store struct {
-	db      *postgres.DB
+	*postgres.DB
 	queries *db.Queries
 }
 
 // Open connects to the database at address.
-func Open(ctx context.Context, address string) (*Store, error) {
-	d, err := postgres.Open(ctx, address, schema)
+func Open(ctx context.Context, address string, login database.Login) (*Store, error) {
+	d, err := postgres.Open(ctx, address, login, Migrations)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db: d, queries: db.New(d)}, nil
+	return &Store{d, db.New(d)}, nil
 }
-
-// Migrate brings the schema up to date.
-func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
-	return s.db.Migrate(ctx, migrations(), log)
-}
-
-// Check returns an error unless the database answers and its schema is new
-// enough.
-func (s *Store) Check(ctx context.Context) error { return s.db.Check(ctx, migrations()) }
-
-// Stats returns the state of the connection pool.
-func (s *Store) Stats() database.Stats { return s.db.Stats() }
-
-// Close closes the connections.
-func (s *Store) Close() error { return s.db.Close() }
 
 // Create is part of user.Store.
 func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Record) error {

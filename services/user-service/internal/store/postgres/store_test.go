@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/test/plan"
 	testserver "github.com/example/microservices/test/postgres"
 
@@ -20,7 +21,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
 
 func open(t *testing.T, address string) *postgres.Store {
-	s, err := postgres.Open(t.Context(), address)
+	s, err := postgres.Open(t.Context(), address, database.Login{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))

@@ -26,7 +26,10 @@ const (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var files embed.FS
+
+// Migrations are the schema's.
+var Migrations = migration.SQLite(files, schemaVersion)
 
 // Store keeps users, and the records of idempotency keys.
 type Store struct {
@@ -36,7 +39,7 @@ type Store struct {
 
 // Open opens the file at path.
 func Open(path string) (*Store, error) {
-	db, err := sqlite.Open(path, migration.Set{Files: migrations, Required: schemaVersion})
+	db, err := sqlite.Open(path, Migrations)
 	if err != nil {
 		return nil, err
 	}

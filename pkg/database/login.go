@@ -1,0 +1,123 @@
+package database
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Login is how a service is let into PostgreSQL, as far as DATABASE_URL doesn't say.
+// A service embeds it in its configuration.
+type Login struct {
+	User         string `envconfig:"DATABASE_USER" desc:"PostgreSQL's user, where DATABASE_URL has none"`
+	Password     string `envconfig:"DATABASE_PASSWORD" desc:"the user's password, where DATABASE_URL has none"`
+	PasswordFile string `envconfig:"DATABASE_PASSWORD_FILE" desc:"the file of the password, read anew for each connection, so that another password needs no restart"`
+	TLS          string `envconfig:"DATABASE_TLS" default:"optional" oneof:"optional,required" desc:"whether a connection to PostgreSQL that leaves the machine may be in clear text, as it may with an sslmode below require"`
+}
+
+// Check returns what is wrong with an address, DATABASE_URL, and with what goes with
+// it, or nil. Nothing is dialled. No error has a piece of the values in it.
+func (l Login) Check(address string) error {
+	err := Check(address)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL %w", err)
+	}
+	if !isPostgres(address) {
+		if l.User+l.Password+l.PasswordFile != "" {
+			return errors.New("DATABASE_USER, DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are for PostgreSQL, and DATABASE_URL is SQLite's: take them away")
+		}
+		return nil
+	}
+	var problems []error
+	user, password := hasLogin(address)
+	if l.User != "" && user {
+		problems = append(problems, errors.New("DATABASE_USER is set, and DATABASE_URL has a user too: take one of them away"))
+	}
+	if l.Password != "" && l.PasswordFile != "" {
+		problems = append(problems, errors.New("DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are both set: take one of them away"))
+	}
+	if password && l.Password+l.PasswordFile != "" {
+		problems = append(problems, errors.New("DATABASE_PASSWORD or DATABASE_PASSWORD_FILE is set, and DATABASE_URL has a password too: take one of them away"))
+	}
+	if l.PasswordFile != "" {
+		_, err := l.ReadPassword()
+		problems = append(problems, err)
+	}
+	if l.TLS == "required" && inClearText(address) {
+		problems = append(problems, errors.New("DATABASE_TLS is required, and DATABASE_URL allows clear text: add sslmode=verify-full (PGSSLROOTCERT names the certificates to verify with), or sslmode=require"))
+	}
+	return errors.Join(problems...)
+}
+
+// Warnings are what somebody should know of an address that Check does not refuse.
+func (l Login) Warnings(address string) []string {
+	if !isPostgres(address) || !inClearText(address) {
+		return nil
+	}
+	return []string{"what is said to the database may leave this machine in clear text: add sslmode=verify-full to DATABASE_URL; DATABASE_TLS=required refuses anything less than sslmode=require"}
+}
+
+// ReadPassword returns the password that is in PasswordFile now, without the line
+// break at its end.
+func (l Login) ReadPassword() (string, error) {
+	b, err := os.ReadFile(filepath.Clean(l.PasswordFile))
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return "", fmt.Errorf("DATABASE_PASSWORD_FILE can't be read: %w", pathError.Err)
+	}
+	if err != nil {
+		return "", errors.New("DATABASE_PASSWORD_FILE can't be read")
+	}
+	password := strings.TrimRight(string(b), "\r\n")
+	if password == "" {
+		return "", errors.New("DATABASE_PASSWORD_FILE names a file that is empty")
+	}
+	return password, nil
+}
+
+func isPostgres(address string) bool {
+	kind, err := KindOf(address)
+	return err == nil && kind == Postgres
+}
+
+// hasLogin says whether an address that Check has passed has a user, and a password.
+func hasLogin(address string) (user, password bool) {
+	_, rest, _ := strings.Cut(address, "://")
+	rest, query, _ := strings.Cut(rest, "?")
+	if before, _, found := strings.Cut(rest, "@"); found {
+		name, _, hasPassword := strings.Cut(before, ":")
+		user, password = name != "", hasPassword
+	}
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		user = user || name == "user"
+		password = password || name == "password"
+	}
+	return user, password
+}
+
+// inClearText says whether a connection to one of an address's hosts may leave this
+// machine without TLS.
+func inClearText(address string) bool {
+	c, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return false // and it is refused
+	}
+	exposed := c.ConnConfig.TLSConfig == nil && !isLocal(c.ConnConfig.Host)
+	for _, other := range c.ConnConfig.Fallbacks {
+		exposed = exposed || other.TLSConfig == nil && !isLocal(other.Host)
+	}
+	return exposed
+}
+
+// isLocal says whether a host is this machine: a socket, localhost, a loopback address.
+func isLocal(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || err == nil && ip.Unmap().IsLoopback()
+}

@@ -1,0 +1,244 @@
+package transfer
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/example/microservices/pkg/database/postgres"
+)
+
+const (
+	// batch is how many rows are sent at a time; each batch is one statement, which
+	// is done whole or not at all.
+	batch = 5000
+	// progress is after how many batches the log says how far it is.
+	progress = 20
+)
+
+// Copy copies the rows of the SQLite file at source, which no other process may have
+// open meanwhile, to PostgreSQL, whose schema it brings up to date first. In the end
+// it has compared the number of rows and the SHA-256 of all that they hold.
+//
+// The rows are copied in the order of their keys, so what a copy that was killed has
+// left is a beginning of the source, and the next one goes on after it. A target that
+// has anything else is refused.
+func (s Store) Copy(ctx context.Context, source string, target *postgres.DB, log *slog.Logger) (err error) {
+	from, err := hold(ctx, source)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	err = s.copyFrom(ctx, from, target, log)
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", source, postgres.Wrap(err))
+	}
+	return nil
+}
+
+func (s Store) copyFrom(ctx context.Context, from *sql.DB, target *postgres.DB, log *slog.Logger) error {
+	rows, err := s.check(ctx, from)
+	if err != nil {
+		return err
+	}
+	err = target.Migrate(ctx, log)
+	if err != nil {
+		return err
+	}
+	var tables []*table
+	ended := "" // the first table that is not whole
+	for _, name := range s.Tables {
+		t, err := describe(ctx, from, target, s.Postgres.Schema, name)
+		if err != nil {
+			return err
+		}
+		t.rows = rows[name]
+		tables = append(tables, t)
+		switch {
+		case t.there > t.rows, t.there > 0 && ended != "":
+			return errNotEmpty(t)
+		case t.there < t.rows:
+			ended = cmp.Or(ended, name)
+		}
+	}
+	for _, t := range tables {
+		err := t.copy(ctx, from, target, log)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.name[1], err)
+		}
+	}
+	return nil
+}
+
+func errNotEmpty(t *table) error {
+	return fmt.Errorf("the target has %d rows in %s that are no beginning of the source's: it must be an empty database, or one that this source was being copied to", t.there, t.name.Sanitize())
+}
+
+// table is one that is copied.
+type table struct {
+	name    pgx.Identifier
+	columns []column
+	names   []string
+	key     []column
+	// rows is how many the source has, and there how many the target had at first.
+	rows, there int64
+}
+
+// describe says what a table is like in both databases. What they don't have in
+// common is an error.
+func describe(ctx context.Context, from *sql.DB, target *postgres.DB, schema, name string) (*table, error) {
+	t := &table{name: pgx.Identifier{schema, name}}
+	// With each column its place in the primary key.
+	found, err := target.Query(ctx, `SELECT a.attname, y.typname, a.atttypmod, coalesce(array_position(i.indkey::int2[], a.attnum), -1)
+		FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+		WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum`, t.name.Sanitize())
+	if err != nil {
+		return nil, err
+	}
+	t.columns, err = pgx.CollectRows(found, pgx.RowToStructByPos[column])
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range t.columns {
+		t.names = append(t.names, c.Name)
+		if _, known := kinds[c.Kind]; !known {
+			return nil, fmt.Errorf("%s.%s is of the type %s, which can't be copied", name, c.Name, c.Kind)
+		}
+		if c.Key >= 0 {
+			t.key = append(t.key, c)
+		}
+	}
+	slices.SortFunc(t.key, func(a, b column) int { return cmp.Compare(a.Key, b.Key) })
+	there, err := names(ctx, from, inTable, name)
+	if err != nil {
+		return nil, err
+	}
+	if wanted := slices.Sorted(slices.Values(t.names)); !slices.Equal(there, wanted) {
+		return nil, fmt.Errorf("%s has the columns %s in the source and %s in the target: bring the source's schema up to date with the migrate subcommand", name, strings.Join(there, ", "), strings.Join(wanted, ", "))
+	}
+	return t, target.QueryRow(ctx, "SELECT count(*) FROM "+t.name.Sanitize()).Scan(&t.there)
+}
+
+// copy copies what the target lacks of a table, and compares.
+func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log *slog.Logger) error {
+	began := time.Now()
+	source, err := t.read(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer source.rows.Close()
+	for range t.there {
+		if !source.Next() {
+			break
+		}
+	}
+	if t.there > 0 && source.err == nil {
+		sum, _, err := t.sum(ctx, target)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(sum, source.sum.Sum(nil)) {
+			return errNotEmpty(t)
+		}
+		log.InfoContext(ctx, "going on after what is there", slog.String("table", t.name[1]), slog.Int64("rows", t.there))
+	}
+	for n := 1; source.err == nil && source.read < t.rows; n++ {
+		source.left = batch
+		_, err := target.CopyFrom(ctx, t.name, t.names, source)
+		if err != nil {
+			return err
+		}
+		if n%progress == 0 {
+			log.InfoContext(ctx, "copying", slog.String("table", t.name[1]), slog.Int64("rows", source.read), slog.Int64("of", t.rows))
+		}
+	}
+	if source.err != nil {
+		return source.err
+	}
+	sum, n, err := t.sum(ctx, target)
+	if err != nil {
+		return err
+	}
+	wanted := source.sum.Sum(nil)
+	if n != t.rows || !bytes.Equal(sum, wanted) {
+		return fmt.Errorf("the target has %d rows of the SHA-256 %x, and the source %d of %x: was something else writing?", n, sum, t.rows, wanted)
+	}
+	_, err = target.Exec(ctx, "ANALYZE "+t.name.Sanitize())
+	log.InfoContext(ctx, "copied and compared", slog.String("table", t.name[1]), slog.Int64("rows", n), slog.String("sha256", hex.EncodeToString(sum)), slog.Int64("duration_us", time.Since(began).Microseconds()))
+	return err
+}
+
+// sum is the SHA-256 of what the target has in a table, in the order of the key, and
+// how many rows there are.
+func (t *table) sum(ctx context.Context, target *postgres.DB) (sum []byte, n int64, err error) {
+	var values, order []string
+	for _, c := range t.columns {
+		values = append(values, c.stored())
+	}
+	for _, c := range t.key {
+		if c.Kind == "text" {
+			order = append(order, quote(c.Name)+` COLLATE "C"`) // SQLite's order
+		} else {
+			order = append(order, quote(c.Name))
+		}
+	}
+	rows, err := target.Query(ctx, "SELECT "+strings.Join(values, ", ")+" FROM "+t.name.Sanitize()+" ORDER BY "+strings.Join(order, ", "))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	h := sha256.New()
+	for ; rows.Next(); n++ {
+		row, err := rows.Values()
+		if err != nil {
+			return nil, 0, err
+		}
+		err = t.add(h, row)
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+	return h.Sum(nil), n, rows.Err()
+}
+
+// add adds a row's values, as SQLite has them, to a hash: for each its type, its
+// length and its bytes.
+func (t *table) add(h hash.Hash, row []any) error {
+	for i, v := range row {
+		b, kind := []byte(nil), byte('0')
+		switch v := v.(type) {
+		case nil:
+		case int64:
+			b, kind = binary.BigEndian.AppendUint64(nil, uint64(v)), 'i' //nolint:gosec // the same bits
+		case string:
+			b, kind = []byte(v), 't'
+		case []byte:
+			b, kind = v, 'b'
+		default:
+			return fmt.Errorf("%s has a %T", t.columns[i].Name, v)
+		}
+		if t.columns[i].Kind == "jsonb" && v != nil {
+			var err error
+			b, err = canonical(b)
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.columns[i].Name, err)
+			}
+		}
+		h.Write(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(b)))) //nolint:gosec // SQLite's limit is below
+		h.Write(b)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/postgres"
+)
+
+// operands are what the subcommands take, in their order; those in brackets may be
+// left out. The others take none.
+var operands = map[string][]string{
+	"backup":  {"FILE-OR-FOLDER", "[KEEP]"},
+	"restore": {"FILE-OR-FOLDER"},
+	"copy":    {"SQLITE-FILE"},
+}
+
+// takes says whether a subcommand takes so many operands.
+func takes(command string, n int) bool {
+	known := operands[command]
+	optional := strings.Count(strings.Join(known, " "), "[")
+	return n <= len(known) && n >= len(known)-optional
+}
+
+// file is the path of the service's SQLite file.
+func (c *Config) file(command string) (string, error) {
+	if c.OnPostgres() {
+		return "", &exitError{ExitUsage, errors.New("DATABASE_URL is PostgreSQL's: " + command + " is for SQLite, and PostgreSQL has pg_dump and its host's snapshots")}
+	}
+	return c.SQLitePath(), nil
+}
+
+func (p Program) backup(ctx context.Context, stdout io.Writer, args []string) error {
+	log, _, err := p.configure(stdout)
+	if err != nil {
+		return err
+	}
+	keep := 0
+	if len(args) > 1 {
+		keep, err = strconv.Atoi(args[1])
+		if err != nil || keep < 1 {
+			return &exitError{ExitUsage, errors.New("KEEP must be a number of backups, at least 1")}
+		}
+	}
+	source, err := p.Config.Common().file("backup")
+	if err != nil {
+		return err
+	}
+	_, err = p.Data.Backup(ctx, source, args[0], keep, log)
+	return err
+}
+
+func (p Program) restore(ctx context.Context, stdout io.Writer, args []string) error {
+	log, _, err := p.configure(stdout)
+	if err != nil {
+		return err
+	}
+	target, err := p.Config.Common().file("restore")
+	if err != nil {
+		return err
+	}
+	return p.Data.Restore(ctx, args[0], target, log)
+}
+
+// copyData copies a SQLite file into the database that DATABASE_URL names.
+func (p Program) copyData(ctx context.Context, stdout io.Writer, args []string) error {
+	log, _, err := p.configure(stdout)
+	if err != nil {
+		return err
+	}
+	c := p.Config.Common()
+	if !c.OnPostgres() {
+		return &exitError{ExitUsage, errors.New("DATABASE_URL must be postgres://…: it is where the rows are copied to")}
+	}
+	p.introduce(ctx, log, "copying")
+	var target *postgres.DB
+	err = retryOpen(ctx, c.StartTimeout, log, func() error {
+		var err error
+		target, err = postgres.Open(ctx, c.DatabaseURL, c.Login, p.Data.Postgres)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Data.Copy(ctx, database.SQLitePath(args[0]), target, log), target.Close())
+}
