@@ -81,6 +81,14 @@ cluster-down: ## Remove it
 e2e: ## Test on Kubernetes (E2E_CLUSTER=local|kind|current, RUN, COUNT)
 	.ci/e2e
 
+.PHONY: eks-values
+eks-values: ## Print the chart's values for the cluster of k8s/eks
+	.ci/tool opentofu -chdir=k8s/eks output -raw values
+
+.PHONY: eks-objects
+eks-objects: ## Print what that cluster needs before the chart
+	.ci/tool opentofu -chdir=k8s/eks output -raw objects
+
 .PHONY: configure
 configure: ## Give a fork its own names (REPO=…, REGISTRY=…, MODULE=…)
 	.ci/configure $(if $(REPO),REPO=$(REPO)) $(if $(REGISTRY),REGISTRY=$(REGISTRY)) $(if $(MODULE),MODULE=$(MODULE))

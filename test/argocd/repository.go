@@ -76,6 +76,15 @@ func (r *Repository) Tag(t testing.TB, branch, tag string) {
 	r.git(t, "push", "--quiet", "origin", tag)
 }
 
+// PushTag publishes a tag that a change has made, and returns its commit.
+func (r *Repository) PushTag(t testing.TB, tag string) string {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.git(t, "push", "--quiet", "origin", tag)
+	return r.git(t, "rev-parse", tag+"^{commit}")
+}
+
 // Contains reports whether a commit is another one or comes after it.
 func (r *Repository) Contains(commit, earlier string) bool {
 	_, err := r.try("", "git", "merge-base", "--is-ancestor", earlier, commit)

@@ -82,7 +82,7 @@ func TestTestsThatPagesNameAreThere(t *testing.T) {
 // TestActionsArePinnedAndCurrent: by commit, and no older than the first that run on
 // Node 24: GitHub's runners have no older one any more.
 func TestActionsArePinnedAndCurrent(t *testing.T) {
-	oldest := map[string]int{"actions/checkout": 5, "actions/setup-go": 6, "sigstore/cosign-installer": 4}
+	oldest := map[string]int{"actions/attest": 4, "actions/checkout": 5, "actions/setup-go": 6}
 	uses := regexp.MustCompile(`(?m)uses: ([^.\s@]+)@(\S+)(?: # v(\d+)\.\d+\.\d+)?$`)
 	files, err := filepath.Glob(root + "/.github/workflows/*.yaml")
 	require.NoError(t, err)

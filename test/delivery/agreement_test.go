@@ -284,7 +284,7 @@ func TestEveryEnvironmentIsComplete(t *testing.T) {
 	require.Len(t, elements, 3)
 	require.Len(t, namespaces, 3)
 	for _, element := range elements {
-		for _, file := range []string{"values", "images"} {
+		for _, file := range []string{"values", "cluster", "images"} {
 			_, err := os.Stat(chart + "/" + file + "-" + element.Environment + ".yaml")
 			require.NoError(t, err)
 		}

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -37,6 +36,39 @@ func TestPromotionIsOneCommit(t *testing.T) {
 	require.Equal(t, before, rendered(t, folder))
 }
 
+// TestProductionIsPromotedInOneAct: what is to be merged has the images, the tag that has
+// them, and the environment that follows the tag; the other environments stay.
+func TestProductionIsPromotedInOneAct(t *testing.T) {
+	folder := checkout.New(t, root)
+	before, err := applications(t, folder, "in-cluster")
+	require.NoError(t, err)
+	out, err := try(folder, promoted, ".ci/promote", "prod", "prod-v1.2.3-7")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "Promote user-service v1, order-service v1 to prod")
+	require.Contains(t, out, "Let prod follow prod-v1.2.3-7")
+	require.Equal(t, "argocd/applicationset.yaml\ncharts/microservices/images-prod.yaml\n", must(t, folder, "git", "diff", "--name-only", "HEAD~2"))
+	require.Empty(t, must(t, folder, "git", "status", "--porcelain"))
+	require.Contains(t, must(t, folder, "git", "show", "prod-v1.2.3-7:charts/microservices/images-prod.yaml"), digests[0], "the tag has the images")
+	after, err := applications(t, folder, "in-cluster")
+	require.NoError(t, err)
+	require.Equal(t, "prod-v1.2.3-7", after["microservices-prod"].Spec.Source.TargetRevision)
+	prod := after["microservices-prod"]
+	prod.Spec.Source.TargetRevision = before["microservices-prod"].Spec.Source.TargetRevision
+	after["microservices-prod"] = prod
+	require.Equal(t, before, after, "all else is as it was")
+
+	t.Run("the same images with other settings are another tag", func(t *testing.T) {
+		out, err := try(folder, promoted, ".ci/promote", "prod", "prod-v1.2.3-8")
+		require.NoError(t, err, out)
+		require.Equal(t, "argocd/applicationset.yaml\n", must(t, folder, "git", "diff", "--name-only", "HEAD~"))
+	})
+	for tag, says := range map[string]string{"prod-v1.2.3-7": "there is a tag prod-v1.2.3-7 already", "v1|x": "a tag has letters"} {
+		out, err := try(folder, promoted, ".ci/promote", "prod", tag)
+		require.Error(t, err, out)
+		require.Contains(t, out, says)
+	}
+}
+
 func TestWhatCantBePromotedIsRefused(t *testing.T) {
 	folder := checkout.New(t, root)
 	for name, c := range map[string]struct{ environment, references, says string }{
@@ -66,7 +98,5 @@ func rendered(t *testing.T, folder string) string {
 // helm is the path of the pinned Helm.
 func helm(t *testing.T) string {
 	t.Helper()
-	out, err := exec.Command(root+"/.ci/tool", "--path", "helm").Output()
-	require.NoError(t, err)
-	return strings.TrimSpace(string(out))
+	return tool(t, "helm")
 }

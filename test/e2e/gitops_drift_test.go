@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/example/microservices/test/argocd"
 )
 
 // testSelfHeal: in dev Argo CD undoes what is done by hand, but for a number of pods that
@@ -59,11 +57,9 @@ func (g *gitops) testDrift(t *testing.T) {
 	}
 	unchanged()
 
-	commit := g.promote(t, "main", "prod", 1)
-	g.repository.Tag(t, commit, "v0.2.0")
-	g.repository.Change(t, "main", "Release v0.2.0", func(folder string) {
-		argocd.Edit(t, folder+"/argocd/applicationset.yaml", "revision: v0.1.0", "revision: v0.2.0")
-	})
+	// One act, which is a pull request elsewhere: docs/gitops.md.
+	g.promote(t, "main", "prod", 1, "prod-v0.2.0")
+	commit := g.repository.PushTag(t, "prod-v0.2.0")
 	argo.refresh("microservices")
 	argo.becomes(n.name, "told of the new tag", func(a application) bool { return a.Status.Sync.Revision == commit })
 	unchanged()

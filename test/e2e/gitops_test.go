@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os/exec"
@@ -47,6 +48,7 @@ func (g *gitops) prepare(t *testing.T) {
 	argocd.Start(t, root, kubectl)
 	g.repository = argocd.NewRepository(t, root)
 	g.notify(t)
+	secondCluster(t)
 	g.people = newPeople(t)
 	usesOperator(t) // its ServiceMonitor and PrometheusRule
 	applyForTest(t, definition(t, "github.com/external-secrets/external-secrets", "config/crds/bases/external-secrets.io_externalsecrets.yaml"))
@@ -112,10 +114,47 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 		edit(dev, "  user-service:\n", "  user-service:\n    replicas: null\n")
 		// No answer of the cache hides that user-service is being replaced.
 		edit(staging, "READINESS_USER_SERVICE: degraded\n", "READINESS_USER_SERVICE: degraded\n      USER_CLIENT_CACHE_TTL: 0s\n")
+		// Production has a cluster of its own, as far as Argo CD can tell.
+		const set = "argocd/applicationset.yaml"
+		edit(set, "environment: prod\n            cluster: in-cluster", "environment: prod\n            cluster: "+second)
+		edit(project, "name: in-cluster\n      namespace: microservices-prod", "name: "+second+"\n      namespace: microservices-prod")
 		// A window that isn't open now, whenever that is.
 		edit(project, "0 8 * * 1-4", closed)
 		edit(project, "duration: 8h", "duration: 1h")
 	}
+}
+
+// second is what Argo CD calls the cluster that production is on.
+const second = "second"
+
+// secondCluster tells Argo CD of one more cluster, as argocd cluster add does: this one, by
+// the address in the kubeconfig and with credentials of its own.
+func secondCluster(t *testing.T) {
+	t.Helper()
+	argo := &namespace{t: t, name: argocd.Namespace}
+	var config struct {
+		Clusters []struct {
+			Cluster struct {
+				Server string
+				CA     []byte `json:"certificate-authority-data"`
+			}
+		}
+		Users []struct {
+			User struct {
+				Token string
+				Cert  []byte `json:"client-certificate-data"`
+				Key   []byte `json:"client-key-data"`
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(argo.kubectl("config", "view", "--raw", "--flatten", "--minify", "--output=json")), &config))
+	cluster, user := config.Clusters[0].Cluster, config.Users[0].User
+	access, err := json.Marshal(map[string]any{
+		"bearerToken": user.Token, "tlsClientConfig": map[string]any{"caData": cluster.CA, "certData": user.Cert, "keyData": user.Key},
+	})
+	require.NoError(t, err)
+	argo.kubectl("create", "secret", "generic", "second-cluster", "--from-literal=name="+second, "--from-literal=server="+cluster.Server, "--from-literal=config="+string(access))
+	argo.kubectl("label", "secret", "second-cluster", "argocd.argoproj.io/secret-type=cluster")
 }
 
 // closed is the schedule of an hour that is about half a day away.
@@ -132,8 +171,9 @@ func (g *gitops) environment(t *testing.T, environment string) *namespace {
 // argo is Argo CD's own namespace.
 func (g *gitops) argo(t *testing.T) *namespace { return &namespace{t: t, name: argocd.Namespace} }
 
-// promote writes the images of a build into an environment's values on a branch.
-func (g *gitops) promote(t *testing.T, branch, environment string, build int) string {
+// promote writes the images of a build into an environment's values on a branch, and lets
+// the environment follow a tag of that.
+func (g *gitops) promote(t *testing.T, branch, environment string, build int, tag ...string) string {
 	t.Helper()
 	var references []string
 	for _, reference := range releases[build] {
@@ -141,7 +181,7 @@ func (g *gitops) promote(t *testing.T, branch, environment string, build int) st
 	}
 	slices.Sort(references)
 	return g.repository.Change(t, branch, "", func(folder string) {
-		command := exec.Command(".ci/promote", environment)
+		command := exec.Command(".ci/promote", append([]string{environment}, tag...)...)
 		command.Dir = folder
 		command.Stdin = strings.NewReader(strings.Join(references, "\n"))
 		out, err := command.CombinedOutput()

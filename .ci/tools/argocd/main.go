@@ -3,6 +3,8 @@
 // first argument, or the name that it's called by, says which:
 //
 //	argocd argocd-repo-server --port 8081
+//
+// Beside them is one command of ours: permitted.go.
 package main
 
 import (
@@ -26,6 +28,7 @@ var programs = map[string]func() *cobra.Command{
 	"argocd-applicationset-controller": applicationset.NewCommand,
 	"argocd-notifications-controller":  notifications.NewCommand,
 	"argocd-repo-server":               repository.NewCommand,
+	"permitted":                        newPermitted,
 }
 
 func main() {

@@ -6,7 +6,9 @@ module github.com/example/microservices/test/chart/schemas
 go 1.26.0
 
 require (
+	github.com/argoproj/argo-cd/v3 v3.5.7
 	github.com/external-secrets/external-secrets v1.3.2
+	github.com/kyverno/kyverno v1.19.1
 	github.com/prometheus-operator/prometheus-operator v0.93.1
 	k8s.io/kubernetes v1.34.4
 	sigs.k8s.io/gateway-api v1.6.3

@@ -21,8 +21,21 @@ const openAPI = "api/openapi-spec/swagger.json"
 
 // crds are the custom resources' definitions, by module.
 var crds = map[string][]string{
-	"sigs.k8s.io/gateway-api":                      {"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"},
-	"github.com/external-secrets/external-secrets": {"config/crds/bases/external-secrets.io_externalsecrets.yaml"},
+	"sigs.k8s.io/gateway-api": {
+		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+		"config/crd/standard/gateway.networking.k8s.io_gatewayclasses.yaml",
+		"config/crd/standard/gateway.networking.k8s.io_gateways.yaml",
+	},
+	"github.com/external-secrets/external-secrets": {
+		"config/crds/bases/external-secrets.io_externalsecrets.yaml",
+		"config/crds/bases/external-secrets.io_clustersecretstores.yaml",
+	},
+	"github.com/kyverno/kyverno": {"config/crds/policies.kyverno.io/policies.kyverno.io_imagevalidatingpolicies.yaml"},
+	"github.com/argoproj/argo-cd/v3": {
+		"manifests/crds/application-crd.yaml",
+		"manifests/crds/applicationset-crd.yaml",
+		"manifests/crds/appproject-crd.yaml",
+	},
 	"github.com/prometheus-operator/prometheus-operator": {
 		"example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
 		"example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",

@@ -1,0 +1,166 @@
+package chart
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"text/template"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+const eks = root + "/k8s/eks"
+
+// public is what somebody says who has a domain.
+const public = `public={host="shop.acme.test",certificate_arn="arn:aws:acm:test:1:certificate/1",issuer="https://id.acme.test"}`
+
+// TestTheClusterOfEKSIsFormatted as OpenTofu itself writes it.
+func TestTheClusterOfEKSIsFormatted(t *testing.T) {
+	t.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
+	run(t, "", tool(t, "opentofu"), "fmt", "-check", "-diff", eks)
+}
+
+// told runs k8s/eks through OpenTofu, with stand-ins for the public modules (testdata/eks),
+// as the real ones and AWS's provider can't be had here, and returns an output.
+func told(t *testing.T, output string, variables ...string) string {
+	t.Helper()
+	t.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
+	folder := t.TempDir()
+	stub, err := filepath.Abs("testdata/eks")
+	require.NoError(t, err)
+	require.NoError(t, os.CopyFS(folder, os.DirFS(eks)))
+	require.NoError(t, os.RemoveAll(filepath.Join(folder, ".terraform")))
+	require.NoError(t, os.Remove(filepath.Join(folder, "versions.tf")))
+	require.NoError(t, os.CopyFS(filepath.Join(folder, "stub"), os.DirFS(stub)))
+	file := filepath.Join(folder, "main.tf")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	module := regexp.MustCompile(`"terraform-aws-modules/([a-z-]+)/aws"\n +version += "(\d+\.\d+\.\d+)"`)
+	for _, found := range module.FindAllStringSubmatch(string(text), -1) {
+		standIn, err := os.ReadFile(filepath.Join(stub, found[1], "main.tf"))
+		require.NoError(t, err)
+		require.Contains(t, string(standIn), "/"+found[1]+"/aws "+found[2], "the stand-in is of the version that is pinned: look at what has changed")
+	}
+	require.NoError(t, os.WriteFile(file, module.ReplaceAll(text, []byte(`"./stub/$1"`)), 0o600))
+	require.NotContains(t, string(module.ReplaceAll(text, nil)), "terraform-aws-modules/", "each module is pinned")
+
+	tofu := tool(t, "opentofu")
+	run(t, "", tofu, "-chdir="+folder, "init", "-backend=false", "-no-color")
+	apply := []string{"-chdir=" + folder, "apply", "-auto-approve", "-no-color"}
+	for _, variable := range variables {
+		apply = append(apply, "-var", variable)
+	}
+	run(t, "", tofu, apply...)
+	return run(t, "", tofu, "-chdir="+folder, "output", "-raw", output)
+}
+
+// with returns the lines that have a text, without their indentation.
+func with(rendering, text string) []string {
+	var found []string
+	for line := range strings.Lines(rendering) {
+		if strings.Contains(line, text) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
+
+// TestTheClusterOfEKSTellsTheChart: what OpenTofu writes are values that the chart takes, by
+// themselves and over those of production, and no example is left in them.
+func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
+	t.Run("by themselves", func(t *testing.T) {
+		rendering := run(t, told(t, "values"), tool(t, "helm"), append(templateArguments(nil), "--set", "image.tag=v1.2.3", "--values", "-")...)
+		validate(t, schemas(t), rendering)
+		require.Empty(t, with(rendering, "kind: PersistentVolumeClaim"))
+		require.NotContains(t, with(rendering, "kind: "), "kind: Ingress")
+		for _, own := range []string{
+			`image: "1.dkr.ecr.test/shop/user-service:v1.2.3"`, `image: "1.dkr.ecr.test/shop/order-service:v1.2.3"`, "PGSSLROOTCERT", "cidr: 10.0.128.0/20",
+		} {
+			require.NotEmpty(t, with(rendering, own), own)
+		}
+	})
+	t.Run("over production's, with a domain", func(t *testing.T) {
+		values := told(t, "values", public, `cidr=10.7.0.0/16`)
+		rendering := run(t, values, tool(t, "helm"), append(templateArguments([]string{chart + "/values-prod.yaml"}), "--values", "-")...)
+		validate(t, schemas(t), rendering)
+		for _, example := range []string{"example.com", "111122223333", "EXAMPLED", "10.0."} {
+			require.Empty(t, with(rendering, example))
+		}
+		for _, own := range []string{
+			"shop.acme.test", "https://id.acme.test", "https://oidc.eks.test/id/1", "arn:aws:acm:test:1:certificate/1",
+			"10.7.0.0/20,10.7.16.0/20,10.7.32.0/20", "cidr: 10.7.0.0/20", "cidr: 10.7.128.0/20", `ingressClassName: "alb"`,
+		} {
+			require.NotEmpty(t, with(rendering, own), own)
+		}
+	})
+}
+
+// TestTheClusterOfEKSHasWhatTheChartNeeds: the Secrets that the values name, with a DSN that
+// holds whatever password RDS has made, and a default StorageClass.
+func TestTheClusterOfEKSHasWhatTheChartNeeds(t *testing.T) {
+	objects := told(t, "objects")
+	validate(t, schemas(t), objects)
+	require.Contains(t, objects, `storageclass.kubernetes.io/is-default-class: "true"`)
+
+	var values struct {
+		Services map[string]struct {
+			Database struct {
+				ExistingSecret string `yaml:"existingSecret"`
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(told(t, "values")), &values))
+	require.Len(t, values.Services, 2)
+	found := map[string]string{}
+	for _, text := range separator.Split(objects, -1) {
+		var o struct {
+			Kind string
+			Spec struct {
+				Target struct {
+					Name     string
+					Template struct{ Data map[string]string }
+				}
+			}
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &o))
+		if o.Kind == "ExternalSecret" {
+			found[o.Spec.Target.Name] = o.Spec.Target.Template.Data["DATABASE_URL"]
+		}
+	}
+	for name, service := range values.Services {
+		var dsn strings.Builder
+		password := `a%:/?#[]@!$&'()*+,;=~"\<>^|` + "`{}"
+		require.NoError(t, template.Must(template.New("").Option("missingkey=error").Parse(found[service.Database.ExistingSecret])).
+			Execute(&dsn, map[string]string{"username": "user", "password": password}))
+		parsed, err := url.Parse(dsn.String())
+		require.NoError(t, err)
+		read, _ := parsed.User.Password()
+		require.Equal(t, password, read)
+		require.Equal(t, "shop-"+name+".rds.test:5432", parsed.Host)
+		require.Equal(t, "/"+strings.ReplaceAll(name, "-", "_"), parsed.Path)
+		require.Equal(t, "verify-full", parsed.Query().Get("sslmode"))
+	}
+}
+
+// TestWrongVariablesOfEKSAreRefused before anything is made.
+func TestWrongVariablesOfEKSAreRefused(t *testing.T) {
+	t.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
+	folder := t.TempDir()
+	text, err := os.ReadFile(eks + "/variables.tf")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "variables.tf"), text, 0o600))
+	for variable, says := range map[string]string{
+		"name=Shop":                      "Lower-case letters",
+		`zones=["a"]`:                    "Two to four",
+		`public={host="shop.acme.test"}`: "certificate_arn",
+		`database={class=["a"]}`:         "string required",
+	} {
+		_, said, err := try(t, "", tool(t, "opentofu"), "-chdir="+folder, "plan", "-no-color", "-var", variable)
+		require.Error(t, err, variable)
+		require.Contains(t, strings.Join(strings.Fields(said), " "), says)
+	}
+}
