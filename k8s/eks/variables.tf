@@ -51,11 +51,11 @@ variable "namespace" {
 }
 
 variable "database" {
-  description = "Each service's database: how large, a standby in another zone, how often its password changes. Running pods have the old password: restart them when it has (docs/eks.md)"
+  description = "Each service's database: how large, a standby in another zone, how often its password changes, which no pod notices"
   type = object({
     class           = optional(string, "db.t4g.small")
     multi_az        = optional(bool, false)
-    rotate_days     = optional(number, 90)
+    rotate_days     = optional(number, 30)
     protected       = optional(bool, true)
     days_of_backups = optional(number, 7)
   })

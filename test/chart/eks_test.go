@@ -1,13 +1,11 @@
 package chart
 
 import (
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"text/template"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -99,8 +97,8 @@ func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
 	})
 }
 
-// TestTheClusterOfEKSHasWhatTheChartNeeds: the Secrets that the values name, with a DSN that
-// holds whatever password RDS has made, and a default StorageClass.
+// TestTheClusterOfEKSHasWhatTheChartNeeds: the Secrets that the values name, with the user and
+// the password that RDS has made, and a default StorageClass.
 func TestTheClusterOfEKSHasWhatTheChartNeeds(t *testing.T) {
 	objects := told(t, "objects")
 	validate(t, schemas(t), objects)
@@ -109,7 +107,10 @@ func TestTheClusterOfEKSHasWhatTheChartNeeds(t *testing.T) {
 	var values struct {
 		Services map[string]struct {
 			Database struct {
-				ExistingSecret string `yaml:"existingSecret"`
+				URL         string
+				Credentials struct {
+					ExistingSecret string `yaml:"existingSecret"`
+				}
 			}
 		}
 	}
@@ -120,29 +121,18 @@ func TestTheClusterOfEKSHasWhatTheChartNeeds(t *testing.T) {
 		var o struct {
 			Kind string
 			Spec struct {
-				Target struct {
-					Name     string
-					Template struct{ Data map[string]string }
-				}
+				Target   struct{ Name string }
+				DataFrom []struct{ Extract struct{ Key string } } `yaml:"dataFrom"`
 			}
 		}
 		require.NoError(t, yaml.Unmarshal([]byte(text), &o))
 		if o.Kind == "ExternalSecret" {
-			found[o.Spec.Target.Name] = o.Spec.Target.Template.Data["DATABASE_URL"]
+			found[o.Spec.Target.Name] = o.Spec.DataFrom[0].Extract.Key // which has username and password
 		}
 	}
 	for name, service := range values.Services {
-		var dsn strings.Builder
-		password := `a%:/?#[]@!$&'()*+,;=~"\<>^|` + "`{}"
-		require.NoError(t, template.Must(template.New("").Option("missingkey=error").Parse(found[service.Database.ExistingSecret])).
-			Execute(&dsn, map[string]string{"username": "user", "password": password}))
-		parsed, err := url.Parse(dsn.String())
-		require.NoError(t, err)
-		read, _ := parsed.User.Password()
-		require.Equal(t, password, read)
-		require.Equal(t, "shop-"+name+".rds.test:5432", parsed.Host)
-		require.Equal(t, "/"+strings.ReplaceAll(name, "-", "_"), parsed.Path)
-		require.Equal(t, "verify-full", parsed.Query().Get("sslmode"))
+		require.Equal(t, "arn:aws:secretsmanager:test:1:secret:rds!shop-"+name, found[service.Database.Credentials.ExistingSecret])
+		require.Equal(t, "postgres://shop-"+name+".rds.test:5432/"+strings.ReplaceAll(name, "-", "_")+"?sslmode=verify-full", service.Database.URL)
 	}
 }
 
