@@ -12,12 +12,12 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on)
-	go build -o bin/local ./test/local
+	go build -o bin/local ./cmd/local
 	bin/local
 
 .PHONY: token
 token: ## Print a token for AUTH=on (SUBJECT=…, SCOPES="users:read …")
-	go run ./test/issuer/cmd/token -data "$(or $(DATA_DIR),data)" -subject "$(SUBJECT)" -scopes "$(SCOPES)"
+	go run ./cmd/token -data "$(or $(DATA_DIR),data)" -subject "$(SUBJECT)" -scopes "$(SCOPES)"
 
 .PHONY: test
 test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=15m)
@@ -70,12 +70,12 @@ pictures: ## Draw the README's pictures anew, of real requests (needs Chromium)
 cluster: ## Start a Kubernetes on this machine, without Docker (REGISTRY_PORT)
 	.ci/dependencies containerd runc containernetworking-plugins nftables iproute2
 	mkdir -p .cache/bin
-	go build -o .cache/bin/cluster ./test/cluster
+	go build -o .cache/bin/cluster ./cmd/cluster
 	.cache/bin/cluster up
 
 .PHONY: cluster-down
 cluster-down: ## Remove it
-	go run ./test/cluster down
+	go run ./cmd/cluster down
 
 .PHONY: e2e
 e2e: ## Test on Kubernetes (E2E_CLUSTER=local|kind|current, RUN, COUNT)
@@ -95,5 +95,5 @@ configure: ## Give a fork its own names (REPO=…, REGISTRY=…, MODULE=…)
 
 .PHONY: clean
 clean: ## Remove what was built (not ./data), and the local cluster
-	test ! -e .cache/cluster || go run ./test/cluster down
+	test ! -e .cache/cluster || go run ./cmd/cluster down
 	rm -rf bin .cache

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/internal/testkit/postgres"
 )
 
 // Need makes sure that PostgreSQL is on this machine, and installs it where

@@ -4,7 +4,7 @@ package tokens
 import (
 	"github.com/google/uuid"
 
-	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/internal/testkit/issuer"
 )
 
 // New returns Authorization headers of several callers who may read every user,

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/internal/testkit/issuer"
 )
 
 // published is a token of an identity provider, as the page at source shows it. The

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/internal/testkit/issuer"
 )
 
 func TestWhoWasSeenIsRecalled(t *testing.T) {

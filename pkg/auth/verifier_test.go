@@ -23,7 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/internal/testkit/issuer"
 )
 
 func TestAGoodToken(t *testing.T) {

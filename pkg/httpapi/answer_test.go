@@ -21,11 +21,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/issuer"
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/ratelimit"
-	"github.com/example/microservices/test/issuer"
 )
 
 // generous is an API whose one operation has a large answer.

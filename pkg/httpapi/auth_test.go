@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/issuer"
 	"github.com/example/microservices/pkg/auth"
-	"github.com/example/microservices/test/issuer"
 )
 
 func newTestAPI(v *auth.Verifier) *API {

@@ -17,9 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/issuer"
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/ratelimit"
-	"github.com/example/microservices/test/issuer"
 )
 
 // TestTheAnswerToABodyThatIsRefusedArrives at clients that send all of the body

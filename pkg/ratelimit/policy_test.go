@@ -14,8 +14,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/redis"
 	"github.com/example/microservices/pkg/ratelimit"
-	"github.com/example/microservices/test/redis"
 )
 
 // TestARedisThatAnswersAndDoesNotCount has no memory left, as one that has become a

@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/redis"
 	"github.com/example/microservices/pkg/ratelimit"
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/redis"
 )
 
 func TestParseLimit(t *testing.T) {

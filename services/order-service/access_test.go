@@ -11,9 +11,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/issuer"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/issuer"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // guarded is an order-service that needs tokens, beside a user-service that does,

@@ -15,9 +15,9 @@ import (
 
 	"github.com/example/microservices/pkg/service"
 
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/idempotency"
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/postgres"
 )
 
 func TestProbes(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/apitest"
 	"github.com/example/microservices/pkg/ratelimit"
-	"github.com/example/microservices/test/apitest"
 )
 
 // TestEachOperationIsLimited: one caller may ask for so much and no more, whatever

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // walk reads a list to its end by its Link headers, and returns the ids.

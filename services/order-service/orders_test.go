@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/internal/testkit/apitest"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/internal/testkit/apitest"
 )
 
 // rights is the contract, written out: what each caller is answered who asks for

@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // ownUserService is a user-service that a test may do what it likes with.

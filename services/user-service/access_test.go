@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/example/microservices/internal/testkit/apitest"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/page"
-	"github.com/example/microservices/test/apitest"
 )
 
 // eachWithTokens is each, of a service that needs tokens.

@@ -14,10 +14,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/overload"
 	"github.com/example/microservices/pkg/service"
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/postgres"
 )
 
 func TestProbes(t *testing.T) {

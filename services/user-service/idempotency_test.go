@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/apitest"
 	"github.com/example/microservices/pkg/idempotency"
-	"github.com/example/microservices/test/apitest"
 )
 
 func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {

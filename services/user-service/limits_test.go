@@ -11,11 +11,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/redis"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/ratelimit"
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/redis"
 )
 
 // anHour is a limit that doesn't come back while a test runs.

@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/service"
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/postgres"
 )
 
 var described *apitest.Document

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/example/microservices/test/prometheus"
+	"github.com/example/microservices/internal/testkit/prometheus"
 )
 
 const (

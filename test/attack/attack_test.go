@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/postgres"
+	"github.com/example/microservices/internal/testkit/process"
 	"github.com/example/microservices/test/attack"
-	"github.com/example/microservices/test/postgres"
-	"github.com/example/microservices/test/process"
 )
 
 func TestMain(m *testing.M) { postgres.Exit(postgres.Main(m)) }

@@ -20,7 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/bench/server"
-	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/internal/testkit/issuer"
 )
 
 // MemoryLimit is that of a pod, in bytes, as the chart has it by default; and

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/example/microservices/test/checkout"
+	"github.com/example/microservices/internal/testkit/checkout"
 )
 
 // member is a node of a document.

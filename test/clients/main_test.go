@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 const root = "../.."

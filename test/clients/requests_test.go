@@ -26,8 +26,8 @@ import (
 	"github.com/pb33f/libopenapi-validator/errors"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/process"
 	"github.com/example/microservices/pkg/page"
-	"github.com/example/microservices/test/process"
 )
 
 var (

@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/session"
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/session"
 )
 
 // TestCompose is one story: each step starts from where the one before it ended.

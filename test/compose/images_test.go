@@ -23,7 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/images/standin"
+	"github.com/example/microservices/cmd/images/standin"
 )
 
 // supply puts the images that the services and docker-compose.yml start from

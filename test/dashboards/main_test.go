@@ -5,8 +5,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/example/microservices/test/postgres"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/postgres"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 func TestMain(m *testing.M) {

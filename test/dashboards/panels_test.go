@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/prometheus"
+	"github.com/example/microservices/internal/testkit/prometheus"
 )
 
 // TestEveryPanelShowsSomething asks a real Prometheus what each panel asks, after

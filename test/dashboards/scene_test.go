@@ -17,12 +17,12 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/collector"
-	"github.com/example/microservices/test/issuer"
-	"github.com/example/microservices/test/postgres"
-	"github.com/example/microservices/test/process"
-	"github.com/example/microservices/test/prometheus"
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/collector"
+	"github.com/example/microservices/internal/testkit/issuer"
+	"github.com/example/microservices/internal/testkit/postgres"
+	"github.com/example/microservices/internal/testkit/process"
+	"github.com/example/microservices/internal/testkit/prometheus"
 )
 
 // scene is both services on PostgreSQL, which ask for tokens, and a Prometheus
@@ -68,7 +68,7 @@ func newScene(t *testing.T) *scene {
 // configuration is Compose's, with the addresses of these services, and scrapes
 // that come sooner.
 func (s *scene) configuration() string {
-	content, err := os.ReadFile(root + "/docker/prometheus.yaml")
+	content, err := os.ReadFile(root + "/internal/observe/prometheus.yaml")
 	require.NoError(s.t, err)
 	text := string(content)
 	for compose, here := range map[string]string{

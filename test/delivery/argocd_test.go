@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/example/microservices/test/checkout"
+	"github.com/example/microservices/internal/testkit/checkout"
 )
 
 // tool is the path of a pinned tool.

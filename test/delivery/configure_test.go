@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/checkout"
+	"github.com/example/microservices/internal/testkit/checkout"
 )
 
 // What the project is called before a fork gives it names of its own.

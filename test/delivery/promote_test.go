@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/checkout"
+	"github.com/example/microservices/internal/testkit/checkout"
 )
 
 var (

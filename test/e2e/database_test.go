@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/internal/testkit/postgres"
 )
 
 // outside is a PostgreSQL beside the cluster, as a managed one is: on this

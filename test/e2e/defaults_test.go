@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/session"
+	"github.com/example/microservices/internal/testkit/session"
 )
 
 // TestDefaults installs the chart without a single value but the images', as

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/images/standin"
+	"github.com/example/microservices/cmd/images/standin"
 )
 
 // TestDevelopment installs what a developer's cluster has: the database of k8s/

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/argocd"
+	"github.com/example/microservices/internal/testkit/argocd"
 )
 
 // testInstall: kubectl apply --kustomize argocd, and all else comes by itself.

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/argocd"
+	"github.com/example/microservices/internal/testkit/argocd"
 )
 
 const valuesOfDev = "charts/microservices/values-dev.yaml"

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/argocd"
+	"github.com/example/microservices/internal/testkit/argocd"
 )
 
 // gitops is Argo CD on the cluster, and the repository that it follows.

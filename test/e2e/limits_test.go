@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/redis"
+	"github.com/example/microservices/internal/testkit/redis"
 )
 
 // TestThreeReplicasShareALimit: through a Redis beside the cluster three pods hold

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/internal/testkit/postgres"
 )
 
 const root = "../.."

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/images/standin"
+	"github.com/example/microservices/cmd/images/standin"
 )
 
 // prometheusOperator installs the Prometheus Operator, for the whole run, and

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/collector"
+	"github.com/example/microservices/internal/testkit/collector"
 )
 
 // loadRate is how many writes a second are sent throughout, half of them users,

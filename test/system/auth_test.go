@@ -14,9 +14,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/issuer"
-	"github.com/example/microservices/test/process"
-	"github.com/example/microservices/test/session"
+	"github.com/example/microservices/internal/testkit/issuer"
+	"github.com/example/microservices/internal/testkit/process"
+	"github.com/example/microservices/internal/testkit/session"
 )
 
 // allScopes are a customer's; sessionScopes are what the README's session needs, which

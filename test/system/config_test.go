@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/postgres"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/postgres"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // secret is in every setting below. No four letters of it are in a text that a

@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // browser starts a headless Chromium, or fails the test where there is none.

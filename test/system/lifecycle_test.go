@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // inFlight is a request that a service is in the middle of: it waits for the

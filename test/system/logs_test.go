@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/example/microservices/test/apitest"
-	"github.com/example/microservices/test/collector"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/internal/testkit/collector"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // TestTheLogsAreShipped runs the collector of k8s/logs.yaml on what the services

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/example/microservices/test/postgres"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/postgres"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 func TestMain(m *testing.M) {

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/session"
+	"github.com/example/microservices/internal/testkit/session"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 func connect(t *testing.T, address string) *sql.DB {

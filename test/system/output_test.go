@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // TestOutputThatCantBeWrittenIsAFailure of a command whose output is what it is for.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/internal/testkit/postgres"
 )
 
 // failing is two databases, and how to break them.

@@ -13,9 +13,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/collector"
-	"github.com/example/microservices/test/issuer"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/collector"
+	"github.com/example/microservices/internal/testkit/issuer"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // TestNoErrorTellsOfAPerson meets every status that either service refuses or

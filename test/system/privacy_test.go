@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/collector"
+	"github.com/example/microservices/internal/testkit/collector"
 )
 
 // canary is a person who must not be found in any log or metric.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/process"
-	"github.com/example/microservices/test/session"
+	"github.com/example/microservices/internal/testkit/process"
+	"github.com/example/microservices/internal/testkit/session"
 )
 
 // TestTheSessionOfTheREADME runs it with services on free ports.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 func TestSmoke(t *testing.T) {

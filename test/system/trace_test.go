@@ -16,8 +16,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/collector"
-	"github.com/example/microservices/test/process"
+	"github.com/example/microservices/internal/testkit/collector"
+	"github.com/example/microservices/internal/testkit/process"
 )
 
 // tracedServices are both services, which send their traces to a collector.

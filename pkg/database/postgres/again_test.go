@@ -12,10 +12,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/health"
-	testserver "github.com/example/microservices/test/postgres"
 )
 
 // administer runs statements on a connection of its own, which may write.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database/migration"
-	testserver "github.com/example/microservices/test/postgres"
 )
 
 // oneMigration is a schema of one version.

@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/postgres"
-	testserver "github.com/example/microservices/test/postgres"
 )
 
 // TestAPasswordIsChangedUnderLoad, first in the database and then in the file, while

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	testserver "github.com/example/microservices/test/postgres"
+	testserver "github.com/example/microservices/internal/testkit/postgres"
 )
 
 // TestAHostThatVanishedIsGivenUp: it sends no reset, and nothing is left of it to

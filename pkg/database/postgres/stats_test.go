@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/postgres"
-	testserver "github.com/example/microservices/test/postgres"
 )
 
 func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }

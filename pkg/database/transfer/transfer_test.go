@@ -9,12 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/database/sqlite"
 	"github.com/example/microservices/pkg/database/transfer"
-	testserver "github.com/example/microservices/test/postgres"
 )
 
 func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }

@@ -10,10 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/plan"
+	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/ids"
-	"github.com/example/microservices/test/plan"
-	testserver "github.com/example/microservices/test/postgres"
 
 	"github.com/example/microservices/services/order-service/internal/store/postgres"
 	"github.com/example/microservices/services/order-service/internal/store/storetest"

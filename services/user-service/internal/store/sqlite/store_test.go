@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/example/microservices/internal/testkit/plan"
 	"github.com/example/microservices/services/user-service/internal/store/sqlite"
 	"github.com/example/microservices/services/user-service/internal/store/storetest"
-	"github.com/example/microservices/test/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

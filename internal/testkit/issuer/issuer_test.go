@@ -32,7 +32,7 @@ func TestWhatIsPublishedIsWhatComposeMounts(t *testing.T) {
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "public")
 	require.NoError(t, i.Publish(dir, "order-service", "a token"))
-	compose, err := os.ReadFile("../../docker-compose.auth.yml")
+	compose, err := os.ReadFile("../../../docker-compose.auth.yml")
 	require.NoError(t, err)
 	require.Contains(t, string(compose), `"issuer":"`+URL+`"`)
 	files, err := os.ReadDir(dir)

@@ -1,6 +1,6 @@
 // Token prints a token of the development issuer, whose key it makes if need be:
 //
-//	go run ./test/issuer/cmd/token -subject ID -scopes "users:read users:write"
+//	go run ./cmd/token -subject ID -scopes "users:read users:write"
 //
 // With -publish it writes what containers need into data/issuer/public instead:
 // the public keys, and the token for its subject, a service.
@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/internal/testkit/issuer"
 )
 
 func main() {

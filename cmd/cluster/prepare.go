@@ -23,7 +23,7 @@ func prepare(s state) error {
 		}
 		fmt.Fprintf(&lines, "%s=%s\n", name, strings.TrimSpace(string(out)))
 	}
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.pauseProgram(), "./test/cluster/pause")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.pauseProgram(), "./cmd/cluster/pause")
 	build.Dir = s.project()
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()

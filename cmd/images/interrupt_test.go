@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/internal/testkit/apitest"
 )
 
 // TestInterruptedImagesLeaveNothing: Ctrl-C reaches make, ko and go at once, and

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/example/microservices/test/issuer"
+	"github.com/example/microservices/internal/testkit/issuer"
 )
 
 // tokenLife is how long order-service's own token is good: longer than anybody

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	programs "github.com/example/microservices/test/process"
+	programs "github.com/example/microservices/internal/testkit/process"
 )
 
 // The tests of the runner run fake services: this test binary under the

@@ -1,8 +1,8 @@
 // Images makes images that stand in for public ones and pushes them to a
 // registry, for machines that reach no public registry:
 //
-//	go run ./test/images base REGISTRY/NAME:TAG       for `make images BASE_IMAGE=REGISTRY/NAME:TAG`
-//	go run ./test/images postgres REGISTRY/NAME:TAG   the PostgreSQL that this machine's Debian has
+//	go run ./cmd/images base REGISTRY/NAME:TAG       for `make images BASE_IMAGE=REGISTRY/NAME:TAG`
+//	go run ./cmd/images postgres REGISTRY/NAME:TAG   the PostgreSQL that this machine's Debian has
 //
 // A registry at localhost is spoken to without TLS. The reference with its
 // digest is printed.
@@ -20,7 +20,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/example/microservices/test/images/standin"
+	"github.com/example/microservices/cmd/images/standin"
 )
 
 func main() {
@@ -57,7 +57,7 @@ func push(ctx context.Context, arguments []string, stdout io.Writer) error {
 	return err
 }
 
-var errUsage = errors.New("usage: go run ./test/images base|postgres REGISTRY/NAME:TAG")
+var errUsage = errors.New("usage: go run ./cmd/images base|postgres REGISTRY/NAME:TAG")
 
 func pushBase(ctx context.Context, reference name.Reference) (v1.Hash, error) {
 	index, err := standin.Base(ctx)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/checkout"
+	"github.com/example/microservices/internal/testkit/checkout"
 )
 
 // Repository is a fork of the project, served by git at a loopback address.

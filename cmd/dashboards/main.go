@@ -1,5 +1,5 @@
 // Command dashboards writes the Grafana dashboards of the services into the
-// chart: go run ./charts/dashboards FOLDER. make generate calls it.
+// chart: go run ./cmd/dashboards FOLDER. make generate calls it.
 package main
 
 import (

@@ -18,7 +18,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/example/microservices/test/postgres"
+	"github.com/example/microservices/internal/testkit/postgres"
 )
 
 // exitOwn is the exit code of a failure that is not the command's, as env(1),

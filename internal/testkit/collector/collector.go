@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/example/microservices/test/apitest"
+	"github.com/example/microservices/internal/testkit/apitest"
 )
 
 // Collector is one that runs, and what it has passed on.

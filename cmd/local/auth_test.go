@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	programs "github.com/example/microservices/test/process"
+	programs "github.com/example/microservices/internal/testkit/process"
 )
 
 // withEnvironment starts a real service as make run AUTH=on does.
