@@ -37,7 +37,7 @@ func write(folder string) error {
 		if err != nil {
 			return err
 		}
-		err = os.WriteFile(filepath.Join(folder, name+".json"), content.Bytes(), 0o644) //nolint:gosec // they are in Git, for everybody
+		err = os.WriteFile(filepath.Join(folder, name+".json"), content.Bytes(), 0o644)
 		if err != nil {
 			return err
 		}
