@@ -77,16 +77,17 @@ func TestAPasswordIsChangedWhileNothingFails(t *testing.T) {
 	changed := time.Now()
 	n.kubectl("annotate", "pods", "--selector=app.kubernetes.io/part-of=microservices", "example.com/look=again") // the kubelet looks at once
 	n.eventually("all sessions are of the new password", func() bool {
-		// Of each pod one old session at a time, and first but one: those that are left
-		// do the work until the pod has shown that it has the new password.
+		// Of each pod one old session at a time, and first but one, the last that was used,
+		// which the pod misses: those that are left do the work until it has shown that it
+		// has the new password.
 		set(fmt.Sprintf(`SELECT pg_terminate_backend(pid) FROM (
 			SELECT pid, state, backend_start < to_timestamp(%[1]d) AS old, bool_or(backend_start > to_timestamp(%[1]d)) OVER pod AS arrived, count(*) OVER pod AS all,
-				row_number() OVER (PARTITION BY client_addr ORDER BY backend_start > to_timestamp(%[1]d), state <> 'idle', query LIKE '%%_only%%') AS place
+				row_number() OVER (PARTITION BY client_addr ORDER BY backend_start > to_timestamp(%[1]d), state <> 'idle', query = '' OR query LIKE '%%_only%%', state_change DESC) AS place
 			FROM pg_stat_activity WHERE usename IN ('user-service', 'order-service') WINDOW pod AS (PARTITION BY client_addr)
 		) s WHERE old AND state = 'idle' AND place = 1 AND (arrived OR "all" > %[2]d)`, changed.Unix(), sessions))
-		var old, all int
-		require.NoError(t, admin.QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE backend_start < to_timestamp($1)), count(*) FROM pg_stat_activity WHERE usename IN ('user-service', 'order-service')", float64(changed.Unix())).Scan(&old, &all))
-		return old == 0 && all >= sessions*len(pods)
+		var old, renewed int
+		require.NoError(t, admin.QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE backend_start < to_timestamp($1)), count(DISTINCT client_addr) FILTER (WHERE backend_start > to_timestamp($1)) FROM pg_stat_activity WHERE usename IN ('user-service', 'order-service')", float64(changed.Unix())).Scan(&old, &renewed))
+		return old == 0 && renewed == len(pods)
 	})
 	figure("a changed password: seconds from the Secret to all connections", time.Since(changed).Seconds(), "s")
 	written = len(load.report().Writes)
@@ -108,7 +109,7 @@ func TestAPasswordIsChangedWhileNothingFails(t *testing.T) {
 		other, _, _ := certificates(t, host)
 		n.kubectl("create", "configmap", "other-ca", "--from-literal=ca.crt="+other)
 		arguments := installation{images: releases[0], values: strings.Replace(values, "private-ca", "other-ca", 1)}.arguments(t)
-		out, err := n.tryHelm(append([]string{"upgrade"}, append(arguments, "--wait=false")...)...)
+		out, err := n.tryHelm(append([]string{"upgrade"}, append(arguments, "--wait=hookOnly")...)...)
 		require.NoError(t, err, out)
 		n.eventually("the migration says so", func() bool {
 			out, _ := n.try("logs", "--selector=app.kubernetes.io/part-of=microservices", "--container=migrate", "--tail=20")
