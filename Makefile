@@ -32,7 +32,7 @@ generate: ## Write the generated files (sqlc, openapi.yaml, dashboards)
 	.ci/generate
 
 .PHONY: chart
-chart: ## Test the chart (UPDATE=1 writes the golden renderings and the README)
+chart: ## Test the chart (UPDATE=1 writes the golden rendering and the README)
 	go test -count=1 ./test/chart $(if $(UPDATE),-update)
 
 .PHONY: build

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the golden renderings and the chart's README.md")
+var update = flag.Bool("update", false, "write the golden rendering and the chart's README.md")
 
 const (
 	root  = "../.."
@@ -43,8 +43,11 @@ var installations = []struct {
 	{"staging", []string{chart + "/values-staging.yaml"}},
 	{"prod", []string{chart + "/values-prod.yaml"}},
 	{"backup", []string{"testdata/backup.yaml"}},
-	{"all-on", []string{"testdata/all-on.yaml"}},
+	{"all-on", allOn},
 }
+
+// allOn has everything that there is.
+var allOn = []string{"testdata/all-on.yaml"}
 
 // tool returns the path of a pinned tool. The first call builds it.
 func tool(t *testing.T, name string) string {
