@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/example/microservices/pkg/telemetry"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 var described *apitest.Document

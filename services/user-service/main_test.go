@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/example/microservices/pkg/telemetry"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 var described *apitest.Document

@@ -91,7 +91,7 @@ func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatab
 	_, adminPort, _ := net.SplitHostPort(admin)
 	s.orders, err = s.start(ctx, dir, p.Orders, "DATABASE_URL="+ordersDatabase, "AUTH_ISSUERS="+i.Setting("order-service", keys.URL),
 		"USER_SERVICE_URL=http://"+users.Address, "USER_CLIENT_TOKEN_FILE="+tokenFile, "ADMIN_PORT="+adminPort,
-		"GOMEMLIMIT="+strconv.Itoa(goMemoryLimit), "GOMAXPROCS=1")
+		"GOMEMLIMIT="+strconv.Itoa(goMemoryLimit))
 	if err != nil {
 		return nil, err
 	}

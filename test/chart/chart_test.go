@@ -2,7 +2,7 @@
 // Kubernetes, with both Helms that people use, and against renderings to review.
 //
 //	go test -count=1 ./test/chart   runs all of it (Go would not see that the chart changed)
-//	go test ./test/chart -update    writes golden/ and the chart's README.md
+//	go test ./test/chart -update    writes golden.yaml and the chart's README.md
 //
 // The tools are those pinned under .ci/tools.
 package chart
