@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -52,7 +53,7 @@ type Policy struct {
 	// (draft-ietf-httpapi-ratelimit-headers-10, section 3).
 	Header string
 
-	name    string
+	state   string // how State begins
 	burst   int
 	limiter interface {
 		Allow(context.Context, string) Decision
@@ -134,7 +135,7 @@ func (p *Policies) Add(name string, limit Limit) (*Policy, error) {
 		return nil, nil
 	}
 	policy := &Policy{
-		name:    name,
+		state:   strconv.Quote(name) + ";r=",
 		burst:   limit.Burst,
 		Header:  fmt.Sprintf("%q;q=%d;w=%d", name, limit.Burst, seconds(limit.refill())),
 		allowed: p.counts.WithLabelValues(name, "allowed"), limited: p.counts.WithLabelValues(name, "limited"),
@@ -170,7 +171,10 @@ func (p *Policy) Light(d Decision) bool { return p != nil && d.Remaining >= p.bu
 // State is the value of RateLimit (draft-ietf-httpapi-ratelimit-headers-10,
 // section 4) after a decision.
 func (p *Policy) State(d Decision) string {
-	return fmt.Sprintf("%q;r=%d;t=%d", p.name, d.Remaining, seconds(d.Reset))
+	b := append(make([]byte, 0, 32), p.state...)
+	b = strconv.AppendInt(b, int64(d.Remaining), 10)
+	b = append(b, ";t="...)
+	return string(strconv.AppendInt(b, int64(seconds(d.Reset)), 10))
 }
 
 // Wait returns how long a caller has to wait since it was sent too much.

@@ -98,7 +98,8 @@ func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheu
 
 // listen listens on an address. variable is the setting of its port.
 func listen(ctx context.Context, address, variable string) (net.Listener, error) {
-	config := net.ListenConfig{Control: fewUnsent}
+	// Whatever a connection waits for has a time of its own: the system need not probe it.
+	config := net.ListenConfig{Control: fewUnsent, KeepAlive: -1}
 	config.SetMultipathTCP(false) // whose connections don't take the listener's options on
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {

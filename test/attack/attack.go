@@ -44,9 +44,10 @@ type Attack struct {
 
 // All are the attacks there are.
 var All = []Attack{
-	{"slow readers", 60, reading(slowly)},
-	{"readers that stop", 60, reading(notAtAll)},
-	{"fast readers", 40, reading(fast)},
+	{"slow readers", 60, reading(always(slowly))},
+	{"readers that stop", 60, reading(always(notAtAll))},
+	{"readers that stop at their second answer", 60, reading(fastThen(notAtAll))},
+	{"fast readers", 40, reading(always(fast))},
 	{"half-open connections", 12_000, halfOpen("GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 8<<10))},
 	{"bad tokens", 40, repeat(badToken)},
 	{"documentation", 40, repeat(get("/docs/swagger-ui-bundle.js"))},
@@ -202,8 +203,29 @@ func notAtAll(ctx context.Context, _ io.Reader) (int64, error) {
 	return 0, ctx.Err()
 }
 
-// reading asks for the attacker's largest pages.
-func reading(read func(context.Context, io.Reader) (int64, error)) func(context.Context, Target, func(int, int64)) {
+// fastThen reads the first answer of each connection fast, and those after it by way of
+// another.
+func fastThen(other func(context.Context, io.Reader) (int64, error)) func() func(context.Context, io.Reader) (int64, error) {
+	return func() func(context.Context, io.Reader) (int64, error) {
+		first := true
+		return func(ctx context.Context, r io.Reader) (int64, error) {
+			if first {
+				first = false
+				return fast(ctx, r)
+			}
+			return other(ctx, r)
+		}
+	}
+}
+
+// always reads all answers by way of one.
+func always(read func(context.Context, io.Reader) (int64, error)) func() func(context.Context, io.Reader) (int64, error) {
+	return func() func(context.Context, io.Reader) (int64, error) { return read }
+}
+
+// reading asks for the attacker's largest pages. each makes how those of a connection are
+// read.
+func reading(each func() func(context.Context, io.Reader) (int64, error)) func(context.Context, Target, func(int, int64)) {
 	return func(ctx context.Context, t Target, note func(int, int64)) {
 		request := "GET " + ordersPath + "?limit=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + t.Token + "\r\n\r\n"
 		for ctx.Err() == nil {
@@ -211,7 +233,7 @@ func reading(read func(context.Context, io.Reader) (int64, error)) func(context.
 			if err != nil {
 				continue
 			}
-			in := bufio.NewReaderSize(conn, 4<<10)
+			in, read := bufio.NewReaderSize(conn, 4<<10), each()
 			for err == nil {
 				err = ask(ctx, conn, in, request, read, note)
 			}
