@@ -1,0 +1,14 @@
+package auth_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/example/microservices/pkg/auth"
+)
+
+func Example() {
+	caller, err := auth.Open().Authenticate(context.Background(), nil) // no token is needed
+	fmt.Println(caller.Has("orders:read"), err)
+	// Output: true <nil>
+}
