@@ -101,7 +101,7 @@ func TestARequestPassesEachFloorOnce(t *testing.T) {
 	down := []string{"pkg/httpapi/api.go", "pkg/httpapi/middleware.go", "pkg/httpapi/operation.go", "pkg/httpapi/admission.go", "pkg/httpapi/operation.go", operations}
 	require.Equal(t, down, w.files["Create"])
 	require.Equal(t, down, w.files["Recorded"])
-	require.Equal(t, append(down, "services/order-service/internal/order/orders.go"), w.files["Verify"])
+	require.Equal(t, append(down, "services/order-service/internal/order/service.go"), w.files["Verify"])
 	last := 0
 	for _, file := range []string{"middleware.go", "admission.go", "operation.go", "internal/api/operations.go", "internal/order`", "internal/store/", "answers.go"} {
 		at := regexp.MustCompile(regexp.QuoteMeta(file)).FindIndex(document[last:])

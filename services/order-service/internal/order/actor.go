@@ -1,9 +1,6 @@
 package order
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/access"
@@ -21,25 +18,6 @@ type Actor struct {
 	Fulfils bool
 	// Expunges says that it may delete an order that it owns in any status.
 	Expunges bool
-}
-
-var (
-	// ErrNotFulfilling says that an actor asked for a status that is not its to give.
-	ErrNotFulfilling = errors.New("only whoever fulfils orders may confirm, ship or deliver one")
-	// ErrNotOwner says that an actor asked for what only the owner may do.
-	ErrNotOwner = errors.New("only its owner may do that to an order")
-)
-
-// RecordError says that an order is a record of what happened, which its owner can't
-// delete.
-type RecordError struct{ Status Status }
-
-func (e *RecordError) Error() string {
-	hint := ""
-	if e.Status == Confirmed {
-		hint = "; cancel it first"
-	}
-	return fmt.Sprintf("an order that is %s can't be deleted; only one that is %s or %s can%s", e.Status, Pending, Cancelled, hint)
 }
 
 // mayBecome returns an error unless the actor may give an order of the owner a status,

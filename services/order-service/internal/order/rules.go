@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/money"
 	"github.com/example/microservices/pkg/text"
@@ -87,4 +89,96 @@ func totalOf(items []Item) (money.Amount, error) {
 		}
 	}
 	return total, nil
+}
+
+func same(a, b Order) bool {
+	return a.Status == b.Status && a.ShippingAddress == b.ShippingAddress && slices.Equal(a.Items, b.Items)
+}
+
+func parseDraft(d Draft) (Order, error) {
+	var problems invalid.Fields
+	var parsed Order
+	var err error
+	parsed.UserID, err = ids.Parse(d.UserID)
+	problems.Check("user_id", err)
+	parsed.Items, parsed.Total, err = parseItems(d.Items, nil)
+	problems = append(problems, fieldsOf(err)...)
+	parsed.ShippingAddress, err = parseAddress(d.ShippingAddress)
+	problems.Check("shipping_address", err)
+	return parsed, problems.Err()
+}
+
+func fieldsOf(err error) invalid.Fields {
+	var fields invalid.Fields
+	errors.As(err, &fields)
+	return fields
+}
+
+// change is a patch whose values are right in themselves.
+type change struct {
+	status  *Status
+	address *string
+	items   *Order // of which Items and Total count
+	more    bool
+}
+
+// parsePatch reads a patch. A text that the order has already isn't judged: an earlier
+// version may have taken what this one refuses, and what was read may be sent back.
+func parsePatch(p Patch, stored Order) (change, error) {
+	var problems invalid.Fields
+	c := change{more: p.More}
+	if p.Status != nil {
+		status, err := ParseStatus(*p.Status)
+		problems.Check("status", err)
+		c.status = &status
+	}
+	if p.ShippingAddress != nil && *p.ShippingAddress != stored.ShippingAddress {
+		address, err := parseAddress(*p.ShippingAddress)
+		problems.Check("shipping_address", err)
+		c.address = &address
+	}
+	if p.Items != nil {
+		items, total, err := parseItems(p.Items, stored.Items)
+		problems = append(problems, fieldsOf(err)...)
+		c.items = &Order{Items: items, Total: total}
+	}
+	return c, problems.Err()
+}
+
+// apply returns what an order becomes, if the actor may change it so. Rights come
+// first: who lacks one is told no more.
+func (c change) apply(stored Order, actor Actor) (Order, error) {
+	changed := stored
+	if c.address != nil {
+		changed.ShippingAddress = *c.address
+	}
+	if c.items != nil {
+		changed.Items, changed.Total = c.items.Items, c.items.Total
+	}
+	edited := !same(stored, changed)
+	if edited && !actor.Owns.Includes(stored.UserID) {
+		return Order{}, ErrNotOwner
+	}
+	moved := c.status != nil && (*c.status != stored.Status || !c.more)
+	if moved {
+		err := actor.mayBecome(stored.UserID, *c.status)
+		if err != nil {
+			return Order{}, err
+		}
+	}
+	if edited && stored.Status != Pending {
+		return Order{}, &NotPendingError{Status: stored.Status}
+	}
+	if moved {
+		err := checkTransition(stored.Status, *c.status)
+		if err != nil {
+			return Order{}, err
+		}
+		changed.Status = *c.status
+	}
+	return changed, nil
+}
+
+func later(a, b time.Time) time.Time {
+	return slices.MaxFunc([]time.Time{a, b}, time.Time.Compare)
 }

@@ -2,7 +2,6 @@ package order
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -36,25 +35,6 @@ func ParseStatus(s string) (Status, error) {
 		return "", errStatus
 	}
 	return Status(s), nil
-}
-
-// TransitionError says that an order can't become what it was asked to.
-type TransitionError struct{ From, To Status }
-
-func (e *TransitionError) Error() string {
-	next := "it can't change any more"
-	if allowed := transitions[e.From]; len(allowed) > 0 {
-		next = "it can become " + joinStatuses(allowed)
-	}
-	return fmt.Sprintf("an order that is %s can't become %s; %s", e.From, e.To, next)
-}
-
-// NotPendingError says that an order is past the point where its items and its
-// address can be changed.
-type NotPendingError struct{ Status Status }
-
-func (e *NotPendingError) Error() string {
-	return fmt.Sprintf("an order that is %s can't change its items or its shipping address; only one that is %s can", e.Status, Pending)
 }
 
 func checkTransition(from, to Status) error {

@@ -1,4 +1,3 @@
-// Package user is what a user is, and the rules that hold for one.
 package user
 
 import (
@@ -9,88 +8,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/access"
-	"github.com/example/microservices/pkg/ids"
-	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/page"
-	"github.com/example/microservices/pkg/text"
 )
-
-const (
-	// MaxName is the length of the longest name, in characters.
-	MaxName = 100
-	// MaxAge is the highest age, in years.
-	MaxAge = 150
-)
-
-var (
-	// ErrNotFound says that there is no such user.
-	ErrNotFound = errors.New("there is no such user")
-	// ErrEmailTaken says that another user has the email address.
-	ErrEmailTaken = errors.New("the email address is taken")
-	// ErrExists says that the user who would be created is there already.
-	ErrExists = errors.New("the user exists already")
-	// ErrNobody says that no user can be created who would be within reach.
-	ErrNobody = errors.New("there is no user within reach")
-	// ErrStale says that the user has changed since it was read.
-	ErrStale = errors.New("the user has changed since it was read")
-)
-
-// User is someone known to the service.
-type User struct {
-	ID    uuid.UUID
-	Name  string
-	Email Email
-	// Age is in years, nil when it is not known.
-	Age *int
-	// Version counts the changes, from 1.
-	Version   int64
-	CreatedAt time.Time
-	UpdatedAt time.Time
-}
-
-// newID returns the id of a user that is created within reach.
-func newID(reach access.Reach) (uuid.UUID, error) {
-	owner := reach.Owner()
-	switch {
-	case owner == nil:
-		return ids.New()
-	case !reach.Includes(*owner):
-		return uuid.Nil, ErrNobody
-	}
-	return *owner, nil
-}
-
-// Filter chooses users. A field that is nil lets all through.
-type Filter struct {
-	// Email is compared by its key.
-	Email   *Email
-	Created page.Period
-}
-
-func (f Filter) includes(u User) bool {
-	return (f.Email == nil || f.Email.Key() == u.Email.Key()) && f.Created.Includes(u.CreatedAt)
-}
-
-// Store keeps users.
-type Store interface {
-	// Get returns the user, or ErrNotFound.
-	Get(ctx context.Context, id uuid.UUID) (User, error)
-	// GetByEmail returns the user with the key of an address, or ErrNotFound.
-	GetByEmail(ctx context.Context, key string) (User, error)
-	// List returns a page of the users, by id.
-	List(ctx context.Context, r page.Request) (page.Page[User], error)
-	// ListByTime returns a page of the users that were created after an instant, by the
-	// time of their creation.
-	ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[User], error)
-	// Update stores u in place of the version before it (u.Version - 1). It
-	// returns ErrStale when there is no such version any more, and
-	// ErrEmailTaken.
-	Update(ctx context.Context, u User) error
-	// Delete deletes that version of the user, and erases the records of requests
-	// whose answers were about it, both or neither. It returns ErrStale when there is
-	// no such version any more.
-	Delete(ctx context.Context, id uuid.UUID, version int64) error
-}
 
 // Guard is asked before somebody tries an email address: what comes of it tells whether
 // another user has the address. Its error keeps the store from being asked.
@@ -228,42 +147,5 @@ func (u *Users) Delete(ctx context.Context, stored User) error {
 	return u.store.Delete(ctx, stored.ID, stored.Version)
 }
 
-// apply changes u. Its error is invalid.Fields, with everything that is wrong. A text of
-// a user that is there and stays as it is isn't judged: an earlier version may have taken
-// what this one refuses, and what was read may be sent back.
-func apply(u *User, p Patch) error {
-	var problems invalid.Fields
-	stored := u.Version > 0
-	if p.Name != nil && !(stored && *p.Name == u.Name) {
-		name, err := text.Line(*p.Name, MaxName)
-		problems.Check("name", err)
-		u.Name = name
-	}
-	if p.Email != nil && !(stored && *p.Email == u.Email.String()) {
-		email, err := ParseEmail(*p.Email)
-		problems.Check("email", err)
-		u.Email = email
-	}
-	if p.SetAge {
-		if p.Age != nil && (*p.Age < 0 || *p.Age > MaxAge) {
-			problems.Add("age", "must be 0 to 150")
-		}
-		u.Age = p.Age
-	}
-	return problems.Err()
-}
-
-func same(a, b User) bool {
-	sameAge := a.Age == b.Age || a.Age != nil && b.Age != nil && *a.Age == *b.Age
-	return a.Name == b.Name && a.Email == b.Email && sameAge
-}
-
 // timestamp is now, as exactly as clients keep it.
 func (u *Users) timestamp() time.Time { return u.now().UTC().Truncate(time.Millisecond) }
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}

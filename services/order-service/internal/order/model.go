@@ -3,9 +3,6 @@ package order
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,13 +10,6 @@ import (
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/money"
 	"github.com/example/microservices/pkg/page"
-)
-
-var (
-	// ErrNotFound says that there is no such order.
-	ErrNotFound = errors.New("there is no such order")
-	// ErrStale says that the order has changed since it was read.
-	ErrStale = errors.New("the order has changed since it was read")
 )
 
 // Order is what a user has ordered.
@@ -80,23 +70,4 @@ func (f Filter) IDs(below uuid.UUID) (after, before uuid.UUID) {
 		}
 	}
 	return after, before
-}
-
-// Store keeps orders.
-type Store interface {
-	// Get returns the order, or ErrNotFound.
-	Get(ctx context.Context, id uuid.UUID) (Order, error)
-	// List returns a page of the orders that f lets through, newest first.
-	List(ctx context.Context, f Filter, r page.Request) (page.Page[Order], error)
-	// Update stores o in place of the version before it (o.Version - 1). It
-	// returns ErrStale when there is no such version any more.
-	Update(ctx context.Context, o Order) error
-	// Delete deletes that version of the order, and erases the records of requests
-	// whose answers were about it, both or neither. It returns ErrStale when there is
-	// no such version any more.
-	Delete(ctx context.Context, id uuid.UUID, version int64) error
-}
-
-func same(a, b Order) bool {
-	return a.Status == b.Status && a.ShippingAddress == b.ShippingAddress && slices.Equal(a.Items, b.Items)
 }

@@ -3,7 +3,6 @@ package order
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -68,25 +67,6 @@ func (o *Orders) verify(ctx context.Context, reach access.Reach, user uuid.UUID)
 	return o.users.Verify(ctx, user)
 }
 
-func parseDraft(d Draft) (Order, error) {
-	var problems invalid.Fields
-	var parsed Order
-	var err error
-	parsed.UserID, err = ids.Parse(d.UserID)
-	problems.Check("user_id", err)
-	parsed.Items, parsed.Total, err = parseItems(d.Items, nil)
-	problems = append(problems, fieldsOf(err)...)
-	parsed.ShippingAddress, err = parseAddress(d.ShippingAddress)
-	problems.Check("shipping_address", err)
-	return parsed, problems.Err()
-}
-
-func fieldsOf(err error) invalid.Fields {
-	var fields invalid.Fields
-	errors.As(err, &fields)
-	return fields
-}
-
 // Get returns an order that the actor sees, or ErrNotFound.
 func (o *Orders) Get(ctx context.Context, actor Actor, id uuid.UUID) (Order, error) {
 	stored, err := o.store.Get(ctx, id)
@@ -147,71 +127,6 @@ func (o *Orders) Save(ctx context.Context, changed Order, version int64) error {
 	return o.store.Update(ctx, changed)
 }
 
-// change is a patch whose values are right in themselves.
-type change struct {
-	status  *Status
-	address *string
-	items   *Order // of which Items and Total count
-	more    bool
-}
-
-// parsePatch reads a patch. A text that the order has already isn't judged: an earlier
-// version may have taken what this one refuses, and what was read may be sent back.
-func parsePatch(p Patch, stored Order) (change, error) {
-	var problems invalid.Fields
-	c := change{more: p.More}
-	if p.Status != nil {
-		status, err := ParseStatus(*p.Status)
-		problems.Check("status", err)
-		c.status = &status
-	}
-	if p.ShippingAddress != nil && *p.ShippingAddress != stored.ShippingAddress {
-		address, err := parseAddress(*p.ShippingAddress)
-		problems.Check("shipping_address", err)
-		c.address = &address
-	}
-	if p.Items != nil {
-		items, total, err := parseItems(p.Items, stored.Items)
-		problems = append(problems, fieldsOf(err)...)
-		c.items = &Order{Items: items, Total: total}
-	}
-	return c, problems.Err()
-}
-
-// apply returns what an order becomes, if the actor may change it so. Rights come
-// first: who lacks one is told no more.
-func (c change) apply(stored Order, actor Actor) (Order, error) {
-	changed := stored
-	if c.address != nil {
-		changed.ShippingAddress = *c.address
-	}
-	if c.items != nil {
-		changed.Items, changed.Total = c.items.Items, c.items.Total
-	}
-	edited := !same(stored, changed)
-	if edited && !actor.Owns.Includes(stored.UserID) {
-		return Order{}, ErrNotOwner
-	}
-	moved := c.status != nil && (*c.status != stored.Status || !c.more)
-	if moved {
-		err := actor.mayBecome(stored.UserID, *c.status)
-		if err != nil {
-			return Order{}, err
-		}
-	}
-	if edited && stored.Status != Pending {
-		return Order{}, &NotPendingError{Status: stored.Status}
-	}
-	if moved {
-		err := checkTransition(stored.Status, *c.status)
-		if err != nil {
-			return Order{}, err
-		}
-		changed.Status = *c.status
-	}
-	return changed, nil
-}
-
 // Delete deletes an order, as it is stored. The errors are ErrNotOwner, *RecordError and
 // ErrStale, when it has changed since.
 func (o *Orders) Delete(ctx context.Context, actor Actor, stored Order) error {
@@ -224,7 +139,3 @@ func (o *Orders) Delete(ctx context.Context, actor Actor, stored Order) error {
 
 // timestamp is now, as exactly as clients keep it.
 func (o *Orders) timestamp() time.Time { return o.now().UTC().Truncate(time.Millisecond) }
-
-func later(a, b time.Time) time.Time {
-	return slices.MaxFunc([]time.Time{a, b}, time.Time.Compare)
-}
