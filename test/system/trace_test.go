@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/apitest"
 	"github.com/example/microservices/internal/testkit/collector"
 	"github.com/example/microservices/internal/testkit/process"
 )
@@ -144,7 +145,7 @@ func TestOneRequestIsOneTrace(t *testing.T) {
 			require.Equal(t, missing, answer.TraceID)
 
 			for _, p := range []*process.Process{services.users, services.orders} {
-				require.Contains(t, p.Log(), `"trace_id":"`+trace+`"`)
+				apitest.Eventually(t, "its line is written", func() bool { return strings.Contains(p.Log(), `"trace_id":"`+trace+`"`) })
 			}
 			require.Contains(t, scrape(t, services.users), `trace_id="`+trace+`"`)
 			require.Contains(t, scrape(t, services.orders), `trace_id="`+missing+`"`)
