@@ -41,13 +41,12 @@ func SQLitePath(address string) string { return strings.TrimPrefix(address, "sql
 // Unavailable marks err as ErrUnavailable.
 func Unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
-// QueryName returns what sqlc calls a query: it writes "-- name: GetUser :one" above
-// it. Another is a "query".
+// QueryName returns what a query is called, above which there is "-- name: GetUser", with
+// more behind it where sqlc has written it. Another is a "query".
 func QueryName(sql string) string {
 	name, isNamed := strings.CutPrefix(sql, "-- name: ")
 	if !isNamed {
 		return "query"
 	}
-	name, _, _ = strings.Cut(name, " ")
-	return name
+	return name[:strings.IndexAny(name+" ", " \n")]
 }
