@@ -14,10 +14,10 @@ import (
 
 func Example() {
 	ctx, dir := context.Background(), must(os.MkdirTemp("", "example"))
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	files := fstest.MapFS{"migrations/00001_things.sql": {Data: []byte("-- +goose Up\nCREATE TABLE things (name TEXT) STRICT;")}}
 	db := must(sqlite.Open(filepath.Join(dir, "shop.db"), migration.SQLite(files, 1)))
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	fmt.Println(db.Migrate(ctx, slog.New(slog.DiscardHandler)))
 	fmt.Println(db.Write(ctx, func(c *sqlite.Conn) error {
 		_, err := c.Exec(ctx, "INSERT INTO things VALUES (?)", "lamp")
