@@ -31,6 +31,11 @@ lint: ## Check format, code, generated files and modules
 generate: ## Write the generated files (of service.yaml, sqlc, openapi.yaml, dashboards)
 	.ci/generate
 
+.PHONY: new-service
+new-service: ## Make a service (NAME=inventory NOUN=item PORT=8002): docs/add-a-service.md
+	go run ./cmd/newservice -name "$(NAME)" -noun "$(NOUN)" -nouns "$(NOUNS)" -port "$(or $(PORT),0)"
+	.ci/generate
+
 .PHONY: chart
 chart: ## Test the chart (UPDATE=1 writes the golden renderings and the README)
 	go test -count=1 ./test/chart $(if $(UPDATE),-update)
