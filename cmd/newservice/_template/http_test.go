@@ -67,6 +67,28 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 	})
 }
 
+// TestARequestInFlightIsAConflict holds the database, so that of two requests the one that
+// comes first is surely under way when the other is answered.
+func TestARequestInFlightIsAConflict(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	db, err := sql.Open("sqlite", strings.TrimPrefix(s.config.DatabaseURL, "sqlite://"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	holder, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	_, err = holder.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	answers := make(chan *apitest.Answer)
+	for range 2 {
+		go func() { answers <- s.Do(http.MethodPost, widgets, newWidget(), "Idempotency-Key", "k") }()
+	}
+	(<-answers).Want(http.StatusConflict)
+	_, err = holder.ExecContext(t.Context(), "ROLLBACK")
+	require.NoError(t, err)
+	require.NoError(t, holder.Close())
+	(<-answers).Want(http.StatusCreated)
+}
+
 // TestADeletionErasesTheAnswer: of a widget that is deleted nothing is kept, but that the
 // key was used: sent again, the request must not make the widget anew.
 func TestADeletionErasesTheAnswer(t *testing.T) {

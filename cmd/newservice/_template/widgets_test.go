@@ -90,6 +90,7 @@ func TestAWidgetIsChangedAndDeleted(t *testing.T) {
 			s.Do(method, path, map[string]any{"owner_id": unknown}).Want(http.StatusUnprocessableEntity)
 			require.Equal(t, []string{"body.name"}, s.Do(method, path, map[string]any{"name": "a\u0000b"}).Want(http.StatusUnprocessableEntity).Locations())
 			s.Do(method, widgets+"/"+unknown, change).Want(http.StatusNotFound)
+			s.Do(method, path, change, "Prefer", "return=minimal").Want(http.StatusNoContent)
 		}
 		s.Do(http.MethodDelete, path, nil, "If-Match", `"1"`).Want(http.StatusPreconditionFailed)
 		s.Do(http.MethodDelete, path, nil).Want(http.StatusNoContent)

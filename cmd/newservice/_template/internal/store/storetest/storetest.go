@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/fields"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/page"
@@ -31,6 +32,7 @@ type Store interface {
 // store is closed by the one who opens it.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
+		"every field is stored, and changed":             everyField,
 		"what is stored is what is read":                 readBack,
 		"an update replaces the version before it only":  updates,
 		"a deletion deletes that version only":           deletions,
@@ -65,7 +67,32 @@ func create(t *testing.T, s Store, u widget.Widget) widget.Widget {
 	return u
 }
 
-// readBack sets every field to a value of its own: a column that a store forgets is missed.
+// everyField: a column that is forgotten, wherever, is missed. A field that was added to the
+// type has to be set here, and changed.
+func everyField(t *testing.T, s Store) {
+	once := New(t)
+	require.NoError(t, s.Create(t.Context(), once, record("k", time.Now(), once.ID)))
+	for _, stored := range []widget.Widget{once, create(t, s, New(t))} {
+		fields.RequireSet(t, stored)
+		changed := New(t, func(it *widget.Widget) {
+			it.ID, it.OwnerID, it.CreatedAt, it.UpdatedAt = stored.ID, stored.OwnerID, stored.CreatedAt, stored.UpdatedAt.Add(time.Second)
+			it.Version, it.Name, it.Quantity = 2, "another", 15
+		})
+		fields.RequireDiffer(t, stored, changed, "ID", "OwnerID", "CreatedAt")
+		for _, want := range []widget.Widget{stored, changed} {
+			if want.Version > 1 {
+				require.NoError(t, s.Update(t.Context(), want))
+			}
+			got, err := s.Get(t.Context(), want.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			listed, err := s.List(t.Context(), widget.Filter{}, page.First(10))
+			require.NoError(t, err)
+			require.Contains(t, listed.Items, want)
+		}
+	}
+}
+
 func readBack(t *testing.T, s Store) {
 	for _, change := range []func(*widget.Widget){
 		func(*widget.Widget) {},
