@@ -54,32 +54,11 @@ func TestAThirdServiceIsOneCommand(t *testing.T) {
 
 	t.Run("what is generated is current", func(t *testing.T) { p.of(t).run(".ci/generate", "--check") })
 	t.Run("the project's own checks know it", func(t *testing.T) {
-		p.of(t).run("go", "test", "-count=1", "./test/delivery", "-run", "^(TestEveryServiceIsBuiltEverywhere|TestSkaffoldSetsValuesThatTheChartHas|TestDevelopmentFindsItsDatabase)$")
-		p.of(t).run("go", "test", "-count=1", "./test/chart", "-run", "^(TestObjectsAreAsReviewed|TestEachOption|TestReadmeIsCurrent|TestTheClusterOfEKS.*|TestWhatIsBesideTheChartFitsItsSchemas)$")
-		p.of(t).run("go", "test", "-count=1", "./test/dashboards", "-run", "^(TestFormIsGrafanas|TestDurationsShowExemplars)$")
+		p.of(t).run("go", "test", "-count=1", "./test/delivery", "./test/chart", "./test/dashboards", "-run",
+			"^(TestEveryServiceIsBuiltEverywhere|TestSkaffoldSetsValuesThatTheChartHas|TestDevelopmentFindsItsDatabase|TestObjectsAreAsReviewed|TestFormIsGrafanas)$")
 	})
 	t.Run("it is rendered for every environment", func(t *testing.T) { p.of(t).rendered() })
 	t.Run("it runs beside the others, and asks for tokens", func(t *testing.T) { p.of(t).used() })
-}
-
-func TestASecondOneOfTheSameIsRefused(t *testing.T) {
-	p := project{t, checkout.New(t, root)}
-	for arguments, says := range map[string]string{
-		"NAME=user NOUN=thing PORT=8002":                  "there is user-service already",
-		"NAME=inventory NOUN=user PORT=8002":              "there is user-service already",
-		"NAME=inventory NOUN=item PORT=8001":              "there is order-service already",
-		"NAME=inventory NOUN=page PORT=8002":              "another thing of this name",
-		"NAME=Inventory NOUN=item PORT=8002":              "NAME=Inventory",
-		"NAME=inventory NOUN=2x PORT=8002":                "NOUN=2x",
-		"NAME=inventory NOUN=item":                        "PORT=0",
-		"NAME=inventory NOUN=func PORT=8002":              "another thing of this name",
-		"NAME=inventory NOUN=sheep NOUNS=sheep PORT=8002": "one and several",
-	} {
-		out, err := p.command("make", append([]string{"new-service"}, strings.Fields(arguments)...)...).CombinedOutput()
-		require.Error(t, err, arguments)
-		require.Contains(t, string(out), says, arguments)
-	}
-	require.Empty(t, p.run("git", "status", "--porcelain"), "nothing was made")
 }
 
 // rendered checks what the chart makes of it, with each environment's values.
