@@ -44,6 +44,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "new-service:", err)
 		os.Exit(1)
 	}
+	fmt.Fprintf(os.Stdout, "made services/%s; what is left to you: docs/add-a-service.md\n", n.name)
 }
 
 // naming is what a new service is called, and where it listens.

@@ -86,7 +86,7 @@ func (p project) rendered() {
 		for _, kind := range []string{"Deployment", "Service", "ServiceAccount", "NetworkPolicy", "ServiceMonitor"} {
 			require.True(p, kinds[kind], "%s has a %s", environment, kind)
 		}
-		require.Contains(p, out, "job: inventory-service", "alerts")
+		require.Contains(p, out, `job: "inventory-service"`, "alerts")
 		require.Contains(p, out, "inventory-service.json", "a dashboard")
 	}
 }
