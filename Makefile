@@ -11,7 +11,7 @@ help: ## List the targets
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Run both services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on)
+run: ## Run the services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on)
 	go build -o bin/local ./cmd/local
 	bin/local
 
@@ -28,7 +28,12 @@ lint: ## Check format, code, generated files and modules
 	.ci/lint
 
 .PHONY: generate
-generate: ## Write the generated files (sqlc, openapi.yaml, dashboards)
+generate: ## Write the generated files (of service.yaml, sqlc, openapi.yaml, dashboards)
+	.ci/generate
+
+.PHONY: new-service
+new-service: ## Make a service (NAME=inventory NOUN=item PORT=8002): docs/add-a-service.md
+	go run ./cmd/newservice -name "$(NAME)" -noun "$(NOUN)" -nouns "$(NOUNS)" -port "$(or $(PORT),0)"
 	.ci/generate
 
 .PHONY: chart
@@ -45,7 +50,7 @@ images: ## Build the images and push them (REGISTRY, TAG, PLATFORM, BASE_IMAGE)
 	.ci/images
 
 .PHONY: compose
-compose: ## Run PostgreSQL and both services in Docker (USER_PORT, ORDER_PORT, AUTH=on)
+compose: ## Run PostgreSQL and the services in Docker (USER_PORT, ORDER_PORT, AUTH=on)
 	.ci/compose up
 
 .PHONY: observe

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 func main() {
@@ -24,11 +26,15 @@ func main() {
 
 // write writes each dashboard into a file that is called after its uid's end.
 func write(folder string) error {
-	for name, d := range map[string]dashboard{
-		"overview":      overview(),
-		"user-service":  userService(),
-		"order-service": orderService(),
-	} {
+	services, err := catalog.Read(".")
+	if err != nil {
+		return err
+	}
+	all := map[string]dashboard{"overview": overview(catalog.Names(services))}
+	for _, s := range services {
+		all[s.Name] = ofService(s)
+	}
+	for name, d := range all {
 		var content bytes.Buffer
 		encoder := json.NewEncoder(&content)
 		encoder.SetIndent("", "  ")

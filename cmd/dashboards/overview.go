@@ -43,7 +43,7 @@ func burnRate(share string, objective string) string {
 	return fmt.Sprintf("(%s) / (1 - %s / 100)", share, objective)
 }
 
-func overview() dashboard {
+func overview(services []string) dashboard {
 	budget := []step{{0, "red"}, {0, "orange"}, {0.25, "green"}}
 	burn := func(title string, share func(string, string) string, objective string) panel {
 		p := series(title, "suffix:×", "How many times faster than the objective allows the error budget is used: at 1 it lasts exactly "+period+", at 14.4 two days.",
@@ -53,9 +53,9 @@ func overview() dashboard {
 		return p
 	}
 	return dashboard{
-		uid: "microservices-overview", title: "Microservices / Overview", jobs: []string{"user-service", "order-service"},
+		uid: "microservices-overview", title: "Microservices / Overview", jobs: services,
 		constants:   objectives,
-		description: "Both services: what was promised, and how requests fare.",
+		description: "All services: what was promised, and how requests fare.",
 		rows: []row{
 			{"Service level objectives", []panel{
 				number("Available", "percentunit", "Requests of "+period+" that were answered other than by a 5xx. The objective is "+available+" %.",

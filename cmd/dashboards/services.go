@@ -1,6 +1,11 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/example/microservices/internal/catalog"
+)
 
 var (
 	notReady, isReady = state{"not ready", "red"}, state{"ready", "green"}
@@ -25,19 +30,17 @@ func quantile(q float64, by, more, legend string) query {
 	}
 }
 
-func userService() dashboard {
-	return dashboard{
-		uid: "microservices-user-service", title: "Microservices / user-service", jobs: []string{"user-service"},
-		description: "user-service: its requests, its database and its processes.",
-		rows:        []row{health(), requests(), database(), callers(), overload(), process()},
+// ofService is the dashboard of a service; of one that asks user-service with those
+// look-ups.
+func ofService(s catalog.Service) dashboard {
+	rows, also := []row{health(), requests()}, ""
+	if slices.Contains(s.Needs, "user-service") {
+		rows, also = append(rows, lookups()), " its look-ups of users,"
 	}
-}
-
-func orderService() dashboard {
 	return dashboard{
-		uid: "microservices-order-service", title: "Microservices / order-service", jobs: []string{"order-service"},
-		description: "order-service: its requests, its look-ups of users, its database and its processes.",
-		rows:        []row{health(), requests(), lookups(), database(), callers(), overload(), process()},
+		uid: "microservices-" + s.Name, title: "Microservices / " + s.Name, jobs: []string{s.Name},
+		description: s.Name + ": its requests," + also + " its database and its processes.",
+		rows:        append(rows, database(), callers(), overload(), process()),
 	}
 }
 

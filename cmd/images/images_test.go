@@ -27,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/cmd/images/standin"
+	"github.com/example/microservices/internal/catalog"
 )
 
 const (
@@ -38,9 +39,18 @@ const (
 )
 
 var (
-	services  = []string{"order-service", "user-service"} // as sorted
+	services  = sorted()
 	platforms = []string{"linux/amd64", "linux/arm64"}
 )
+
+// sorted are the services, as they are printed.
+func sorted() []string {
+	all, err := catalog.Read(root)
+	if err != nil {
+		panic(err)
+	}
+	return slices.Sorted(slices.Values(catalog.Names(all)))
+}
 
 // TestImages builds the images once and looks at them from all sides.
 func TestImages(t *testing.T) {

@@ -3,18 +3,20 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/example/microservices/internal/catalog"
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// tokenLife is how long order-service's own token is good: longer than anybody
-// leaves both running.
+// tokenLife is how long a service's own token is good: longer than anybody leaves it
+// running.
 const tokenLife = 30 * 24 * time.Hour
 
 // authEnvironment returns what makes a service want tokens of the development
-// issuer, whose key is made if need be. order-service gets one of its own.
-func (s settings) authEnvironment(service string) ([]string, error) {
+// issuer, whose key is made if need be. One that needs others gets a token of its own.
+func (s settings) authEnvironment(service catalog.Service) ([]string, error) {
 	if !s.auth {
 		return nil, nil
 	}
@@ -27,14 +29,17 @@ func (s settings) authEnvironment(service string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := []string{"AUTH_REQUIRED=true", "AUTH_ISSUERS=" + i.Setting(service, keys, fmt.Sprintf(`"max_life":%q`, tokenLife))}
-	if service != orderService {
+	env := []string{"AUTH_REQUIRED=true", "AUTH_ISSUERS=" + i.Setting(service.Name, keys, fmt.Sprintf(`"max_life":%q`, tokenLife))}
+	if len(service.Needs) == 0 {
 		return env, nil
 	}
-	token, err := i.Token([]string{userService}, orderService, "users:lookup", issuer.ValidFor(tokenLife))
+	token, err := i.Token(service.Needs, service.Name, strings.Join(catalog.ScopesFor(service, s.services), " "), issuer.ValidFor(tokenLife))
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, orderService+".token")
-	return append(env, "USER_CLIENT_TOKEN_FILE="+path), issuer.WriteToken(path, token)
+	path := filepath.Join(dir, service.Name+".token")
+	for variable := range service.Tokens() {
+		env = append(env, variable+"="+path)
+	}
+	return env, issuer.WriteToken(path, token)
 }

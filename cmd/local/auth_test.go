@@ -13,21 +13,22 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/catalog"
 	programs "github.com/example/microservices/internal/testkit/process"
 )
 
 // withEnvironment starts a real service as make run AUTH=on does.
-func withEnvironment(t *testing.T, s settings, service string, more ...string) *programs.Process {
+func withEnvironment(t *testing.T, s settings, service catalog.Service, more ...string) *programs.Process {
 	t.Helper()
 	env, err := s.authEnvironment(service)
 	require.NoError(t, err)
-	return programs.Start(t, programs.Build(t, service), append(append(env, "DATABASE_URL=sqlite://"+filepath.Join(t.TempDir(), "test.db")), more...)...)
+	return programs.Start(t, programs.Build(t, service.Name), append(append(env, "DATABASE_URL=sqlite://"+filepath.Join(t.TempDir(), "test.db")), more...)...)
 }
 
 func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
-	s := settings{dataDir: t.TempDir(), auth: true}
-	users := withEnvironment(t, s, userService)
-	orders := withEnvironment(t, s, orderService, "USER_SERVICE_URL="+users.URL)
+	s := settings{services: two(t), dataDir: t.TempDir(), auth: true}
+	users := withEnvironment(t, s, s.services[0])
+	orders := withEnvironment(t, s, s.services[1], "USER_SERVICE_URL="+users.URL)
 
 	subject := uuid.NewString()
 	command := exec.Command("make", "token", "SUBJECT="+subject, "SCOPES=users:read users:write orders:read orders:write", "DATA_DIR="+s.dataDir)
@@ -70,7 +71,7 @@ func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
 }
 
 func TestWithoutAUTHTheServicesAreOpen(t *testing.T) {
-	env, err := settings{dataDir: t.TempDir()}.authEnvironment(userService)
+	env, err := settings{dataDir: t.TempDir()}.authEnvironment(two(t)[0])
 	require.NoError(t, err)
 	require.Empty(t, env)
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 // host is the only address the services listen on: what a developer runs is
@@ -19,13 +21,11 @@ const host = "127.0.0.1"
 // check finds out beforehand what would otherwise show as a stack of log lines.
 // Its errors are one line that names the thing and the variable to change.
 func (s settings) check(ctx context.Context) error {
-	err := checkPort(ctx, userService, s.userPort, "USER_PORT")
-	if err != nil {
-		return err
-	}
-	err = checkPort(ctx, orderService, s.orderPort, "ORDER_PORT")
-	if err != nil {
-		return err
+	for _, service := range s.services {
+		err := checkPort(ctx, service.Name, s.ports[service.Name], portVariable(service))
+		if err != nil {
+			return err
+		}
 	}
 	return s.checkData()
 }
@@ -57,7 +57,7 @@ func (s settings) checkData() error {
 	if err != nil {
 		return explain(err)
 	}
-	for _, service := range []string{userService, orderService} {
+	for _, service := range catalog.Names(s.services) {
 		file, err := os.OpenFile(s.database(service), os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -12,11 +12,11 @@ import (
 )
 
 func TestSettingsHaveDefaults(t *testing.T) {
-	s, err := settingsFrom(func(string) string { return "" })
+	s, err := settingsFrom(two(t), func(string) string { return "" })
 	require.NoError(t, err)
 	here, err := os.Getwd()
 	require.NoError(t, err)
-	require.Equal(t, settings{userPort: 8000, orderPort: 8001, dataDir: filepath.Join(here, "data")}, s)
+	require.Equal(t, settingsOf(t, 8000, 8001, filepath.Join(here, "data")), s)
 }
 
 func TestWrongSettingsAreNamed(t *testing.T) {
@@ -31,7 +31,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		"both alike": {map[string]string{"USER_PORT": "8001"}, `USER_PORT and ORDER_PORT are both 8001: choose another for one of them`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := settingsFrom(func(name string) string { return test.variables[name] })
+			_, err := settingsFrom(two(t), func(name string) string { return test.variables[name] })
 			require.EqualError(t, err, test.message)
 		})
 	}
@@ -46,19 +46,19 @@ func TestTakenPortIsOneLineThatNamesItsVariable(t *testing.T) {
 	port, err := strconv.Atoi(taken)
 	require.NoError(t, err)
 
-	s := settings{userPort: port, orderPort: freePort(t), dataDir: t.TempDir()}
+	s := settingsOf(t, port, freePort(t), t.TempDir())
 	err = s.check(t.Context())
 	require.ErrorContains(t, err, "user-service can't listen on 127.0.0.1:"+taken+": address already in use; choose another port: make run USER_PORT=")
 	require.NotContains(t, err.Error(), "\n")
 
-	s.userPort, s.orderPort = s.orderPort, s.userPort
+	s.ports[userService], s.ports[orderService] = s.ports[orderService], s.ports[userService]
 	err = s.check(t.Context())
 	require.ErrorContains(t, err, "order-service can't listen on 127.0.0.1:"+taken)
 	require.ErrorContains(t, err, "make run ORDER_PORT=")
 }
 
 func TestDataFolderIsMade(t *testing.T) {
-	s := settings{userPort: freePort(t), orderPort: freePort(t), dataDir: filepath.Join(t.TempDir(), "new", "data")}
+	s := settingsOf(t, freePort(t), freePort(t), filepath.Join(t.TempDir(), "new", "data"))
 	require.NoError(t, s.check(t.Context()))
 	entries, err := os.ReadDir(s.dataDir)
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestDataFolderThatCannotBeWrittenIsOneLineThatNamesItsVariable(t *testing.T
 		"database unwritable": {dir, "can't write to the database " + filepath.Join(dir, "order-service.db") + ": is a directory; "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := settings{userPort: freePort(t), orderPort: freePort(t), dataDir: test.dataDir}
+			s := settingsOf(t, freePort(t), freePort(t), test.dataDir)
 			err := s.check(t.Context())
 			require.ErrorContains(t, err, test.message)
 			require.ErrorContains(t, err, "make run DATA_DIR=/path/to/folder")
@@ -87,8 +87,8 @@ func TestDataFolderThatCannotBeWrittenIsOneLineThatNamesItsVariable(t *testing.T
 }
 
 func TestEnvironmentKeepsStrayVariablesOut(t *testing.T) {
-	s := settings{userPort: 1, orderPort: 2, dataDir: "/d"}
-	environment := s.environment(orderService, []string{
+	s := settingsOf(t, 1, 2, "/d")
+	environment := s.environment(two(t)[1], []string{
 		"PATH=/bin", "LOG_LEVEL=debug", "LOG_FORMAT=json", "USER_CLIENT_TIMEOUT=1s", "READINESS_USER_SERVICE=",
 		"DATABASE_URL=postgres://elsewhere", "PORT=9", "HOST=0.0.0.0", "USER_SERVICE_URL=http://elsewhere", "TOKEN=secret",
 	})

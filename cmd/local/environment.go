@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 // passed are the variables of the developer's shell that the services get to
@@ -26,7 +28,7 @@ var passedPrefixes = []string{"USER_CLIENT_", "OTEL_"}
 
 // environment returns the variables of a service: what is passed of the
 // developer's, and what the runner decides.
-func (s settings) environment(service string, environ []string) []string {
+func (s settings) environment(service catalog.Service, environ []string) []string {
 	// Text is for people; a service left to itself sees a pipe and writes JSON.
 	result := []string{"LOG_FORMAT=text"}
 	for _, variable := range environ {
@@ -39,22 +41,15 @@ func (s settings) environment(service string, environ []string) []string {
 	}
 	result = append(result,
 		"HOST="+host,
-		"PORT="+strconv.Itoa(s.port(service)),
-		"DATABASE_URL=sqlite://"+s.database(service),
+		"PORT="+strconv.Itoa(s.ports[service.Name]),
+		"DATABASE_URL=sqlite://"+s.database(service.Name),
 	)
-	if service == orderService {
-		result = append(result, "USER_SERVICE_URL=http://"+s.address(userService))
+	for variable, needed := range service.Upstreams() {
+		result = append(result, variable+"=http://"+s.address(needed))
 	}
 	return result
 }
 
-func (s settings) port(service string) int {
-	if service == userService {
-		return s.userPort
-	}
-	return s.orderPort
-}
-
 func (s settings) address(service string) string {
-	return net.JoinHostPort(host, strconv.Itoa(s.port(service)))
+	return net.JoinHostPort(host, strconv.Itoa(s.ports[service]))
 }

@@ -16,8 +16,28 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/example/microservices/internal/catalog"
 	programs "github.com/example/microservices/internal/testkit/process"
 )
+
+// The services of the tests, whichever others there are.
+const (
+	userService  = "user-service"
+	orderService = "order-service"
+)
+
+// two are they, as service.yaml has them.
+func two(t *testing.T) []catalog.Service {
+	t.Helper()
+	all, err := catalog.Read("../..")
+	require.NoError(t, err)
+	return slices.DeleteFunc(all, func(s catalog.Service) bool { return s.Name != userService && s.Name != orderService })
+}
+
+func settingsOf(t *testing.T, userPort, orderPort int, dataDir string) settings {
+	t.Helper()
+	return settings{services: two(t), ports: map[string]int{userService: userPort, orderService: orderPort}, dataDir: dataDir}
+}
 
 // The tests of the runner run fake services: this test binary under the
 // services' names, which then behaves as a file beside it says.

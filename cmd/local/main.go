@@ -1,12 +1,12 @@
-// Local builds both services and runs them on this machine, on SQLite files and
+// Local builds the services and runs them on this machine, on SQLite files and
 // on loopback only. It is what `make run` starts:
 //
-//	USER_PORT, ORDER_PORT   their ports (8000, 8001)
-//	DATA_DIR                the folder of their databases (./data)
-//	AUTH=on                 they want tokens, which make token prints
+//	USER_PORT, ORDER_PORT, …   their ports (as services/*/service.yaml say)
+//	DATA_DIR                   the folder of their databases (./data)
+//	AUTH=on                    they want tokens, which make token prints
 //
-// The first Ctrl-C stops both in their own time, the second one at once. The
-// exit code is 0 when both were stopped, 1 when something went wrong.
+// The first Ctrl-C stops them in their own time, the second one at once. The
+// exit code is 0 when all were stopped, 1 when something went wrong.
 //
 // Other variables that reach the services: see [passed].
 package main
@@ -19,6 +19,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 // The services are to end with this process however it ends, and Linux ties
@@ -35,7 +37,11 @@ func main() {
 
 // start runs the services until a signal.
 func start() error {
-	settings, err := settingsFrom(os.Getenv)
+	services, err := catalog.Read(".")
+	if err != nil {
+		return err
+	}
+	settings, err := settingsFrom(services, os.Getenv)
 	if err != nil {
 		return err
 	}
@@ -52,7 +58,7 @@ func start() error {
 	}()
 	r := runner{
 		settings: settings,
-		build:    build,
+		build:    func(ctx context.Context) (string, error) { return build(ctx, services) },
 		environ:  os.Environ(),
 		out:      newOutput(os.Stdout, onTerminal(os.Stdout)),
 		hurry:    hurry,

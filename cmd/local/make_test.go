@@ -17,9 +17,9 @@ import (
 // makeRun prepares `make run` with the real services on free ports.
 func makeRun(t *testing.T, dataDir string) (*exec.Cmd, settings) {
 	t.Helper()
-	s := settings{userPort: freePort(t), orderPort: freePort(t), dataDir: dataDir}
+	s := settingsOf(t, freePort(t), freePort(t), dataDir)
 	command := exec.Command("make", "run",
-		fmt.Sprint("USER_PORT=", s.userPort), fmt.Sprint("ORDER_PORT=", s.orderPort), "DATA_DIR="+s.dataDir)
+		fmt.Sprint("USER_PORT=", s.ports[userService]), fmt.Sprint("ORDER_PORT=", s.ports[orderService]), "DATA_DIR="+s.dataDir)
 	command.Dir = "../.."
 	// `make test` above us must not make this one a sub-make of its own.
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
@@ -48,7 +48,7 @@ func TestMakeRunStartsTheRealServicesAndCtrlCStopsThem(t *testing.T) {
 	var printed strings.Builder
 	for lines.Scan() {
 		fmt.Fprintln(&printed, lines.Text())
-		if !strings.Contains(lines.Text(), "Ctrl-C stops both") {
+		if !strings.Contains(lines.Text(), "Ctrl-C stops them") {
 			continue
 		}
 		for _, service := range []string{userService, orderService} {
@@ -61,7 +61,7 @@ func TestMakeRunStartsTheRealServicesAndCtrlCStopsThem(t *testing.T) {
 	// shows in that make does not complain about it.
 	_ = command.Wait()
 	require.NotContains(t, stderr.String(), "Error")
-	require.Contains(t, printed.String(), "Ctrl-C stops both", stderr.String())
+	require.Contains(t, printed.String(), "Ctrl-C stops them", stderr.String())
 	for _, service := range []string{userService, orderService} {
 		require.Contains(t, printed.String(), fmt.Sprintf("%-13s | ", service))
 		require.Error(t, ready(t.Context(), "http://"+s.address(service)+"/health/ready"), "%s has ended", service)

@@ -8,18 +8,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
-const (
-	userService  = "user-service"
-	orderService = "order-service"
+// pollInterval is the time between two looks at whether a service is ready.
+const pollInterval = 50 * time.Millisecond
 
-	// pollInterval is the time between two looks at whether a service is ready.
-	pollInterval = 50 * time.Millisecond
-)
+// colors are those of the services' lines on a terminal, one after the other.
+var colors = []int{36, 35, 33, 32, 34, 31}
 
-// runner runs both services.
+// runner runs the services.
 type runner struct {
 	settings
 	// build returns the folder that holds the services' programs.
@@ -45,49 +47,43 @@ func (r *runner) run(ctx context.Context) error {
 	if err != nil {
 		return r.stop(ctx, err)
 	}
-	user, err := r.start(ctx, userService, dir, 36, nil)
-	if err != nil {
-		return r.stop(ctx, err, user)
-	}
-	// In this order, and stopped in the other: order-service asks user-service.
-	order, err := r.start(ctx, orderService, dir, 35, user)
-	if err != nil {
-		return r.stop(ctx, err, order, user)
+	// In this order, and stopped in the other: a service needs those before it.
+	ended := make(chan *process, len(r.services))
+	var running []*process
+	for i, service := range r.services {
+		p, err := r.start(service, dir, colors[i%len(colors)])
+		if err != nil {
+			return r.stop(ctx, err, running...)
+		}
+		go func() { <-p.done; ended <- p }()
+		running = append(running, p)
+		err = r.awaitReady(ctx, p, ended)
+		if err != nil {
+			return r.stop(ctx, err, running...)
+		}
 	}
 	r.out.print(r.summary())
 	select {
 	case <-ctx.Done():
 		r.out.print("\nstopping (Ctrl-C again: at once)\n")
-	case <-user.done:
-		err = user.ended("unexpectedly")
-	case <-order.done:
-		err = order.ended("unexpectedly")
+	case p := <-ended:
+		err = p.ended("unexpectedly")
 	}
-	return r.stop(ctx, err, order, user)
+	return r.stop(ctx, err, running...)
 }
 
-// start starts a service and waits until it is ready. The process is returned
-// together with an error if there is one to stop. Waiting ends early when the
-// service that it needs, if any, ends.
-func (r *runner) start(ctx context.Context, service, dir string, color int, needs *process) (*process, error) {
+// start starts a service.
+func (r *runner) start(service catalog.Service, dir string, color int) (*process, error) {
 	auth, err := r.authEnvironment(service)
 	if err != nil {
 		return nil, err
 	}
-	p, err := launch(service, filepath.Join(dir, service), append(r.environment(service, r.environ), auth...), r.out.lines(service, color))
-	if err != nil {
-		return nil, err
-	}
-	return p, r.awaitReady(ctx, p, needs)
+	return launch(service.Name, filepath.Join(dir, service.Name), append(r.environment(service, r.environ), auth...), r.out.lines(service.Name, color))
 }
 
-// awaitReady waits until p says it is ready, it or what it needs has ended, or
-// ctx is done.
-func (r *runner) awaitReady(ctx context.Context, p, needs *process) error {
-	var lost chan struct{} // never closed
-	if needs != nil {
-		lost = needs.done
-	}
+// awaitReady waits until p says it is ready, it or another that runs has ended, or ctx is
+// done.
+func (r *runner) awaitReady(ctx context.Context, p *process, ended <-chan *process) error {
 	waiting, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	url := "http://" + r.address(p.name) + "/health/ready"
@@ -99,10 +95,11 @@ func (r *runner) awaitReady(ctx context.Context, p, needs *process) error {
 			return nil
 		}
 		select {
-		case <-p.done:
-			return p.ended("before it was ready")
-		case <-lost:
-			return needs.ended("unexpectedly")
+		case other := <-ended:
+			if other == p {
+				return p.ended("before it was ready")
+			}
+			return other.ended("unexpectedly")
 		case <-waiting.Done():
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -132,16 +129,14 @@ func ready(ctx context.Context, url string) error {
 	return nil
 }
 
-// stop stops the processes that there are, one after the other. It returns what
+// stop stops processes, the last first. It returns what
 // went wrong: err, unless that only says that ctx is done, and what follows.
 func (r *runner) stop(ctx context.Context, err error, processes ...*process) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = nil // told to stop before all was started
 	}
-	for _, p := range processes {
-		if p != nil {
-			err = errors.Join(err, p.stop(r.grace, r.hurry))
-		}
+	for _, p := range slices.Backward(processes) {
+		err = errors.Join(err, p.stop(r.grace, r.hurry))
 	}
 	return err
 }
@@ -149,21 +144,27 @@ func (r *runner) stop(ctx context.Context, err error, processes ...*process) err
 // summary is what to do with the services, once they run.
 func (r *runner) summary() string {
 	text := "\n"
-	for _, service := range []struct{ name, path string }{{userService, "users"}, {orderService, "orders"}} {
-		base := fmt.Sprintf("http://localhost:%d", r.port(service.name))
-		text += fmt.Sprintf("  %-13s  API      %s/api/v1/%s\n", service.name, base, service.path)
+	var scopes []string
+	for _, service := range r.services {
+		base := fmt.Sprintf("http://localhost:%d", r.ports[service.Name])
+		scopes = append(scopes, service.Scopes...)
+		text += fmt.Sprintf("  %-13s  API      %s%s\n", service.Name, base, service.Path)
 		text += fmt.Sprintf("  %-13s  docs     %s/docs\n", "", base)
 		text += fmt.Sprintf("  %-13s  metrics  %s/metrics\n", "", base)
 	}
 	if r.auth {
-		text += "\n  tokens: make token SUBJECT=$(uuidgen) SCOPES=\"users:read users:write orders:read orders:write orders:fulfil\"\n"
+		text += "\n  tokens: make token SUBJECT=$(uuidgen) SCOPES=\"" + strings.Join(scopes, " ") + "\"\n"
 	}
-	return text + fmt.Sprintf("\n  data in %s\n  Ctrl-C stops both\n\n", r.dataDir)
+	return text + fmt.Sprintf("\n  data in %s\n  Ctrl-C stops them\n\n", r.dataDir)
 }
 
 // build compiles the services into ./bin, as a release is: without cgo.
-func build(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", "bin/", "./services/"+userService, "./services/"+orderService)
+func build(ctx context.Context, services []catalog.Service) (string, error) {
+	arguments := []string{"build", "-o", "bin/"}
+	for _, service := range services {
+		arguments = append(arguments, "./services/"+service.Name)
+	}
+	cmd := exec.CommandContext(ctx, "go", arguments...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout = os.Stderr
 	cmd.Stderr = os.Stderr

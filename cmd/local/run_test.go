@@ -21,10 +21,10 @@ const limit = time.Minute
 
 func TestBothRunUntilTheyAreStopped(t *testing.T) {
 	r := started(t, good, good)
-	r.await("Ctrl-C stops both")
+	r.await("Ctrl-C stops them")
 	for _, service := range []string{userService, orderService} {
 		require.NoError(t, ready(t.Context(), "http://"+r.address(service)+"/health/ready"))
-		require.Contains(t, r.text(), "http://localhost:"+strconv.Itoa(r.port(service))+"/docs\n")
+		require.Contains(t, r.text(), "http://localhost:"+strconv.Itoa(r.ports[service])+"/docs\n")
 	}
 	r.cancel()
 	require.NoError(t, <-r.result)
@@ -35,15 +35,15 @@ func TestBothRunUntilTheyAreStopped(t *testing.T) {
 
 func TestServicesGetTheirConfiguration(t *testing.T) {
 	r := started(t, good, good)
-	r.await("Ctrl-C stops both")
+	r.await("Ctrl-C stops them")
 	for _, line := range []string{
 		"user-service  | has DATABASE_URL=sqlite://" + filepath.Join(r.dataDir, "user-service.db"),
 		"user-service  | has HOST=127.0.0.1",
-		"user-service  | has PORT=" + strconv.Itoa(r.userPort),
+		"user-service  | has PORT=" + strconv.Itoa(r.ports[userService]),
 		"user-service  | has LOG_FORMAT=text",
 		"order-service | has DATABASE_URL=sqlite://" + filepath.Join(r.dataDir, "order-service.db"),
-		"order-service | has PORT=" + strconv.Itoa(r.orderPort),
-		"order-service | has USER_SERVICE_URL=http://127.0.0.1:" + strconv.Itoa(r.userPort),
+		"order-service | has PORT=" + strconv.Itoa(r.ports[orderService]),
+		"order-service | has USER_SERVICE_URL=http://127.0.0.1:" + strconv.Itoa(r.ports[userService]),
 	} {
 		require.Contains(t, r.text(), line+"\n")
 	}
@@ -54,7 +54,7 @@ func TestOneThatEndsStopsTheOther(t *testing.T) {
 	for _, service := range []string{userService, orderService} {
 		t.Run(service, func(t *testing.T) {
 			r := started(t, good, good)
-			r.await("Ctrl-C stops both")
+			r.await("Ctrl-C stops them")
 			response, err := http.Post("http://"+r.address(service)+"/fail", "", nil)
 			if err == nil {
 				response.Body.Close()
@@ -72,7 +72,7 @@ func TestOneThatDoesNotStartIsNamedAfterItsLastLines(t *testing.T) {
 	require.EqualError(t, <-r.result, "order-service ended before it was ready (exit status 2); its last lines are above")
 	require.Contains(t, r.text(), "order-service | this went wrong\n")
 	require.Contains(t, r.text(), "user-service  | user-service was told to stop\n")
-	require.NotContains(t, r.text(), "Ctrl-C stops both")
+	require.NotContains(t, r.text(), "Ctrl-C stops them")
 }
 
 func TestOneThatIsNeverReadyIsNotWaitedForLonger(t *testing.T) {
@@ -87,7 +87,7 @@ func TestStoppingWhileOneIsNotReadyYetIsNoError(t *testing.T) {
 	r.await("order-service | has PORT")
 	r.cancel()
 	require.NoError(t, <-r.result)
-	require.NotContains(t, r.text(), "Ctrl-C stops both")
+	require.NotContains(t, r.text(), "Ctrl-C stops them")
 }
 
 func TestOneThatDoesNotStopIsKilled(t *testing.T) {
@@ -95,14 +95,14 @@ func TestOneThatDoesNotStopIsKilled(t *testing.T) {
 		r := newRun(t, stubborn, good)
 		r.grace = 100 * time.Millisecond
 		r.start()
-		r.await("Ctrl-C stops both")
+		r.await("Ctrl-C stops them")
 		r.cancel()
 		require.ErrorContains(t, <-r.result, "user-service did not stop within 100ms and was killed")
 		require.Error(t, ready(t.Context(), "http://"+r.address(userService)+"/health/ready"))
 	})
 	t.Run("at once by a second signal", func(t *testing.T) {
 		r := started(t, good, stubborn)
-		r.await("Ctrl-C stops both")
+		r.await("Ctrl-C stops them")
 		r.cancel()
 		r.await("order-service was told to stop")
 		close(r.hurried)
@@ -132,7 +132,7 @@ func newRun(t *testing.T, user, order string) *run {
 	r := &run{t: t, hurried: make(chan struct{}), result: make(chan error, 1), wrote: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancel(t.Context())
 	r.runner = runner{
-		settings: settings{userPort: freePort(t), orderPort: freePort(t), dataDir: t.TempDir()},
+		settings: settingsOf(t, freePort(t), freePort(t), t.TempDir()),
 		build:    func(context.Context) (string, error) { return dir, nil },
 		environ:  []string{"GORACE=atexit_sleep_ms=0"}, // else a fake takes a second to exit
 		out:      newOutput(r, false),

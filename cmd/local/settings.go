@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 // settings are what whoever runs the services may choose.
 type settings struct {
-	userPort, orderPort int
+	// services are all there are, each after those that it needs; ports are theirs.
+	services []catalog.Service
+	ports    map[string]int
 	// dataDir is an absolute path.
 	dataDir string
 	// auth says that the services want tokens, of the development issuer.
@@ -17,19 +21,20 @@ type settings struct {
 
 // settingsFrom reads the settings from variables; unset or empty ones have
 // their defaults. An error names the variable.
-func settingsFrom(getenv func(string) string) (settings, error) {
-	var s settings
-	var err error
-	s.userPort, err = portFrom("USER_PORT", getenv("USER_PORT"), 8000)
-	if err != nil {
-		return settings{}, err
-	}
-	s.orderPort, err = portFrom("ORDER_PORT", getenv("ORDER_PORT"), 8001)
-	if err != nil {
-		return settings{}, err
-	}
-	if s.userPort == s.orderPort {
-		return settings{}, fmt.Errorf("USER_PORT and ORDER_PORT are both %d: choose another for one of them", s.userPort)
+func settingsFrom(services []catalog.Service, getenv func(string) string) (settings, error) {
+	s := settings{services: services, ports: map[string]int{}}
+	taken := map[int]string{}
+	for _, service := range services {
+		variable := portVariable(service)
+		port, err := portFrom(variable, getenv(variable), service.Port)
+		if err != nil {
+			return settings{}, err
+		}
+		other, is := taken[port]
+		if is {
+			return settings{}, fmt.Errorf("%s and %s are both %d: choose another for one of them", other, variable, port)
+		}
+		taken[port], s.ports[service.Name] = variable, port
 	}
 	switch getenv("AUTH") {
 	case "", "off":
@@ -42,12 +47,15 @@ func settingsFrom(getenv func(string) string) (settings, error) {
 	if dir == "" {
 		dir = "data"
 	}
-	s.dataDir, err = filepath.Abs(dir)
+	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return settings{}, fmt.Errorf("DATA_DIR: %w", err)
 	}
+	s.dataDir = absolute
 	return s, nil
 }
+
+func portVariable(service catalog.Service) string { return service.Prefix() + "_PORT" }
 
 func portFrom(name, value string, otherwise int) (int, error) {
 	if value == "" {

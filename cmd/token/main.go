@@ -2,8 +2,8 @@
 //
 //	go run ./cmd/token -subject ID -scopes "users:read users:write"
 //
-// With -publish it writes what containers need into data/issuer/public instead:
-// the public keys, and the token for its subject, a service.
+// With -publish it writes what containers need into data/issuer/public instead: the
+// public keys, and for each service that needs others a token of its own.
 //
 // See docs/auth.md for the services that are to accept it.
 package main
@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/example/microservices/internal/catalog"
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
@@ -29,31 +30,55 @@ func main() {
 }
 
 func run(args []string) error {
+	services, err := catalog.Read(catalog.Root())
+	if err != nil {
+		return err
+	}
 	flags := flag.NewFlagSet("token", flag.ContinueOnError)
 	data := flags.String("data", "data", "folder of the development issuer's key")
 	subject := flags.String("subject", "", "whose token it is: a user's id, or a service's name")
 	scopes := flags.String("scopes", "", "what it allows, separated by spaces")
-	audience := flags.String("audience", "user-service order-service", "the services it is for, separated by spaces")
+	audience := flags.String("audience", strings.Join(catalog.Names(services), " "), "the services it is for, separated by spaces")
 	life := flags.Duration("for", time.Hour, "how long it is valid")
-	publish := flags.Bool("publish", false, "write the token and the public keys to issuer/public in the folder")
-	err := flags.Parse(args)
+	publish := flags.Bool("publish", false, "write the services' tokens and the public keys to issuer/public in the folder")
+	err = flags.Parse(args)
 	if err != nil {
 		return err
 	}
-	if *subject == "" {
+	if *subject == "" && !*publish {
 		return errors.New(`whose token? make token SUBJECT=00000000-0000-4000-8000-000000000001 SCOPES="users:read users:write"`)
 	}
 	i, err := issuer.Folder(filepath.Join(*data, "issuer"))
 	if err != nil {
 		return err
 	}
+	if *publish {
+		tokens, err := serviceTokens(i, services, *life)
+		if err != nil {
+			return err
+		}
+		return i.Publish(filepath.Join(*data, "issuer", "public"), tokens)
+	}
 	token, err := i.Token(strings.Fields(*audience), *subject, *scopes, issuer.ValidFor(*life))
 	if err != nil {
 		return err
 	}
-	if *publish {
-		return i.Publish(filepath.Join(*data, "issuer", "public"), *subject, token)
-	}
 	fmt.Println(token)
 	return nil
+}
+
+// serviceTokens returns the tokens of the services that need others, by their names.
+func serviceTokens(i *issuer.Issuer, services []catalog.Service, life time.Duration) (map[string]string, error) {
+	tokens := map[string]string{}
+	for _, s := range services {
+		if len(s.Needs) == 0 {
+			continue
+		}
+		token, err := i.Token(s.Needs, s.Name, strings.Join(catalog.ScopesFor(s, services), " "), issuer.ValidFor(life))
+		if err != nil {
+			return nil, err
+		}
+		tokens[s.Name] = token
+	}
+	return tokens, nil
 }

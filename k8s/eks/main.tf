@@ -4,8 +4,10 @@
 locals {
   # A service, and what its database is called.
   services = {
+    # generated from services/*/service.yaml: services
     user-service  = "user_service"
     order-service = "order_service"
+    # generated: end
   }
   zones = [for letter in var.zones : "${var.region}${letter}"]
   # Sixteen networks: the load balancers' first, the pods', the databases'.

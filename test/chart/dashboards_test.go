@@ -18,7 +18,7 @@ func TestDashboardsAreInstalledAsTheyAre(t *testing.T) {
 	location := schemas(t)
 	for _, helm := range helms {
 		t.Run(helm, func(t *testing.T) {
-			rendered := run(t, "", tool(t, helm), append(templateArguments(nil), "--set", "dashboards.enabled=true", "--show-only", "templates/dashboards.yaml")...)
+			rendered := run(t, "", tool(t, helm), append(templateArguments(t, nil), "--set", "dashboards.enabled=true", "--show-only", "templates/dashboards.yaml")...)
 			validate(t, location, rendered)
 			installed := map[string]string{}
 			for _, document := range documents(rendered) {
@@ -42,7 +42,7 @@ func TestDashboardsAreInstalledAsTheyAre(t *testing.T) {
 func TestDashboardsShowTheObjectives(t *testing.T) {
 	for _, helm := range helms {
 		render := func(set ...string) []string {
-			arguments := append(templateArguments(nil), "--set", "dashboards.enabled=true", "--show-only", "templates/dashboards.yaml")
+			arguments := append(templateArguments(t, nil), "--set", "dashboards.enabled=true", "--show-only", "templates/dashboards.yaml")
 			return strings.Split(run(t, "", tool(t, helm), append(arguments, set...)...), "\n")
 		}
 		var changed []string

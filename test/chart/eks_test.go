@@ -71,7 +71,7 @@ func with(rendering, text string) []string {
 // themselves and over those of production, and no example is left in them.
 func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
 	t.Run("by themselves", func(t *testing.T) {
-		rendering := run(t, told(t, "values"), tool(t, "helm"), append(templateArguments(nil), "--set", "image.tag=v1.2.3", "--values", "-")...)
+		rendering := run(t, told(t, "values"), tool(t, "helm"), append(templateArguments(t, nil), "--set", "image.tag=v1.2.3", "--values", "-")...)
 		validate(t, schemas(t), rendering)
 		require.Empty(t, with(rendering, "kind: PersistentVolumeClaim"))
 		require.NotContains(t, with(rendering, "kind: "), "kind: Ingress")
@@ -83,7 +83,7 @@ func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
 	})
 	t.Run("over production's, with a domain", func(t *testing.T) {
 		values := told(t, "values", public, `cidr=10.7.0.0/16`)
-		rendering := run(t, values, tool(t, "helm"), append(templateArguments([]string{chart + "/values-prod.yaml"}), "--values", "-")...)
+		rendering := run(t, values, tool(t, "helm"), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--values", "-")...)
 		validate(t, schemas(t), rendering)
 		for _, example := range []string{"example.com", "111122223333", "EXAMPLED", "10.0."} {
 			require.Empty(t, with(rendering, example))
@@ -115,7 +115,7 @@ func TestTheClusterOfEKSHasWhatTheChartNeeds(t *testing.T) {
 		}
 	}
 	require.NoError(t, yaml.Unmarshal([]byte(told(t, "values")), &values))
-	require.Len(t, values.Services, 2)
+	require.Len(t, values.Services, 2+len(others(t)))
 	found := map[string]string{}
 	for _, text := range separator.Split(objects, -1) {
 		var o struct {

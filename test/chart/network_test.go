@@ -73,7 +73,7 @@ func TestTheNetworkPolicyFollowsEachSetting(t *testing.T) {
 		"what is somewhere is no other": {append(secrets, "networkPolicy.database.to[0].ipBlock.cidr=10.0.0.0/8"), []int{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			arguments := templateArguments(nil)
+			arguments := templateArguments(t, nil)
 			for _, set := range test.set {
 				arguments = append(arguments, "--set", set)
 			}

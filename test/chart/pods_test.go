@@ -84,7 +84,7 @@ defaults:
 networkPolicy: {enabled: false}
 `
 	for _, helm := range helms {
-		rendering := run(t, settings, tool(t, helm), append(templateArguments(nil), "--values", "-")...)
+		rendering := run(t, settings, tool(t, helm), append(templateArguments(t, nil), "--values", "-")...)
 		validate(t, schemas(t), rendering)
 		pods := podTemplates(t, rendering)
 		require.Len(t, pods, 3)
@@ -119,7 +119,7 @@ networkPolicy: {enabled: false}
 
 // TestASettingOfPodsReachesTheBackups, whose pods are the services' as to all else.
 func TestASettingOfPodsReachesTheBackups(t *testing.T) {
-	arguments := templateArguments([]string{"testdata/backup.yaml"})
+	arguments := templateArguments(t, []string{"testdata/backup.yaml"})
 	for _, set := range []string{"defaults.podLabels.tier=backend", "commonLabels.team=shop", "defaults.priorityClassName=high", "defaults.tolerations[0].key=spot",
 		"defaults.env.PLAIN=a", "defaults.extraVolumes[0].name=extra", "defaults.extraVolumeMounts[0].name=extra", "defaults.extraVolumeMounts[0].mountPath=/extra"} {
 		arguments = append(arguments, "--set", set)
@@ -142,7 +142,7 @@ func TestASettingOfPodsReachesTheBackups(t *testing.T) {
 
 // TestThePasswordIsNotTheSmokeTests: it asks no database.
 func TestThePasswordIsNotTheSmokeTests(t *testing.T) {
-	arguments := append(templateArguments([]string{"testdata/postgres.yaml"}), "--set", "defaults.database.credentials.existingSecret=app")
+	arguments := append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set", "defaults.database.credentials.existingSecret=app")
 	for _, p := range podTemplates(t, run(t, "", tool(t, "helm"), arguments...)) {
 		b, err := yaml.Marshal(p.Spec)
 		require.NoError(t, err)
@@ -153,7 +153,7 @@ func TestThePasswordIsNotTheSmokeTests(t *testing.T) {
 // TestOpenShiftChoosesTheUsers: it refuses pods that say another than the namespace's.
 func TestOpenShiftChoosesTheUsers(t *testing.T) {
 	for _, on := range []bool{true, false} {
-		arguments := templateArguments(nil)
+		arguments := templateArguments(t, nil)
 		if on {
 			arguments = append(arguments, "--api-versions", "security.openshift.io/v1")
 		}

@@ -84,7 +84,13 @@ func validate(t *testing.T, location, objects string) {
 }
 
 func TestEachOption(t *testing.T) {
-	run(t, "", tool(t, "helm-unittest"), "--strict", "--color=false", chart)
+	without := "services:\n  user-service: {}\n"
+	for _, name := range others(t) {
+		without += "  " + name + ": {enabled: false}\n"
+	}
+	file := filepath.Join(t.TempDir(), "without-others.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(without), 0o600))
+	run(t, "", tool(t, "helm-unittest"), "--strict", "--color=false", "--values", file, chart)
 }
 
 // same holds text against a file, or writes it there with -update.

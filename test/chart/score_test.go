@@ -41,7 +41,7 @@ func TestKubeScoreFindsNothing(t *testing.T) {
 // Else the test above would pass whatever the objects were.
 func TestKubeScoreFindsWhatIsUnwise(t *testing.T) {
 	for _, set := range []string{"defaults.securityContext.privileged=true", "defaults.resources.limits.memory=null", "networkPolicy.enabled=false"} {
-		out, err := score(t, run(t, "", tool(t, "helm"), append(templateArguments(nil), "--set", set)...))
+		out, err := score(t, run(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--set", set)...))
 		require.Error(t, err, "%s\n%s", set, out)
 	}
 }

@@ -94,7 +94,7 @@ func TestNamesCanBeOverridden(t *testing.T) {
 		"fullnameOverride=a":       "http://a-user-service.shops.svc:8000",
 		"namespaceOverride=market": "http://shop-user-service.market.svc:8000",
 	} {
-		arguments := templateArguments(nil)
+		arguments := templateArguments(t, nil)
 		if set != "" {
 			arguments = append(arguments, "--set", set)
 		}
@@ -109,7 +109,7 @@ func TestNamesCanBeOverridden(t *testing.T) {
 // TestATemplateWithoutTestsHasNone: helm template | kubectl apply would start them at once.
 func TestATemplateWithoutTestsHasNone(t *testing.T) {
 	for _, helm := range helms {
-		out := run(t, "", tool(t, helm), append(templateArguments(nil), "--skip-tests")...)
+		out := run(t, "", tool(t, helm), append(templateArguments(t, nil), "--skip-tests")...)
 		require.NotContains(t, out, "helm.sh/hook")
 		require.NotContains(t, out, "kind: Job")
 	}

@@ -30,7 +30,7 @@ func TestAChangeLeavesAloneWhatOldPodsRead(t *testing.T) {
 		"another way to it": {url, []string{"--set", "services.user-service.database.url=", "--set", "services.user-service.database.existingSecret=a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			arguments := append(templateArguments(nil), change.before...)
+			arguments := append(templateArguments(t, nil), change.before...)
 			before := readByPods(t, run(t, "", helm, arguments...))
 			after := readByPods(t, run(t, "", helm, append(arguments, change.set...)...))
 			for object, content := range before {
@@ -84,7 +84,7 @@ func TestAnUpgradeFindsWhatIsThere(t *testing.T) {
 		{"--values", folder + "/charts/microservices/values-staging.yaml"},
 		{"--values", folder + "/charts/microservices/values-prod.yaml"},
 	} {
-		arguments := append(templateArguments(nil), installation...)
+		arguments := append(templateArguments(t, nil), installation...)
 		after := fixed(t, run(t, "", helm, arguments...))
 		arguments[2] = folder + "/charts/microservices"
 		before := fixed(t, run(t, "", helm, arguments...))

@@ -115,7 +115,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, helm := range helms {
-				arguments := templateArguments(nil)
+				arguments := templateArguments(t, nil)
 				for _, set := range test.set {
 					arguments = append(arguments, "--set", set)
 				}
@@ -135,10 +135,10 @@ func TestAnotherReleaseSharesNothing(t *testing.T) {
 }
 
 func TestOldKubernetesIsRefused(t *testing.T) {
-	_, said, err := try(t, "", tool(t, "helm"), append(templateArguments(nil), "--kube-version", "1.31.9")...)
+	_, said, err := try(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--kube-version", "1.31.9")...)
 	require.Error(t, err)
 	require.Contains(t, said, "kubeVersion")
-	run(t, "", tool(t, "helm"), append(templateArguments(nil), "--kube-version", "1.32.1-eks-1a2b3c")...)
+	run(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--kube-version", "1.32.1-eks-1a2b3c")...)
 }
 
 // The table of values is made from the comments in values.yaml.
@@ -158,7 +158,7 @@ func TestReadmeIsCurrent(t *testing.T) {
 // TestListsThatAreTakenAway are empty, with either Helm.
 func TestListsThatAreTakenAway(t *testing.T) {
 	for _, helm := range helms {
-		run(t, "", tool(t, helm), append(templateArguments([]string{chart + "/values-prod.yaml"}), "--set",
+		run(t, "", tool(t, helm), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--set",
 			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
 	}
 }
@@ -167,7 +167,7 @@ func TestListsThatAreTakenAway(t *testing.T) {
 func TestReplicasThatOthersSet(t *testing.T) {
 	for _, helm := range helms {
 		for set, want := range map[string]int{"defaults.replicas=3": 2, "defaults.replicas=null": 0, "services.user-service.replicas=null": 1} {
-			out := run(t, "", tool(t, helm), append(templateArguments([]string{"testdata/postgres.yaml"}), "--set", set)...)
+			out := run(t, "", tool(t, helm), append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set", set)...)
 			require.Equal(t, want, strings.Count(out, "\n  replicas: "), "%s %s", helm, set)
 		}
 	}
@@ -186,7 +186,7 @@ func TestWrongReleaseNamesAreRefused(t *testing.T) {
 func TestARefusedDSNIsNotPrinted(t *testing.T) {
 	for _, helm := range helms {
 		for _, url := range []string{"mysql://u:hunter2@h/d", "postgres://u:hunter2@h/d\nx"} {
-			_, said, err := try(t, "", tool(t, helm), append(templateArguments(nil),
+			_, said, err := try(t, "", tool(t, helm), append(templateArguments(t, nil),
 				"--set", "database.mode=postgres", "--set", "services.user-service.database.url="+url)...)
 			require.Error(t, err)
 			require.Contains(t, said, "database.url")
@@ -215,7 +215,7 @@ func TestNamesAreNoOtherValues(t *testing.T) {
 
 // YAML reads a bare NO as false, and the container would be given a variable of that name.
 func TestVariablesKeepTheirNames(t *testing.T) {
-	rendered := run(t, "", tool(t, "helm"), append(templateArguments(nil), "--set", "defaults.env.NO=a")...)
+	rendered := run(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--set", "defaults.env.NO=a")...)
 	require.Contains(t, rendered, "- name: \"NO\"\n              value: a")
 }
 
@@ -223,7 +223,7 @@ func TestVariablesKeepTheirNames(t *testing.T) {
 func TestStagingAndProductionAreNeverOpen(t *testing.T) {
 	for _, environment := range []string{"staging", "prod"} {
 		for _, required := range []string{"true", "false"} {
-			_, said, err := try(t, "", tool(t, "helm"), append(templateArguments([]string{chart + "/values-" + environment + ".yaml"}),
+			_, said, err := try(t, "", tool(t, "helm"), append(templateArguments(t, []string{chart + "/values-" + environment + ".yaml"}),
 				"--set-json", "auth.issuers=[]", "--set", "auth.required="+required)...)
 			require.Error(t, err, environment)
 			require.Contains(t, said, "auth.issuers is empty", environment)

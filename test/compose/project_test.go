@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 // commandTimeout is far more than building and starting everything takes.
@@ -44,6 +46,15 @@ func newProject(t *testing.T) project {
 		_, port, _ := strings.Cut(address, ":")
 		p.environment = append(p.environment, variable+"_PORT="+port)
 	}
+	services, err := catalog.Read(root)
+	require.NoError(t, err)
+	for _, service := range services {
+		if service.Name == "user-service" || service.Name == "order-service" {
+			continue // as above: the tests are about these
+		}
+		_, port, _ := strings.Cut(freeAddress(t), ":")
+		p.environment = append(p.environment, service.Prefix()+"_PORT="+port)
+	}
 	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() != nil {
 		path, _ := p.must(t, "./.ci/tool", "--path", "compose")
 		p.program = []string{strings.TrimSpace(path)}
@@ -62,7 +73,7 @@ func newProject(t *testing.T) project {
 			t.Log(out, said)
 		}
 		p.undo(t, append(p.program, "--profile", "observability", "down", "--volumes", "--remove-orphans", "--rmi", "local")...)
-		for _, service := range []string{"user-service", "order-service"} {
+		for _, service := range catalog.Names(services) {
 			p.undo(t, "docker", "image", "rm", "--force", "microservices.local/"+service+":"+name)
 		}
 	})

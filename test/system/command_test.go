@@ -9,10 +9,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/catalog"
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-var services = []string{"user-service", "order-service"}
+// services are all there are.
+var services = func() []string {
+	all, err := catalog.Read("../..")
+	if err != nil {
+		panic(err)
+	}
+	return catalog.Names(all)
+}()
 
 func TestCommands(t *testing.T) {
 	for _, service := range services {

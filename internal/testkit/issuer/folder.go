@@ -60,7 +60,7 @@ func makeKey(dir, path string) ([]byte, error) {
 
 // Publish puts what the services need into another folder, for containers to
 // read: the JWK set, and the token by which one service is known to another.
-func (i *Issuer) Publish(dir, service, token string) error {
+func (i *Issuer) Publish(dir string, tokens map[string]string) error {
 	err := os.MkdirAll(dir, 0o755)
 	if err != nil {
 		return err
@@ -69,11 +69,12 @@ func (i *Issuer) Publish(dir, service, token string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		replace(filepath.Join(dir, "jwks.json"), set, 0o644),
-		// A container's user is another one than this.
-		replace(filepath.Join(dir, service+".token"), []byte(token), 0o644),
-	)
+	// A container's user is another one than this.
+	err = replace(filepath.Join(dir, "jwks.json"), set, 0o644)
+	for service, token := range tokens {
+		err = errors.Join(err, replace(filepath.Join(dir, service+".token"), []byte(token), 0o644))
+	}
+	return err
 }
 
 // WriteToken puts a token where a service reads it, at once and whole.

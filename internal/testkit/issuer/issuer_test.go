@@ -31,7 +31,7 @@ func TestWhatIsPublishedIsWhatComposeMounts(t *testing.T) {
 	i, err := New()
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "public")
-	require.NoError(t, i.Publish(dir, "order-service", "a token"))
+	require.NoError(t, i.Publish(dir, map[string]string{"order-service": "a token"}))
 	compose, err := os.ReadFile("../../../docker-compose.auth.yml")
 	require.NoError(t, err)
 	require.Contains(t, string(compose), `"issuer":"`+URL+`"`)

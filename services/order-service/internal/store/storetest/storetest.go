@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/fields"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/page"
@@ -30,6 +31,7 @@ type Store interface {
 // store is closed by the one who opens it.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
+		"every field is stored, and changed":                everyField,
 		"what is stored is what is read":                    readBack,
 		"an update replaces the version before it only":     updates,
 		"a deletion deletes that version only":              deletions,
@@ -87,6 +89,33 @@ func readBack(t *testing.T, s Store) {
 	}
 	_, err := s.Get(t.Context(), uuid.New())
 	require.ErrorIs(t, err, order.ErrNotFound)
+}
+
+// everyField: a column that is forgotten, wherever, is missed. A field that was added to the
+// type has to be set here, and changed.
+func everyField(t *testing.T, s Store) {
+	once := New(t)
+	require.NoError(t, s.Create(t.Context(), once, record("k", time.Now(), once.ID)))
+	for _, stored := range []order.Order{once, create(t, s, New(t))} {
+		fields.RequireSet(t, stored)
+		changed := New(t, func(o *order.Order) {
+			o.ID, o.UserID, o.CreatedAt, o.UpdatedAt = stored.ID, stored.UserID, stored.CreatedAt, stored.UpdatedAt.Add(time.Second)
+			o.Version, o.Status, o.ShippingAddress, o.Total = 2, order.Confirmed, "elsewhere", 15
+			o.Items = []order.Item{{ProductID: "q", ProductName: "Q", Quantity: 1, Price: 15}}
+		})
+		fields.RequireDiffer(t, stored, changed, "ID", "UserID", "CreatedAt")
+		for _, want := range []order.Order{stored, changed} {
+			if want.Version > 1 {
+				require.NoError(t, s.Update(t.Context(), want))
+			}
+			got, err := s.Get(t.Context(), want.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			listed, err := s.List(t.Context(), order.Filter{}, page.First(10))
+			require.NoError(t, err)
+			require.Contains(t, listed.Items, want)
+		}
+	}
 }
 
 func updates(t *testing.T, s Store) {

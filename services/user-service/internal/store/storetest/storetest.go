@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/fields"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/page"
@@ -32,6 +33,7 @@ type Store interface {
 // store is closed by the one who opens it.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
+		"every field is stored, and changed":             everyField,
 		"what is stored is what is read":                 readBack,
 		"an address is unique, also when it is changed":  uniqueEmail,
 		"an update replaces the version before it only":  updates,
@@ -86,6 +88,32 @@ func readBack(t *testing.T, s Store) {
 	}
 	_, err := s.Get(t.Context(), uuid.New())
 	require.ErrorIs(t, err, user.ErrNotFound)
+}
+
+// everyField: a column that is forgotten, wherever, is missed. A field that was added to the
+// type has to be set here, and changed.
+func everyField(t *testing.T, s Store) {
+	once := New(t)
+	require.NoError(t, s.Create(t.Context(), once, record("k", time.Now(), once.ID)))
+	for _, stored := range []user.User{once, create(t, s, New(t))} {
+		fields.RequireSet(t, stored)
+		changed := New(t, func(u *user.User) {
+			u.ID, u.CreatedAt, u.UpdatedAt = stored.ID, stored.CreatedAt, stored.UpdatedAt.Add(time.Second)
+			u.Version, u.Name, u.Age = 2, "Grace", ptr(37)
+		})
+		fields.RequireDiffer(t, stored, changed, "ID", "CreatedAt")
+		for _, want := range []user.User{stored, changed} {
+			if want.Version > 1 {
+				require.NoError(t, s.Update(t.Context(), want))
+			}
+			got, err := s.Get(t.Context(), want.ID)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+			listed, err := s.List(t.Context(), page.First(10))
+			require.NoError(t, err)
+			require.Contains(t, listed.Items, want)
+		}
+	}
 }
 
 func uniqueEmail(t *testing.T, s Store) {

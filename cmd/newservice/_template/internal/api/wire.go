@@ -1,0 +1,63 @@
+package api
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/jsonbody"
+	"github.com/example/microservices/services/widget-service/internal/widget"
+)
+
+// Widget is a widget on the wire.
+type Widget struct {
+	ID        uuid.UUID       `json:"id" format:"uuid" doc:"Names the widget; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	OwnerID   uuid.UUID       `json:"owner_id" format:"uuid" doc:"Whose widget it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"A name"`
+	Quantity  int64           `json:"quantity" minimum:"0" maximum:"1000000" doc:"How many there are." example:"3"`
+	CreatedAt httpapi.Instant `json:"created_at" doc:"When the widget was created."`
+	UpdatedAt httpapi.Instant `json:"updated_at" doc:"When the widget was changed last."`
+}
+
+func toWire(it widget.Widget) Widget {
+	return Widget{
+		ID: it.ID, OwnerID: it.OwnerID, Name: it.Name, Quantity: it.Quantity,
+		CreatedAt: httpapi.Instant(it.CreatedAt), UpdatedAt: httpapi.Instant(it.UpdatedAt),
+	}
+}
+
+// NewWidget is what a widget is created from.
+type NewWidget struct {
+	OwnerID  jsonbody.Optional[string] `json:"owner_id,omitzero" format:"uuid" doc:"Whose it is to be; left out, the caller's." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Name     string                    `json:"name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters, after white space around them is taken away." example:"A name"`
+	Quantity int64                     `json:"quantity" minimum:"0" maximum:"1000000" doc:"How many there are, a whole number." example:"3"`
+}
+
+func (n *NewWidget) draft() widget.Draft {
+	return widget.Draft{OwnerID: n.OwnerID.Ptr(), Name: n.Name, Quantity: n.Quantity}
+}
+
+// WidgetChange is a change of a widget. What is left out stays as it is.
+type WidgetChange struct {
+	Name     jsonbody.Optional[string] `json:"name,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"Another name"`
+	Quantity jsonbody.Optional[int64]  `json:"quantity,omitzero" minimum:"0" maximum:"1000000" doc:"How many there are." example:"4"`
+
+	// What can't be changed may be sent back as it was read.
+	ID        jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	OwnerID   jsonbody.Optional[string] `json:"owner_id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	CreatedAt jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
+	UpdatedAt jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
+}
+
+func (c *WidgetChange) patch() widget.Patch {
+	return widget.Patch{Name: c.Name.Ptr(), Quantity: c.Quantity.Ptr()}
+}
+
+// checkReadOnly refuses a change of what can't be changed.
+func (c *WidgetChange) checkReadOnly(stored widget.Widget) error {
+	var r httpapi.ReadOnly
+	r.ID("id", c.ID, stored.ID)
+	r.ID("owner_id", c.OwnerID, stored.OwnerID)
+	r.Time("created_at", c.CreatedAt, stored.CreatedAt)
+	r.Time("updated_at", c.UpdatedAt, stored.UpdatedAt)
+	return r.Err()
+}

@@ -1,0 +1,73 @@
+-- name: CreateWidget :exec
+INSERT INTO widget_service.widgets (id, owner_id, name, quantity, version, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: CreateWidgetOnce :execrows
+-- The widget and the record of its request, both or neither, in one statement:
+-- no row when the key is taken. A key whose time has run out is taken over.
+WITH record AS (
+    INSERT INTO widget_service.idempotency_keys AS k
+        (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
+    VALUES (@caller, @key, @fingerprint, @status, @location, @etag, @body, @recorded_at, @expires_at)
+    ON CONFLICT (caller, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
+            etag = excluded.etag, body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at
+        WHERE k.expires_at <= excluded.created_at
+    RETURNING 1
+)
+INSERT INTO widget_service.widgets (id, owner_id, name, quantity, version, created_at, updated_at)
+SELECT @id::uuid, @owner_id::uuid, @name::text, @quantity::bigint, @version::bigint, @created_at::timestamptz, @updated_at::timestamptz
+FROM record;
+
+-- name: GetWidget :one
+SELECT sqlc.embed(it)
+FROM widget_service.widgets AS it
+WHERE it.id = $1;
+
+-- name: ListWidgets :many
+SELECT sqlc.embed(it)
+FROM widget_service.widgets AS it
+WHERE it.id < @before AND it.id > @after_id
+ORDER BY it.id DESC
+LIMIT @row_limit;
+
+-- name: ListWidgetsOfOwner :many
+SELECT sqlc.embed(it)
+FROM widget_service.widgets AS it
+WHERE it.owner_id = @owner_id AND it.id < @before AND it.id > @after_id
+ORDER BY it.id DESC
+LIMIT @row_limit;
+
+-- name: UpdateWidget :execrows
+UPDATE widget_service.widgets
+SET name = @name, quantity = @quantity, version = version + 1, updated_at = @updated_at
+WHERE id = @id AND version = @stored_version;
+
+-- name: DeleteWidget :one
+-- The widget, and of the answers about it all but their keys, in one statement. It
+-- returns 1, or 0 when there is no such version. 410 is for who reads the table; that
+-- a fingerprint is empty says that the record is erased.
+WITH deleted AS (
+    DELETE FROM widget_service.widgets AS d WHERE d.id = @id AND d.version = @stored_version
+    RETURNING d.id
+), erased AS (
+    UPDATE widget_service.idempotency_keys
+    SET fingerprint = '', status = 410, location = '', etag = '', body = ''
+    WHERE right(location, 36) = (SELECT id::text FROM deleted)
+)
+SELECT count(*) FROM deleted;
+
+-- name: GetIdempotencyKey :one
+SELECT fingerprint, status, location, etag, body, created_at, expires_at
+FROM widget_service.idempotency_keys
+WHERE caller = $1 AND key = $2 AND expires_at > @at;
+
+-- name: PurgeIdempotencyKeys :execrows
+DELETE FROM widget_service.idempotency_keys
+WHERE (caller, key) IN (
+    SELECT k.caller, k.key FROM widget_service.idempotency_keys AS k
+    WHERE k.expires_at <= $1
+    ORDER BY k.expires_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+);

@@ -1,0 +1,150 @@
+// Package postgres keeps widgets in PostgreSQL.
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/database/postgres"
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/page"
+	"github.com/example/microservices/services/widget-service/internal/store/postgres/db"
+	"github.com/example/microservices/services/widget-service/internal/widget"
+)
+
+const (
+	schema = "widget_service"
+	// schemaVersion is the migration without which the queries fail. It isn't a
+	// new one (docs/decisions/schema-versions.md).
+	schemaVersion = 1
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations are the schema's.
+var Migrations = migration.Postgres(schema, files, schemaVersion)
+
+// Store is a widget.Store and an idempotency.Store.
+type Store struct {
+	*postgres.DB
+	queries *db.Queries
+}
+
+// Open connects to the database at address.
+func Open(ctx context.Context, address string, login database.Login) (*Store, error) {
+	d, err := postgres.Open(ctx, address, login, Migrations)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{d, db.New(d)}, nil
+}
+
+// Create adds a widget and, unless it is nil, the record of the request, both or neither.
+// It returns idempotency.ErrTaken.
+func (s *Store) Create(ctx context.Context, it widget.Widget, record *idempotency.Record) error {
+	if record == nil {
+		return postgres.Wrap(s.queries.CreateWidget(ctx, db.CreateWidgetParams{
+			ID: it.ID, OwnerID: it.OwnerID, Name: it.Name, Quantity: it.Quantity,
+			Version: it.Version, CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
+		}))
+	}
+	n, err := s.queries.CreateWidgetOnce(ctx, db.CreateWidgetOnceParams{
+		ID: it.ID, OwnerID: it.OwnerID, Name: it.Name, Quantity: it.Quantity,
+		Version: it.Version, CreatedAt: it.CreatedAt, UpdatedAt: it.UpdatedAt,
+		Caller: record.Key.Caller, Key: record.Key.Value, Fingerprint: record.Fingerprint,
+		Status: int32(record.Answer.Status), Location: record.Answer.Location, Etag: record.Answer.ETag, Body: record.Answer.Body, //nolint:gosec // an HTTP status
+		RecordedAt: record.CreatedAt, ExpiresAt: record.ExpiresAt,
+	})
+	if err == nil && n == 0 {
+		return idempotency.ErrTaken
+	}
+	return postgres.Wrap(err)
+}
+
+// Get is part of widget.Store.
+func (s *Store) Get(ctx context.Context, id uuid.UUID) (widget.Widget, error) {
+	row, err := s.queries.GetWidget(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return widget.Widget{}, widget.ErrNotFound
+	}
+	return fromRow(row.WidgetServiceWidget), postgres.Wrap(err)
+}
+
+// List is part of widget.Store.
+func (s *Store) List(ctx context.Context, f widget.Filter, r page.Request) (page.Page[widget.Widget], error) {
+	return page.Rows[widget.Widget]{
+		Below: func(r page.Request) (widgets []widget.Widget, err error) {
+			after, before := f.IDs(r.Before)
+			limit := int32(r.Limit) //nolint:gosec // at most page.MaxLimit + 1
+			if f.OwnerID != nil {
+				rows, err := s.queries.ListWidgetsOfOwner(ctx, db.ListWidgetsOfOwnerParams{OwnerID: *f.OwnerID, Before: before, AfterID: after, RowLimit: limit})
+				for _, row := range rows {
+					widgets = append(widgets, fromRow(row.WidgetServiceWidget))
+				}
+				return widgets, postgres.Wrap(err)
+			}
+			rows, err := s.queries.ListWidgets(ctx, db.ListWidgetsParams{Before: before, AfterID: after, RowLimit: limit})
+			for _, row := range rows {
+				widgets = append(widgets, fromRow(row.WidgetServiceWidget))
+			}
+			return widgets, postgres.Wrap(err)
+		},
+		ID: func(it widget.Widget) uuid.UUID { return it.ID },
+	}.Collect(r)
+}
+
+// Update is part of widget.Store.
+func (s *Store) Update(ctx context.Context, it widget.Widget) error {
+	return changed(s.queries.UpdateWidget(ctx, db.UpdateWidgetParams{
+		ID: it.ID, Name: it.Name, Quantity: it.Quantity,
+		UpdatedAt: it.UpdatedAt, StoredVersion: it.Version - 1,
+	}))
+}
+
+// Delete is part of widget.Store.
+func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
+	return changed(s.queries.DeleteWidget(ctx, db.DeleteWidgetParams{ID: id, StoredVersion: version}))
+}
+
+// Recorded is part of idempotency.Store.
+func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
+	row, err := s.queries.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{Caller: key.Caller, Key: key.Value, At: now})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return idempotency.Record{}, idempotency.ErrNotFound
+	}
+	if err != nil {
+		return idempotency.Record{}, postgres.Wrap(err)
+	}
+	return idempotency.Record{
+		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(),
+		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
+	}, nil
+}
+
+// Purge is part of idempotency.Store.
+func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	n, err := s.queries.PurgeIdempotencyKeys(ctx, db.PurgeIdempotencyKeysParams{ExpiresAt: now, Limit: int32(limit)}) //nolint:gosec // a small number
+	return int(n), postgres.Wrap(err)
+}
+
+func fromRow(row db.WidgetServiceWidget) widget.Widget {
+	return widget.Widget{
+		ID: row.ID, OwnerID: row.OwnerID, Name: row.Name, Quantity: row.Quantity,
+		Version: row.Version, CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(),
+	}
+}
+
+func changed(n int64, err error) error {
+	if err == nil && n == 0 {
+		return widget.ErrStale
+	}
+	return postgres.Wrap(err)
+}

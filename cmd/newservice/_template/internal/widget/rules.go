@@ -1,0 +1,64 @@
+package widget
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/access"
+	"github.com/example/microservices/pkg/ids"
+	"github.com/example/microservices/pkg/invalid"
+	"github.com/example/microservices/pkg/text"
+)
+
+// The limits of a widget. The document (internal/api) and the schemas of both databases
+// have them, too.
+const (
+	MaxName     = 100
+	MaxQuantity = 1_000_000
+)
+
+var (
+	errOwnerMissing = errors.New("must say whose it is: the caller is nobody in particular")
+	errOwnerUnknown = errors.New("is not the id of a user whose widgets are the caller's to make")
+)
+
+// owner returns whose a widget is to be, of those within reach.
+func owner(reach access.Reach, asked *string) (uuid.UUID, error) {
+	if asked == nil {
+		only := reach.Owner()
+		if only == nil || !reach.Includes(*only) {
+			return uuid.Nil, errOwnerMissing
+		}
+		return *only, nil
+	}
+	id, err := ids.Parse(*asked)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if id == uuid.Nil || !reach.Includes(id) {
+		return uuid.Nil, errOwnerUnknown
+	}
+	return id, nil
+}
+
+// apply changes it, and returns everything that is wrong. A text that
+// stays as it is isn't judged: an earlier version may have taken what this one refuses,
+// and what was read may be sent back.
+func apply(it *Widget, p Patch) invalid.Fields {
+	var problems invalid.Fields
+	stored := it.Version > 0
+	if p.Name != nil && !(stored && *p.Name == it.Name) {
+		name, err := text.Line(*p.Name, MaxName)
+		problems.Check("name", err)
+		it.Name = name
+	}
+	if p.Quantity != nil {
+		if *p.Quantity < 0 || *p.Quantity > MaxQuantity {
+			problems.Add("quantity", fmt.Sprintf("must be 0 to %d", MaxQuantity))
+		}
+		it.Quantity = *p.Quantity
+	}
+	return problems
+}

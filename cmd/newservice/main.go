@@ -1,0 +1,185 @@
+// Command newservice makes a service from a template: rows that a caller owns, with
+// operations to create, read, list, change and delete them, on both kinds of database.
+//
+//	make new-service NAME=inventory NOUN=item PORT=8002
+//
+// makes services/inventory-service, which keeps items, gives it a block in the chart's
+// values of each environment, and runs make generate. _template is ordinary Go with words
+// to be replaced: widget-service keeps widgets. docs/add-a-service.md goes on from here.
+package main
+
+import (
+	"embed"
+	"errors"
+	"flag"
+	"fmt"
+	"go/format"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/example/microservices/internal/catalog"
+)
+
+//go:embed all:_template
+var files embed.FS
+
+func main() {
+	n := naming{}
+	flag.StringVar(&n.name, "name", "", "what the service is called, with or without -service")
+	flag.StringVar(&n.noun, "noun", "", "what it keeps, such as item")
+	flag.StringVar(&n.nouns, "nouns", "", "more than one of them (items)")
+	flag.IntVar(&n.port, "port", 0, "where it listens")
+	flag.Parse()
+	err := n.complete()
+	if err == nil {
+		err = create(".", n)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "new-service:", err)
+		os.Exit(1)
+	}
+	fmt.Fprintf(os.Stdout, "made services/%s; what is left to you: docs/add-a-service.md\n", n.name)
+}
+
+// naming is what a new service is called, and where it listens.
+type naming struct {
+	name, noun, nouns string
+	port              int
+}
+
+var (
+	nameForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	nounForm = regexp.MustCompile(`^[a-z]{2,}$`)
+	// taken are words that a service's code uses for something else.
+	taken = []string{"api", "access", "auth", "bytes", "context", "database", "db", "embed", "errors", "fmt", "http", "httpapi", "huma", "idempotency", "ids", "invalid", "it", "migration", "page", "pgx", "postgres", "service", "sqlite", "store", "text", "time", "transfer", "url", "uuid"}
+)
+
+// complete fills in what was left out. Its error says what is wrong with the rest.
+func (n *naming) complete() error {
+	if n.nouns == "" {
+		n.nouns = n.noun + "s"
+	}
+	switch {
+	case !nameForm.MatchString(n.name):
+		return fmt.Errorf("NAME=%s: lower case letters, digits and single hyphens, such as NAME=inventory", n.name)
+	case !nounForm.MatchString(n.noun) || !nounForm.MatchString(n.nouns) || n.noun == n.nouns:
+		return fmt.Errorf("NOUN=%s NOUNS=%s: lower case letters, one and several of what the service keeps, such as NOUN=box NOUNS=boxes", n.noun, n.nouns)
+	case token.IsKeyword(n.noun) || slices.Contains(taken, n.noun) || slices.Contains(taken, n.nouns):
+		return fmt.Errorf("NOUN=%s: a service's code has another thing of this name", n.noun)
+	case n.port < 1024 || n.port > 65535:
+		return fmt.Errorf("PORT=%d: 1024 to 65535, such as PORT=8002", n.port)
+	}
+	n.name = strings.TrimSuffix(n.name, "-service") + "-service"
+	return nil
+}
+
+var article = regexp.MustCompile(`\b([aA]) ([wW]idget(?:-service)?)`)
+
+// words returns what replaces the words of the template in a text.
+func (n *naming) words() func(string) string {
+	camel := ""
+	for part := range strings.SplitSeq(n.name, "-") {
+		camel += capital(part)
+	}
+	words := strings.NewReplacer(
+		"widget-service", n.name, "Widget-service", capital(n.name), "widget_service", strings.ReplaceAll(n.name, "-", "_"), "WidgetService", camel,
+		"widgets", n.nouns, "Widgets", capital(n.nouns), "widget", n.noun, "Widget", capital(n.noun),
+		"65535", strconv.Itoa(n.port),
+	)
+	return func(text string) string {
+		return words.Replace(article.ReplaceAllStringFunc(text, func(found string) string {
+			if strings.ContainsAny(words.Replace(found[2:])[:1], "aeiouAEIOU") {
+				return found[:1] + "n" + found[1:]
+			}
+			return found
+		}))
+	}
+}
+
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+
+// create makes the service in the project at root.
+func create(root string, n naming) error {
+	existing, err := catalog.Read(root)
+	if err != nil {
+		return err
+	}
+	for _, s := range existing {
+		if s.Name == n.name || s.Port == n.port || s.Nouns() == n.nouns {
+			return fmt.Errorf("there is %s already, which keeps %s and listens on %d", s.Name, s.Nouns(), s.Port)
+		}
+	}
+	words := n.words()
+	err = fs.WalkDir(files, "_template", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := files.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text := []byte(words(string(content)))
+		if filepath.Ext(path) == ".go" { // longer words are aligned, and sorted, in another way
+			text, err = format.Source(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+		}
+		target := filepath.Join(root, "services", n.name, words(strings.TrimPrefix(path, "_template/")))
+		return errors.Join(os.MkdirAll(filepath.Dir(target), 0o750), os.WriteFile(target, text, 0o644))
+	})
+	if err != nil {
+		return err
+	}
+	for environment, block := range blocks {
+		err := insert(filepath.Join(root, "charts/microservices/values-"+environment+".yaml"), words(block))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blocks are what a service needs in the chart's values of each environment: where its
+// database is. From then on they are their owners' to change.
+var blocks = map[string]string{
+	"dev": `  widget-service:
+    database:
+      existingSecret: widget-service-database
+`,
+	"staging": `  widget-service:
+    database:
+      externalSecret:
+        key: staging/widget-service/database
+        property: url
+    public:
+      host: widgets.staging.example.com
+`,
+	"prod": `  widget-service:
+    database:
+      externalSecret:
+        key: prod/widget-service/database
+        property: url
+`,
+}
+
+var servicesBlock = regexp.MustCompile(`(?m)^services:\n(?:  .*\n)+`)
+
+// insert puts a block at the end of a file's services.
+func insert(file, block string) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	end := servicesBlock.FindIndex(content)
+	if end == nil {
+		return fmt.Errorf("%s: there is no block called services", file)
+	}
+	return os.WriteFile(file, slices.Insert(content, end[1], []byte(block)...), 0o644)
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What it makes, test/newservice looks at.
+
+func TestANameThatCanNotBeIsRefused(t *testing.T) {
+	for name, row := range map[string]struct {
+		naming naming
+		says   string
+	}{
+		"another's name":         {naming{name: "user", noun: "thing", port: 8002}, "there is user-service already"},
+		"another's noun":         {naming{name: "inventory", noun: "user", port: 8002}, "there is user-service already"},
+		"another's port":         {naming{name: "inventory", noun: "item", port: 8001}, "there is order-service already"},
+		"a package's name":       {naming{name: "inventory", noun: "page", port: 8002}, "another thing of this name"},
+		"a keyword":              {naming{name: "inventory", noun: "func", port: 8002}, "another thing of this name"},
+		"a name of no host":      {naming{name: "Inventory", noun: "item", port: 8002}, "NAME=Inventory"},
+		"no name":                {naming{noun: "item", port: 8002}, "NAME="},
+		"a noun of no word":      {naming{name: "inventory", noun: "2x", port: 8002}, "NOUN=2x"},
+		"no port":                {naming{name: "inventory", noun: "item"}, "PORT=0"},
+		"one that is as several": {naming{name: "inventory", noun: "sheep", nouns: "sheep", port: 8002}, "one and several"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := row.naming.complete()
+			if err == nil {
+				err = create("../..", row.naming) // refused before anything is written
+			}
+			require.ErrorContains(t, err, row.says)
+		})
+	}
+}
+
+func TestWordsAreReplacedWithTheirArticles(t *testing.T) {
+	n := naming{name: "price-list", noun: "item", port: 8002}
+	require.NoError(t, n.complete())
+	for template, want := range map[string]string{
+		"a widget, A widget and a Widget":     "an item, An item and an Item",
+		"a widget-service that runs":          "a price-list-service that runs",
+		"CREATE SCHEMA widget_service;":       "CREATE SCHEMA price_list_service;",
+		"db.WidgetServiceWidget, NewWidgets(": "db.PriceListServiceItem, NewItems(",
+		"Widget-service keeps widgets: 65535": "Price-list-service keeps items: 8002",
+	} {
+		require.Equal(t, want, n.words()(template))
+	}
+}
