@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/idempotency"
@@ -31,6 +32,7 @@ type Store interface {
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"what is stored is what is read":                    readBack,
+		"many that read at once each get their own":         readsBeside,
 		"an update replaces the version before it only":     updates,
 		"a deletion deletes that version only":              deletions,
 		"a deletion erases the answers about the order":     erasure,
@@ -87,6 +89,32 @@ func readBack(t *testing.T, s Store) {
 	}
 	_, err := s.Get(t.Context(), uuid.New())
 	require.ErrorIs(t, err, order.ErrNotFound)
+}
+
+// readsBeside: each caller changes what is its own, reads that, what is everybody's and what
+// isn't there.
+func readsBeside(t *testing.T, s Store) {
+	shared := create(t, s, New(t))
+	var callers sync.WaitGroup
+	for range 32 {
+		o := create(t, s, New(t))
+		callers.Go(func() {
+			for n := range 10 {
+				o.Version++
+				o.ShippingAddress = fmt.Sprint(n)
+				assert.NoError(t, s.Update(t.Context(), o))
+				got, err := s.Get(t.Context(), o.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, o, got, "what was written before is seen")
+				got, err = s.Get(t.Context(), shared.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, shared, got)
+				_, err = s.Get(t.Context(), uuid.New())
+				assert.ErrorIs(t, err, order.ErrNotFound)
+			}
+		})
+	}
+	callers.Wait()
 }
 
 func updates(t *testing.T, s Store) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/idempotency"
@@ -33,6 +34,7 @@ type Store interface {
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"what is stored is what is read":                 readBack,
+		"many that read at once each get their own":      readsBeside,
 		"an address is unique, also when it is changed":  uniqueEmail,
 		"an update replaces the version before it only":  updates,
 		"a deletion deletes that version only":           deletions,
@@ -86,6 +88,32 @@ func readBack(t *testing.T, s Store) {
 	}
 	_, err := s.Get(t.Context(), uuid.New())
 	require.ErrorIs(t, err, user.ErrNotFound)
+}
+
+// readsBeside: each caller changes what is its own, reads that, what is everybody's and what
+// isn't there.
+func readsBeside(t *testing.T, s Store) {
+	shared := create(t, s, New(t))
+	var callers sync.WaitGroup
+	for range 32 {
+		u := create(t, s, New(t))
+		callers.Go(func() {
+			for n := range 10 {
+				u.Version++
+				u.Name = fmt.Sprint(n)
+				assert.NoError(t, s.Update(t.Context(), u))
+				got, err := s.Get(t.Context(), u.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, u, got, "what was written before is seen")
+				got, err = s.Get(t.Context(), shared.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, shared, got)
+				_, err = s.Get(t.Context(), uuid.New())
+				assert.ErrorIs(t, err, user.ErrNotFound)
+			}
+		})
+	}
+	callers.Wait()
 }
 
 func uniqueEmail(t *testing.T, s Store) {
