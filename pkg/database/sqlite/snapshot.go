@@ -42,7 +42,7 @@ func findWALIndex(path string) walIndex {
 	if err != nil {
 		return 0 // another system than Linux
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		index := parseMapping(lines.Text(), path+"-shm")
 		if index != 0 {
@@ -69,7 +69,7 @@ func parseMapping(line, file string) walIndex {
 
 // last returns the last commit.
 func (w walIndex) last() (c commit) {
-	words := (*commit)(*(*unsafe.Pointer)(unsafe.Pointer(&w)))
+	words := (*commit)(*(*unsafe.Pointer)(unsafe.Pointer(&w))) //nolint:gosec // SQLite keeps it mapped while a connection is open
 	for i := range c {
 		c[i] = atomic.LoadUint64(&words[i])
 	}
