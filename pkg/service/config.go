@@ -38,6 +38,7 @@ type Config struct {
 
 	DatabaseURL string `envconfig:"DATABASE_URL" empty:"refused" desc:"where what the service keeps is kept: postgres://… or sqlite://path"`
 	database.Login
+	JoinReads      bool          `envconfig:"DATABASE_JOIN" default:"true" desc:"on PostgreSQL: let reads of one row that are in flight at the same time share a statement"`
 	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
 	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
 

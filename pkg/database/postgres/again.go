@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -52,6 +53,8 @@ func dropUseless(c *pgxpool.Config) {
 	}).DialContext
 	c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		conn.PgConn().CustomData()[openedAt] = time.Now()
+		// Behind a pooler that prepares nothing, no server says of what type a value is.
+		conn.TypeMap().RegisterDefaultPgType([]uuid.UUID(nil), "_uuid")
 		return nil
 	}
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {

@@ -99,6 +99,11 @@ func (c *Conn) query(query string, row func(Row) error, values []any) (err error
 	}
 }
 
+// run runs a statement of this package's own.
+func (c *Conn) run(statement string) error {
+	return c.query(statement, func(Row) error { return nil }, nil)
+}
+
 func bind(stmt *sqlite.Stmt, i int, value any) {
 	switch v := value.(type) {
 	case string:

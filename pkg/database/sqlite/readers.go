@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,28 +12,38 @@ import (
 
 // readers is a pool of connections that read.
 type readers struct {
-	free   chan *Conn
-	all    []*Conn
+	free   chan *reader
+	all    []*reader
 	closed chan struct{}
+	done   sync.WaitGroup
+	index  walIndex
+	// writing says that this process's writer is at work.
+	writing atomic.Bool
 	// waits counts the times that one had to be waited for, and waited is how long, in
 	// nanoseconds.
 	waits, waited atomic.Int64
 }
 
 func openReaders(path string, n int) (*readers, error) {
-	r := &readers{free: make(chan *Conn, n), closed: make(chan struct{})}
+	r := &readers{free: make(chan *reader, n), closed: make(chan struct{})}
 	for range n {
 		c, err := connect(path)
 		if err != nil {
 			return nil, errors.Join(err, r.close())
 		}
-		r.all = append(r.all, c)
-		r.free <- c
+		r.all = append(r.all, &reader{Conn: c})
+		r.free <- r.all[len(r.all)-1]
 	}
+	err := r.all[0].run("SELECT count(*) FROM sqlite_schema") // so that there is a wal-index
+	if err != nil {
+		return nil, errors.Join(Wrap(err), r.close())
+	}
+	r.index = findWALIndex(path)
+	r.done.Go(r.releaseLoop)
 	return r, nil
 }
 
-func (r *readers) get(ctx context.Context) (*Conn, error) {
+func (r *readers) get(ctx context.Context) (*reader, error) {
 	select {
 	case c := <-r.free:
 		return c, nil
@@ -53,11 +64,18 @@ func (r *readers) get(ctx context.Context) (*Conn, error) {
 	}
 }
 
-func (r *readers) put(c *Conn) { r.free <- c }
+// put takes a reader back, whose snapshot is held if the read went well.
+func (r *readers) put(c *reader, failed bool) {
+	if failed || r.writing.Load() {
+		_ = c.release() // of which the next read hears
+	}
+	r.free <- c
+}
 
 // close waits for the reads that have begun.
 func (r *readers) close() error {
 	close(r.closed)
+	r.done.Wait()
 	var errs []error
 	for range r.all {
 		errs = append(errs, (<-r.free).conn.Close())
@@ -77,8 +95,14 @@ func (db *DB) Read(ctx context.Context, do func(*Conn) error) error {
 	if err != nil {
 		return err
 	}
-	defer db.readers.put(c)
-	return Wrap(do(c))
+	failed := true
+	defer func() { db.readers.put(c, failed) }()
+	err = db.readers.refresh(c)
+	if err == nil {
+		err = do(c.Conn)
+	}
+	failed = err != nil
+	return Wrap(err)
 }
 
 // Stats returns the state of the pool of readers.

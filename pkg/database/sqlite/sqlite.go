@@ -69,15 +69,14 @@ func Open(path string, set migration.Set) (_ *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	db.writer = startWriter(write)
 	err = checkVersion(write)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		db.readers, err = openReaders(path, max(4, runtime.GOMAXPROCS(0)))
 	}
-	db.readers, err = openReaders(path, max(4, runtime.GOMAXPROCS(0)))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, write.conn.Close())
 	}
+	db.writer = startWriter(write, db.readers)
 	db.schema, err = openSchema(path)
 	if err != nil {
 		return nil, err

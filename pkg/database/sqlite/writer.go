@@ -24,10 +24,11 @@ var errClosed = database.Unavailable(errors.New("the database is closed"))
 // committed together, each in a savepoint of its own: what one does is undone
 // without harm to the others, and all share one flush.
 type writer struct {
-	conn  *Conn
-	queue chan *job
-	quit  chan struct{}
-	done  sync.WaitGroup
+	conn    *Conn
+	readers *readers
+	queue   chan *job
+	quit    chan struct{}
+	done    sync.WaitGroup
 }
 
 type job struct {
@@ -37,8 +38,8 @@ type job struct {
 	done chan struct{}
 }
 
-func startWriter(c *Conn) *writer {
-	w := &writer{conn: c, queue: make(chan *job), quit: make(chan struct{})}
+func startWriter(c *Conn, r *readers) *writer {
+	w := &writer{conn: c, readers: r, queue: make(chan *job), quit: make(chan struct{})}
 	w.done.Add(1)
 	go w.loop()
 	return w
@@ -98,7 +99,10 @@ func (w *writer) collect(group []*job) []*job {
 // commit runs a group in one transaction, which belongs to all of it: no one's context
 // ends it.
 func (w *writer) commit(group []*job) {
-	err := w.run("BEGIN IMMEDIATE")
+	w.readers.writing.Store(true)
+	defer w.readers.writing.Store(false)
+	w.readers.releaseIdle() // so that the log can begin anew, and a checkpoint takes all of it
+	err := w.conn.run("BEGIN IMMEDIATE")
 	if err != nil {
 		fail(group, err)
 		return
@@ -114,15 +118,10 @@ func (w *writer) commit(group []*job) {
 			return
 		}
 	}
-	err = w.run("COMMIT")
+	err = w.conn.run("COMMIT")
 	if err != nil {
 		fail(group, errors.Join(fmt.Errorf("commit: %w", err), w.rollback()))
 	}
-}
-
-// run runs a statement of the writer's own.
-func (w *writer) run(statement string) error {
-	return w.conn.query(statement, func(Row) error { return nil }, nil)
 }
 
 // rollback ends the transaction, unless that has ended by itself.
@@ -130,7 +129,7 @@ func (w *writer) rollback() error {
 	if w.conn.conn.AutocommitEnabled() {
 		return nil
 	}
-	return w.run("ROLLBACK")
+	return w.conn.run("ROLLBACK")
 }
 
 // fail gives err to those of the group that would otherwise be told that all
@@ -145,20 +144,20 @@ func fail(group []*job, err error) {
 
 // savepoint runs one job. Its error is of the transaction, not of the job.
 func (w *writer) savepoint(j *job) error {
-	err := w.run("SAVEPOINT job")
+	err := w.conn.run("SAVEPOINT job")
 	if err != nil {
 		return err
 	}
 	j.err = protect(w.conn, j.do)
 	if j.err != nil {
-		err = w.run("ROLLBACK TO job")
+		err = w.conn.run("ROLLBACK TO job")
 		if err != nil {
 			// A full or broken disk has ended the whole transaction: that is
 			// what the others must hear of.
 			return errors.Join(j.err, err)
 		}
 	}
-	return w.run("RELEASE job")
+	return w.conn.run("RELEASE job")
 }
 
 // protect turns a panic into an error: the others of the group have a right to

@@ -24,6 +24,11 @@ SELECT id, user_id, items, shipping_address, status, total_amount, version, crea
 FROM order_service.orders
 WHERE id = $1;
 
+-- name: GetOrders :many
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+FROM order_service.orders
+WHERE id = ANY(@ids::uuid[]);
+
 -- name: ListOrders :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/join"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/idempotency"
@@ -38,15 +39,22 @@ var Migrations = migration.Postgres(schema, files, schemaVersion)
 type Store struct {
 	*postgres.DB
 	queries *db.Queries
+	get     func(context.Context, uuid.UUID) (db.OrderServiceOrder, error)
 }
 
-// Open connects to the database at address.
-func Open(ctx context.Context, address string, login database.Login) (*Store, error) {
+// Open connects to the database at address. If joined, reads of one order that are in flight
+// at the same time share a statement.
+func Open(ctx context.Context, address string, login database.Login, joined bool) (*Store, error) {
 	d, err := postgres.Open(ctx, address, login, Migrations)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, db.New(d)}, nil
+	queries := db.New(d)
+	s := &Store{d, queries, queries.GetOrder}
+	if joined {
+		s.get = join.New(queries.GetOrder, s.getAll, pgx.ErrNoRows).Do
+	}
+	return s, nil
 }
 
 // Create is part of order.Store.
@@ -76,7 +84,7 @@ func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.R
 
 // Get is part of order.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
-	row, err := s.queries.GetOrder(ctx, id)
+	row, err := s.get(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return order.Order{}, order.ErrNotFound
 	}
@@ -84,6 +92,16 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 		return order.Order{}, postgres.Wrap(err)
 	}
 	return fromRow(row)
+}
+
+// getAll returns the rows there are of the ids.
+func (s *Store) getAll(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]db.OrderServiceOrder, error) {
+	rows, err := s.queries.GetOrders(ctx, ids)
+	found := make(map[uuid.UUID]db.OrderServiceOrder, len(rows))
+	for _, row := range rows {
+		found[row.ID] = row
+	}
+	return found, err
 }
 
 // List is part of order.Store.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/fields"
@@ -33,6 +34,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"every field is stored, and changed":                everyField,
 		"what is stored is what is read":                    readBack,
+		"many that read at once each get their own":         readsBeside,
 		"an update replaces the version before it only":     updates,
 		"a deletion deletes that version only":              deletions,
 		"a deletion erases the answers about the order":     erasure,
@@ -116,6 +118,32 @@ func everyField(t *testing.T, s Store) {
 			require.Contains(t, listed.Items, want)
 		}
 	}
+}
+
+// readsBeside: each caller changes what is its own, reads that, what is everybody's and what
+// isn't there.
+func readsBeside(t *testing.T, s Store) {
+	shared := create(t, s, New(t))
+	var callers sync.WaitGroup
+	for range 32 {
+		o := create(t, s, New(t))
+		callers.Go(func() {
+			for n := range 10 {
+				o.Version++
+				o.ShippingAddress = fmt.Sprint(n)
+				assert.NoError(t, s.Update(t.Context(), o))
+				got, err := s.Get(t.Context(), o.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, o, got, "what was written before is seen")
+				got, err = s.Get(t.Context(), shared.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, shared, got)
+				_, err = s.Get(t.Context(), uuid.New())
+				assert.ErrorIs(t, err, order.ErrNotFound)
+			}
+		})
+	}
+	callers.Wait()
 }
 
 func updates(t *testing.T, s Store) {

@@ -24,6 +24,11 @@ SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
 WHERE id = $1;
 
+-- name: GetUsers :many
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE id = ANY(@ids::uuid[]);
+
 -- name: GetUserByEmail :one
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users

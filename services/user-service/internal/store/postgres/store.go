@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/join"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/idempotency"
@@ -38,15 +39,22 @@ var Migrations = migration.Postgres(schema, files, schemaVersion)
 type Store struct {
 	*postgres.DB
 	queries *db.Queries
+	get     func(context.Context, uuid.UUID) (db.UserServiceUser, error)
 }
 
-// Open connects to the database at address.
-func Open(ctx context.Context, address string, login database.Login) (*Store, error) {
+// Open connects to the database at address. If joined, reads of one user that are in flight
+// at the same time share a statement.
+func Open(ctx context.Context, address string, login database.Login, joined bool) (*Store, error) {
 	d, err := postgres.Open(ctx, address, login, Migrations)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, db.New(d)}, nil
+	queries := db.New(d)
+	s := &Store{d, queries, queries.GetUser}
+	if joined {
+		s.get = join.New(queries.GetUser, s.getAll, pgx.ErrNoRows).Do
+	}
+	return s, nil
 }
 
 // Create is part of user.Store.
@@ -73,7 +81,17 @@ func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Rec
 
 // Get is part of user.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
-	return found(s.queries.GetUser(ctx, id))
+	return found(s.get(ctx, id))
+}
+
+// getAll returns the rows there are of the ids.
+func (s *Store) getAll(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]db.UserServiceUser, error) {
+	rows, err := s.queries.GetUsers(ctx, ids)
+	found := make(map[uuid.UUID]db.UserServiceUser, len(rows))
+	for _, row := range rows {
+		found[row.ID] = row
+	}
+	return found, err
 }
 
 // GetByEmail is part of user.Store.

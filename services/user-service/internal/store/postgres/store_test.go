@@ -20,8 +20,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
 
-func open(t *testing.T, address string) *postgres.Store {
-	s, err := postgres.Open(t.Context(), address, database.Login{})
+func open(t *testing.T, address string) *postgres.Store { return openAs(t, address, true) }
+
+func openAs(t *testing.T, address string, joined bool) *postgres.Store {
+	s, err := postgres.Open(t.Context(), address, database.Login{}, joined)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
@@ -30,6 +32,10 @@ func open(t *testing.T, address string) *postgres.Store {
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, testserver.New(t)) })
+}
+
+func TestStoreThatJoinsNothing(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Store { return openAs(t, testserver.New(t), false) })
 }
 
 // TestStoreWithoutPreparedStatements is how the store runs behind an older
@@ -87,4 +93,7 @@ func TestAPageIsReadFromItsPlace(t *testing.T) {
 		plan.RequireIndex(t, custom, row.uses)
 		plan.RequireIndex(t, generic, row.uses)
 	}
+	custom, generic := plan.Postgres(t, conn, plan.Query(t, "GetUsers"), "{"+uuid.NewString()+","+uuid.NewString()+"}")
+	require.Contains(t, custom, "users_pkey")
+	require.Contains(t, generic, "users_pkey")
 }

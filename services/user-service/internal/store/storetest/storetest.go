@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/fields"
@@ -35,6 +36,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"every field is stored, and changed":             everyField,
 		"what is stored is what is read":                 readBack,
+		"many that read at once each get their own":      readsBeside,
 		"an address is unique, also when it is changed":  uniqueEmail,
 		"an update replaces the version before it only":  updates,
 		"a deletion deletes that version only":           deletions,
@@ -114,6 +116,32 @@ func everyField(t *testing.T, s Store) {
 			require.Contains(t, listed.Items, want)
 		}
 	}
+}
+
+// readsBeside: each caller changes what is its own, reads that, what is everybody's and what
+// isn't there.
+func readsBeside(t *testing.T, s Store) {
+	shared := create(t, s, New(t))
+	var callers sync.WaitGroup
+	for range 32 {
+		u := create(t, s, New(t))
+		callers.Go(func() {
+			for n := range 10 {
+				u.Version++
+				u.Name = fmt.Sprint(n)
+				assert.NoError(t, s.Update(t.Context(), u))
+				got, err := s.Get(t.Context(), u.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, u, got, "what was written before is seen")
+				got, err = s.Get(t.Context(), shared.ID)
+				assert.NoError(t, err)
+				assert.Equal(t, shared, got)
+				_, err = s.Get(t.Context(), uuid.New())
+				assert.ErrorIs(t, err, user.ErrNotFound)
+			}
+		})
+	}
+	callers.Wait()
 }
 
 func uniqueEmail(t *testing.T, s Store) {

@@ -199,6 +199,42 @@ func (q *Queries) GetOrder(ctx context.Context, id uuid.UUID) (OrderServiceOrder
 	return i, err
 }
 
+const getOrders = `-- name: GetOrders :many
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+FROM order_service.orders
+WHERE id = ANY($1::uuid[])
+`
+
+func (q *Queries) GetOrders(ctx context.Context, ids []uuid.UUID) ([]OrderServiceOrder, error) {
+	rows, err := q.db.Query(ctx, getOrders, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OrderServiceOrder
+	for rows.Next() {
+		var i OrderServiceOrder
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Items,
+			&i.ShippingAddress,
+			&i.Status,
+			&i.TotalAmount,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listOrders = `-- name: ListOrders :many
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
 FROM order_service.orders

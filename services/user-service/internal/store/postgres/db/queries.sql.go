@@ -214,6 +214,41 @@ func (q *Queries) GetUserByEmail(ctx context.Context, emailKey string) (UserServ
 	return i, err
 }
 
+const getUsers = `-- name: GetUsers :many
+SELECT id, name, email, email_key, age, version, created_at, updated_at
+FROM user_service.users
+WHERE id = ANY($1::uuid[])
+`
+
+func (q *Queries) GetUsers(ctx context.Context, ids []uuid.UUID) ([]UserServiceUser, error) {
+	rows, err := q.db.Query(ctx, getUsers, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UserServiceUser
+	for rows.Next() {
+		var i UserServiceUser
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Email,
+			&i.EmailKey,
+			&i.Age,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listUsers = `-- name: ListUsers :many
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users

@@ -1,0 +1,219 @@
+package join_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.uber.org/goleak"
+
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/join"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errMissing = errors.New("missing")
+
+// server notes the statements that reach it, and answers when it may. It has a value for
+// each key below 1000.
+type server struct {
+	mu         sync.Mutex
+	statements [][]int
+	answer     chan error
+}
+
+func (s *server) together(ctx context.Context, keys []int) (map[int]string, error) {
+	s.mu.Lock()
+	s.statements = append(s.statements, keys)
+	s.mu.Unlock()
+	select {
+	case err := <-s.answer:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	values := map[int]string{}
+	for _, k := range keys {
+		if k == 13 {
+			panic("13")
+		}
+		if k < 1000 {
+			values[k] = strconv.Itoa(k)
+		}
+	}
+	return values, nil
+}
+
+func (s *server) alone(ctx context.Context, key int) (string, error) {
+	values, err := s.together(ctx, []int{key})
+	value, found := values[key]
+	if err == nil && !found {
+		err = errMissing
+	}
+	return value, err
+}
+
+// busy returns a Joiner that has as much under way as it may, and what finishes that.
+func busy(t *testing.T) (*join.Joiner[int, string], *server, func()) {
+	s := &server{answer: make(chan error)}
+	j := join.New(s.alone, s.together, errMissing)
+	first := start(t.Context(), j, 1, 2)
+	synctest.Wait()
+	require.Equal(t, [][]int{{1}, {2}}, sorted(s.statements), "who finds nobody goes at once")
+	s.statements = nil
+	return j, s, func() {
+		s.answer <- nil
+		s.answer <- nil
+		synctest.Wait()
+		for _, r := range first {
+			require.NoError(t, (<-r).err)
+		}
+	}
+}
+
+func sorted(statements [][]int) [][]int {
+	slices.SortFunc(statements, slices.Compare)
+	return statements
+}
+
+type result struct {
+	value string
+	err   error
+}
+
+// start begins a call for each key, one after the other.
+func start(ctx context.Context, j *join.Joiner[int, string], keys ...int) []chan result {
+	var all []chan result
+	for _, k := range keys {
+		r := make(chan result, 1)
+		go func() {
+			value, err := j.Do(ctx, k)
+			r <- result{value, err}
+		}()
+		synctest.Wait()
+		all = append(all, r)
+	}
+	return all
+}
+
+func TestWhoWaitsGoesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, s, finish := busy(t)
+		calls := start(t.Context(), j, 3, 4, 3, 1000)
+		finish()
+		require.Equal(t, [][]int{{3, 4, 1000}}, s.statements, "in one statement, and each key once")
+		s.answer <- nil
+		for i, want := range []result{{"3", nil}, {"4", nil}, {"3", nil}, {"", errMissing}} {
+			require.Equal(t, want, <-calls[i])
+		}
+	})
+}
+
+// TestNobodyJoinsWhatIsUnderWay: it may not see what was committed since it was sent.
+func TestNobodyJoinsWhatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, s, finish := busy(t)
+		calls := start(t.Context(), j, 1, 3)
+		finish()
+		calls = append(calls, start(t.Context(), j, 1, 3)...)
+		require.Equal(t, [][]int{{1, 3}, {1}}, s.statements, "one place is free")
+		s.answer <- nil
+		synctest.Wait()
+		require.Equal(t, [][]int{{1, 3}, {1}, {3}}, s.statements)
+		s.answer <- nil
+		s.answer <- nil
+		for _, c := range calls {
+			require.NoError(t, (<-c).err)
+		}
+	})
+}
+
+func TestAStatementIsOfSoManyCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, s, finish := busy(t)
+		var keys []int
+		for k := range 150 {
+			keys = append(keys, 100+k)
+		}
+		calls := start(t.Context(), j, keys...)
+		finish()
+		close(s.answer)
+		for i, c := range calls {
+			require.Equal(t, result{strconv.Itoa(100 + i), nil}, <-c)
+		}
+		synctest.Wait()
+		require.Equal(t, [][]int{keys[:64], keys[64:128], keys[128:]}, sorted(s.statements))
+	})
+}
+
+func TestWhoLeavesHasNoPartInIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, s, finish := busy(t)
+		ctx, leave := context.WithCancel(t.Context())
+		before := start(ctx, j, 3)
+		during, leaveLater := context.WithCancel(t.Context())
+		first := start(during, j, 6)
+		stay := start(t.Context(), j, 4, 5)
+		leave()
+		require.ErrorIs(t, (<-before[0]).err, context.Canceled, "it waits no longer")
+		finish()
+		require.Equal(t, [][]int{{6, 4, 5}}, s.statements)
+		leaveLater()
+		require.ErrorIs(t, (<-first[0]).err, context.Canceled)
+		s.answer <- nil
+		require.Equal(t, result{"4", nil}, <-stay[0], "the others go on")
+		require.Equal(t, result{"5", nil}, <-stay[1])
+	})
+}
+
+func TestASharedErrorIsEverybodys(t *testing.T) {
+	refused := errors.New("refused")
+	for name, c := range map[string]struct {
+		keys []int
+		do   func(*server)
+		want func(*testing.T, error)
+	}{
+		"refused":  {[]int{3, 4}, func(s *server) { s.answer <- refused }, func(t *testing.T, err error) { require.ErrorIs(t, err, refused) }},
+		"a panic":  {[]int{3, 13}, func(s *server) { s.answer <- nil }, func(t *testing.T, err error) { require.ErrorContains(t, err, "panic in a shared statement: 13") }},
+		"too late": {[]int{3, 4}, func(*server) { time.Sleep(time.Minute) }, func(t *testing.T, err error) { require.ErrorIs(t, err, database.ErrUnavailable) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j, s, finish := busy(t)
+				calls := start(t.Context(), j, c.keys...)
+				finish()
+				c.do(s)
+				for _, call := range calls {
+					c.want(t, (<-call).err)
+				}
+				again := start(t.Context(), j, 5)
+				s.answer <- nil
+				require.Equal(t, result{"5", nil}, <-again[0], "the next go as before")
+			})
+		})
+	}
+}
+
+func TestATracedCallGoesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, s, _ := busy(t)
+		ctx, span := trace.NewTracerProvider().Tracer("").Start(t.Context(), "request")
+		defer span.End()
+		traced := start(ctx, j, 3)
+		require.Equal(t, [][]int{{3}}, s.statements, "at once")
+		s.answer <- nil
+		s.answer <- nil
+		s.answer <- nil
+		require.NoError(t, (<-traced[0]).err)
+	})
+}

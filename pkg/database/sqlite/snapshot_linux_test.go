@@ -1,0 +1,24 @@
+package sqlite_test
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTheLocksOfTheWALIndexStay: to close a file takes all of a process's locks on it away
+// (fcntl(2)). Without this one, another process would begin the wal-index anew under us.
+func TestTheLocksOfTheWALIndexStay(t *testing.T) {
+	db, path := openHeld(t)
+	defer func() { require.NoError(t, db.Close()) }()
+	index, err := os.Stat(path + "-shm")
+	require.NoError(t, err)
+	stat, ok := index.Sys().(*syscall.Stat_t)
+	require.True(t, ok)
+	locks, err := os.ReadFile("/proc/locks")
+	require.NoError(t, err)
+	require.Contains(t, string(locks), fmt.Sprintf(":%d 128 128\n", stat.Ino), "the lock of who has it open")
+}
