@@ -31,7 +31,7 @@ func (s *server) create() string {
 	return s.Do(http.MethodPost, widgets, newWidget()).Want(http.StatusCreated).ID()
 }
 
-func TestAWidgetIsCreatedAndRead(t *testing.T) {
+func TestWhatIsCreatedIsRead(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		created := s.Do(http.MethodPost, widgets, newWidget(map[string]any{"name": "  spaces around "})).Want(http.StatusCreated)
 		require.Equal(t, widgets+"/"+created.ID(), created.Header.Get("Location"))
@@ -76,7 +76,7 @@ func TestWhatMayNotBeCreated(t *testing.T) {
 	})
 }
 
-func TestAWidgetIsChangedAndDeleted(t *testing.T) {
+func TestChangesAndDeletions(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		path := widgets + "/" + s.create()
 		for i, method := range []string{http.MethodPut, http.MethodPatch} {
