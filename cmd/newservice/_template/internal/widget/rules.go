@@ -62,3 +62,5 @@ func apply(it *Widget, p Patch) invalid.Fields {
 	}
 	return problems
 }
+
+func same(a, b Widget) bool { return a.Name == b.Name && a.Quantity == b.Quantity }

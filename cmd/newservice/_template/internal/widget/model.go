@@ -3,21 +3,12 @@ package widget
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/page"
-)
-
-var (
-	// ErrNotFound says that there is no such widget.
-	ErrNotFound = errors.New("there is no such widget")
-	// ErrStale says that the widget has changed since it was read.
-	ErrStale = errors.New("the widget has changed since it was read")
 )
 
 // Widget is what a caller owns.
@@ -56,20 +47,3 @@ func (f Filter) IDs(below uuid.UUID) (after, before uuid.UUID) {
 	}
 	return after, before
 }
-
-// Store keeps widgets.
-type Store interface {
-	// Get returns the widget, or ErrNotFound.
-	Get(ctx context.Context, id uuid.UUID) (Widget, error)
-	// List returns a page of the widgets that f lets through, newest first.
-	List(ctx context.Context, f Filter, r page.Request) (page.Page[Widget], error)
-	// Update stores it in place of the version before it (it.Version - 1). It returns
-	// ErrStale when there is no such version any more.
-	Update(ctx context.Context, it Widget) error
-	// Delete deletes that version of the widget, and erases the records of requests whose
-	// answers were about it, both or neither. It returns ErrStale when there is no such
-	// version any more.
-	Delete(ctx context.Context, id uuid.UUID, version int64) error
-}
-
-func same(a, b Widget) bool { return a.Name == b.Name && a.Quantity == b.Quantity }
