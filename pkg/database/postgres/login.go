@@ -27,10 +27,10 @@ const (
 type login struct {
 	database.Login
 
-	mu      sync.Mutex
-	sent    string // the password
-	refused error  // what the server said to it
-	at      time.Time
+	mu       sync.Mutex
+	password string // that the server refused last
+	refused  error  // what it said
+	at       time.Time
 }
 
 // use makes the connections of c log in as l says.
@@ -49,23 +49,28 @@ func (l *login) use(c *pgxpool.Config) {
 			}
 			connection.Password = password
 		}
+		password, handle := connection.Password, connection.OnPgError
+		connection.OnPgError = func(c *pgconn.PgConn, err *pgconn.PgError) bool {
+			if isRefused(err) {
+				l.wasRefused(password, err)
+			}
+			return handle(c, err)
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.refused != nil && l.sent == connection.Password && time.Since(l.at) < refusedFor {
+		if l.password == password && time.Since(l.at) < refusedFor {
 			return l.refused
 		}
-		l.sent, l.refused = connection.Password, nil
 		return nil
 	}
 }
 
-// wasRefused keeps in mind that the server refused the last login.
-func (l *login) wasRefused(err error) {
+// wasRefused keeps in mind that the server refused a password: that one, as the file may
+// have another by now.
+func (l *login) wasRefused(password string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.refused == nil {
-		l.refused, l.at = err, time.Now()
-	}
+	l.password, l.refused, l.at = password, err, time.Now()
 }
 
 // acquire is that of the pool. While the server refuses the login, as it does when the
@@ -77,7 +82,6 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 		if err == nil || !isRefused(err) {
 			return conn, err
 		}
-		db.login.wasRefused(err)
 		stat := db.Stat()
 		if stat.AcquiredConns()+stat.IdleConns() == 0 {
 			return nil, err

@@ -54,7 +54,6 @@ type DB struct {
 	// readOnly says that the last Check found the database so.
 	readOnly atomic.Bool
 	answers  *answerCount // of the pool
-	login    *login
 }
 
 // Open connects to the database at address, whose schema is that of the set, and logs in
@@ -106,7 +105,7 @@ func Open(ctx context.Context, address string, as database.Login, set migration.
 		pool.Close()
 		return nil, Wrap(err)
 	}
-	return &DB{Pool: pool, probe: probe, set: set, answers: answers, login: l}, nil
+	return &DB{Pool: pool, probe: probe, set: set, answers: answers}, nil
 }
 
 // Migrate brings the schema up to date.
