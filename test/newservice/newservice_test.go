@@ -97,8 +97,10 @@ func (p project) used() {
 	data := p.TempDir()
 	command := p.command("make", "run", "AUTH=on", "DATA_DIR="+data, "USER_PORT="+ports[0], "ORDER_PORT="+ports[1], "INVENTORY_PORT="+ports[2])
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to send it what a terminal sends for Ctrl-C
-	var said bytes.Buffer
-	command.Stderr = &said
+	said, err := os.Create(filepath.Join(p.TempDir(), "stderr"))
+	require.NoError(p, err)
+	defer said.Close()
+	command.Stderr = said
 	out, err := command.StdoutPipe()
 	require.NoError(p, err)
 	require.NoError(p, command.Start())
@@ -112,7 +114,9 @@ func (p project) used() {
 	for lines.Scan() && !strings.Contains(lines.Text(), "Ctrl-C stops them") {
 		printed += lines.Text() + "\n"
 	}
-	require.Contains(p, printed, "http://localhost:"+ports[2]+"/api/v1/items\n", said.String())
+	problems, err := os.ReadFile(said.Name())
+	require.NoError(p, err)
+	require.Contains(p, printed, "http://localhost:"+ports[2]+"/api/v1/items\n", "%s", problems)
 
 	token := func(subject string) string {
 		return strings.TrimSpace(p.run("make", "token", "DATA_DIR="+data, "SUBJECT="+subject, "SCOPES=items:read items:write"))
@@ -146,7 +150,9 @@ func (p project) used() {
 	_, err = io.Copy(io.Discard, out)
 	require.NoError(p, err)
 	_ = command.Wait() // interrupted, make has no exit code of its own to give
-	require.NotContains(p, said.String(), "Error")
+	problems, err = os.ReadFile(said.Name())
+	require.NoError(p, err)
+	require.NotContains(p, string(problems), "Error")
 }
 
 // send sends a request and returns the answer, if it is an object.
