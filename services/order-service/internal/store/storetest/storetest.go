@@ -16,6 +16,7 @@ import (
 
 	"github.com/example/microservices/internal/testkit/fields"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/idempotency/keytest"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/order-service/internal/order"
@@ -37,17 +38,32 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"many that read at once each get their own":         readsBeside,
 		"an update replaces the version before it only":     updates,
 		"a deletion deletes that version only":              deletions,
-		"a deletion erases the answers about the order":     erasure,
 		"a list is newest first and starts below an id":     lists,
 		"a list may be of one user, in one status, or both": filters,
 		"a list may be of a time":                           periods,
-		"a record and its order are stored both or not":     records,
-		"a record lives until it expires":                   expiry,
 		"of many writers of one version one wins":           writers,
-		"a caller that is gone leaves nothing half done":    cancelled,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+	keytest.Run(t, func(t *testing.T) keytest.Store {
+		s := open(t)
+		of := func(id uuid.UUID) order.Order { return New(t, func(it *order.Order) { it.ID = id }) }
+		return keytest.Store{
+			Store: s,
+			Create: func(ctx context.Context, id uuid.UUID, record *idempotency.Record) error {
+				return s.Create(ctx, of(id), record)
+			},
+			Refused: func(ctx context.Context, id uuid.UUID, record *idempotency.Record) error {
+				o := New(t, func(o *order.Order) { o.ID, o.Status = id, "lost" })
+				return s.Create(ctx, o, record)
+			},
+			Has: func(ctx context.Context, id uuid.UUID) bool {
+				_, err := s.Get(ctx, id)
+				return err == nil
+			},
+			Delete: s.Delete,
+		}
+	})
 }
 
 // New returns an order that no store has yet.
@@ -172,37 +188,6 @@ func deletions(t *testing.T, s Store) {
 	require.ErrorIs(t, err, order.ErrNotFound)
 }
 
-// erasure: whoever asked for the order, nothing is left of it but the keys, until their
-// time.
-func erasure(t *testing.T, s Store) {
-	now := time.Now()
-	o, other := New(t), New(t)
-	r := record("k", now, o.ID)
-	require.NoError(t, s.Create(t.Context(), o, r))
-	kept := record("other", now, other.ID)
-	require.NoError(t, s.Create(t.Context(), other, kept))
-	require.ErrorIs(t, s.Delete(t.Context(), o.ID, 2), order.ErrStale)
-	got, err := s.Recorded(t.Context(), r.Key, now)
-	require.NoError(t, err)
-	require.Equal(t, *r, got, "what was not deleted is not erased")
-
-	require.NoError(t, s.Delete(t.Context(), o.ID, 1))
-	got, err = s.Recorded(t.Context(), r.Key, now)
-	require.NoError(t, err)
-	require.True(t, got.Erased())
-	require.Empty(t, got.Fingerprint)
-	require.Equal(t, 410, got.Answer.Status)
-	require.Empty(t, string(got.Answer.Body)+got.Answer.Location+got.Answer.ETag)
-	require.Equal(t, []time.Time{r.CreatedAt, r.ExpiresAt}, []time.Time{got.CreatedAt, got.ExpiresAt})
-	require.ErrorIs(t, s.Create(t.Context(), New(t), r), idempotency.ErrTaken, "the key is taken")
-	got, err = s.Recorded(t.Context(), kept.Key, now)
-	require.NoError(t, err)
-	require.Equal(t, *kept, got, "others' answers stay")
-
-	again := New(t)
-	require.NoError(t, s.Create(t.Context(), again, record("k", r.ExpiresAt, again.ID)), "until its time is up")
-}
-
 func lists(t *testing.T, s Store) {
 	got, err := s.List(t.Context(), order.Filter{}, page.First(10))
 	require.NoError(t, err)
@@ -229,53 +214,6 @@ func record(key string, at time.Time, about uuid.UUID) *idempotency.Record {
 		Answer:    idempotency.Answer{Status: 201, Location: "/here/" + about.String(), ETag: `"1"`, Body: []byte(`{"a": 1}`)},
 		CreatedAt: at, ExpiresAt: at.Add(time.Hour),
 	}
-}
-
-func records(t *testing.T, s Store) {
-	now := time.Now()
-	o := New(t)
-	r := record("k", now, o.ID)
-	require.NoError(t, s.Create(t.Context(), o, r))
-	got, err := s.Recorded(t.Context(), r.Key, now)
-	require.NoError(t, err)
-	require.Equal(t, *r, got)
-
-	second := New(t)
-	require.ErrorIs(t, s.Create(t.Context(), second, record("k", now, second.ID)), idempotency.ErrTaken)
-	_, err = s.Get(t.Context(), second.ID)
-	require.ErrorIs(t, err, order.ErrNotFound, "no order without its record")
-
-	wrong := New(t, func(o *order.Order) { o.Status = "lost" })
-	require.Error(t, s.Create(t.Context(), wrong, record("l", now, wrong.ID)))
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "l"}, now)
-	require.ErrorIs(t, err, idempotency.ErrNotFound, "no record without its order")
-
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "other", Value: "k"}, now)
-	require.ErrorIs(t, err, idempotency.ErrNotFound, "each caller has its own keys")
-}
-
-func expiry(t *testing.T, s Store) {
-	start := time.Now()
-	later := start.Add(time.Hour)
-	require.NoError(t, s.Create(t.Context(), New(t), record("k", start, uuid.New())))
-	_, err := s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
-	require.ErrorIs(t, err, idempotency.ErrNotFound)
-	u := New(t)
-	require.NoError(t, s.Create(t.Context(), u, record("k", later, u.ID)), "the key may be used anew")
-	got, err := s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
-	require.NoError(t, err)
-	require.Equal(t, later.Add(time.Hour).UnixMicro(), got.ExpiresAt.UnixMicro())
-
-	for i := range 5 {
-		require.NoError(t, s.Create(t.Context(), New(t), record(fmt.Sprint(i), start, uuid.New())))
-	}
-	for _, want := range []int{3, 2, 0} {
-		n, err := s.Purge(t.Context(), later, 3)
-		require.NoError(t, err)
-		require.Equal(t, want, n)
-	}
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
-	require.NoError(t, err, "what has not expired stays")
 }
 
 func filters(t *testing.T, s Store) {
@@ -358,16 +296,4 @@ func writers(t *testing.T, s Store) {
 		require.ErrorIs(t, err, order.ErrStale)
 	}
 	require.Equal(t, 1, won)
-}
-
-func cancelled(t *testing.T, s Store) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	u := New(t)
-	require.ErrorIs(t, s.Create(ctx, u, record("k", time.Now(), u.ID)), context.Canceled)
-	_, err := s.Get(t.Context(), u.ID)
-	require.ErrorIs(t, err, order.ErrNotFound)
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, time.Now())
-	require.ErrorIs(t, err, idempotency.ErrNotFound)
-	create(t, s, u)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/example/microservices/internal/testkit/fields"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/idempotency/keytest"
 	"github.com/example/microservices/pkg/ids"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/user-service/internal/user"
@@ -34,24 +35,39 @@ type Store interface {
 // store is closed by the one who opens it.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
-		"every field is stored, and changed":             everyField,
-		"what is stored is what is read":                 readBack,
-		"many that read at once each get their own":      readsBeside,
-		"an address is unique, also when it is changed":  uniqueEmail,
-		"an update replaces the version before it only":  updates,
-		"a deletion deletes that version only":           deletions,
-		"a deletion erases the answers about the user":   erasure,
-		"a list is newest first and starts below an id":  lists,
-		"a user is found by its address":                 byEmail,
-		"a list by time is newest first":                 byTime,
-		"an id is taken once":                            taken,
-		"a record and its user are stored both or not":   records,
-		"a record lives until it expires":                expiry,
-		"of many writers of one version one wins":        writers,
-		"a caller that is gone leaves nothing half done": cancelled,
+		"every field is stored, and changed":            everyField,
+		"what is stored is what is read":                readBack,
+		"many that read at once each get their own":     readsBeside,
+		"an address is unique, also when it is changed": uniqueEmail,
+		"an update replaces the version before it only": updates,
+		"a deletion deletes that version only":          deletions,
+		"a list is newest first and starts below an id": lists,
+		"a user is found by its address":                byEmail,
+		"a list by time is newest first":                byTime,
+		"an id is taken once":                           taken,
+		"of many writers of one version one wins":       writers,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+	keytest.Run(t, func(t *testing.T) keytest.Store {
+		s := open(t)
+		of := func(id uuid.UUID) user.User { return New(t, func(it *user.User) { it.ID = id }) }
+		return keytest.Store{
+			Store: s,
+			Create: func(ctx context.Context, id uuid.UUID, record *idempotency.Record) error {
+				return s.Create(ctx, of(id), record)
+			},
+			Refused: func(ctx context.Context, id uuid.UUID, record *idempotency.Record) error {
+				first := create(t, s, New(t))
+				return s.Create(ctx, New(t, func(u *user.User) { u.ID, u.Email = id, first.Email }), record)
+			},
+			Has: func(ctx context.Context, id uuid.UUID) bool {
+				_, err := s.Get(ctx, id)
+				return err == nil
+			},
+			Delete: s.Delete,
+		}
+	})
 }
 
 // New returns a user that no store has yet.
@@ -181,37 +197,6 @@ func deletions(t *testing.T, s Store) {
 	require.ErrorIs(t, err, user.ErrNotFound)
 }
 
-// erasure: whoever asked for the user, nothing is left of it but the keys, until their
-// time.
-func erasure(t *testing.T, s Store) {
-	now := time.Now()
-	u, other := New(t), New(t)
-	r := record("k", now, u.ID)
-	require.NoError(t, s.Create(t.Context(), u, r))
-	kept := record("other", now, other.ID)
-	require.NoError(t, s.Create(t.Context(), other, kept))
-	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 2), user.ErrStale)
-	got, err := s.Recorded(t.Context(), r.Key, now)
-	require.NoError(t, err)
-	require.Equal(t, *r, got, "what was not deleted is not erased")
-
-	require.NoError(t, s.Delete(t.Context(), u.ID, 1))
-	got, err = s.Recorded(t.Context(), r.Key, now)
-	require.NoError(t, err)
-	require.True(t, got.Erased())
-	require.Empty(t, got.Fingerprint)
-	require.Equal(t, 410, got.Answer.Status)
-	require.Empty(t, string(got.Answer.Body)+got.Answer.Location+got.Answer.ETag)
-	require.Equal(t, []time.Time{r.CreatedAt, r.ExpiresAt}, []time.Time{got.CreatedAt, got.ExpiresAt})
-	require.ErrorIs(t, s.Create(t.Context(), New(t), r), idempotency.ErrTaken, "the key is taken")
-	got, err = s.Recorded(t.Context(), kept.Key, now)
-	require.NoError(t, err)
-	require.Equal(t, *kept, got, "others' answers stay")
-
-	again := New(t)
-	require.NoError(t, s.Create(t.Context(), again, record("k", r.ExpiresAt, again.ID)), "until its time is up")
-}
-
 func lists(t *testing.T, s Store) {
 	got, err := s.List(t.Context(), page.First(10))
 	require.NoError(t, err)
@@ -240,53 +225,6 @@ func record(key string, at time.Time, about uuid.UUID) *idempotency.Record {
 	}
 }
 
-func records(t *testing.T, s Store) {
-	now := time.Now()
-	u := New(t)
-	r := record("k", now, u.ID)
-	require.NoError(t, s.Create(t.Context(), u, r))
-	got, err := s.Recorded(t.Context(), r.Key, now)
-	require.NoError(t, err)
-	require.Equal(t, *r, got)
-
-	second := New(t)
-	require.ErrorIs(t, s.Create(t.Context(), second, record("k", now, second.ID)), idempotency.ErrTaken)
-	_, err = s.Get(t.Context(), second.ID)
-	require.ErrorIs(t, err, user.ErrNotFound, "no user without its record")
-
-	taken := New(t, func(n *user.User) { n.Email = u.Email })
-	require.ErrorIs(t, s.Create(t.Context(), taken, record("l", now, taken.ID)), user.ErrEmailTaken)
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "l"}, now)
-	require.ErrorIs(t, err, idempotency.ErrNotFound, "no record without its user")
-
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "other", Value: "k"}, now)
-	require.ErrorIs(t, err, idempotency.ErrNotFound, "each caller has its own keys")
-}
-
-func expiry(t *testing.T, s Store) {
-	start := time.Now()
-	later := start.Add(time.Hour)
-	require.NoError(t, s.Create(t.Context(), New(t), record("k", start, uuid.New())))
-	_, err := s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
-	require.ErrorIs(t, err, idempotency.ErrNotFound)
-	u := New(t)
-	require.NoError(t, s.Create(t.Context(), u, record("k", later, u.ID)), "the key may be used anew")
-	got, err := s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
-	require.NoError(t, err)
-	require.Equal(t, later.Add(time.Hour).UnixMicro(), got.ExpiresAt.UnixMicro())
-
-	for i := range 5 {
-		require.NoError(t, s.Create(t.Context(), New(t), record(fmt.Sprint(i), start, uuid.New())))
-	}
-	for _, want := range []int{3, 2, 0} {
-		n, err := s.Purge(t.Context(), later, 3)
-		require.NoError(t, err)
-		require.Equal(t, want, n)
-	}
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, later)
-	require.NoError(t, err, "what has not expired stays")
-}
-
 func writers(t *testing.T, s Store) {
 	u := create(t, s, New(t))
 	u.Version = 2
@@ -307,18 +245,6 @@ func writers(t *testing.T, s Store) {
 		require.ErrorIs(t, err, user.ErrStale)
 	}
 	require.Equal(t, 1, won)
-}
-
-func cancelled(t *testing.T, s Store) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	u := New(t)
-	require.ErrorIs(t, s.Create(ctx, u, record("k", time.Now(), u.ID)), context.Canceled)
-	_, err := s.Get(t.Context(), u.ID)
-	require.ErrorIs(t, err, user.ErrNotFound)
-	_, err = s.Recorded(t.Context(), idempotency.Key{Caller: "c", Value: "k"}, time.Now())
-	require.ErrorIs(t, err, idempotency.ErrNotFound)
-	create(t, s, u)
 }
 
 func ptr[T any](v T) *T { return &v }
