@@ -154,7 +154,7 @@ func daemon() error {
 		word = err.Error()
 	}
 	_, _ = parent.WriteString(word) // it may be gone; the log has it too
-	_ = parent.Close()
+	_ = parent.Close()              // likewise
 	if err != nil {
 		return errors.Join(err, node.stop())
 	}

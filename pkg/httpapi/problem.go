@@ -113,9 +113,6 @@ func (p *Problem) Error() string { return p.Detail }
 // GetStatus returns the HTTP status code.
 func (p *Problem) GetStatus() int { return p.Status }
 
-// GetHeaders returns the headers that belong to the problem.
-func (p *Problem) GetHeaders() http.Header { return p.header }
-
 // ContentType returns the media type of a problem.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 

@@ -53,6 +53,32 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// TestFilesThatPagesNameAreThere: where somebody is sent to look is something to see, in the
+// project or in a service.
+func TestFilesThatPagesNameAreThere(t *testing.T) {
+	named := regexp.MustCompile("`((?:services|pkg|cmd|internal|test|bench|charts|k8s|argocd)/[\\w./-]+)`")
+	toBeMade := regexp.MustCompile(`/inventory-service|internal/item|/NAME/`) // by who reads it
+	seen := 0
+	for _, file := range tracked(t) {
+		content, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil || !strings.HasSuffix(file, ".md") {
+			continue
+		}
+		for _, found := range named.FindAllStringSubmatch(string(content), -1) {
+			if toBeMade.MatchString(found[1]) {
+				continue
+			}
+			seen++
+			there, err := filepath.Glob(filepath.Join(root, found[1]))
+			require.NoError(t, err)
+			inService, err := filepath.Glob(filepath.Join(root, "services/*", found[1]))
+			require.NoError(t, err)
+			require.NotEmpty(t, append(there, inService...), "%s names %s", file, found[1])
+		}
+	}
+	require.Positive(t, seen)
+}
+
 // TestTestsThatPagesNameAreThere: what proves a claim is not lost in silence.
 func TestTestsThatPagesNameAreThere(t *testing.T) {
 	named, declared := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)"), regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)

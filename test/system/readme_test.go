@@ -4,8 +4,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,24 +31,4 @@ func TestTheAddressesOfTheREADME(t *testing.T) {
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	require.Contains(t, string(page), "swagger-ui")
-}
-
-// TestLinksLeadSomewhere follows every link from a document of the project to
-// a file of it.
-func TestLinksLeadSomewhere(t *testing.T) {
-	links := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	documents, err := filepath.Glob("../../*.md")
-	require.NoError(t, err)
-	more, err := filepath.Glob("../../docs/*.md")
-	require.NoError(t, err)
-	decisions, err := filepath.Glob("../../docs/decisions/*.md")
-	require.NoError(t, err)
-	for _, document := range append(append(documents, more...), decisions...) {
-		text, err := os.ReadFile(document)
-		require.NoError(t, err)
-		for _, link := range links.FindAllStringSubmatch(string(text), -1) {
-			_, err := os.Stat(filepath.Join(filepath.Dir(document), link[1]))
-			require.NoError(t, err, "%s has a link to %s", document, link[1])
-		}
-	}
 }

@@ -31,7 +31,7 @@ func start(t testing.TB, name string, environment []string, program string, argu
 	command.SysProcAttr = sysProcAttr()
 	require.NoError(t, command.Start())
 	go func() {
-		_ = command.Wait()
+		_ = command.Wait() // it is killed
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
@@ -86,6 +86,6 @@ func listens(port int) bool {
 	if err != nil {
 		return false
 	}
-	_ = connection.Close()
+	_ = connection.Close() // nothing was sent
 	return true
 }

@@ -106,8 +106,8 @@ func Run(t testing.TB, config string, env ...string) *Collector {
 	cmd.Stdout, cmd.Stderr = &c.log, &c.log
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()         // likewise
 		if t.Failed() {
 			t.Logf("the collector said:\n%s", c.log.String())
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -16,13 +15,7 @@ import (
 	"github.com/example/microservices/pkg/database/sqlite"
 )
 
-func TestMain(m *testing.M) {
-	if path := os.Getenv(otherFile); path != "" {
-		beAnother(path)
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T) *sqlite.DB {
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"), noMigrations)
