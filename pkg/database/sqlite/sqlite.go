@@ -233,3 +233,8 @@ func UniqueViolation(err error, column string) bool {
 	c := code(err)
 	return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
+
+// Raised says that err is what a trigger raised with a text: RAISE(ABORT, text).
+func Raised(err error, text string) bool {
+	return err != nil && code(err) == sqlite3.SQLITE_CONSTRAINT_TRIGGER && strings.Contains(err.Error(), text)
+}

@@ -18,6 +18,8 @@ func problem(err error) error {
 		return httpapi.NewProblem(http.StatusConflict, "another user has this email address")
 	case errors.Is(err, user.ErrExists):
 		return httpapi.NewProblem(http.StatusConflict, "the user that the token is of exists already")
+	case errors.Is(err, user.ErrDeleted):
+		return httpapi.NewProblem(http.StatusConflict, "the user that the token is of was deleted, and can't be created again; whoever comes back needs a new account with the issuer of tokens")
 	case errors.Is(err, user.ErrNobody):
 		return httpapi.Forbidden(auth.Admin)
 	}

@@ -49,15 +49,19 @@ func (u *Users) Prepare(ctx context.Context, reach access.Reach, d Draft) (User,
 	return made, u.guard(ctx)
 }
 
-// Explain returns why a user could not be added: of one that is there already a store may
-// say that its address is taken, which is its own.
+// Explain returns why a user could not be added. Of one that is there already a store may
+// say that its address is taken, which is its own, and of one that was deleted that it
+// exists.
 func (u *Users) Explain(ctx context.Context, added User, err error) error {
-	if !errors.Is(err, ErrEmailTaken) {
+	if !errors.Is(err, ErrEmailTaken) && !errors.Is(err, ErrExists) {
 		return err
 	}
 	_, missing := u.store.Get(ctx, added.ID)
-	if missing == nil {
+	switch {
+	case missing == nil:
 		return ErrExists
+	case errors.Is(err, ErrExists) && errors.Is(missing, ErrNotFound):
+		return ErrDeleted
 	}
 	return err
 }

@@ -20,6 +20,8 @@ import (
 const (
 	primaryKey  = "users.id"
 	uniqueEmail = "users.email_key"
+	// wasDeleted is what the trigger says of an id that is not used again.
+	wasDeleted = "users_deleted"
 	// schemaVersion is the migration without which the queries fail. It isn't a
 	// new one (docs/decisions/schema-versions.md).
 	schemaVersion = 1
@@ -132,7 +134,7 @@ func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 func (s *Store) write(ctx context.Context, do func(*sqlite.Conn) error) error {
 	err := s.Write(ctx, do)
 	switch {
-	case sqlite.UniqueViolation(err, primaryKey):
+	case sqlite.UniqueViolation(err, primaryKey), sqlite.Raised(err, wasDeleted):
 		return user.ErrExists
 	case sqlite.UniqueViolation(err, uniqueEmail):
 		return user.ErrEmailTaken
