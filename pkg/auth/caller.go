@@ -26,6 +26,9 @@ type Caller struct {
 // Anyone is the caller of a service that needs no token, who may do everything.
 func Anyone() Caller { return Caller{anyone: true} }
 
+// IsAnyone reports whether the caller is that of a service that needs no token.
+func (c Caller) IsAnyone() bool { return c.anyone }
+
 func newCaller(issuer, subject string, scopes []string) Caller {
 	c := Caller{issuer: issuer, subject: subject, scopes: scopes}
 	user, err := ids.Parse(subject)

@@ -90,11 +90,15 @@ func (a *API) admit(op *operation, x *exchange) {
 		charge()
 		return
 	}
-	turn, ok := a.config.Overload.Enter(ctx, op.reads, light)
-	if !ok {
-		a.shed(g)
-		charge()
-		return
+	var turn overload.Slot
+	if op.rule.waits == 0 {
+		var ok bool
+		turn, ok = a.config.Overload.Enter(ctx, op.reads, light)
+		if !ok {
+			a.shed(g)
+			charge()
+			return
+		}
 	}
 	defer turn.Drop() // if it has not left by then
 	x.buffer()
@@ -113,7 +117,8 @@ func (a *API) admit(op *operation, x *exchange) {
 
 // work does what an operation does, in the time there is for it, and holds its answer.
 func (a *API) work(op *operation, x *exchange, body []byte) {
-	x.ctx.limit(a.config.RequestTimeout)
+	x.stopping = a.stopping
+	x.ctx.limit(a.config.RequestTimeout + op.rule.waits)
 	err := op.run(x, body)
 	if err != nil {
 		x.buffered.Reset()

@@ -38,6 +38,11 @@ func (r Resource[T]) write(x *exchange, status int) error {
 	return x.json(status, r.Body)
 }
 
+// Unversioned is the answer with something that has no version: a 200.
+type Unversioned[T any] struct{ Body T }
+
+func (u Unversioned[T]) write(x *exchange, status int) error { return x.json(status, u.Body) }
+
 // Created is the answer to a POST: a 201, now or as it was the first time.
 type Created[T any] struct {
 	Location string `header:"Location" doc:"Where the new resource is."`
@@ -123,11 +128,38 @@ func (l Listed[T]) write(x *exchange, status int) error {
 	return x.json(status, l.Body)
 }
 
+// Batch is the answer with some CloudEvents (CloudEvents 1.0, JSON Batch Format): a 200.
+type Batch[T any] struct {
+	Link string `header:"Link" doc:"Asks for what comes after (RFC 8288, rel=next)."`
+	Body batchOf[T]
+}
+
+// isList says that the answer may be large.
+func (Batch[T]) isList() {}
+
+// batchOf is the body of a Batch.
+type batchOf[T any] []T
+
+const batchType = "application/cloudevents-batch+json"
+
+// ContentType is part of huma.ContentTypeFilter.
+func (batchOf[T]) ContentType(string) string { return batchType }
+
+func (b Batch[T]) write(x *exchange, status int) error {
+	x.Header().Set("Link", b.Link)
+	x.Header().Set("Content-Type", batchType)
+	return x.marshal(status, b.Body)
+}
+
 var jsonType = []string{"application/json"}
 
 // json writes a value as an answer's body.
 func (x *exchange) json(status int, v any) error {
 	x.Header()["Content-Type"] = jsonType
+	return x.marshal(status, v)
+}
+
+func (x *exchange) marshal(status int, v any) error {
 	x.WriteHeader(status)
 	if x.buffered != nil {
 		return json.MarshalWrite(x.buffered, v)

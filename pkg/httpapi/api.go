@@ -60,6 +60,7 @@ type API struct {
 	gatherer              prometheus.Gatherer
 	complaint             complaint
 	unreadable, untrusted sync.Once // see clientOf
+	stopping              chan struct{}
 }
 
 var releaseMode sync.Once
@@ -78,7 +79,7 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // they are networks
 	}
-	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}}
+	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{})}
 
 	a.metrics = newMetrics(c.Metrics)
 	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic)
@@ -104,6 +105,9 @@ func New(c Config) *API {
 	a.serveDocs()
 	return a
 }
+
+// Stop ends what handlers wait for. It is called once.
+func (a *API) Stop() { close(a.stopping) }
 
 // Handler returns the handler of everything that the API serves.
 func (a *API) Handler() http.Handler { return headAsGet(keepSlashes(a.engine)) }

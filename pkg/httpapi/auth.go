@@ -23,6 +23,8 @@ type Rule struct {
 	// memory is what making an answer may take, and maxBody the size of the largest
 	// body; in bytes.
 	memory, maxBody int64
+	// waits is how long the handler may wait for something to happen; 0: it works at once.
+	waits time.Duration
 	// deprecated is since when the operation is deprecated, sunset when it goes away;
 	// zero is not.
 	deprecated, sunset time.Time
@@ -50,6 +52,14 @@ func (r Rule) Memory(bytes int64) Rule {
 // MaxBodyBytes.
 func (r Rule) MaxBody(bytes int64) Rule {
 	r.maxBody = bytes
+	return r
+}
+
+// Waits is the rule of an operation whose handler may wait for something to happen (see
+// Wait), beyond the time in which others are answered. It takes no turn: what it does
+// besides must be little, and the handler bounds how many wait.
+func (r Rule) Waits(d time.Duration) Rule {
+	r.waits = d
 	return r
 }
 

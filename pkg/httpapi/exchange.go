@@ -32,8 +32,10 @@ type exchange struct {
 	// buffered holds the answer until it is sent; nil where it isn't held.
 	buffered *bytes.Buffer
 	// waited is how long the client was waited for: for its body, and until it had
-	// taken the answer.
+	// taken the answer; and how long it had a handler wait.
 	waited time.Duration
+	// stopping is closed when the service stops.
+	stopping <-chan struct{}
 	// shed says that the request was too much, cutOff that the client has not got
 	// all of the answer.
 	shed, cutOff bool
@@ -102,6 +104,27 @@ func HasRead(ctx context.Context, bytes int) {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	if ok {
 		x.read += int64(bytes)
+	}
+}
+
+// Wait waits in a handler whose operation's rule is that it Waits. It returns false when
+// that is of no use any more: the client has left, the time is over, or the service stops.
+func Wait(ctx context.Context, d time.Duration) bool {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return false
+	}
+	began := time.Now()
+	defer func() { x.waited += time.Since(began) }()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-x.stopping:
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

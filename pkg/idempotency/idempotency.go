@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -213,31 +212,10 @@ func (o *Once) leave(key Key) {
 	delete(o.inFlight, key)
 }
 
-const (
-	purgeInterval = 10 * time.Minute
-	purgeBatch    = 1000
-)
+// PurgeInterval is the time between two purges.
+const PurgeInterval = 10 * time.Minute
 
-// PurgeLoop deletes what has expired, again and again, until ctx is done.
-func (o *Once) PurgeLoop(ctx context.Context, log *slog.Logger) error {
-	ticker := time.NewTicker(purgeInterval)
-	defer ticker.Stop()
-	for {
-		err := o.Purge(ctx)
-		switch {
-		case err == nil:
-			o.purges.ok.Inc()
-		case ctx.Err() == nil:
-			o.purges.failed.Inc()
-			log.WarnContext(ctx, "purge idempotency keys", slog.Any("error", err))
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
-}
+const purgeBatch = 1000
 
 // Purge deletes what has expired, in batches that hold nothing up.
 func (o *Once) Purge(ctx context.Context) error {

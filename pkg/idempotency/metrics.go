@@ -8,7 +8,6 @@ import (
 
 type metrics struct {
 	requests struct{ fresh, replayed, conflict, failed prometheus.Counter }
-	purges   struct{ ok, failed prometheus.Counter }
 }
 
 func newMetrics(registerer prometheus.Registerer) metrics {
@@ -16,16 +15,10 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 		Name: "idempotency_requests_total",
 		Help: "Requests with an Idempotency-Key: new (the first with its key), replayed (answered as the first was), conflict (the first is still being answered, had another body, or made what is deleted now), failed (no success, so nothing is kept).",
 	}, []string{"result"})
-	runs := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "background_runs_total",
-		Help: "Runs of work that no request asks for, by task and result: ok or failed.",
-	}, []string{"task", "result"})
-	registerer.MustRegister(requests, runs)
+	registerer.MustRegister(requests)
 	var m metrics
 	m.requests.fresh, m.requests.replayed = requests.WithLabelValues("new"), requests.WithLabelValues("replayed")
 	m.requests.conflict, m.requests.failed = requests.WithLabelValues("conflict"), requests.WithLabelValues("failed")
-	const task = "purge_idempotency_keys"
-	m.purges.ok, m.purges.failed = runs.WithLabelValues(task, "ok"), runs.WithLabelValues(task, "failed")
 	return m
 }
 

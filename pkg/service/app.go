@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +42,7 @@ type Runtime struct {
 	dependencies []health.Dependency
 	background   []func(context.Context) error
 	closers      []func() error
+	runs         *prometheus.CounterVec
 }
 
 // Keep takes a store: it is closed at the end, brought up to date unless
@@ -69,6 +71,37 @@ func (rt *Runtime) Need(d ...health.Dependency) { rt.dependencies = append(rt.de
 // service.
 func (rt *Runtime) Run(work func(context.Context) error) { rt.background = append(rt.background, work) }
 
+// Every has a task done now and then, again and again. Failures are logged and counted.
+func (rt *Runtime) Every(interval time.Duration, task string, do func(context.Context) error) {
+	if rt.runs == nil {
+		rt.runs = prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "background_runs_total",
+			Help: "Runs of work that no request asks for, by task and result: ok or failed.",
+		}, []string{"task", "result"})
+		rt.Metrics.MustRegister(rt.runs)
+	}
+	ok, failed := rt.runs.WithLabelValues(task, "ok"), rt.runs.WithLabelValues(task, "failed")
+	rt.Run(func(ctx context.Context) error {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			err := do(ctx)
+			switch {
+			case err == nil:
+				ok.Inc()
+			case ctx.Err() == nil:
+				failed.Inc()
+				rt.Log.WarnContext(ctx, "background work failed; it is tried again", slog.String("task", task), slog.Any("error", err))
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
+			}
+		}
+	})
+}
+
 func (rt *Runtime) close() error {
 	var errs []error
 	for _, release := range slices.Backward(rt.closers) {
@@ -85,6 +118,8 @@ type App struct {
 	Monitor *health.Monitor
 	// Background runs beside the server, until its context is done.
 	Background []func(context.Context) error
+	// Stop ends what handlers wait for. It is called once.
+	Stop func()
 	// Close releases what the service holds. It is called once nothing uses
 	// the service any more.
 	Close func() error
@@ -125,7 +160,7 @@ func (p Program) Build(ctx context.Context, log *slog.Logger, process prometheus
 	httpapi.RegisterHealth(rt.API, p.Name, Version(), monitor, prometheus.Gatherers{process, rt.Metrics})
 	return &App{
 		Handler: rt.API.Handler(), Admin: rt.API.AdminHandler(c.Profiles),
-		Monitor: monitor, Background: rt.background, Close: rt.close,
+		Monitor: monitor, Background: rt.background, Stop: rt.API.Stop, Close: rt.close,
 	}, nil
 }
 

@@ -129,6 +129,7 @@ func serveApp(ctx context.Context, c *Config, log *slog.Logger, app *App, server
 	}
 	app.Monitor.Drain()
 	draining.Store(true)
+	app.Stop()
 	log.InfoContext(ctx, "draining")
 	wait(c.ShutdownDelay)
 	failure = errors.Join(failure, drain(ctx, server, c.DrainTimeout))

@@ -38,11 +38,11 @@ func eachWithTokens(t *testing.T, test func(*testing.T, *guarded)) {
 // startGuarded starts both. identity is the subject of order-service's token.
 func startGuarded(t *testing.T, address, identity string) *guarded {
 	t.Helper()
-	is := apitest.NewIssuers(t, name, "users:lookup")
+	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	g := &guarded{is: is, tokenFile: filepath.Join(t.TempDir(), "token")}
 	require.NoError(t, issuer.WriteToken(g.tokenFile, is.ServiceToken(t, "user-service", identity)))
 	g.users = process.Start(t, process.Build(t, "user-service"), "DATABASE_URL=sqlite://"+filepath.Join(t.TempDir(), "users.db"),
-		"AUTH_ISSUERS="+is.SettingOf("user-service", "users:lookup"), "AUTH_REQUIRED=true")
+		"AUTH_ISSUERS="+is.SettingOf("user-service", "users:lookup events:read"), "AUTH_REQUIRED=true")
 	g.server = start(t, address, func(c *configuration) {
 		c.AuthIssuers, c.AuthRequired = is.Setting, true
 		c.UserServiceURL, c.UserClientTokenFile = g.users.URL, g.tokenFile
@@ -54,17 +54,19 @@ func startGuarded(t *testing.T, address, identity string) *guarded {
 // register makes the user who has a subject.
 func (g *guarded) register(t *testing.T, subject string) {
 	t.Helper()
-	token, err := g.is.People.Token([]string{"user-service"}, subject, "users:write")
+	g.atUsers(t, http.MethodPost, "/api/v1/users", subject, "users:write").Want(http.StatusCreated)
+}
+
+// atUsers asks user-service for something, as a subject with some scopes.
+func (g *guarded) atUsers(t *testing.T, method, path, subject, scopes string) *apitest.Answer {
+	t.Helper()
+	token, err := g.is.People.Token([]string{"user-service"}, subject, scopes)
 	require.NoError(t, err)
-	body := strings.NewReader(`{"name":"Ada","email":"` + uuid.NewString() + `@example.com"}`)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.users.URL+"/api/v1/users", body)
-	require.NoError(t, err)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusCreated, response.StatusCode)
+	var body any
+	if method == http.MethodPost {
+		body = map[string]any{"name": "Ada", "email": uuid.NewString() + "@example.com"}
+	}
+	return apitest.NewClient(t, nil, g.users.URL).Do(method, path, body, "Authorization", "Bearer "+token)
 }
 
 // orderFor makes an order of a registered user, with the user's own token.
@@ -134,7 +136,14 @@ func TestWhoMayDoWhat(t *testing.T) {
 			"get-order":           {Prepare: one(nil), Owner: 200, Other: 404, Admin: 200, Service: 403},
 			"put-order":           {Prepare: one(map[string]any{"shipping_address": "elsewhere"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
 			"patch-order":         {Prepare: one(map[string]any{"shipping_address": "elsewhere"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
-			"delete-order":        {Prepare: one(nil), Owner: 204, Other: 404, Admin: 204, Service: 403},
+			"get-order-history": {
+				Prepare: func(t *testing.T, owner string) (string, any) {
+					return orders + "/" + g.orderFor(t, owner) + "/events", nil
+				},
+				Owner: 200, Other: 404, Admin: 200, Service: 403,
+			},
+			"get-order-events": {Prepare: func(*testing.T, string) (string, any) { return orders + "/events", nil }, Owner: 200, Other: 200, Admin: 200, Service: 200},
+			"delete-order":     {Prepare: one(nil), Owner: 204, Other: 404, Admin: 204, Service: 403},
 		})
 	})
 }

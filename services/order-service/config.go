@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/services/order-service/internal/userclient"
 )
@@ -14,6 +15,7 @@ import (
 // variables.
 type configuration struct {
 	service.Config
+	events.Retention
 
 	UserServiceURL       string        `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"where user-service is"`
 	ReadinessUserService string        `envconfig:"READINESS_USER_SERVICE" default:"required" oneof:"required,degraded" desc:"what the service is while user-service is away: not ready, or degraded"`

@@ -227,6 +227,7 @@ func (s *server) operations(id string) []func(*apitest.Client) *apitest.Answer {
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, orders, nil) },
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, orders+"/user/"+s.user, nil) },
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, path, nil) },
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, path+"/events", nil) },
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodPost, orders, s.order()) },
 		func(c *apitest.Client) *apitest.Answer {
 			return c.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "e")
@@ -235,6 +236,10 @@ func (s *server) operations(id string) []func(*apitest.Client) *apitest.Answer {
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodPatch, path, `{"status":"confirmed"}`) },
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodDelete, path, nil) },
 	}
+}
+
+func readEvents(c *apitest.Client) *apitest.Answer {
+	return c.Do(http.MethodGet, orders+"/events", nil)
 }
 
 func TestADatabaseThatIsAway(t *testing.T) {
@@ -248,7 +253,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	}
 	apitest.Eventually(t, "ready", ready(http.StatusOK))
 	require.NoError(t, server.Kill())
-	for _, request := range s.operations(id) {
+	for _, request := range append(s.operations(id), readEvents) {
 		request(s.Client).Want(http.StatusServiceUnavailable)
 	}
 	apitest.Eventually(t, "not ready", ready(http.StatusServiceUnavailable))
@@ -266,6 +271,8 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 		for _, request := range s.operations(id) {
 			request(s.Client).Want(http.StatusInternalServerError)
 		}
+		s.execute(t, "DROP TABLE order_service.events")
+		readEvents(s.Client).Want(http.StatusInternalServerError)
 	})
 }
 

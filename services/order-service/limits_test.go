@@ -65,7 +65,7 @@ func TestWhatIsReadForARefusalCounts(t *testing.T) {
 
 // TestAnothersOrderCountsForWhoAsks, though it seems not to exist.
 func TestAnothersOrderCountsForWhoAsks(t *testing.T) {
-	address, is := databases["sqlite"](t), apitest.NewIssuers(t, name, "users:lookup")
+	address, is := databases["sqlite"](t), apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, address)
 	item := fmt.Sprintf(`{"product_id":"p","product_name":"%s","quantity":1,"price":1}`, strings.Repeat("x", 200))
 	path := s.Do(http.MethodPost, orders, s.raw(strings.Repeat(item+",", 99)+item)).Want(http.StatusCreated).Header.Get("Location")

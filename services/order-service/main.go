@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/example/microservices/pkg/database/transfer"
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
@@ -23,7 +24,7 @@ func main() { program(newConfiguration()).Exit() }
 func program(c *configuration) service.Program {
 	return service.Program{
 		Name: "order-service", Summary: "keeps orders", Config: c,
-		Data:     transfer.Store{Tables: []string{"orders", "idempotency_keys"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
+		Data:     transfer.Store{Tables: []string{"orders", "idempotency_keys", "events", "followed", "erased_users"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
 		Store:    func(ctx context.Context) (service.Store, error) { return openStore(ctx, c) },
 		Describe: func(a *httpapi.API) { api.Register(a, nil, nil, nil) },
 		Open:     func(ctx context.Context, rt *service.Runtime) error { return open(ctx, c, rt) },
@@ -35,6 +36,7 @@ func program(c *configuration) service.Program {
 type store interface {
 	service.Store
 	api.Store
+	events.Sink
 }
 
 func openStore(ctx context.Context, c *configuration) (store, error) {
@@ -66,7 +68,20 @@ func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 	rt.Need(health.Dependency{Name: "user-service", Required: c.ReadinessUserService == "required", Check: users.Ready})
 	kept := api.Charge(s)
 	once := idempotency.NewOnce(kept, c.IdempotencyTTL, rt.Metrics)
-	rt.Run(func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) })
+	rt.Every(idempotency.PurgeInterval, "purge_idempotency_keys", once.Purge)
+	rt.Every(events.PurgeInterval, "purge_events", c.Purge(s))
+	rt.Run(follower(users, s, rt).Run)
 	api.Register(rt.API, order.New(kept, users), kept, once)
 	return nil
+}
+
+// follower follows what happens to users: when one is deleted, its orders are erased.
+func follower(users *userclient.Client, s store, rt *service.Runtime) *events.Follower {
+	f := &events.Follower{
+		Source: "user-service", Name: "order-service", Sink: s, Log: rt.Log,
+		Concerns: func(e events.Event) bool { return e.Type == events.Deleted },
+	}
+	f.URL, f.Client = users.Feed()
+	f.Register(rt.Metrics)
+	return f
 }

@@ -152,7 +152,11 @@ type gate struct {
 func newGate(t *testing.T) *gate {
 	g := &gate{arrived: make(chan struct{}, 10), open: make(chan struct{})}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if id, asked := strings.CutPrefix(r.URL.Path, "/api/v1/users/"); asked {
+		id, asked := strings.CutPrefix(r.URL.Path, "/api/v1/users/")
+		switch {
+		case strings.HasPrefix(id, "events"): // it has none
+			w.WriteHeader(http.StatusNotFound)
+		case asked:
 			g.arrived <- struct{}{}
 			<-g.open
 			w.Header().Set("Content-Type", "application/json")

@@ -19,7 +19,7 @@ func eachWithTokens(t *testing.T, test func(*testing.T, *server, *apitest.Issuer
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			is := apitest.NewIssuers(t, name, "users:lookup")
+			is := apitest.NewIssuers(t, name, "users:lookup events:read")
 			test(t, start(t, address(t), func(c *configuration) { c.AuthIssuers, c.AuthRequired = is.Setting, true }), is)
 		})
 	}
@@ -52,6 +52,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 				return users + "/" + owner, body
 			}
 		}
+		erased := func(t *testing.T, owner string) (string, any) {
+			create(t, owner)
+			s.For(t).Do(http.MethodDelete, users+"/"+owner, nil, "Authorization", is.Token(t, owner, "users:write")).Want(http.StatusNoContent)
+			return users + "/" + owner + "/erasure", nil
+		}
 		s.TestAccess(t, is, []string{"health", "health-live", "health-ready"}, map[string]apitest.Access{
 			"create-user": {
 				Prepare: func(*testing.T, string) (string, any) { return users, newUser() },
@@ -75,9 +80,17 @@ func TestWhoMayDoWhat(t *testing.T) {
 					}
 				},
 			},
-			"get-user":    {Prepare: one(nil), Owner: 200, Other: 404, Admin: 200, Service: 200},
-			"put-user":    {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
-			"patch-user":  {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"get-user":        {Prepare: one(nil), Owner: 200, Other: 404, Admin: 200, Service: 200},
+			"put-user":        {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"patch-user":      {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"get-user-events": {Prepare: func(*testing.T, string) (string, any) { return users + "/events", nil }, Owner: 200, Other: 200, Admin: 200, Service: 200},
+			"put-consumer": {
+				Prepare: func(*testing.T, string) (string, any) {
+					return users + "/events/consumers/a", map[string]any{"cursor": "0-1"}
+				},
+				Owner: 204, Other: 204, Admin: 204, Service: 204,
+			},
+			"get-erasure": {Prepare: erased, Owner: 200, Other: 200, Admin: 200, Service: 200},
 			"delete-user": {Prepare: one(nil), Owner: 204, Other: 404, Admin: 204, Service: 403},
 		})
 	})
@@ -138,7 +151,7 @@ func TestHealthSaysWhetherATokenIsNeeded(t *testing.T) {
 }
 
 func TestNothingIsLeftRunningWhereTokensAreNeeded(t *testing.T) {
-	is := apitest.NewIssuers(t, name, "users:lookup")
+	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Run("", func(t *testing.T) {
 		s := start(t, databases["sqlite"](t), func(c *configuration) { c.AuthIssuers = is.Setting })
@@ -147,7 +160,7 @@ func TestNothingIsLeftRunningWhereTokensAreNeeded(t *testing.T) {
 }
 
 func TestWithoutKeysNoTokenIsJudged(t *testing.T) {
-	is := apitest.NewIssuers(t, name, "users:lookup")
+	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.AuthIssuers = is.People.Setting(name, "file:///nowhere/jwks.json")
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/ratelimit"
 	"github.com/example/microservices/pkg/service"
 )
@@ -9,8 +10,10 @@ import (
 // variables.
 type configuration struct {
 	service.Config
+	events.Retention
 
-	EmailLimit ratelimit.Limit `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"how many email addresses one caller may try, written like RATE_LIMIT_READ: the answer tells whether another user has one; 0: any number"`
+	Consumers  events.ConsumerList `envconfig:"EVENTS_CONSUMERS" default:"order-service" desc:"the services that must follow what happens to users, with commas between them: a deleted user's erasure is complete when each of them is done"`
+	EmailLimit ratelimit.Limit     `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"how many email addresses one caller may try, written like RATE_LIMIT_READ: the answer tells whether another user has one; 0: any number"`
 }
 
 func newConfiguration() *configuration {

@@ -66,7 +66,8 @@ func (endless) Read(p []byte) (int, error) {
 func TestWhatABodyMustBe(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	created := s.Do(http.MethodPost, users, person("first@example.com")).Want(http.StatusCreated)
-	for method, path := range map[string]string{http.MethodPost: users, http.MethodPut: users + "/" + created.ID(), http.MethodPatch: users + "/" + created.ID()} {
+	for _, op := range [][2]string{{http.MethodPost, users}, {http.MethodPut, users + "/" + created.ID()}, {http.MethodPatch, users + "/" + created.ID()}, {http.MethodPut, consumer}} {
+		method, path := op[0], op[1]
 		for _, contentType := range []string{"", "text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "application/xml", "x"} {
 			s.Do(method, path, `{}`, "Content-Type", contentType).Want(http.StatusUnsupportedMediaType)
 		}
@@ -130,7 +131,8 @@ func TestLimitsOfTheServer(t *testing.T) {
 		require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
 	})
 	path := users + "/" + unknown
-	for method, path := range map[string]string{http.MethodPost: users, http.MethodPut: path, http.MethodPatch: path} {
+	for _, op := range [][2]string{{http.MethodPost, users}, {http.MethodPut, path}, {http.MethodPatch, path}, {http.MethodPut, consumer}} {
+		method, path := op[0], op[1]
 		t.Run("a body that doesn't come: "+method, func(t *testing.T) {
 			// Through the client, so that it is held against the document.
 			pipe, writer := io.Pipe()
@@ -236,6 +238,22 @@ func operations(id string) []func(*apitest.Client) *apitest.Answer {
 	}
 }
 
+// consumer is a service that follows the events.
+const consumer = users + "/events/consumers/a"
+
+// eventOperations are the operations for services that follow what happens to users.
+func eventOperations() []func(*apitest.Client) *apitest.Answer {
+	return []func(*apitest.Client) *apitest.Answer{
+		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, users+"/events", nil) },
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodPut, consumer, map[string]any{"cursor": "0-1"})
+		},
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodGet, users+"/"+unknown+"/erasure", nil)
+		},
+	}
+}
+
 func TestADatabaseThatIsAway(t *testing.T) {
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	require.NoError(t, err)
@@ -248,7 +266,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	apitest.Eventually(t, "ready", ready(http.StatusOK))
 
 	require.NoError(t, server.Kill())
-	for _, request := range operations(id) {
+	for _, request := range append(operations(id), eventOperations()...) {
 		request(s.Client).Want(http.StatusServiceUnavailable)
 	}
 	apitest.Eventually(t, "not ready", ready(http.StatusServiceUnavailable))
@@ -266,6 +284,10 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 		id := s.Do(http.MethodPost, users, person("ada@example.com")).ID()
 		s.execute(t, "DROP TABLE user_service.users")
 		for _, request := range operations(id) {
+			request(s.Client).Want(http.StatusInternalServerError)
+		}
+		s.execute(t, "DROP TABLE user_service.events")
+		for _, request := range eventOperations() {
 			request(s.Client).Want(http.StatusInternalServerError)
 		}
 	})

@@ -38,7 +38,7 @@ func admitted(requests int, send func(n int) *apitest.Answer) int {
 // TestCallersAreLimitedEachByItself: by subject, whatever the token; who proves to
 // be nobody is held to the address's own limit; services are not held.
 func TestCallersAreLimitedEachByItself(t *testing.T) {
-	is := apitest.NewIssuers(t, name, "users:lookup")
+	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.AuthIssuers, c.ReadLimit, c.WriteLimit = is.Setting, anHour(5), anHour(3)
 	})
@@ -84,7 +84,7 @@ func TestAClientIsWhoConnects(t *testing.T) {
 // TestWhoHasNoTokenIsAnAddress: whoever sends none, or one that proves nothing, uses up
 // what its own address may ask for, and nobody else's.
 func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
-	is := apitest.NewIssuers(t, name, "users:lookup")
+	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.ReadLimit, c.TrustedProxies = anHour(2), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
 		c.AuthIssuers = is.Setting
@@ -206,7 +206,7 @@ func TestWhereAllMayBeReadAddressesAreNotCounted(t *testing.T) {
 }
 
 func TestReplicasCountEmailAddressesTogether(t *testing.T) {
-	store, is := redis.Start(t), apitest.NewIssuers(t, name, "users:lookup")
+	store, is := redis.Start(t), apitest.NewIssuers(t, name, "users:lookup events:read")
 	address := databases["sqlite"](t)
 	replicas := make([]*server, 2)
 	for i := range replicas {

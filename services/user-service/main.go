@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/example/microservices/pkg/database/transfer"
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/service"
@@ -20,9 +21,9 @@ func main() { program(newConfiguration()).Exit() }
 func program(c *configuration) service.Program {
 	return service.Program{
 		Name: "user-service", Summary: "keeps users", Config: c,
-		Data:     transfer.Store{Tables: []string{"users", "idempotency_keys"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
+		Data:     transfer.Store{Tables: []string{"users", "idempotency_keys", "events", "consumers", "erasures"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
 		Store:    func(ctx context.Context) (service.Store, error) { return openStore(ctx, c) },
-		Describe: func(a *httpapi.API) { api.Register(a, nil, nil, nil) },
+		Describe: func(a *httpapi.API) { api.Register(a, nil, nil, nil, nil) },
 		Open:     func(ctx context.Context, rt *service.Runtime) error { return open(ctx, c, rt) },
 	}
 }
@@ -55,7 +56,8 @@ func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 		return err
 	}
 	once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
-	rt.Run(func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) })
-	api.Register(rt.API, user.New(s, api.LimitEmails(emails)), s, once)
+	rt.Every(idempotency.PurgeInterval, "purge_idempotency_keys", once.Purge)
+	rt.Every(events.PurgeInterval, "purge_events", c.Purge(s))
+	api.Register(rt.API, user.New(s, api.LimitEmails(emails)), s, once, c.Consumers)
 	return nil
 }

@@ -71,7 +71,7 @@ func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatab
 	token := func(subject, scopes string) (string, error) {
 		return i.Token([]string{"user-service", "order-service"}, subject, scopes)
 	}
-	service, err := token("order-service", "users:lookup")
+	service, err := token("order-service", "users:lookup events:read")
 	if err != nil {
 		return nil, err
 	}

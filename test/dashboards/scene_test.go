@@ -50,7 +50,7 @@ func newScene(t *testing.T) *scene {
 	keys := httptest.NewServer(s.issuer)
 	t.Cleanup(keys.Close)
 	tokenFile := filepath.Join(t.TempDir(), "token")
-	require.NoError(t, issuer.WriteToken(tokenFile, s.token("order-service", "users:lookup")))
+	require.NoError(t, issuer.WriteToken(tokenFile, s.token("order-service", "users:lookup events:read")))
 
 	s.collector = collector.Start(t)
 	common := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + s.collector.URL, "GOMEMLIMIT=230MiB", "RATE_LIMIT_READ=100/s:200", "RATE_LIMIT_WRITE=1000/s", "CONCURRENCY_LIMIT=20:500", "AUTH_REQUIRED=true"}

@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMoreThanThePodsCanCarry sends twice the writes that pods with an eighth of a
+// TestMoreThanThePodsCanCarry sends several times the writes that pods with an eighth of a
 // processor are good for. What isn't done is refused, and says when to come again;
 // no pod is restarted or loses its readiness, so the probes were answered all
 // along. How fast it is, bench/RESULTS.md says: here it is only that it holds.
 func TestMoreThanThePodsCanCarry(t *testing.T) {
-	const rate, writes = 1000, 10_000
+	const rate, writes = 2000, 10_000
 	n := newNamespace(t)
 	n.install(installation{images: releases[0], values: n.postgresMode() + `
 defaults: {replicas: 1, resources: {limits: {cpu: 120m}}}

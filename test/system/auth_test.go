@@ -47,7 +47,7 @@ func startGuardedOn(t *testing.T, users, orders string, env ...string) *guarded 
 	t.Cleanup(keys.Close)
 	g := &guarded{issuer: i}
 	tokenFile := filepath.Join(t.TempDir(), "token")
-	require.NoError(t, issuer.WriteToken(tokenFile, g.token(t, "order-service", "users:lookup")))
+	require.NoError(t, issuer.WriteToken(tokenFile, g.token(t, "order-service", "users:lookup events:read")))
 	g.users = process.Start(t, process.Build(t, "user-service"), append(env, "DATABASE_URL="+users, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("user-service", keys.URL))...)
 	g.orders = process.Start(t, process.Build(t, "order-service"), append(env, "DATABASE_URL="+orders, "USER_SERVICE_URL="+g.users.URL,
 		"USER_CLIENT_TOKEN_FILE="+tokenFile, "AUTH_REQUIRED=true", "AUTH_ISSUERS="+i.Setting("order-service", keys.URL))...)

@@ -51,7 +51,7 @@ func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 		return err
 	}
 	once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
-	rt.Run(func(ctx context.Context) error { return once.PurgeLoop(ctx, rt.Log) })
+	rt.Every(idempotency.PurgeInterval, "purge_idempotency_keys", once.Purge)
 	api.Register(rt.API, widget.New(s), s, once)
 	return nil
 }

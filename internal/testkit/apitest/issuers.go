@@ -59,10 +59,10 @@ func newIssuer(t testing.TB, url string) (*issuer.Issuer, string) {
 }
 
 // SettingOf returns the AUTH_ISSUERS of a service that is called audience and
-// grants a scope to the other service.
+// grants scopes, with spaces between them, to the other service.
 func (is *Issuers) SettingOf(audience, granted string) string {
 	people := is.People.Setting(audience, is.peopleKeys)
-	services := is.Services.Setting(audience, is.servicesKeys, `"profile":"kubernetes"`, `"grants":[{"subject":"`+ServiceSubject+`","scopes":["`+granted+`"]}]`)
+	services := is.Services.Setting(audience, is.servicesKeys, `"profile":"kubernetes"`, `"grants":[{"subject":"`+ServiceSubject+`","scopes":["`+strings.Join(strings.Fields(granted), `","`)+`"]}]`)
 	return people[:len(people)-1] + "," + services[1:]
 }
 

@@ -24,7 +24,9 @@ func Serve(t testing.TB, c *service.Config, app *service.App) string {
 	background, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(listener) })
-	running.Go(func() { _ = app.Monitor.Run(background) })
+	for _, work := range append(app.Background, app.Monitor.Run) {
+		running.Go(func() { _ = work(background) })
+	}
 	t.Cleanup(func() {
 		require.NoError(t, server.Close())
 		stop()

@@ -257,6 +257,12 @@ func Wrap(err error) error {
 	return err
 }
 
+// Violates says that err is a row that breaks the constraint, of whatever kind.
+func Violates(err error, constraint string) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code[:2] == "23" && e.ConstraintName == constraint
+}
+
 // UniqueViolation says that err is a row that breaks the constraint.
 func UniqueViolation(err error, constraint string) bool {
 	var e *pgconn.PgError

@@ -22,7 +22,15 @@ var ErrNoRow = errors.New("there is no such row")
 
 // Conn is a connection. It keeps the statements that it has prepared, and is used by one
 // goroutine at a time.
-type Conn struct{ conn *sqlite.Conn }
+type Conn struct {
+	conn *sqlite.Conn
+	// erases says that what is written takes something away for good.
+	erases bool
+}
+
+// Erases says, in a write, that what it deletes or overwrites must be nowhere in the files
+// soon after.
+func (c *Conn) Erases() { c.erases = true }
 
 // Row is a row of a result, valid until the next one. Columns are counted from 0.
 type Row struct{ stmt *sqlite.Stmt }
@@ -49,6 +57,15 @@ func (r Row) Bytes(column int) []byte {
 	return b
 }
 
+// NullTime returns an instant, or nil where there is none.
+func (r Row) NullTime(column int) *time.Time {
+	if r.stmt.ColumnIsNull(column) {
+		return nil
+	}
+	t := r.Time(column)
+	return &t
+}
+
 // UUID returns an id, which is kept as its text.
 func (r Row) UUID(column int) (uuid.UUID, error) { return uuid.Parse(r.stmt.ColumnText(column)) }
 
@@ -56,7 +73,7 @@ func (r Row) UUID(column int) (uuid.UUID, error) { return uuid.Parse(r.stmt.Colu
 func (r Row) Time(column int) time.Time { return time.UnixMicro(r.stmt.ColumnInt64(column)).UTC() }
 
 // Query calls row for each row of a query, whose ? are the values: string, int, int64,
-// *int, []byte, uuid.UUID and time.Time.
+// *int, []byte, uuid.UUID, time.Time and *time.Time.
 func (c *Conn) Query(ctx context.Context, query string, row func(Row) error, values ...any) error {
 	if telemetry.Recording(ctx) { // of the values there is nothing in the span
 		_, span := tracer.Start(ctx, database.QueryName(query), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(semconv.DBSystemNameSQLite))
@@ -126,6 +143,12 @@ func bind(stmt *sqlite.Stmt, i int, value any) {
 	case uuid.UUID:
 		stmt.BindText(i, v.String())
 	case time.Time:
+		stmt.BindInt64(i, v.UnixMicro())
+	case *time.Time:
+		if v == nil {
+			stmt.BindNull(i)
+			return
+		}
 		stmt.BindInt64(i, v.UnixMicro())
 	default:
 		panic(fmt.Sprintf("sqlite: a %T is no value of a query", value))

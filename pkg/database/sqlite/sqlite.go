@@ -111,7 +111,7 @@ func connect(path string) (*Conn, error) {
 	opened, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
 	if err == nil {
 		opened.SetBusyTimeout(busyTimeout)
-		for _, pragma := range []string{"journal_mode=WAL", "synchronous=FULL", "foreign_keys=1", "temp_store=MEMORY", "cache_size=-8000"} {
+		for _, pragma := range []string{"journal_mode=WAL", "synchronous=FULL", "foreign_keys=1", "temp_store=MEMORY", "cache_size=-8000", "secure_delete=1"} {
 			err = errors.Join(err, sqlitex.ExecuteTransient(opened, "PRAGMA "+pragma, nil))
 		}
 	}
@@ -122,7 +122,7 @@ func connect(path string) (*Conn, error) {
 		}
 		return nil, err
 	}
-	return &Conn{opened}, nil
+	return &Conn{conn: opened}, nil
 }
 
 // openSchema returns a pool of one connection that is opened when it is needed.

@@ -16,6 +16,10 @@ const (
 	maxGroup = 64
 	// lockRetry is the time between two tries to get the migration lock.
 	lockRetry = 10 * time.Millisecond
+	// wipeTimeout is how long to wait for readers of the log before it is emptied, and
+	// wipeRetry the time until the next try.
+	wipeTimeout = 20 * time.Millisecond
+	wipeRetry   = time.Second
 )
 
 var errClosed = database.Unavailable(errors.New("the database is closed"))
@@ -69,10 +73,16 @@ func (w *writer) close() error {
 func (w *writer) loop() {
 	defer w.done.Done()
 	group := make([]*job, 0, maxGroup)
+	retry := time.NewTicker(wipeRetry)
+	defer retry.Stop()
 	for {
 		select {
 		case <-w.quit:
+			w.wipe()
 			return
+		case <-retry.C:
+			w.wipe()
+			continue
 		case first := <-w.queue:
 			group = w.collect(append(group[:0], first))
 		}
@@ -80,7 +90,24 @@ func (w *writer) loop() {
 		for _, j := range group {
 			close(j.done)
 		}
+		w.wipe()
 	}
+}
+
+// wipe takes out of the log what was erased: pages as they were before are in it until it
+// is emptied. While another process reads them, it is tried again soon.
+func (w *writer) wipe() {
+	if !w.conn.erases {
+		return
+	}
+	w.readers.writing.Store(true)
+	defer w.readers.writing.Store(false)
+	w.readers.releaseIdle()
+	w.conn.conn.SetBusyTimeout(wipeTimeout)
+	defer w.conn.conn.SetBusyTimeout(busyTimeout)
+	busy := int64(1)
+	err := w.conn.query("PRAGMA wal_checkpoint(TRUNCATE)", func(r Row) error { busy = r.Int(0); return nil }, nil)
+	w.conn.erases = err != nil || busy != 0
 }
 
 // collect takes in whoever waits already.

@@ -65,8 +65,8 @@ func main() {
 
 func run() error {
 	rate, err := strconv.Atoi(os.Getenv("RATE"))
-	if err != nil || rate < 1 || rate > 1000 {
-		return errors.New("RATE must be a number of requests per second, 1 to 1000")
+	if err != nil || rate < 1 || rate > 5000 {
+		return errors.New("RATE must be a number of requests per second, 1 to 5000")
 	}
 	l := &load{
 		users: os.Getenv("USERS_URL"), orders: os.Getenv("ORDERS_URL"), run: os.Getenv("RUN"), token: os.Getenv("TOKEN"),

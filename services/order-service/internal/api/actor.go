@@ -12,6 +12,16 @@ import (
 func actor(ctx context.Context) order.Actor {
 	caller := auth.From(ctx)
 	a := order.Actor{Sees: caller.Reach(scopeFulfil), Fulfils: caller.Has(scopeFulfil), Expunges: caller.Admin()}
+	switch {
+	case caller.IsAnyone():
+		a.Role = order.Anyone
+	case caller.Admin():
+		a.Role = order.Admin
+	case caller.Has(scopeFulfil):
+		a.Role = order.Fulfilment
+	default:
+		a.Role = order.Customer
+	}
 	if caller.Has(scopeWrite) {
 		a.Owns = caller.Reach()
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
@@ -18,6 +19,8 @@ func problem(err error) error {
 	switch {
 	case errors.Is(err, order.ErrNotFound):
 		return httpapi.NotFound("order")
+	case errors.Is(err, order.ErrUserUnknown):
+		return invalid.Fields{{Path: "user_id", Message: "is not the id of a user"}}
 	case errors.Is(err, order.ErrNotFulfilling):
 		return httpapi.Forbidden(scopeFulfil)
 	case errors.Is(err, order.ErrNotOwner):

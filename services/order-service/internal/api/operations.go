@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/page"
@@ -42,6 +43,7 @@ const path = "/api/v1/orders"
 type Store interface {
 	order.Store
 	idempotency.Store
+	events.Store
 	// Create stores a new order and, unless it is nil, the record of the request, both or
 	// neither. It returns idempotency.ErrTaken.
 	Create(ctx context.Context, o order.Order, record *idempotency.Record) error
@@ -99,6 +101,7 @@ func Register(a *httpapi.API, orders *order.Orders, s Store, once *idempotency.O
 		Description: "The owner may delete an order that is pending or cancelled. What was confirmed, shipped or delivered is a record, which needs the scope admin.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite).Memory(orderMemory), h.delete)
+	h.registerEvents(a, tags[0])
 }
 
 type createInput struct {

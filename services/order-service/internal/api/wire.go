@@ -32,11 +32,13 @@ type Order struct {
 	ID              uuid.UUID       `json:"id" format:"uuid" doc:"Names the order; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	UserID          uuid.UUID       `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	Items           []Item          `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What was ordered."`
-	ShippingAddress string          `json:"shipping_address" minLength:"1" maxLength:"500" doc:"Where it goes; may have several lines." example:"12 St James's Square, London"`
+	ShippingAddress *string         `json:"shipping_address" minLength:"1" maxLength:"500" doc:"Where it goes; may have several lines. null: it was erased, see erased_at." example:"12 St James's Square, London"`
 	Status          string          `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"pending"`
 	TotalAmount     Money           `json:"total_amount" minimum:"0" maximum:"999999999999.99" doc:"The sum of price × quantity, exact." example:"2999.97"`
 	CreatedAt       httpapi.Instant `json:"created_at" doc:"When the order was created."`
 	UpdatedAt       httpapi.Instant `json:"updated_at" doc:"When the order was changed last."`
+	// ErasedAt is missing where there is nothing to say.
+	ErasedAt *httpapi.Instant `json:"erased_at,omitzero" doc:"When the shipping address was erased, because the user was deleted; missing while it is there."`
 }
 
 func toWire(o order.Order) Order {
@@ -44,10 +46,14 @@ func toWire(o order.Order) Order {
 	for i, item := range o.Items {
 		items[i] = Item{ProductID: item.ProductID, ProductName: item.ProductName, Quantity: item.Quantity, Price: Money{item.Price}}
 	}
-	return Order{
-		ID: o.ID, UserID: o.UserID, Items: items, ShippingAddress: o.ShippingAddress, Status: string(o.Status),
-		TotalAmount: Money{o.Total}, CreatedAt: httpapi.Instant(o.CreatedAt), UpdatedAt: httpapi.Instant(o.UpdatedAt),
+	wire := Order{
+		ID: o.ID, UserID: o.UserID, Items: items, ShippingAddress: &o.ShippingAddress, Status: string(o.Status),
+		TotalAmount: Money{o.Total}, CreatedAt: httpapi.Instant(o.CreatedAt), UpdatedAt: httpapi.Instant(o.UpdatedAt), ErasedAt: (*httpapi.Instant)(o.ErasedAt),
 	}
+	if o.ErasedAt != nil {
+		wire.ShippingAddress = nil
+	}
+	return wire
 }
 
 func fromWire(items []Item) []order.Item {
@@ -73,7 +79,7 @@ func (n *NewOrder) draft() order.Draft {
 type OrderChange struct {
 	Status          jsonbody.Optional[string] `json:"status,omitzero" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"confirmed"`
 	Items           jsonbody.Optional[[]Item] `json:"items,omitzero" minItems:"1" maxItems:"100" nullable:"false" doc:"Only while the order is pending."`
-	ShippingAddress jsonbody.Optional[string] `json:"shipping_address,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Only while the order is pending." example:"12 St James's Square, London"`
+	ShippingAddress jsonbody.Nullable[string] `json:"shipping_address,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Only while the order is pending. null is what was erased, and may be sent back." example:"12 St James's Square, London"`
 
 	// What can't be changed may be sent back as it was read.
 	ID          jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
@@ -81,13 +87,14 @@ type OrderChange struct {
 	TotalAmount jsonbody.Optional[Money]  `json:"total_amount,omitzero" minimum:"0" maximum:"999999999999.99" doc:"Is computed; may be sent back unchanged." example:"2999.97"`
 	CreatedAt   jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
 	UpdatedAt   jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
+	ErasedAt    jsonbody.Optional[string] `json:"erased_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
 }
 
 func (c *OrderChange) patch() order.Patch {
 	p := order.Patch{
 		Status:          c.Status.Ptr(),
 		ShippingAddress: c.ShippingAddress.Ptr(),
-		More:            c.Items.Set || c.ShippingAddress.Set || c.ID.Set || c.UserID.Set || c.TotalAmount.Set || c.CreatedAt.Set || c.UpdatedAt.Set,
+		More:            c.Items.Set || c.ShippingAddress.Set || c.ID.Set || c.UserID.Set || c.TotalAmount.Set || c.CreatedAt.Set || c.UpdatedAt.Set || c.ErasedAt.Set,
 	}
 	if c.Items.Set {
 		p.Items = fromWire(c.Items.Value)
@@ -103,5 +110,11 @@ func (c *OrderChange) checkReadOnly(stored order.Order) error {
 	r.Same("total_amount", !c.TotalAmount.Set || c.TotalAmount.Value.Amount == stored.Total)
 	r.Time("created_at", c.CreatedAt, stored.CreatedAt)
 	r.Time("updated_at", c.UpdatedAt, stored.UpdatedAt)
+	r.Same("shipping_address", !c.ShippingAddress.Set || c.ShippingAddress.Ptr() != nil || stored.ErasedAt != nil)
+	if stored.ErasedAt != nil {
+		r.Time("erased_at", c.ErasedAt, *stored.ErasedAt)
+	} else {
+		r.Same("erased_at", !c.ErasedAt.Set)
+	}
 	return r.Err()
 }

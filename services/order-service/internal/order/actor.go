@@ -6,9 +6,27 @@ import (
 	"github.com/example/microservices/pkg/access"
 )
 
+// Role is the kind of caller that does something to an order.
+type Role string
+
+// The roles there are.
+const (
+	// Anyone is whoever sends a request where no token is needed.
+	Anyone Role = "anyone"
+	// Customer is the user whose order it is.
+	Customer Role = "customer"
+	// Fulfilment is whoever fulfils orders.
+	Fulfilment Role = "fulfilment"
+	Admin      Role = "admin"
+	// Erasure is what the deletion of the user does.
+	Erasure Role = "erasure"
+)
+
 // Actor is whoever asks for something, and what it may do. The zero value may do
 // nothing.
 type Actor struct {
+	// Role is what history says of who did it.
+	Role Role
 	// Sees is whose orders the actor may read. Others seem not to exist.
 	Sees access.Reach
 	// Owns is whose orders it may make, edit, cancel and delete.

@@ -25,6 +25,11 @@ type Order struct {
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	// ErasedAt is when the shipping address was erased, as the user was deleted; nil: it
+	// is there.
+	ErasedAt *time.Time
+	// ChangedBy is who made this version.
+	ChangedBy Role
 }
 
 // Item is a product, and how many of it at which price. The tags are the form

@@ -2,14 +2,12 @@ package order
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/access"
 	"github.com/example/microservices/pkg/ids"
-	"github.com/example/microservices/pkg/invalid"
 	"github.com/example/microservices/pkg/page"
 )
 
@@ -35,16 +33,13 @@ type Draft struct {
 
 // Prepare makes an order, which is to be added to the store, for a user whose orders are
 // the actor's, and who is known to exist. The errors are invalid.Fields, and those of
-// Users.Verify but for ErrUserUnknown.
+// Users.Verify.
 func (o *Orders) Prepare(ctx context.Context, actor Actor, d Draft) (Order, error) {
 	made, err := parseDraft(d)
 	if err != nil {
 		return Order{}, err
 	}
 	err = o.verify(ctx, actor.Owns, made.UserID)
-	if errors.Is(err, ErrUserUnknown) {
-		return Order{}, invalid.Fields{{Path: "user_id", Message: "is not the id of a user"}}
-	}
 	if err != nil {
 		return Order{}, err
 	}
@@ -52,7 +47,7 @@ func (o *Orders) Prepare(ctx context.Context, actor Actor, d Draft) (Order, erro
 	if err != nil {
 		return Order{}, err
 	}
-	made.Status = Pending
+	made.Status, made.ChangedBy = Pending, actor.Role
 	made.Version = 1
 	made.CreatedAt = ids.Time(made.ID) // so that the one sorts as the other
 	made.UpdatedAt = made.CreatedAt
@@ -114,6 +109,7 @@ func (o *Orders) Change(actor Actor, stored Order, p Patch) (Order, error) {
 		return stored, err
 	}
 	changed.Version++
+	changed.ChangedBy = actor.Role
 	changed.UpdatedAt = later(o.timestamp(), stored.UpdatedAt)
 	return changed, nil
 }

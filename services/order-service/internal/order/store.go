@@ -8,7 +8,7 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// Store keeps orders.
+// Store keeps orders. None is added for a user who was deleted: that is ErrUserUnknown.
 type Store interface {
 	// Get returns the order, or ErrNotFound.
 	Get(ctx context.Context, id uuid.UUID) (Order, error)
@@ -22,3 +22,11 @@ type Store interface {
 	// no such version any more.
 	Delete(ctx context.Context, id uuid.UUID, version int64) error
 }
+
+const (
+	// ErasedAddress is what a store keeps in place of an address that was erased: what it
+	// keeps can't be empty, as an earlier version must be able to read it.
+	ErasedAddress = "-"
+	// EraseBatch is how many orders are erased in one transaction.
+	EraseBatch = 500
+)

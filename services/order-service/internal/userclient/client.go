@@ -28,6 +28,7 @@ type Client struct {
 
 	http      *http.Client
 	transport *http.Transport
+	feed      *http.Transport // of whoever follows user-service's events
 
 	cache   *ttlcache.Cache[uuid.UUID, struct{}] // nil when turned off
 	flight  resilience.Flight[uuid.UUID, outcome]
@@ -62,7 +63,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, erro
 		backoff: resilience.Backoff{Base: 50 * time.Millisecond, Max: 400 * time.Millisecond},
 		slots:   make(chan struct{}, cfg.MaxConcurrent),
 	}
-	c.transport = newTransport(cfg)
+	c.transport, c.feed = newTransport(cfg), newTransport(cfg)
 	c.http = newHTTPClient(cfg, c.transport)
 	if cfg.CacheTTL > 0 {
 		// Not started, so no goroutine: what has expired is never returned, and
@@ -168,12 +169,18 @@ func (c *Client) seen(id uuid.UUID) bool {
 	return c.cache != nil && c.cache.Has(id)
 }
 
+// Feed returns where user-service tells what happens to users, and what asks it.
+func (c *Client) Feed() (*url.URL, *http.Client) {
+	return c.users.JoinPath("events"), newHTTPClient(c.cfg, c.feed)
+}
+
 // Close ends the calls under way, which then return *order.UsersUnavailableError,
 // and closes the idle connections. Afterwards every Verify that the cache can't
 // answer fails like that.
 func (c *Client) Close() {
 	c.flight.Close()
 	c.transport.CloseIdleConnections()
+	c.feed.CloseIdleConnections()
 }
 
 // stateChanged runs outside the breaker's lock.

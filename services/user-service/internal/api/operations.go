@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/page"
@@ -36,6 +37,8 @@ const pageMemory = 256 << 10
 type Store interface {
 	user.Store
 	idempotency.Store
+	events.Store
+	events.Consumers
 	// Create stores a new user and, unless it is nil, the record of the request, both or
 	// neither. It returns user.ErrExists, user.ErrEmailTaken, or idempotency.ErrTaken.
 	Create(ctx context.Context, u user.User, record *idempotency.Record) error
@@ -45,11 +48,14 @@ type api struct {
 	users *user.Users
 	store Store
 	once  *idempotency.Once
+	// consumers are the services that must follow what happens to users.
+	consumers []events.Consumer
 }
 
-// Register adds the operations on users, who are added to a store.
-func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once) {
-	h := &api{users: users, store: s, once: once}
+// Register adds the operations on users, who are added to a store. consumers are the
+// services that must follow what happens to users.
+func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once, consumers []events.Consumer) {
+	h := &api{users: users, store: s, once: once, consumers: consumers}
 	tags := []string{"Users"}
 	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Users", Description: "Those who may have orders."})
 	httpapi.Register(a, huma.Operation{
@@ -85,9 +91,10 @@ func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once
 	httpapi.Register(a, huma.Operation{
 		OperationID: "delete-user", Method: http.MethodDelete, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Delete a user", DefaultStatus: http.StatusNoContent,
-		Description: "The caller; with the scope admin, anyone. The orders stay.",
+		Description: "The caller; with the scope admin, anyone. Services that follow the events erase what they have of the user; see erasure. The id is never used again.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite), h.delete)
+	h.registerEvents(a, tags[0])
 }
 
 // LimitEmails returns what keeps one caller from trying many addresses.

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -16,6 +17,7 @@ import (
 	"github.com/example/microservices/pkg/database/join"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
+	"github.com/example/microservices/pkg/events/postgresevents"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/order-service/internal/order"
@@ -26,7 +28,9 @@ const (
 	schema = "order_service"
 	// schemaVersion is the migration without which the queries fail. It isn't a
 	// new one (docs/decisions/schema-versions.md).
-	schemaVersion = 1
+	schemaVersion = 4
+	// userErased is what the trigger of orders says of a user who was deleted.
+	userErased = "orders_user_erased"
 )
 
 //go:embed migrations/*.sql
@@ -35,9 +39,11 @@ var files embed.FS
 // Migrations are the schema's.
 var Migrations = migration.Postgres(schema, files, schemaVersion)
 
-// Store is a order.Store and an idempotency.Store.
+// Store keeps orders, the records of idempotency keys, what happened, and which users were
+// deleted.
 type Store struct {
 	*postgres.DB
+	postgresevents.Events
 	queries *db.Queries
 	get     func(context.Context, uuid.UUID) (db.OrderServiceOrder, error)
 }
@@ -50,11 +56,20 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 		return nil, err
 	}
 	queries := db.New(d)
-	s := &Store{d, queries, queries.GetOrder}
+	s := &Store{d, postgresevents.New(d, schema, false), queries, queries.GetOrder}
 	if joined {
 		s.get = join.New(queries.GetOrder, s.getAll, pgx.ErrNoRows).Do
 	}
 	return s, nil
+}
+
+// Migrate brings the schema up to date, and has new events come after those there are.
+func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
+	err := s.DB.Migrate(ctx, log)
+	if err != nil {
+		return err
+	}
+	return s.Rebase(ctx)
 }
 
 // Create is part of order.Store.
@@ -64,14 +79,14 @@ func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.R
 		return fmt.Errorf("write the items: %w", err)
 	}
 	if record == nil {
-		return postgres.Wrap(s.queries.CreateOrder(ctx, db.CreateOrderParams{
+		return wrap(s.queries.CreateOrder(ctx, db.CreateOrderParams{
 			ID: o.ID, UserID: o.UserID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: o.Total,
-			Version: o.Version, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
+			Version: o.Version, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, ErasedAt: o.ErasedAt, ChangedBy: o.ChangedBy,
 		}))
 	}
 	n, err := s.queries.CreateOrderOnce(ctx, db.CreateOrderOnceParams{
 		ID: o.ID, UserID: o.UserID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: string(o.Status), TotalAmount: o.Total,
-		Version: o.Version, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt,
+		Version: o.Version, CreatedAt: o.CreatedAt, UpdatedAt: o.UpdatedAt, ErasedAt: o.ErasedAt, ChangedBy: string(o.ChangedBy),
 		Caller: record.Key.Caller, Key: record.Key.Value, Fingerprint: record.Fingerprint,
 		AnswerStatus: int32(record.Answer.Status), Location: record.Answer.Location, Etag: record.Answer.ETag, Body: record.Answer.Body, //nolint:gosec // an HTTP status
 		RecordedAt: record.CreatedAt, ExpiresAt: record.ExpiresAt,
@@ -79,7 +94,7 @@ func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.R
 	if err == nil && n == 0 {
 		return idempotency.ErrTaken
 	}
-	return postgres.Wrap(err)
+	return wrap(err)
 }
 
 // Get is part of order.Store.
@@ -150,7 +165,7 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 	}
 	return changed(s.queries.UpdateOrder(ctx, db.UpdateOrderParams{
 		ID: o.ID, Items: string(items), ShippingAddress: o.ShippingAddress, Status: o.Status, TotalAmount: o.Total,
-		UpdatedAt: o.UpdatedAt, StoredVersion: o.Version - 1,
+		UpdatedAt: o.UpdatedAt, ErasedAt: o.ErasedAt, ChangedBy: o.ChangedBy, StoredVersion: o.Version - 1,
 	}))
 }
 
@@ -183,13 +198,24 @@ func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error
 func fromRow(row db.OrderServiceOrder) (order.Order, error) {
 	o := order.Order{
 		ID: row.ID, UserID: row.UserID, ShippingAddress: row.ShippingAddress, Status: row.Status, Total: row.TotalAmount,
-		Version: row.Version, CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(),
+		Version: row.Version, CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(), ChangedBy: row.ChangedBy,
+	}
+	if row.ErasedAt != nil {
+		erased := row.ErasedAt.UTC()
+		o.ErasedAt = &erased
 	}
 	err := json.Unmarshal([]byte(row.Items), &o.Items)
 	if err != nil {
 		return order.Order{}, fmt.Errorf("read the items of order %s: %w", row.ID, err)
 	}
 	return o, nil
+}
+
+func wrap(err error) error {
+	if postgres.Violates(err, userErased) {
+		return order.ErrUserUnknown
+	}
+	return postgres.Wrap(err)
 }
 
 func changed(n int64, err error) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/pkg/events/sqliteevents"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/idempotency/sqlitekeys"
 	"github.com/example/microservices/pkg/money"
@@ -21,7 +22,10 @@ import (
 
 // schemaVersion is the migration without which the queries fail. It isn't a
 // new one (docs/decisions/schema-versions.md).
-const schemaVersion = 1
+const schemaVersion = 3
+
+// userErased is what the trigger of orders says of a user who was deleted.
+const userErased = "orders_user_erased"
 
 //go:embed migrations/*.sql
 var files embed.FS
@@ -29,10 +33,12 @@ var files embed.FS
 // Migrations are the schema's.
 var Migrations = migration.SQLite(files, schemaVersion)
 
-// Store keeps orders, and the records of idempotency keys.
+// Store keeps orders, the records of idempotency keys, what happened, and which users were
+// deleted.
 type Store struct {
 	*sqlite.DB
 	sqlitekeys.Keys
+	sqliteevents.Events
 }
 
 // Open opens the file at path.
@@ -41,12 +47,12 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db, sqlitekeys.Keys{DB: db}}, nil
+	return &Store{db, sqlitekeys.Keys{DB: db}, sqliteevents.New(db, false)}, nil
 }
 
 // There is a list for each combination of filters, so that each has a plan of its own.
 const (
-	selectOrder = "SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at FROM orders "
+	selectOrder = "SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by FROM orders "
 	between     = "id < ? AND id > ? ORDER BY id DESC LIMIT ?"
 
 	getOrder           = "-- name: GetOrder\n" + selectOrder + "WHERE id = ?"
@@ -55,15 +61,15 @@ const (
 	listOrdersInStatus = "-- name: ListOrdersInStatus\n" + selectOrder + "WHERE status = ? AND " + between
 	// Left to itself SQLite takes orders_status, and looks at everybody's.
 	listOrdersOfUserInStatus = "-- name: ListOrdersOfUserInStatus\n" + selectOrder + "INDEXED BY orders_user_status WHERE user_id = ? AND status = ? AND " + between
-	createOrder              = "-- name: CreateOrder\nINSERT INTO orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	updateOrder              = "-- name: UpdateOrder\nUPDATE orders SET items = ?, shipping_address = ?, status = ?, total_amount = ?, version = ?, updated_at = ? WHERE id = ? AND version = ?"
+	createOrder              = "-- name: CreateOrder\nINSERT INTO orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	updateOrder              = "-- name: UpdateOrder\nUPDATE orders SET items = ?, shipping_address = ?, status = ?, total_amount = ?, version = ?, updated_at = ?, erased_at = ?, changed_by = ? WHERE id = ? AND version = ?"
 	deleteOrder              = "-- name: DeleteOrder\nDELETE FROM orders WHERE id = ? AND version = ?"
 )
 
 func scan(r sqlite.Row) (o order.Order, err error) {
 	o = order.Order{
 		ShippingAddress: r.Text(3), Status: order.Status(r.Text(4)), Total: money.Amount(r.Int(5)),
-		Version: r.Int(6), CreatedAt: r.Time(7), UpdatedAt: r.Time(8),
+		Version: r.Int(6), CreatedAt: r.Time(7), UpdatedAt: r.Time(8), ErasedAt: r.NullTime(9), ChangedBy: order.Role(r.Text(10)),
 	}
 	o.ID, err = r.UUID(0)
 	if err != nil {
@@ -92,7 +98,10 @@ func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.R
 		if err != nil {
 			return err
 		}
-		_, err = c.Exec(ctx, createOrder, o.ID, o.UserID, string(items), o.ShippingAddress, string(o.Status), int64(o.Total), o.Version, o.CreatedAt, o.UpdatedAt)
+		_, err = c.Exec(ctx, createOrder, o.ID, o.UserID, string(items), o.ShippingAddress, string(o.Status), int64(o.Total), o.Version, o.CreatedAt, o.UpdatedAt, o.ErasedAt, string(o.ChangedBy))
+		if sqlite.Raised(err, userErased) {
+			return order.ErrUserUnknown
+		}
 		return err
 	})
 }
@@ -133,13 +142,14 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 		return fmt.Errorf("write the items: %w", err)
 	}
 	return s.Write(ctx, func(c *sqlite.Conn) error {
-		return changed(c.Exec(ctx, updateOrder, string(items), o.ShippingAddress, string(o.Status), int64(o.Total), o.Version, o.UpdatedAt, o.ID, o.Version-1))
+		return changed(c.Exec(ctx, updateOrder, string(items), o.ShippingAddress, string(o.Status), int64(o.Total), o.Version, o.UpdatedAt, o.ErasedAt, string(o.ChangedBy), o.ID, o.Version-1))
 	})
 }
 
 // Delete is part of order.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return s.Write(ctx, func(c *sqlite.Conn) error {
+		c.Erases()
 		err := changed(c.Exec(ctx, deleteOrder, id, version))
 		if err != nil {
 			return err

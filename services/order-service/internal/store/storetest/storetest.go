@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/fields"
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/events/eventstest"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/idempotency/keytest"
 	"github.com/example/microservices/pkg/ids"
@@ -27,6 +29,8 @@ type Store interface {
 	Create(context.Context, order.Order, *idempotency.Record) error
 	order.Store
 	idempotency.Store
+	events.Store
+	events.Sink
 }
 
 // Run runs the suite. open returns a store that is empty and migrated; the
@@ -45,6 +49,21 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+	for name, test := range erasures {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+	eventstest.Run(t, func(t *testing.T) eventstest.Store {
+		s := open(t)
+		version := func(id uuid.UUID, v int64) order.Order {
+			return New(t, func(o *order.Order) { o.ID, o.Version = id, v })
+		}
+		return eventstest.Store{
+			Store:  s,
+			Create: func(ctx context.Context, id uuid.UUID) error { return s.Create(ctx, version(id, 1), nil) },
+			Update: func(ctx context.Context, id uuid.UUID, v int64) error { return s.Update(ctx, version(id, v)) },
+			Delete: s.Delete,
+		}
+	})
 	keytest.Run(t, func(t *testing.T) keytest.Store {
 		s := open(t)
 		of := func(id uuid.UUID) order.Order { return New(t, func(it *order.Order) { it.ID = id }) }
@@ -73,7 +92,7 @@ func New(t testing.TB, change ...func(*order.Order)) order.Order {
 	require.NoError(t, err)
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	o := order.Order{
-		ID: id, UserID: uuid.New(), ShippingAddress: "1 Main St\n\"Springfield\" 😀", Status: order.Pending, Total: 299997, Version: 1, CreatedAt: now, UpdatedAt: now,
+		ID: id, UserID: uuid.New(), ShippingAddress: "1 Main St\n\"Springfield\" 😀", Status: order.Pending, Total: 299997, Version: 1, CreatedAt: now, UpdatedAt: now, ChangedBy: order.Customer,
 		Items: []order.Item{{ProductID: "p'1", ProductName: "\\ 15″", Quantity: 3, Price: 99999}},
 	}
 	for _, f := range change {
@@ -112,13 +131,16 @@ func readBack(t *testing.T, s Store) {
 // everyField: a column that is forgotten, wherever, is missed. A field that was added to the
 // type has to be set here, and changed.
 func everyField(t *testing.T, s Store) {
-	once := New(t)
+	erased := time.Now().UTC().Truncate(time.Microsecond)
+	isErased := func(o *order.Order) { o.ErasedAt = &erased }
+	once := New(t, isErased)
 	require.NoError(t, s.Create(t.Context(), once, record("k", time.Now(), once.ID)))
-	for _, stored := range []order.Order{once, create(t, s, New(t))} {
+	for _, stored := range []order.Order{once, create(t, s, New(t, isErased))} {
 		fields.RequireSet(t, stored)
 		changed := New(t, func(o *order.Order) {
 			o.ID, o.UserID, o.CreatedAt, o.UpdatedAt = stored.ID, stored.UserID, stored.CreatedAt, stored.UpdatedAt.Add(time.Second)
 			o.Version, o.Status, o.ShippingAddress, o.Total = 2, order.Confirmed, "elsewhere", 15
+			o.ErasedAt, o.ChangedBy = nil, order.Fulfilment
 			o.Items = []order.Item{{ProductID: "q", ProductName: "Q", Quantity: 1, Price: 15}}
 		})
 		fields.RequireDiffer(t, stored, changed, "ID", "UserID", "CreatedAt")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,7 @@ import (
 	"github.com/example/microservices/pkg/database/join"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
+	"github.com/example/microservices/pkg/events/postgresevents"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/user-service/internal/store/postgres/db"
@@ -26,7 +28,7 @@ const (
 	uniqueEmail = "users_email_key_unique"
 	// schemaVersion is the migration without which the queries fail. It isn't a
 	// new one (docs/decisions/schema-versions.md).
-	schemaVersion = 1
+	schemaVersion = 5
 )
 
 //go:embed migrations/*.sql
@@ -35,9 +37,11 @@ var files embed.FS
 // Migrations are the schema's.
 var Migrations = migration.Postgres(schema, files, schemaVersion)
 
-// Store is a user.Store and an idempotency.Store.
+// Store keeps users, the records of idempotency keys, and what happened.
 type Store struct {
 	*postgres.DB
+	postgresevents.Events
+	postgresevents.Consumers
 	queries *db.Queries
 	get     func(context.Context, uuid.UUID) (db.UserServiceUser, error)
 }
@@ -50,11 +54,20 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 		return nil, err
 	}
 	queries := db.New(d)
-	s := &Store{d, queries, queries.GetUser}
+	s := &Store{d, postgresevents.New(d, schema, true), postgresevents.NewConsumers(d, schema), queries, queries.GetUser}
 	if joined {
 		s.get = join.New(queries.GetUser, s.getAll, pgx.ErrNoRows).Do
 	}
 	return s, nil
+}
+
+// Migrate brings the schema up to date, and has new events come after those there are.
+func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
+	err := s.DB.Migrate(ctx, log)
+	if err != nil {
+		return err
+	}
+	return s.Rebase(ctx)
 }
 
 // Create is part of user.Store.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/pkg/events/sqliteevents"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/idempotency/sqlitekeys"
 	"github.com/example/microservices/pkg/page"
@@ -24,7 +25,7 @@ const (
 	wasDeleted = "users_deleted"
 	// schemaVersion is the migration without which the queries fail. It isn't a
 	// new one (docs/decisions/schema-versions.md).
-	schemaVersion = 1
+	schemaVersion = 4
 )
 
 //go:embed migrations/*.sql
@@ -33,10 +34,12 @@ var files embed.FS
 // Migrations are the schema's.
 var Migrations = migration.SQLite(files, schemaVersion)
 
-// Store keeps users, and the records of idempotency keys.
+// Store keeps users, the records of idempotency keys, and what happened.
 type Store struct {
 	*sqlite.DB
 	sqlitekeys.Keys
+	sqliteevents.Events
+	sqliteevents.Consumers
 }
 
 // Open opens the file at path.
@@ -45,7 +48,7 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{db, sqlitekeys.Keys{DB: db}}, nil
+	return &Store{db, sqlitekeys.Keys{DB: db}, sqliteevents.New(db, true), sqliteevents.NewConsumers(db)}, nil
 }
 
 const (
@@ -123,6 +126,7 @@ func (s *Store) Update(ctx context.Context, u user.User) error {
 // Delete is part of user.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return s.write(ctx, func(c *sqlite.Conn) error {
+		c.Erases()
 		err := changed(c.Exec(ctx, deleteUser, id, version))
 		if err != nil {
 			return err

@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/fields"
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/events/eventstest"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/idempotency/keytest"
 	"github.com/example/microservices/pkg/ids"
@@ -29,6 +31,8 @@ type Store interface {
 	Create(context.Context, user.User, *idempotency.Record) error
 	user.Store
 	idempotency.Store
+	events.Store
+	events.Consumers
 }
 
 // Run runs the suite. open returns a store that is empty and migrated; the
@@ -46,9 +50,24 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"a list by time is newest first":                byTime,
 		"an id is taken once":                           taken,
 		"of many writers of one version one wins":       writers,
+		"an event says which fields changed":            says,
+		"an id is not used again":                       usedOnce,
+		"an erasure is complete when all are done":      erasure,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
+	eventstest.Run(t, func(t *testing.T) eventstest.Store {
+		s := open(t)
+		version := func(id uuid.UUID, v int64) user.User {
+			return New(t, func(u *user.User) { u.ID, u.Version = id, v })
+		}
+		return eventstest.Store{
+			Store:  s,
+			Create: func(ctx context.Context, id uuid.UUID) error { return s.Create(ctx, version(id, 1), nil) },
+			Update: func(ctx context.Context, id uuid.UUID, v int64) error { return s.Update(ctx, version(id, v)) },
+			Delete: s.Delete, KeepsDeleted: true,
+		}
+	})
 	keytest.Run(t, func(t *testing.T) keytest.Store {
 		s := open(t)
 		of := func(id uuid.UUID) user.User { return New(t, func(it *user.User) { it.ID = id }) }

@@ -12,6 +12,30 @@ import (
 	"github.com/google/uuid"
 )
 
+type OrderServiceErasedUser struct {
+	UserID   uuid.UUID
+	ErasedAt time.Time
+}
+
+type OrderServiceEvent struct {
+	Turn     int64
+	Position int64
+	Subject  uuid.UUID
+	Type     string
+	Version  int64
+	Time     time.Time
+	Data     string
+}
+
+type OrderServiceEventsBase struct {
+	Turn int64
+}
+
+type OrderServiceFollowed struct {
+	Source string
+	Cursor string
+}
+
 type OrderServiceIdempotencyKey struct {
 	Caller      string
 	Key         string
@@ -34,4 +58,6 @@ type OrderServiceOrder struct {
 	Version         int64
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	ErasedAt        *time.Time
+	ChangedBy       order.Role
 }

@@ -15,8 +15,8 @@ import (
 )
 
 const createOrder = `-- name: CreateOrder :exec
-INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 `
 
 type CreateOrderParams struct {
@@ -29,6 +29,8 @@ type CreateOrderParams struct {
 	Version         int64
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	ErasedAt        *time.Time
+	ChangedBy       order.Role
 }
 
 func (q *Queries) CreateOrder(ctx context.Context, arg CreateOrderParams) error {
@@ -42,6 +44,8 @@ func (q *Queries) CreateOrder(ctx context.Context, arg CreateOrderParams) error 
 		arg.Version,
 		arg.CreatedAt,
 		arg.UpdatedAt,
+		arg.ErasedAt,
+		arg.ChangedBy,
 	)
 	return err
 }
@@ -50,15 +54,15 @@ const createOrderOnce = `-- name: CreateOrderOnce :execrows
 WITH record AS (
     INSERT INTO order_service.idempotency_keys AS k
         (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
-    VALUES ($10, $11, $12, $13, $14, $15, $16, $17, $18)
+    VALUES ($12, $13, $14, $15, $16, $17, $18, $19, $20)
     ON CONFLICT (caller, key) DO UPDATE
         SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
             etag = excluded.etag, body = excluded.body, created_at = excluded.created_at, expires_at = excluded.expires_at
         WHERE k.expires_at <= excluded.created_at
     RETURNING 1
 )
-INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at)
-SELECT $1::uuid, $2::uuid, $3::jsonb, $4::text, $5::text, $6::numeric, $7::bigint, $8::timestamptz, $9::timestamptz
+INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by)
+SELECT $1::uuid, $2::uuid, $3::jsonb, $4::text, $5::text, $6::numeric, $7::bigint, $8::timestamptz, $9::timestamptz, $10::timestamptz, $11::text
 FROM record
 `
 
@@ -72,6 +76,8 @@ type CreateOrderOnceParams struct {
 	Version         int64
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
+	ErasedAt        *time.Time
+	ChangedBy       string
 	Caller          string
 	Key             string
 	Fingerprint     []byte
@@ -96,6 +102,8 @@ func (q *Queries) CreateOrderOnce(ctx context.Context, arg CreateOrderOnceParams
 		arg.Version,
 		arg.CreatedAt,
 		arg.UpdatedAt,
+		arg.ErasedAt,
+		arg.ChangedBy,
 		arg.Caller,
 		arg.Key,
 		arg.Fingerprint,
@@ -139,6 +147,56 @@ func (q *Queries) DeleteOrder(ctx context.Context, arg DeleteOrderParams) (int64
 	return count, err
 }
 
+const eraseOrders = `-- name: EraseOrders :one
+WITH chosen AS (
+    SELECT o.id FROM order_service.orders AS o
+    WHERE o.user_id = $1 AND o.erased_at IS NULL
+    LIMIT $2
+    FOR UPDATE
+), records AS (
+    DELETE FROM order_service.idempotency_keys WHERE right(location, 36) IN (SELECT c.id::text FROM chosen AS c)
+), erased AS (
+    UPDATE order_service.orders AS d
+    SET status = CASE WHEN d.status IN ('pending', 'confirmed') THEN 'cancelled' ELSE d.status END, shipping_address = $3,
+        erased_at = $4, changed_by = 'erasure', version = d.version + 1, updated_at = greatest(d.updated_at, $4)
+    WHERE d.id IN (SELECT c.id FROM chosen AS c)
+    RETURNING d.id
+)
+SELECT count(*) FROM erased
+`
+
+type EraseOrdersParams struct {
+	UserID      uuid.UUID
+	RowLimit    int32
+	Placeholder string
+	ErasedAt    *time.Time
+}
+
+// At most so many orders of a user, and the records of their requests. It returns how
+// many it was.
+func (q *Queries) EraseOrders(ctx context.Context, arg EraseOrdersParams) (int64, error) {
+	row := q.db.QueryRow(ctx, eraseOrders,
+		arg.UserID,
+		arg.RowLimit,
+		arg.Placeholder,
+		arg.ErasedAt,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const followed = `-- name: Followed :one
+SELECT cursor FROM order_service.followed WHERE source = $1
+`
+
+func (q *Queries) Followed(ctx context.Context, source string) (string, error) {
+	row := q.db.QueryRow(ctx, followed, source)
+	var cursor string
+	err := row.Scan(&cursor)
+	return cursor, err
+}
+
 const getIdempotencyKey = `-- name: GetIdempotencyKey :one
 SELECT fingerprint, status, location, etag, body, created_at, expires_at
 FROM order_service.idempotency_keys
@@ -177,7 +235,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const getOrder = `-- name: GetOrder :one
-SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by
 FROM order_service.orders
 WHERE id = $1
 `
@@ -195,12 +253,14 @@ func (q *Queries) GetOrder(ctx context.Context, id uuid.UUID) (OrderServiceOrder
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ErasedAt,
+		&i.ChangedBy,
 	)
 	return i, err
 }
 
 const getOrders = `-- name: GetOrders :many
-SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by
 FROM order_service.orders
 WHERE id = ANY($1::uuid[])
 `
@@ -224,6 +284,8 @@ func (q *Queries) GetOrders(ctx context.Context, ids []uuid.UUID) ([]OrderServic
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.ErasedAt,
+			&i.ChangedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -236,7 +298,7 @@ func (q *Queries) GetOrders(ctx context.Context, ids []uuid.UUID) ([]OrderServic
 }
 
 const listOrders = `-- name: ListOrders :many
-SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by
 FROM order_service.orders
 WHERE id < $1 AND id > $2
 ORDER BY id DESC
@@ -268,6 +330,8 @@ func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]Order
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.ErasedAt,
+			&i.ChangedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -280,7 +344,7 @@ func (q *Queries) ListOrders(ctx context.Context, arg ListOrdersParams) ([]Order
 }
 
 const listOrdersInStatus = `-- name: ListOrdersInStatus :many
-SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by
 FROM order_service.orders
 WHERE status = $1 AND id < $2 AND id > $3
 ORDER BY id DESC
@@ -318,6 +382,8 @@ func (q *Queries) ListOrdersInStatus(ctx context.Context, arg ListOrdersInStatus
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.ErasedAt,
+			&i.ChangedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -330,7 +396,7 @@ func (q *Queries) ListOrdersInStatus(ctx context.Context, arg ListOrdersInStatus
 }
 
 const listOrdersOfUser = `-- name: ListOrdersOfUser :many
-SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by
 FROM order_service.orders
 WHERE user_id = $1 AND id < $2 AND id > $3
 ORDER BY id DESC
@@ -368,6 +434,8 @@ func (q *Queries) ListOrdersOfUser(ctx context.Context, arg ListOrdersOfUserPara
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.ErasedAt,
+			&i.ChangedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -380,7 +448,7 @@ func (q *Queries) ListOrdersOfUser(ctx context.Context, arg ListOrdersOfUserPara
 }
 
 const listOrdersOfUserInStatus = `-- name: ListOrdersOfUserInStatus :many
-SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at
+SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by
 FROM order_service.orders
 WHERE user_id = $1 AND status = $2 AND id < $3 AND id > $4
 ORDER BY id DESC
@@ -420,6 +488,8 @@ func (q *Queries) ListOrdersOfUserInStatus(ctx context.Context, arg ListOrdersOf
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.ErasedAt,
+			&i.ChangedBy,
 		); err != nil {
 			return nil, err
 		}
@@ -429,6 +499,47 @@ func (q *Queries) ListOrdersOfUserInStatus(ctx context.Context, arg ListOrdersOf
 		return nil, err
 	}
 	return items, nil
+}
+
+const moveFollowed = `-- name: MoveFollowed :execrows
+INSERT INTO order_service.followed (source, cursor) VALUES ($1, $2)
+ON CONFLICT (source) DO UPDATE SET cursor = excluded.cursor WHERE followed.cursor = $3
+`
+
+type MoveFollowedParams struct {
+	Source    string
+	MovedTo   string
+	MovedFrom string
+}
+
+func (q *Queries) MoveFollowed(ctx context.Context, arg MoveFollowedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, moveFollowed, arg.Source, arg.MovedTo, arg.MovedFrom)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const noteErasedUser = `-- name: NoteErasedUser :exec
+WITH alone AS (
+    SELECT pg_advisory_xact_lock(hashtextextended($3::text, 0))
+)
+INSERT INTO order_service.erased_users (user_id, erased_at)
+SELECT $1::uuid, $2::timestamptz FROM alone
+ON CONFLICT (user_id) DO NOTHING
+`
+
+type NoteErasedUserParams struct {
+	UserID   uuid.UUID
+	ErasedAt time.Time
+	LockName string
+}
+
+// From when this is committed on there are no new orders of the user: who makes one holds
+// the lock with others (see the trigger of orders).
+func (q *Queries) NoteErasedUser(ctx context.Context, arg NoteErasedUserParams) error {
+	_, err := q.db.Exec(ctx, noteErasedUser, arg.UserID, arg.ErasedAt, arg.LockName)
+	return err
 }
 
 const purgeIdempotencyKeys = `-- name: PurgeIdempotencyKeys :execrows
@@ -457,8 +568,8 @@ func (q *Queries) PurgeIdempotencyKeys(ctx context.Context, arg PurgeIdempotency
 
 const updateOrder = `-- name: UpdateOrder :execrows
 UPDATE order_service.orders
-SET items = $1, shipping_address = $2, status = $3, total_amount = $4, version = version + 1, updated_at = $5
-WHERE id = $6 AND version = $7
+SET items = $1, shipping_address = $2, status = $3, total_amount = $4, version = version + 1, updated_at = $5, erased_at = $6, changed_by = $7
+WHERE id = $8 AND version = $9
 `
 
 type UpdateOrderParams struct {
@@ -467,6 +578,8 @@ type UpdateOrderParams struct {
 	Status          order.Status
 	TotalAmount     money.Amount
 	UpdatedAt       time.Time
+	ErasedAt        *time.Time
+	ChangedBy       order.Role
 	ID              uuid.UUID
 	StoredVersion   int64
 }
@@ -478,6 +591,8 @@ func (q *Queries) UpdateOrder(ctx context.Context, arg UpdateOrderParams) (int64
 		arg.Status,
 		arg.TotalAmount,
 		arg.UpdatedAt,
+		arg.ErasedAt,
+		arg.ChangedBy,
 		arg.ID,
 		arg.StoredVersion,
 	)

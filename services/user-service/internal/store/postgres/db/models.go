@@ -10,6 +10,32 @@ import (
 	"github.com/google/uuid"
 )
 
+type UserServiceConsumer struct {
+	Name     string
+	Turn     int64
+	Position int64
+}
+
+type UserServiceErasure struct {
+	UserID   uuid.UUID
+	Consumer string
+	ErasedAt time.Time
+}
+
+type UserServiceEvent struct {
+	Turn     int64
+	Position int64
+	Subject  uuid.UUID
+	Type     string
+	Version  int64
+	Time     time.Time
+	Data     []byte
+}
+
+type UserServiceEventsBase struct {
+	Turn int64
+}
+
 type UserServiceIdempotencyKey struct {
 	Caller      string
 	Key         string

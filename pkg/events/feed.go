@@ -1,0 +1,168 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/httpapi"
+)
+
+// ScopeRead is the scope of whoever may read the events of everyone: other services.
+const ScopeRead = "events:read"
+
+const (
+	// maxWait is how long a reader may wait for the next event at most.
+	maxWait = 30 * time.Second
+	// interval is the time between two looks for one.
+	interval = 250 * time.Millisecond
+	// maxWaiting is how many readers may wait at once.
+	maxWaiting = 32
+	// maxEvents is how many events a batch has at most, and batchMemory what that may
+	// take while it is answered, in bytes.
+	maxEvents   = 500
+	batchMemory = 256 << 10
+)
+
+// CloudEvent is an event on the wire (CloudEvents 1.0, JSON format).
+type CloudEvent[Data any] struct {
+	SpecVersion     string          `json:"specversion" enum:"1.0" doc:"The version of CloudEvents."`
+	ID              string          `json:"id" doc:"Names the event among all of its source: the subject and its version." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d/2"`
+	Source          string          `json:"source" format:"uri-reference" doc:"The collection that the subject is of."`
+	Type            string          `json:"type" doc:"What happened."`
+	Subject         uuid.UUID       `json:"subject" format:"uuid" doc:"The id of the resource that it happened to." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	Time            httpapi.Instant `json:"time" doc:"When it happened."`
+	DataContentType string          `json:"datacontenttype" enum:"application/json" doc:"What data is."`
+	Cursor          string          `json:"cursor" doc:"Asks for the events after this one." example:"734-19"`
+	Data            Data            `json:"data" doc:"What changed. Nothing personal but ids."`
+}
+
+// Feed serves the events of a store. Data is what the events' data has. path is that of
+// the collection, and noun what one of its resources is called.
+type Feed[Data any] struct {
+	store      Store
+	path, noun string
+	waiting    chan struct{}
+}
+
+// RegisterFeed adds the feed of a collection to an API.
+func RegisterFeed[Data any](a *httpapi.API, path, noun, tag string, s Store) {
+	f := &Feed[Data]{store: s, path: path, noun: noun, waiting: make(chan struct{}, maxWaiting)}
+	httpapi.Register(a, huma.Operation{
+		OperationID: "get-" + noun + "-events", Method: http.MethodGet, Path: path + "/events", Tags: []string{tag},
+		Summary: "Read what happened to " + noun + "s, oldest first",
+		Description: "For services, with the scope " + ScopeRead + ". A reader keeps the cursor of the last event, in the transaction of what the event made it do, and asks for what came after it: so each event has its effect once. " +
+			"Events of one " + noun + " are in the order of its versions. There is at least one per change; new types may come. They are kept for a while (EVENTS_TTL).",
+		Errors: []int{http.StatusServiceUnavailable},
+	}, httpapi.Needs(ScopeRead).Memory(batchMemory).Unlimited(ScopeRead).Waits(maxWait), f.list)
+}
+
+type feedInput struct {
+	Cursor CursorParam `query:"cursor" doc:"The cursor of the last event that was read; leave it out to begin with the oldest."`
+	Limit  int         `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"How many events the answer has at most."`
+	Wait   WaitParam   `query:"wait" doc:"How long to wait for an event when there is none, such as 20s; at most 30s."`
+}
+
+func (f *Feed[Data]) list(ctx context.Context, in *feedInput) (batch httpapi.Batch[CloudEvent[Data]], err error) {
+	found, err := f.read(ctx, in)
+	if err != nil {
+		return batch, err
+	}
+	next := Cursor(in.Cursor)
+	batch.Body = make([]CloudEvent[Data], len(found))
+	for i, e := range found {
+		batch.Body[i], err = f.toWire(e)
+		if err != nil {
+			return batch, err
+		}
+		next = e.Cursor
+	}
+	query := url.Values{"limit": {strconv.Itoa(in.Limit)}}
+	if next != (Cursor{}) {
+		query.Set("cursor", next.String())
+	}
+	if in.Wait > 0 {
+		query.Set("wait", time.Duration(in.Wait).String())
+	}
+	batch.Link = "<" + f.path + "/events?" + query.Encode() + `>; rel="next"`
+	return batch, nil
+}
+
+// read returns the events after a cursor, and waits for them if it is asked to.
+func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
+	end := time.Now().Add(time.Duration(in.Wait))
+	for held := false; ; {
+		found, err := f.store.EventsAfter(ctx, Cursor(in.Cursor), in.Limit)
+		left := time.Until(end)
+		if err != nil || len(found) > 0 || left <= 0 {
+			return found, err
+		}
+		if !held {
+			select {
+			case f.waiting <- struct{}{}:
+				defer func() { <-f.waiting }()
+				held = true
+			default:
+				return nil, httpapi.Unavailable("too many readers wait for events", time.Second)
+			}
+		}
+		if !httpapi.Wait(ctx, min(interval, left)) {
+			return nil, nil // the service stops: ask another
+		}
+	}
+}
+
+func (f *Feed[Data]) toWire(e Event) (CloudEvent[Data], error) {
+	c := CloudEvent[Data]{
+		SpecVersion: "1.0", ID: fmt.Sprintf("%s/%d", e.Subject, e.Version), Source: f.path, Type: typePrefix + f.noun + "." + e.Type,
+		Subject: e.Subject, Time: httpapi.Instant(e.Time), DataContentType: "application/json", Cursor: e.Cursor.String(),
+	}
+	err := json.Unmarshal(e.Data, &c.Data)
+	if err != nil {
+		return c, fmt.Errorf("read the data of event %s: %w", c.Cursor, err)
+	}
+	return c, nil
+}
+
+// CursorParam is a cursor in a query or a body.
+type CursorParam Cursor
+
+// UnmarshalText is ParseCursor.
+func (c *CursorParam) UnmarshalText(b []byte) error {
+	parsed, err := ParseCursor(string(b))
+	*c = CursorParam(parsed)
+	return err
+}
+
+// Schema describes a cursor.
+func (*CursorParam) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Pattern: "^[0-9]{1,19}-[0-9]{1,19}$", Examples: []any{"734-19"}}
+}
+
+// WaitParam is how long to wait.
+type WaitParam time.Duration
+
+var errWait = errors.New("must be a time such as 20s, at most 30s")
+
+// UnmarshalText reads a duration.
+func (w *WaitParam) UnmarshalText(b []byte) error {
+	d, err := time.ParseDuration(string(b))
+	if err != nil || d < 0 || d > maxWait {
+		return errWait
+	}
+	*w = WaitParam(d)
+	return nil
+}
+
+// Schema describes a duration.
+func (*WaitParam) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Pattern: `^([0-9.]+(ms|s))+$`, Examples: []any{"20s"}}
+}

@@ -1,0 +1,233 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/pkg/resilience"
+)
+
+// ErrMoved is a sink's answer when its cursor isn't where it was said to be: another
+// replica was faster. Nothing was done.
+var ErrMoved = errors.New("the cursor has moved")
+
+// Sink is where events have their effect.
+type Sink interface {
+	// Followed returns up to where the events of a source have had their effect.
+	Followed(ctx context.Context, source string) (Cursor, error)
+	// Follow moves the cursor of a source from one place to another and, unless e is nil,
+	// gives that event its effect, both or neither. It returns ErrMoved.
+	Follow(ctx context.Context, source string, from, to Cursor, e *Event) error
+}
+
+// Follower gives the events of another service's feed their effect, each once.
+type Follower struct {
+	// Source is what the service is called, and Name what this one is called there.
+	Source, Name string
+	// URL is that of the feed: …/events.
+	URL *url.URL
+	// Client sends the requests, which may take a minute.
+	Client *http.Client
+	Sink   Sink
+	// Concerns reports whether an event has an effect here.
+	Concerns func(Event) bool
+	Log      *slog.Logger
+
+	acknowledged Cursor
+	failing      bool
+	metrics      followerMetrics
+}
+
+const (
+	batchSize = 500
+	pollWait  = 20 * time.Second
+	// requestTimeout is how long one request may take, with the wait for an event.
+	requestTimeout = pollWait + 20*time.Second
+	// maxBatch is the size of the largest answer that is read, in bytes.
+	maxBatch = 4 << 20
+)
+
+type followerMetrics struct {
+	applied, failures prometheus.Counter
+	caughtUp          atomic.Int64 // in nanoseconds since 1970
+}
+
+// Register adds the follower's metrics.
+func (f *Follower) Register(r prometheus.Registerer) {
+	labels := prometheus.Labels{"source": f.Source}
+	f.metrics.applied = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "events_applied_total", ConstLabels: labels,
+		Help: "Events of another service that have had their effect here.",
+	})
+	f.metrics.failures = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "events_failures_total", ConstLabels: labels,
+		Help: "Tries to read events of another service, or to give them their effect, that failed and are made again.",
+	})
+	f.metrics.caughtUp.Store(time.Now().UnixNano())
+	r.MustRegister(f.metrics.applied, f.metrics.failures, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "events_lag_seconds", ConstLabels: labels,
+		Help: "Seconds since all events of another service were known to have had their effect here. Up to about 20 are usual: so long an idle feed is waited for.",
+	}, func() float64 { return time.Since(time.Unix(0, f.metrics.caughtUp.Load())).Seconds() }))
+}
+
+// Run follows the feed until ctx is done. What fails is tried again, for ever: an event
+// that can't have its effect holds up those after it.
+func (f *Follower) Run(ctx context.Context) error {
+	backoff := resilience.Backoff{Base: time.Second, Max: 30 * time.Second}
+	for failures := 0; ctx.Err() == nil; {
+		err := f.step(ctx)
+		switch {
+		case err == nil, errors.Is(err, ErrMoved):
+			failures = 0
+			f.note(ctx, nil)
+			continue
+		case ctx.Err() != nil:
+			return nil
+		}
+		f.metrics.failures.Inc()
+		f.note(ctx, err)
+		timer := time.NewTimer(backoff.Delay(failures))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+		case <-timer.C:
+		}
+		failures++
+	}
+	return nil
+}
+
+// note logs that the feed can't be followed, and that it can again: once each.
+func (f *Follower) note(ctx context.Context, err error) {
+	switch {
+	case err != nil && !f.failing:
+		f.Log.WarnContext(ctx, "events can't be followed; trying again", slog.String("source", f.Source), slog.Any("error", err))
+	case err == nil && f.failing:
+		f.Log.InfoContext(ctx, "events are followed again", slog.String("source", f.Source))
+	}
+	f.failing = err != nil
+}
+
+// step reads a batch, and gives its events their effect.
+func (f *Follower) step(ctx context.Context) error {
+	at, err := f.Sink.Followed(ctx, f.Source)
+	if err != nil {
+		return err
+	}
+	if at != f.acknowledged {
+		err = f.acknowledge(ctx, at)
+		if err != nil {
+			return err
+		}
+	}
+	batch, err := f.fetch(ctx, at)
+	if err != nil {
+		return err
+	}
+	from, to := at, at
+	for _, e := range batch {
+		to = e.Cursor
+		if !f.Concerns(e) {
+			continue
+		}
+		err = f.Sink.Follow(ctx, f.Source, from, to, &e)
+		if err != nil {
+			return fmt.Errorf("event %s: %w", e.Cursor, err)
+		}
+		from = to
+		f.metrics.applied.Inc()
+	}
+	if from != to {
+		err = f.Sink.Follow(ctx, f.Source, from, to, nil)
+		if err != nil {
+			return err
+		}
+	}
+	if len(batch) < batchSize {
+		f.metrics.caughtUp.Store(time.Now().UnixNano())
+	}
+	return nil
+}
+
+// fetch returns the events after a cursor. It waits for them.
+func (f *Follower) fetch(ctx context.Context, after Cursor) ([]Event, error) {
+	query := url.Values{"limit": {strconv.Itoa(batchSize)}, "wait": {pollWait.String()}}
+	if after != (Cursor{}) {
+		query.Set("cursor", after.String())
+	}
+	address := *f.URL
+	address.RawQuery = query.Encode()
+	answer, err := f.do(ctx, http.MethodGet, &address, nil)
+	if err != nil {
+		return nil, err
+	}
+	var sent []CloudEvent[struct{}]
+	err = json.Unmarshal(answer, &sent)
+	if err != nil {
+		return nil, errors.New("the answer is no batch of CloudEvents") // err may quote it
+	}
+	batch := make([]Event, len(sent))
+	for i, c := range sent {
+		batch[i] = Event{Subject: c.Subject, Type: c.Type[strings.LastIndexByte(c.Type, '.')+1:], Time: time.Time(c.Time)}
+		batch[i].Cursor, err = ParseCursor(c.Cursor)
+		if err != nil || c.SpecVersion != "1.0" || batch[i].Cursor.Compare(after) <= 0 || batch[i].Subject == uuid.Nil {
+			return nil, errors.New("the answer has an event that comes before the last one, or that can't be read")
+		}
+		after = batch[i].Cursor
+	}
+	return batch, nil
+}
+
+// acknowledge tells the source that all events up to a cursor have had their effect.
+func (f *Follower) acknowledge(ctx context.Context, at Cursor) error {
+	body, err := json.Marshal(map[string]string{"cursor": at.String()})
+	if err == nil {
+		_, err = f.do(ctx, http.MethodPut, f.URL.JoinPath("consumers", f.Name), body)
+	}
+	if err == nil {
+		f.acknowledged = at
+	}
+	return err
+}
+
+func (f *Follower) do(ctx context.Context, method string, address *url.URL, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, address.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("User-Agent", f.Name)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := f.Client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxBatch+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case response.StatusCode/100 != 2:
+		return nil, fmt.Errorf("%s answered %d to %s %s", f.Source, response.StatusCode, method, address.Path)
+	case len(answer) > maxBatch:
+		return nil, errors.New("the answer is too large")
+	}
+	return answer, nil
+}

@@ -1,0 +1,63 @@
+// Package sqliteevents reads the events of a service's SQLite database, in the table
+// events that its migrations make.
+package sqliteevents
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/pkg/events"
+)
+
+const (
+	selectEvent = "SELECT turn, position, subject, type, version, time, data FROM events "
+	// The primary key is the position alone. turn is 0, but for what was copied here.
+	after = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ? ORDER BY position LIMIT ?"
+	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?"
+	purge = `-- name: PurgeEvents
+DELETE FROM events WHERE position IN (
+    SELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?)`
+)
+
+// Events is an events.Store.
+type Events struct {
+	db          *sqlite.DB
+	keepDeleted bool
+}
+
+// New returns the events of a database. keepDeleted says that those of deletions stay.
+func New(db *sqlite.DB, keepDeleted bool) Events { return Events{db, keepDeleted} }
+
+// EventsAfter is part of events.Store.
+func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
+	return sqlite.All(ctx, e.db, scan, after, c.Position, limit)
+}
+
+// EventsOf is part of events.Store.
+func (e Events) EventsOf(ctx context.Context, subject uuid.UUID, below int64, limit int) ([]events.Event, error) {
+	return sqlite.All(ctx, e.db, scan, of, subject, below, limit)
+}
+
+// PurgeEvents is part of events.Store.
+func (e Events) PurgeEvents(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	keep := 0
+	if e.keepDeleted {
+		keep = 1
+	}
+	err = e.db.Write(ctx, func(c *sqlite.Conn) (err error) {
+		n, err = c.Exec(ctx, purge, before, events.Deleted, keep, limit)
+		return err
+	})
+	return n, err
+}
+
+func scan(r sqlite.Row) (e events.Event, err error) {
+	e = events.Event{
+		Cursor: events.Cursor{Turn: r.Int(0), Position: r.Int(1)}, Type: r.Text(3), Version: r.Int(4), Time: r.Time(5), Data: []byte(r.Text(6)),
+	}
+	e.Subject, err = r.UUID(2)
+	return e, err
+}

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/page"
+)
+
+// OrderEvent is what an event says of an order.
+type OrderEvent struct {
+	Version int64     `json:"version" doc:"The version that the order has since, from 1." example:"2"`
+	UserID  uuid.UUID `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Happened
+}
+
+// Happened is what a change was.
+type Happened struct {
+	From    string   `json:"from,omitzero" doc:"The status that it had, if that changed." example:"pending"`
+	To      string   `json:"to,omitzero" doc:"The status that it has since, if that changed." example:"confirmed"`
+	By      string   `json:"by,omitzero" doc:"Who did it: customer (whose order it is), fulfilment, admin, erasure (the user was deleted), or anyone, where no token is needed; missing where that isn't known." example:"fulfilment"`
+	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed, of an update."`
+}
+
+// HistoryItem is something that happened to one order.
+type HistoryItem struct {
+	Version int64           `json:"version" doc:"The version that the order has since, from 1." example:"2"`
+	Type    string          `json:"type" enum:"created,updated,deleted" doc:"What happened."`
+	Time    httpapi.Instant `json:"time" doc:"When."`
+	Happened
+}
+
+func (h *api) registerEvents(a *httpapi.API, tag string) {
+	events.RegisterFeed[OrderEvent](a, path, "order", tag, h.store)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "get-order-history", Method: http.MethodGet, Path: path + "/{order_id}/events", Tags: []string{tag},
+		Summary:     "List what happened to an order, newest first",
+		Description: "For whoever may see the order. Events are kept for a while (EVENTS_TTL).",
+		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(orderMemory), h.history)
+}
+
+type historyInput struct {
+	OrderPath
+	httpapi.PageParams
+}
+
+func (h *api) history(ctx context.Context, in *historyInput) (list httpapi.Listed[HistoryItem], err error) {
+	id := uuid.UUID(in.OrderID)
+	_, err = h.orders.Get(ctx, actor(ctx), id)
+	if err != nil {
+		return list, problem(err)
+	}
+	request, err := in.Request(page.First)
+	if err != nil {
+		return list, err
+	}
+	p, err := page.Rows[events.Event]{
+		Below: func(r page.Request) ([]events.Event, error) {
+			return h.store.EventsOf(ctx, id, versionOf(r.Before), r.Limit)
+		},
+		ID: func(e events.Event) uuid.UUID { return idOf(e.Version) },
+	}.Collect(request)
+	if err != nil {
+		return list, err
+	}
+	items := page.Page[HistoryItem]{Next: p.Next}
+	for _, e := range p.Items {
+		item, err := toHistory(e)
+		if err != nil {
+			return list, err
+		}
+		items.Items = append(items.Items, item)
+	}
+	return httpapi.NewList(items, func(i HistoryItem) HistoryItem { return i }, path+"/"+id.String()+"/events", url.Values{}, in.Limit), nil
+}
+
+func toHistory(e events.Event) (HistoryItem, error) {
+	item := HistoryItem{Version: e.Version, Type: e.Type, Time: httpapi.Instant(e.Time)}
+	err := json.Unmarshal(e.Data, &item.Happened)
+	if err != nil {
+		return item, fmt.Errorf("read the data of event %s: %w", e.Cursor, err)
+	}
+	return item, nil
+}
+
+// idOf makes an id of a version, so that a history has pages as all lists have: one sorts
+// as the other.
+func idOf(version int64) (id uuid.UUID) {
+	binary.BigEndian.PutUint64(id[:], uint64(version)) //nolint:gosec // it isn't negative
+	return id
+}
+
+// versionOf is the version that idOf made an id of; of a later one, the highest.
+func versionOf(id uuid.UUID) int64 {
+	return int64(min(binary.BigEndian.Uint64(id[:]), math.MaxInt64)) //nolint:gosec // it fits
+}

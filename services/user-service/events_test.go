@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/pkg/events"
+)
+
+type cloudEvent = events.CloudEvent[map[string]any]
+
+func read(t *testing.T, a *apitest.Answer) (batch []cloudEvent) {
+	t.Helper()
+	a.Want(http.StatusOK).Decode(&batch)
+	require.Equal(t, "application/cloudevents-batch+json", a.Header.Get("Content-Type"))
+	return batch
+}
+
+func TestEvents(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events", nil)))
+		id := s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated).ID()
+		s.Do(http.MethodPatch, users+"/"+id, map[string]any{"name": "Grace", "age": 3}).Want(http.StatusOK)
+		s.Do(http.MethodPatch, users+"/"+id, map[string]any{"name": "Grace"}).Want(http.StatusOK)
+		s.Do(http.MethodDelete, users+"/"+id, nil).Want(http.StatusNoContent)
+
+		first := read(t, s.Do(http.MethodGet, users+"/events?limit=1&wait=20s", nil))
+		require.Len(t, first, 1)
+		rest := read(t, s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+first[0].Cursor, nil))
+		for len(rest) < 2 { // PostgreSQL withholds what is newer than a transaction that runs
+			rest = append(rest, read(t, s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+rest[len(rest)-1].Cursor, nil))...)
+		}
+		for i, want := range []struct {
+			kind string
+			data map[string]any
+		}{
+			{"created", map[string]any{"version": 1.0}},
+			{"updated", map[string]any{"version": 2.0, "changed": []any{"name", "age"}}},
+			{"deleted", map[string]any{"version": 3.0}},
+		} {
+			e := append(first, rest...)[i]
+			require.Equal(t, "1.0", e.SpecVersion)
+			require.Equal(t, "com.example.user."+want.kind, e.Type)
+			require.Equal(t, id, e.Subject.String())
+			require.Equal(t, users, e.Source)
+			require.Equal(t, want.data, e.Data)
+			require.WithinDuration(t, time.Now(), time.Time(e.Time), time.Minute)
+		}
+		for query, location := range map[string]string{
+			"cursor=x": "query.cursor", "cursor=1": "query.cursor", "cursor=01-1": "query.cursor", "cursor=1--1": "query.cursor", "cursor=-1-1": "query.cursor",
+			"limit=501": "query.limit", "limit=0": "query.limit", "wait=31s": "query.wait", "wait=-1s": "query.wait", "wait=1": "query.wait",
+		} {
+			require.Equal(t, []string{location}, s.Do(http.MethodGet, users+"/events?"+query, nil).Want(http.StatusUnprocessableEntity).Locations(), query)
+		}
+	})
+}
+
+func TestAnEventIsWaitedFor(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		got := make(chan []cloudEvent, 1)
+		go func() { got <- read(t, s.Do(http.MethodGet, users+"/events?wait=30s", nil)) }()
+		id := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated).ID()
+		require.Equal(t, id, (<-got)[0].Subject.String())
+	})
+}
+
+// TestWaitingEndsWithTheService: a stop needn't wait for those who wait.
+func TestWaitingEndsWithTheService(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	s.app.Stop()
+	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events?wait=30s", nil)))
+}
+
+func TestErasure(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		there := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated).ID()
+		id := s.Do(http.MethodPost, users, person("bob@example.com")).Want(http.StatusCreated).ID()
+		erasure := func(id string) *apitest.Answer { return s.Do(http.MethodGet, users+"/"+id+"/erasure", nil) }
+		for _, none := range []string{there, id, unknown} {
+			erasure(none).Want(http.StatusNotFound)
+		}
+		erasure("x").Want(http.StatusUnprocessableEntity)
+		s.Do(http.MethodDelete, users+"/"+id, nil).Want(http.StatusNoContent)
+		require.Equal(t, map[string]any{"order-service": nil}, services(t, erasure(id), false))
+		var last string
+		apitest.Eventually(t, "the deletion is in the feed", func() bool {
+			batch := read(t, s.Do(http.MethodGet, users+"/events", nil))
+			last = batch[len(batch)-1].Cursor
+			return len(batch) == 3
+		})
+		progress := func(name, cursor string) *apitest.Answer {
+			return s.Do(http.MethodPut, users+"/events/consumers/"+name, map[string]any{"cursor": cursor})
+		}
+		progress("order-service", last).Want(http.StatusNoContent)
+		require.NotNil(t, services(t, erasure(id), true)["order-service"])
+		progress("mail", "0-1").Want(http.StatusNoContent)
+		require.Nil(t, services(t, erasure(id), false)["mail"], "whoever follows is waited for")
+		progress("mail", last).Want(http.StatusNoContent)
+		require.NotNil(t, services(t, erasure(id), true)["mail"])
+		for _, wrong := range []string{"", "x", "1"} {
+			require.Equal(t, []string{"body.cursor"}, progress("mail", wrong).Want(http.StatusUnprocessableEntity).Locations())
+		}
+		require.Equal(t, []string{"path.consumer"}, progress("Mail", last).Want(http.StatusUnprocessableEntity).Locations())
+	})
+}
+
+// services returns when the others were done.
+func services(t *testing.T, a *apitest.Answer, complete bool) map[string]any {
+	t.Helper()
+	var e struct {
+		Complete bool
+		Services []struct {
+			Service  string
+			ErasedAt any `json:"erased_at"`
+		}
+	}
+	a.Want(http.StatusOK).Decode(&e)
+	require.Equal(t, complete, e.Complete, string(a.Body))
+	others := map[string]any{}
+	for _, s := range e.Services {
+		if s.Service != "user-service" {
+			others[s.Service] = s.ErasedAt
+			continue
+		}
+		require.NotNil(t, s.ErasedAt)
+	}
+	return others
+}
+
+// TestEventsAreReadByFew: so many wait at once, and the next is told to come again.
+func TestEventsAreReadByFew(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	for range 40 {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Address+users+"/events?wait=30s", nil)
+		require.NoError(t, err)
+		go func() {
+			for ctx.Err() == nil { // also whoever was refused
+				response, err := http.DefaultClient.Do(request)
+				if err == nil {
+					_ = response.Body.Close()
+				}
+			}
+		}()
+	}
+	apitest.Eventually(t, "it is too many", func() bool {
+		return s.Do(http.MethodGet, users+"/events?wait=1s", nil).Status == http.StatusServiceUnavailable
+	})
+	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events", nil)), "without waiting")
+}

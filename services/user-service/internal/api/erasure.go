@@ -1,0 +1,99 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/httpapi"
+	"github.com/example/microservices/pkg/invalid"
+)
+
+// serviceName is what this service is called among those that erase a user.
+const serviceName = "user-service"
+
+// UserEvent is what an event says of a user.
+type UserEvent struct {
+	Version int64    `json:"version" doc:"The version that the user has since, from 1." example:"2"`
+	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed, of an update."`
+}
+
+// registerEvents adds the operations for services that follow what happens to users.
+func (h *api) registerEvents(a *httpapi.API, tag string) {
+	events.RegisterFeed[UserEvent](a, path, "user", tag, h.store)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "put-consumer", Method: http.MethodPut, Path: path + "/events/consumers/{consumer}", Tags: []string{tag},
+		Summary: "Say how far a service has come", DefaultStatus: http.StatusNoContent,
+		Description: "For services that follow the events, with the scope " + events.ScopeRead + ": that they have done what all events up to a cursor ask for. That a user was deleted asks for all that they have of it to be erased. " +
+			"A cursor that is further back than the last takes back what came after it.",
+		Errors: []int{http.StatusServiceUnavailable},
+	}, httpapi.Needs(events.ScopeRead).Unlimited(events.ScopeRead), h.acknowledge)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "get-erasure", Method: http.MethodGet, Path: path + "/{user_id}/erasure", Tags: []string{tag},
+		Summary:     "Tell whether a deleted user has been erased everywhere",
+		Description: "For services, with the scope " + scopeLookup + ", and admins. A user that is there, or never was, has no erasure: 404.",
+		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeLookup), h.erasure)
+}
+
+// Progress is how far a service has come.
+type Progress struct {
+	Cursor string `json:"cursor" pattern:"^[0-9]{1,19}-[0-9]{1,19}$" doc:"That of the last event which has had its effect." example:"734-19"`
+}
+
+type acknowledgeInput struct {
+	Consumer events.Consumer `path:"consumer" doc:"What the service is called."`
+	Body     httpapi.Body[Progress]
+}
+
+func (h *api) acknowledge(ctx context.Context, in *acknowledgeInput) (none httpapi.Nothing, err error) {
+	cursor, err := events.ParseCursor(in.Body.Value.Cursor)
+	if err != nil || cursor == (events.Cursor{}) {
+		return none, invalid.Fields{{Path: "cursor", Message: "is not a cursor of this feed; use that of the last event, unchanged"}}
+	}
+	return none, h.store.Acknowledge(ctx, string(in.Consumer), cursor, time.Now())
+}
+
+// Erasure is what became of a deleted user.
+type Erasure struct {
+	UserID    uuid.UUID       `json:"user_id" format:"uuid" doc:"Who was deleted." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	DeletedAt httpapi.Instant `json:"deleted_at" doc:"When."`
+	Complete  bool            `json:"complete" doc:"Whether every service has erased what it had."`
+	Services  []ErasedBy      `json:"services" nullable:"false" doc:"Each service that had something of the user."`
+}
+
+// ErasedBy is when a service was done.
+type ErasedBy struct {
+	Service  string           `json:"service" doc:"What it is called." example:"order-service"`
+	ErasedAt *httpapi.Instant `json:"erased_at" nullable:"true" doc:"When it had erased everything; null: not yet."`
+}
+
+func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversioned[Erasure], err error) {
+	found, deleted, err := h.store.Erasure(ctx, uuid.UUID(in.UserID))
+	if err != nil {
+		return got, err
+	}
+	if !deleted {
+		return got, httpapi.NotFound("erasure: the user is there, or never was")
+	}
+	for _, name := range h.consumers { // also those that have not come yet
+		if _, known := found.Consumers[string(name)]; !known {
+			found.Consumers[string(name)] = nil
+		}
+	}
+	found.Consumers[serviceName] = &found.DeletedAt
+	e := Erasure{UserID: uuid.UUID(in.UserID), DeletedAt: httpapi.Instant(found.DeletedAt), Complete: true}
+	for name, at := range found.Consumers {
+		e.Services = append(e.Services, ErasedBy{Service: name, ErasedAt: (*httpapi.Instant)(at)})
+		e.Complete = e.Complete && at != nil
+	}
+	slices.SortFunc(e.Services, func(a, b ErasedBy) int { return cmp.Compare(a.Service, b.Service) })
+	got.Body = e
+	return got, nil
+}

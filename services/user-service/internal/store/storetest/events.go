@@ -1,0 +1,104 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/internal/testkit/fields"
+	"github.com/example/microservices/pkg/events/eventstest"
+	"github.com/example/microservices/services/user-service/internal/user"
+)
+
+// says changes each field alone: one that was added to a user and not to the events is
+// red.
+func says(t *testing.T, s Store) {
+	stored := create(t, s, New(t))
+	other := New(t)
+	age := 99
+	changes := map[string]func(*user.User){
+		"name":  func(u *user.User) { u.Name = "another" },
+		"email": func(u *user.User) { u.Email = other.Email },
+		"age":   func(u *user.User) { u.Age = &age },
+	}
+	changed := stored
+	for field, change := range changes {
+		change(&changed)
+		changed.Version++
+		require.NoError(t, s.Update(t.Context(), changed))
+		all := eventstest.All(t, s, int(changed.Version), 100)
+		require.JSONEq(t, fmt.Sprintf(`{"version":%d,"changed":[%q]}`, changed.Version, field), string(all[len(all)-1].Data))
+	}
+	fields.RequireDiffer(t, stored, changed, "ID", "CreatedAt", "UpdatedAt")
+}
+
+// usedOnce also creates a user while it is deleted.
+func usedOnce(t *testing.T, s Store) {
+	for range 20 {
+		u := create(t, s, New(t))
+		again := New(t, func(v *user.User) { v.ID = u.ID })
+		var wg sync.WaitGroup
+		var deleted, created error
+		wg.Go(func() { deleted = s.Delete(t.Context(), u.ID, 1) })
+		wg.Go(func() { created = s.Create(t.Context(), again, nil) })
+		wg.Wait()
+		require.NoError(t, deleted)
+		require.ErrorIs(t, created, user.ErrExists)
+		require.ErrorIs(t, s.Create(t.Context(), again, record("k"+u.ID.String(), time.Now(), u.ID)), user.ErrExists)
+		_, err := s.Get(t.Context(), u.ID)
+		require.ErrorIs(t, err, user.ErrNotFound)
+	}
+}
+
+func erasure(t *testing.T, s Store) {
+	gone, later, there := create(t, s, New(t)), create(t, s, New(t)), create(t, s, New(t))
+	for _, u := range []user.User{gone, later} {
+		require.NoError(t, s.Delete(t.Context(), u.ID, 1))
+	}
+	all := eventstest.All(t, s, 5, 100)
+	done := func(id uuid.UUID) map[string]*time.Time {
+		e, deleted, err := s.Erasure(t.Context(), id)
+		require.NoError(t, err)
+		require.True(t, deleted)
+		require.WithinDuration(t, time.Now(), e.DeletedAt, time.Minute)
+		return e.Consumers
+	}
+	for _, id := range []uuid.UUID{there.ID, uuid.New()} {
+		_, deleted, err := s.Erasure(t.Context(), id)
+		require.NoError(t, err)
+		require.False(t, deleted)
+	}
+	require.Empty(t, done(gone.ID))
+	first, second := all[len(all)-2].Cursor, all[len(all)-1].Cursor
+	at := time.Now().UTC().Truncate(time.Millisecond)
+	require.NoError(t, s.Acknowledge(t.Context(), "a", all[0].Cursor, at))
+	require.Equal(t, map[string]*time.Time{"a": nil}, done(gone.ID))
+	require.NoError(t, s.Acknowledge(t.Context(), "a", first, at))
+	require.True(t, done(gone.ID)["a"].Equal(at))
+	require.Nil(t, done(later.ID)["a"])
+	require.NoError(t, s.Acknowledge(t.Context(), "b", second, at))
+	require.NoError(t, s.Acknowledge(t.Context(), "a", second, at.Add(time.Second)))
+	require.True(t, done(gone.ID)["a"].Equal(at), "it stays")
+	require.True(t, done(later.ID)["a"].Equal(at.Add(time.Second)))
+
+	// One that was restored from a backup does it again.
+	require.NoError(t, s.Acknowledge(t.Context(), "a", first, at))
+	require.NotNil(t, done(gone.ID)["a"])
+	require.Nil(t, done(later.ID)["a"])
+	require.NotNil(t, done(later.ID)["b"])
+
+	// None has done what has not happened.
+	far := second
+	far.Position += 1000
+	far.Turn += 1 << 40
+	require.NoError(t, s.Acknowledge(t.Context(), "a", far, at))
+	require.NoError(t, s.Delete(t.Context(), there.ID, 1))
+	require.Nil(t, done(there.ID)["a"])
+	last := eventstest.All(t, s, 6, 100)
+	require.NoError(t, s.Acknowledge(t.Context(), "a", last[len(last)-1].Cursor, at))
+	require.NotNil(t, done(there.ID)["a"])
+}
