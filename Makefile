@@ -8,16 +8,17 @@ MAKEFLAGS += --no-print-directory --silent
 
 .PHONY: help
 help: ## List the targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Run the services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on)
+run: ## Run the services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on, USER_DATABASE_URL, …)
+	test -x bin/local || echo "building what runs the services (about 20 s the first time)"
 	go build -o bin/local ./cmd/local
-	bin/local
+	bin/local $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 
 .PHONY: token
-token: ## Print a token for AUTH=on (SUBJECT=…, SCOPES="users:read …")
-	go run ./cmd/token -data "$(or $(DATA_DIR),data)" -subject "$(SUBJECT)" -scopes "$(SCOPES)"
+token: ## Print a token for AUTH=on, with all scopes of people (SUBJECT=a UUID, SCOPES="users:read …", DATA_DIR)
+	go run ./cmd/token -data "$(or $(DATA_DIR),data)" $(if $(SUBJECT),-subject "$(SUBJECT)") $(if $(SCOPES),-scopes "$(SCOPES)")
 
 .PHONY: test
 test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=15m)
@@ -42,8 +43,7 @@ chart: ## Test the chart (UPDATE=1 writes the golden rendering and the README)
 
 .PHONY: build
 build: ## Build the services into ./bin
-	mkdir -p bin
-	for main in services/*/main.go; do CGO_ENABLED=0 go build -trimpath -o bin/ "./$${main%/main.go}" || exit; done
+	for main in services/*/main.go; do go build -o bin/ "./$${main%/main.go}" || exit; done
 
 .PHONY: images
 images: ## Build the images and push them (REGISTRY, TAG, PLATFORM, BASE_IMAGE)

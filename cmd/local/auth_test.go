@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/catalog"
@@ -30,16 +29,11 @@ func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
 	users := withEnvironment(t, s, s.services[0])
 	orders := withEnvironment(t, s, s.services[1], "USER_SERVICE_URL="+users.URL)
 
-	subject := uuid.NewString()
-	command := exec.Command("make", "token", "SUBJECT="+subject, "SCOPES=users:read users:write orders:read orders:write", "DATA_DIR="+s.dataDir)
-	command.Dir = "../.."
-	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=")
-	})
-	out, err := command.Output()
-	require.NoError(t, err)
-	token := strings.TrimSpace(string(out))
+	out, said, err := makeToken("DATA_DIR=" + s.dataDir)
+	require.NoError(t, err, said)
+	token := strings.TrimSpace(out)
 	require.Len(t, strings.Split(token, "."), 3, "a token, and nothing else")
+	const subject = "00000000-0000-4000-8000-000000000001"
 
 	send := func(method, url, body, token string) (int, string) {
 		request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -68,6 +62,34 @@ func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
 	info, err := os.Stat(filepath.Join(s.dataDir, "issuer", "key.json"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+func TestATokenThatNothingTakesIsRefused(t *testing.T) {
+	for name, row := range map[string]struct{ variable, says string }{
+		"nobody's":             {"SUBJECT=ada", `the subject "ada" is no UUID, such as 00000000-0000-4000-8000-000000000001`},
+		"a scope that isn't":   {"SCOPES=users:read users:raed", `there is no scope "users:raed"; there are users:read, users:write, `},
+		"a scope with a comma": {"SCOPES=users:read,users:write", `there is no scope "users:read,users:write"; there are`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, said, err := makeToken("DATA_DIR="+t.TempDir(), row.variable)
+			require.Error(t, err)
+			require.Empty(t, out)
+			require.Contains(t, said, "token: "+row.says)
+		})
+	}
+}
+
+// makeToken runs make token, and returns what it prints and what it says.
+func makeToken(variables ...string) (out, said string, err error) {
+	command := exec.Command("make", append([]string{"token"}, variables...)...)
+	command.Dir = "../.."
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=")
+	})
+	var stdout, stderr strings.Builder
+	command.Stdout, command.Stderr = &stdout, &stderr
+	err = command.Run()
+	return stdout.String(), stderr.String(), err
 }
 
 func TestWithoutAUTHTheServicesAreOpen(t *testing.T) {

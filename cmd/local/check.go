@@ -58,6 +58,9 @@ func (s settings) checkData() error {
 		return explain(err)
 	}
 	for _, service := range catalog.Names(s.services) {
+		if s.elsewhere[service] {
+			continue
+		}
 		file, err := os.OpenFile(s.database(service), os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

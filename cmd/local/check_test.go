@@ -3,12 +3,16 @@ package main
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	programs "github.com/example/microservices/internal/testkit/process"
 )
 
 func TestSettingsHaveDefaults(t *testing.T) {
@@ -91,11 +95,47 @@ func TestEnvironmentKeepsStrayVariablesOut(t *testing.T) {
 	environment := s.environment(two(t)[1], []string{
 		"PATH=/bin", "LOG_LEVEL=debug", "LOG_FORMAT=json", "USER_CLIENT_TIMEOUT=1s", "READINESS_USER_SERVICE=",
 		"DATABASE_URL=postgres://elsewhere", "PORT=9", "HOST=0.0.0.0", "USER_SERVICE_URL=http://elsewhere", "TOKEN=secret",
+		"USER_DATABASE_URL=postgres://users",
 	})
 	require.Equal(t, []string{
-		"LOG_FORMAT=text", "PATH=/bin", "LOG_LEVEL=debug", "LOG_FORMAT=json", "USER_CLIENT_TIMEOUT=1s",
-		"HOST=127.0.0.1", "PORT=2", "DATABASE_URL=sqlite:///d/order-service.db", "USER_SERVICE_URL=http://127.0.0.1:1",
+		"LOG_FORMAT=text", "DATABASE_URL=sqlite:///d/order-service.db", "PATH=/bin", "LOG_LEVEL=debug", "LOG_FORMAT=json", "USER_CLIENT_TIMEOUT=1s",
+		"HOST=127.0.0.1", "PORT=2", "USER_SERVICE_URL=http://127.0.0.1:1",
 	}, environment, "of two values for one name the later counts")
+}
+
+func TestEachServiceHasItsOwnDatabase(t *testing.T) {
+	environ := []string{"USER_DATABASE_URL=postgres://users", "ORDER_DATABASE_URL=postgres://orders", "ORDER_ADMIN_PORT=9001"}
+	s := settingsOf(t, 1, 2, "/d")
+	require.Equal(t, []string{
+		"LOG_FORMAT=text", "DATABASE_URL=sqlite:///d/order-service.db", "DATABASE_URL=postgres://orders", "ADMIN_PORT=9001",
+		"HOST=127.0.0.1", "PORT=2", "USER_SERVICE_URL=http://127.0.0.1:1",
+	}, s.environment(s.services[1], environ))
+}
+
+// TestEveryVariableIsPassedOrNamed: a setting that is added to a service is not lost
+// between make run and the service.
+func TestEveryVariableIsPassedOrNamed(t *testing.T) {
+	s := settingsOf(t, 1, 2, "/d")
+	for _, service := range s.services {
+		settings, err := exec.Command(programs.Build(t, service.Name), "config").Output()
+		require.NoError(t, err)
+		names := regexp.MustCompile(`(?m)^[A-Z][A-Z0-9_]+\b`).FindAllString(string(settings), -1)
+		require.Greater(t, len(names), 40)
+		for _, name := range names {
+			if name == "VARIABLE" || isPassed(name) {
+				continue
+			}
+			lines := s.dropped([]string{name}, nil)
+			require.Len(t, lines, 1, name)
+			require.NotContains(t, lines[0], "neither", "%s is a setting of %s: it belongs into passed or own", name, service.Name)
+		}
+	}
+	require.Empty(t, s.dropped([]string{"USER_PORT", "DATA_DIR", "AUTH", "LOG_LEVEL", "RATE_LIMIT_EMAIL", "ORDER_PPROF"}, []string{"EDITOR=vi", "HOST=here", "PORT="}))
+	require.Equal(t, []string{
+		"DATABASE_URL is not passed on: each service has its own, USER_DATABASE_URL, ORDER_DATABASE_URL",
+		"DATADIR is not passed on: neither make run nor a service reads it",
+		"USER_SERVICE_URL is not passed on: make run decides it",
+	}, s.dropped([]string{"USER_SERVICE_URL", "DATADIR"}, []string{"DATABASE_URL=postgres://elsewhere"}))
 }
 
 func TestLinesStayWhole(t *testing.T) {

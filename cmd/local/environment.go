@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -19,35 +20,91 @@ var passed = []string{
 	"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOTRACEBACK",
 	// the services'
 	"LOG_FORMAT", "LOG_LEVEL", "READINESS_USER_SERVICE", "IDEMPOTENCY_TTL",
-	"HEADER_TIMEOUT", "BODY_TIMEOUT", "IDLE_TIMEOUT", "REQUEST_TIMEOUT",
-	"START_TIMEOUT", "SHUTDOWN_DELAY", "DRAIN_TIMEOUT",
+	"HEADER_TIMEOUT", "BODY_TIMEOUT", "IDLE_TIMEOUT", "REQUEST_TIMEOUT", "WRITE_TIMEOUT",
+	"START_TIMEOUT", "SHUTDOWN_DELAY", "DRAIN_TIMEOUT", "MAX_CONNECTIONS",
+	"CONCURRENCY_LIMIT", "REQUEST_MEMORY_MIB", "CORS_ORIGINS", "TRUSTED_PROXIES",
+	"AUTH_MAX_TOKEN_LIFE", "DATABASE_JOIN", "MIGRATE_ON_START", "TRACE_PARENT_LIMIT",
 }
 
 // passedPrefixes are the beginnings of more names that are passed.
-var passedPrefixes = []string{"USER_CLIENT_", "OTEL_"}
+var passedPrefixes = []string{"USER_CLIENT_", "OTEL_", "RATE_LIMIT_"}
+
+// own are the settings that each service has of its own: USER_DATABASE_URL is
+// user-service's DATABASE_URL.
+var own = []string{
+	"DATABASE_URL", "DATABASE_USER", "DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE", "DATABASE_TLS",
+	"ADMIN_PORT", "PPROF", "AUTH_ISSUERS", "AUTH_REQUIRED",
+}
+
+func isPassed(name string) bool {
+	return slices.Contains(passed, name) ||
+		slices.ContainsFunc(passedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// ownOf returns which of a service's own settings a variable is, or "".
+func ownOf(service catalog.Service, name string) string {
+	setting, prefixed := strings.CutPrefix(name, service.Prefix()+"_")
+	if prefixed && slices.Contains(own, setting) {
+		return setting
+	}
+	return ""
+}
 
 // environment returns the variables of a service: what is passed of the
 // developer's, and what the runner decides.
 func (s settings) environment(service catalog.Service, environ []string) []string {
 	// Text is for people; a service left to itself sees a pipe and writes JSON.
-	result := []string{"LOG_FORMAT=text"}
+	result := []string{"LOG_FORMAT=text", "DATABASE_URL=sqlite://" + s.database(service.Name)}
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
-		isPassed := slices.Contains(passed, name) ||
-			slices.ContainsFunc(passedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-		if isPassed && value != "" {
+		setting := ownOf(service, name)
+		switch {
+		case value == "":
+		case isPassed(name):
 			result = append(result, variable)
+		case setting != "":
+			result = append(result, setting+"="+value)
 		}
 	}
-	result = append(result,
-		"HOST="+host,
-		"PORT="+strconv.Itoa(s.ports[service.Name]),
-		"DATABASE_URL=sqlite://"+s.database(service.Name),
-	)
+	result = append(result, "HOST="+host, "PORT="+strconv.Itoa(s.ports[service.Name]))
 	for variable, needed := range service.Upstreams() {
 		result = append(result, variable+"=http://"+s.address(needed))
 	}
 	return result
+}
+
+// dropped says which variables reach no service: of those that were given to make
+// run, and of the services' settings in the environment.
+func (s settings) dropped(given, environ []string) (lines []string) {
+	names := slices.Clone(given)
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if value != "" && slices.Contains(own, name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		read := isPassed(name) || name == "DATA_DIR" || name == "AUTH"
+		decided := name == "HOST" || name == "PORT"
+		var instead []string
+		for _, service := range s.services {
+			_, upstream := service.Upstreams()[name]
+			decided = decided || upstream
+			read = read || name == portVariable(service) || ownOf(service, name) != ""
+			instead = append(instead, service.Prefix()+"_"+name)
+		}
+		switch {
+		case read:
+		case slices.Contains(own, name):
+			lines = append(lines, fmt.Sprintf("%s is not passed on: each service has its own, %s", name, strings.Join(instead, ", ")))
+		case decided:
+			lines = append(lines, name+" is not passed on: make run decides it")
+		default:
+			lines = append(lines, name+" is not passed on: neither make run nor a service reads it")
+		}
+	}
+	return lines
 }
 
 func (s settings) address(service string) string {

@@ -36,7 +36,7 @@ func two(t *testing.T) []catalog.Service {
 
 func settingsOf(t *testing.T, userPort, orderPort int, dataDir string) settings {
 	t.Helper()
-	return settings{services: two(t), ports: map[string]int{userService: userPort, orderService: orderPort}, dataDir: dataDir}
+	return settings{services: two(t), ports: map[string]int{userService: userPort, orderService: orderPort}, elsewhere: map[string]bool{}, dataDir: dataDir}
 }
 
 // The tests of the runner run fake services: this test binary under the

@@ -4,11 +4,13 @@
 //	USER_PORT, ORDER_PORT, …   their ports (as services/*/service.yaml say)
 //	DATA_DIR                   the folder of their databases (./data)
 //	AUTH=on                    they want tokens, which make token prints
+//	USER_DATABASE_URL, …       databases elsewhere; more such settings: see [own]
 //
 // The first Ctrl-C stops them in their own time, the second one at once. The
 // exit code is 0 when all were stopped, 1 when something went wrong.
 //
-// Other variables that reach the services: see [passed].
+// Other variables that reach the services: see [passed]. The arguments are the names
+// of the variables that make was given: one that reaches nothing is named.
 package main
 
 import (
@@ -58,8 +60,9 @@ func start() error {
 	}()
 	r := runner{
 		settings: settings,
-		build:    func(ctx context.Context) (string, error) { return build(ctx, services) },
+		build:    build,
 		environ:  os.Environ(),
+		given:    os.Args[1:],
 		out:      newOutput(os.Stdout, onTerminal(os.Stdout)),
 		hurry:    hurry,
 		patience: time.Minute,

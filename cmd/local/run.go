@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/example/microservices/internal/catalog"
@@ -24,11 +23,12 @@ var colors = []int{36, 35, 33, 32, 34, 31}
 // runner runs the services.
 type runner struct {
 	settings
-	// build returns the folder that holds the services' programs.
-	build func(context.Context) (string, error)
-	// environ are the variables of whoever runs the services.
-	environ []string
-	out     *output
+	// build builds a service's program and returns the folder that holds it.
+	build func(context.Context, catalog.Service) (string, error)
+	// environ are the variables of whoever runs the services, given the names of
+	// those that make was given.
+	environ, given []string
+	out            *output
 	// hurry is closed when stopping must take no more time.
 	hurry <-chan struct{}
 	// patience is how long a service may take to become ready, grace how long
@@ -43,14 +43,19 @@ func (r *runner) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := r.build(ctx)
-	if err != nil {
-		return r.stop(ctx, err)
+	for _, line := range r.dropped(r.given, r.environ) {
+		r.out.print(line + "\n")
 	}
-	// In this order, and stopped in the other: a service needs those before it.
+	// In this order, and stopped in the other: a service needs those before it. The
+	// first answers while the next is built.
 	ended := make(chan *process, len(r.services))
 	var running []*process
 	for i, service := range r.services {
+		r.out.print(fmt.Sprintf("building %d of %d: %s%s\n", i+1, len(r.services), service.Name, duration(i)))
+		dir, err := r.build(ctx, service)
+		if err != nil {
+			return r.stop(ctx, err, running...)
+		}
 		p, err := r.start(service, dir, colors[i%len(colors)])
 		if err != nil {
 			return r.stop(ctx, err, running...)
@@ -144,28 +149,34 @@ func (r *runner) stop(ctx context.Context, err error, processes ...*process) err
 // summary is what to do with the services, once they run.
 func (r *runner) summary() string {
 	text := "\n"
-	var scopes []string
 	for _, service := range r.services {
 		base := fmt.Sprintf("http://localhost:%d", r.ports[service.Name])
-		scopes = append(scopes, service.Scopes...)
 		text += fmt.Sprintf("  %-13s  API      %s%s\n", service.Name, base, service.Path)
 		text += fmt.Sprintf("  %-13s  docs     %s/docs\n", "", base)
 		text += fmt.Sprintf("  %-13s  metrics  %s/metrics\n", "", base)
 	}
 	if r.auth {
-		text += "\n  tokens: make token SUBJECT=$(uuidgen) SCOPES=\"" + strings.Join(scopes, " ") + "\"\n"
+		text += "\n  a token: make token DATA_DIR=" + r.dataDir + "\n"
 	}
-	return text + fmt.Sprintf("\n  data in %s\n  Ctrl-C stops them\n\n", r.dataDir)
+	if len(r.elsewhere) < len(r.services) {
+		text += "\n  data in " + r.dataDir
+	}
+	return text + "\n  Ctrl-C stops them\n\n"
 }
 
-// build compiles the services into ./bin, as a release is: without cgo.
-func build(ctx context.Context, services []catalog.Service) (string, error) {
-	arguments := []string{"build", "-o", "bin/"}
-	for _, service := range services {
-		arguments = append(arguments, "./services/"+service.Name)
+// duration is how long building the service at a place in their order takes. What
+// they share is built with the first.
+func duration(place int) string {
+	if place == 0 {
+		return " (about 90 s the first time, 1 s later)"
 	}
-	cmd := exec.CommandContext(ctx, "go", arguments...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	return ""
+}
+
+// build compiles a service into ./bin, with no flag: go test, go run and make build
+// share what is compiled here.
+func build(ctx context.Context, service catalog.Service) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", "bin/", "./services/"+service.Name)
 	cmd.Stdout = os.Stderr
 	cmd.Stderr = os.Stderr
 	err := cmd.Run()
@@ -173,7 +184,7 @@ func build(ctx context.Context, services []catalog.Service) (string, error) {
 		return "", ctx.Err()
 	}
 	if err != nil {
-		return "", fmt.Errorf("can't build the services: %w", err)
+		return "", fmt.Errorf("can't build %s: %w", service.Name, err)
 	}
 	return filepath.Abs("bin")
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/internal/catalog"
 )
 
 // limit only ends tests that have failed.
@@ -133,7 +135,7 @@ func newRun(t *testing.T, user, order string) *run {
 	r.ctx, r.cancel = context.WithCancel(t.Context())
 	r.runner = runner{
 		settings: settingsOf(t, freePort(t), freePort(t), t.TempDir()),
-		build:    func(context.Context) (string, error) { return dir, nil },
+		build:    func(context.Context, catalog.Service) (string, error) { return dir, nil },
 		environ:  []string{"GORACE=atexit_sleep_ms=0"}, // else a fake takes a second to exit
 		out:      newOutput(r, false),
 		hurry:    r.hurried,

@@ -15,6 +15,8 @@ type settings struct {
 	ports    map[string]int
 	// dataDir is an absolute path.
 	dataDir string
+	// elsewhere are the services whose database is not in there.
+	elsewhere map[string]bool
 	// auth says that the services want tokens, of the development issuer.
 	auth bool
 }
@@ -22,7 +24,7 @@ type settings struct {
 // settingsFrom reads the settings from variables; unset or empty ones have
 // their defaults. An error names the variable.
 func settingsFrom(services []catalog.Service, getenv func(string) string) (settings, error) {
-	s := settings{services: services, ports: map[string]int{}}
+	s := settings{services: services, ports: map[string]int{}, elsewhere: map[string]bool{}}
 	taken := map[int]string{}
 	for _, service := range services {
 		variable := portVariable(service)
@@ -35,6 +37,9 @@ func settingsFrom(services []catalog.Service, getenv func(string) string) (setti
 			return settings{}, fmt.Errorf("%s and %s are both %d: choose another for one of them", other, variable, port)
 		}
 		taken[port], s.ports[service.Name] = variable, port
+		if getenv(service.Prefix()+"_DATABASE_URL") != "" {
+			s.elsewhere[service.Name] = true
+		}
 	}
 	switch getenv("AUTH") {
 	case "", "off":

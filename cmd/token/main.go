@@ -2,6 +2,8 @@
 //
 //	go run ./cmd/token -subject ID -scopes "users:read users:write"
 //
+// Without a subject it is always the same person's, without scopes it has all of people's.
+//
 // With -publish it writes what containers need into data/issuer/public instead: the
 // public keys, and for each service that needs others a token of its own.
 //
@@ -9,16 +11,17 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/example/microservices/internal/catalog"
 	"github.com/example/microservices/internal/testkit/issuer"
+	"github.com/example/microservices/pkg/ids"
 )
 
 func main() {
@@ -36,8 +39,8 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet("token", flag.ContinueOnError)
 	data := flags.String("data", "data", "folder of the development issuer's key")
-	subject := flags.String("subject", "", "whose token it is: a user's id, or a service's name")
-	scopes := flags.String("scopes", "", "what it allows, separated by spaces")
+	subject := flags.String("subject", developer, "whose token it is: a user's id, a UUID")
+	scopes := flags.String("scopes", strings.Join(personal(services), " "), "what it allows, separated by spaces")
 	audience := flags.String("audience", strings.Join(catalog.Names(services), " "), "the services it is for, separated by spaces")
 	life := flags.Duration("for", time.Hour, "how long it is valid")
 	publish := flags.Bool("publish", false, "write the services' tokens and the public keys to issuer/public in the folder")
@@ -45,8 +48,9 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if *subject == "" && !*publish {
-		return errors.New(`whose token? make token SUBJECT=00000000-0000-4000-8000-000000000001 SCOPES="users:read users:write"`)
+	err = check(*subject, *scopes, services)
+	if err != nil {
+		return err
 	}
 	i, err := issuer.Folder(filepath.Join(*data, "issuer"))
 	if err != nil {
@@ -64,6 +68,35 @@ func run(args []string) error {
 		return err
 	}
 	fmt.Println(token)
+	return nil
+}
+
+// developer is whose token it is unless another is asked for.
+const developer = "00000000-0000-4000-8000-000000000001"
+
+// personal returns the scopes that people may have, of all services.
+func personal(services []catalog.Service) (scopes []string) {
+	for _, s := range services {
+		scopes = append(scopes, s.Scopes...)
+	}
+	return scopes
+}
+
+// check returns an error for a token that no service would take for what it says.
+func check(subject, scopes string, services []catalog.Service) error {
+	_, err := ids.Parse(subject)
+	if err != nil {
+		return fmt.Errorf("the subject %q is no UUID, such as %s: it would be nobody; leave SUBJECT out for that one", subject, developer)
+	}
+	known := append(personal(services), "admin")
+	for _, s := range services {
+		known = append(known, s.CallerScopes...)
+	}
+	for _, scope := range strings.Fields(scopes) {
+		if !slices.Contains(known, scope) {
+			return fmt.Errorf("there is no scope %q; there are %s", scope, strings.Join(known, ", "))
+		}
+	}
 	return nil
 }
 
