@@ -151,7 +151,7 @@ func (o *operation) readQuery(raw string) (url.Values, *Problem) {
 		location := "query." + jsonbody.Shorten(name)
 		switch {
 		case !slices.ContainsFunc(o.parameters, func(p parameter) bool { return p.in == "query" && p.name == name }):
-			details = append(details, Detail{Location: location, Message: "is not a known parameter"})
+			details = append(details, Detail{Location: location, Message: "is not a known parameter" + o.known()})
 		case len(query[name]) > 1:
 			details = append(details, Detail{Location: location, Message: errTwice.Error()})
 		case query[name][0] == "":
@@ -162,6 +162,20 @@ func (o *operation) readQuery(raw string) (url.Values, *Problem) {
 		return nil, NewProblem(http.StatusUnprocessableEntity, validationFailed, details[:min(len(details), maxDetails)]...)
 	}
 	return query, nil
+}
+
+// known says which parameters a query may have.
+func (o *operation) known() string {
+	var names []string
+	for i := range o.parameters {
+		if o.parameters[i].in == "query" {
+			names = append(names, o.parameters[i].name)
+		}
+	}
+	if len(names) == 0 {
+		return "; there is none here"
+	}
+	return "; known are " + strings.Join(names, ", ")
 }
 
 const (
