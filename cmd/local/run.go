@@ -83,7 +83,11 @@ func (r *runner) start(service catalog.Service, dir string, color int) (*process
 	if err != nil {
 		return nil, err
 	}
-	return launch(service.Name, filepath.Join(dir, service.Name), append(r.environment(service, r.environ), auth...), r.out.lines(service.Name, color))
+	environ := r.environ
+	if r.out.color {
+		environ = append([]string{"LOG_FORMAT=color"}, environ...)
+	}
+	return launch(service.Name, filepath.Join(dir, service.Name), append(r.environment(service, environ), auth...), r.out.lines(service.Name, color))
 }
 
 // awaitReady waits until p says it is ready, it or another that runs has ended, or ctx is

@@ -23,6 +23,8 @@ type exchange struct {
 	route string
 	body  *requestBody // nil where the request has none
 	query url.Values   // see readQuery
+	// problem is what was answered, if it was one.
+	problem *Problem
 
 	// read is how much was read of what the answer is about, in bytes, if more than a
 	// little.

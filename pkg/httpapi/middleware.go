@@ -52,6 +52,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 		begin = newTracing().startSpan
 	}
 	line := a.log.Handler()
+	eyes := telemetry.ForEyes(line)
 	return func(g *gin.Context) {
 		start := time.Now()
 		m.inFlight.Inc()
@@ -82,6 +83,9 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			kept := end(status, x.shed)
 			m.of(method, route).record(ctx, status, took-x.waited, kept)
 			severity := level(route, status, x.shed)
+			if eyes && severity == slog.LevelInfo && isAsset(route) {
+				severity = slog.LevelDebug
+			}
 			if !line.Enabled(ctx, severity) {
 				return
 			}
@@ -94,6 +98,9 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 				slog.Int64("duration_us", took.Microseconds()),
 				slog.Int("bytes", max(0, x.Size())),
 			)
+			if eyes && x.problem != nil {
+				r.AddAttrs(slog.String("path", g.Request.URL.EscapedPath()), slog.String("reason", x.problem.reason()))
+			}
 			_ = line.Handle(ctx, r) // nor would the logger say that it failed
 		}()
 		g.Next()
@@ -113,6 +120,11 @@ func level(route string, status int, shed bool) slog.Level {
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
+}
+
+// isAsset reports whether a route is a file of the documentation.
+func isAsset(route string) bool {
+	return route == "/docs" || strings.HasPrefix(route, "/docs/") || strings.HasPrefix(route, "/openapi.")
 }
 
 func isProbe(route string) bool { return strings.HasPrefix(route, "/health") }
@@ -149,6 +161,7 @@ func (a *API) recoverPanic(g *gin.Context) {
 
 // write sends a problem.
 func (a *API) write(g *gin.Context, p *Problem) {
+	exchangeOf(g).problem = p
 	err := p.send(g.Request.Context(), g.Writer)
 	if err != nil && g.Request.Context().Err() == nil {
 		a.log.WarnContext(g.Request.Context(), "write a problem", slog.Any("error", err))

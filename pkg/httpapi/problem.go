@@ -108,6 +108,15 @@ func (p *Problem) send(ctx context.Context, w http.ResponseWriter) error {
 	return err
 }
 
+// reason says in a line what went wrong and where. It has no value that was sent.
+func (p *Problem) reason() string {
+	reason := p.Detail
+	for i, d := range p.Errors {
+		reason += [2]string{": ", "; "}[min(i, 1)] + d.Location + " " + d.Message
+	}
+	return reason
+}
+
 func (p *Problem) Error() string { return p.Detail }
 
 // GetStatus returns the HTTP status code.

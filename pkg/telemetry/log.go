@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"sync"
 
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/term"
@@ -15,7 +17,7 @@ import (
 // LogConfig says what is logged, and how.
 type LogConfig struct {
 	Level  string `envconfig:"LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" desc:"least severe level that is logged"`
-	Format string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto,json,text" desc:"form of a log line; auto is text on a terminal, else json"`
+	Format string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto,json,text,color" desc:"form of a log line: json, or text for a developer's eyes; color is text with levels in colours, auto is that on a terminal, else json"`
 }
 
 // NewLogger returns a logger that writes to w, and names the service and its
@@ -27,11 +29,20 @@ func NewLogger(w io.Writer, c LogConfig, service, version string) *slog.Logger {
 	if err != nil {
 		level = slog.LevelInfo
 	}
-	options := &slog.HandlerOptions{Level: level}
-	if c.Format == "text" || c.Format != "json" && isTerminal(w) {
-		return slog.New(requestHandler{slog.NewTextHandler(w, options)})
+	format := c.Format
+	switch {
+	case format == "json" || format == "text" || format == "color":
+	case !isTerminal(w):
+		format = "json"
+	case os.Getenv("NO_COLOR") != "":
+		format = "text"
+	default:
+		format = "color"
 	}
-	handler := slog.NewJSONHandler(w, options).WithAttrs([]slog.Attr{slog.String("service", service), slog.String("version", version)})
+	if format != "json" {
+		return slog.New(requestHandler{&eyes{mu: new(sync.Mutex), w: w, level: level, color: format == "color"}})
+	}
+	handler := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}).WithAttrs([]slog.Attr{slog.String("service", service), slog.String("version", version)})
 	return slog.New(requestHandler{handler})
 }
 

@@ -1,0 +1,54 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/telemetry"
+)
+
+// TestTheLogForEyes says what was asked and why it was refused, and no value; JSON says
+// the route only.
+func TestTheLogForEyes(t *testing.T) {
+	served := func(format string) string {
+		var written strings.Builder
+		log := telemetry.NewLogger(&written, telemetry.LogConfig{Format: format}, "test", "1")
+		a := New(Config{Log: log, Metrics: prometheus.NewRegistry(), Auth: auth.Open()})
+		Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"}, Needs("x"),
+			func(context.Context, *struct {
+				PageParams
+				Body Body[struct {
+					Count int `json:"count"`
+				}]
+			}) (Nothing, error) {
+				return Nothing{}, nil
+			})
+		for _, request := range []string{"POST /things?limit=lots", "POST /things", "GET /thinks/7", "GET /docs"} {
+			method, target, _ := strings.Cut(request, " ")
+			r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(`{"count":"ada@example.com"}`))
+			r.Header.Set("Content-Type", "application/json")
+			a.Handler().ServeHTTP(httptest.NewRecorder(), r)
+		}
+		require.NotContains(t, written.String(), "ada@")
+		require.NotContains(t, written.String(), "lots")
+		return written.String()
+	}
+	text := regexp.MustCompile(`(?m)^\S+ (\S+ \S+ \d+) \S+`).ReplaceAllString(served("text"), "$1")
+	require.Equal(t, `POST /things 422 validation failed: query.limit must be a whole number, 1 to 100; body.count must be a whole number
+POST /things 422 validation failed: body.count must be a whole number
+GET /thinks/7 404 there is nothing at this path; /docs lists what there is
+`, text)
+	json := served("json")
+	require.Contains(t, json, `"route":"/docs"`)
+	require.NotContains(t, json, "thinks")
+	require.NotContains(t, json, "body.count")
+}
