@@ -20,6 +20,10 @@ run: ## Run the services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=
 token: ## Print a token for AUTH=on, with all scopes of people (SUBJECT=a UUID, SCOPES="users:read …", DATA_DIR)
 	go run ./cmd/token -data "$(or $(DATA_DIR),data)" $(if $(SUBJECT),-subject "$(SUBJECT)") $(if $(SCOPES),-scopes "$(SCOPES)")
 
+.PHONY: check
+check: ## Lint, and run the tests that need no server: less than a minute, once it is built
+	.ci/lint --quick
+
 .PHONY: test
 test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=15m)
 	.ci/test
