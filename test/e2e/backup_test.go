@@ -14,6 +14,7 @@ import (
 // volume lost, the newest backup restored. Nothing that was acknowledged before the
 // backup is missing, and the service takes writes again.
 func TestAVolumeIsLostAndRestored(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	on := installation{images: releases[0], values: "defaults: {backup: {enabled: true}}\n"}
 	off := installation{images: releases[0], values: on.values + "services: {user-service: {replicas: 0}}\n"}

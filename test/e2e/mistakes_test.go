@@ -80,6 +80,7 @@ func TestAnUnreachableDatabase(t *testing.T) {
 // TestAWrongSettingStaysWithItsPods: the upgrade to it fails. Whatever happens to the old
 // pods then, their successors start with the old settings, and no request fails.
 func TestAWrongSettingStaysWithItsPods(t *testing.T) {
+	t.Parallel()
 	n := newNamespace(t)
 	good := installation{images: releases[0], values: n.postgresMode()}
 	n.install(good)

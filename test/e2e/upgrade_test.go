@@ -22,6 +22,7 @@ func TestAnUpgradeOfTheChart(t *testing.T) {
 	require.NoError(t, err, "the repository needs its history, back to the first chart: git fetch --unshallow\n%s", out)
 	for _, store := range []string{"embedded", "postgres", "postgres by url"} {
 		t.Run(store, func(t *testing.T) {
+			t.Parallel() // with one another: nothing else may hold requests up
 			n := newNamespace(t)
 			release := installation{images: releases[0]}
 			switch store {
