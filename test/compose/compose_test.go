@@ -110,6 +110,7 @@ func TestCompose(t *testing.T) {
 		_, said, err := p.with("USER_PORT="+port).try(t.Context(), "make", "compose")
 		require.Error(t, err)
 		require.Contains(t, said, "port is already allocated")
+		require.Contains(t, said, "port "+port+" is taken; choose another: make compose USER_PORT=")
 	})
 }
 
