@@ -25,7 +25,7 @@ check: ## Lint, and run the tests that need no server: less than a minute, once 
 	.ci/lint --quick
 
 .PHONY: test
-test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=15m)
+test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=30m)
 	.ci/test
 
 .PHONY: lint

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/internal/testkit/checkout"
 )
 
 const root = "../.."
@@ -26,7 +28,7 @@ func must(t *testing.T, folder, program string, arguments ...string) string {
 // try runs a program in a folder and returns all it prints.
 func try(folder, stdin, program string, arguments ...string) (string, error) {
 	command := exec.Command(program, arguments...)
-	command.Dir = folder
+	command.Dir, command.Env = folder, checkout.Environ()
 	command.Stdin = strings.NewReader(stdin)
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out

@@ -196,7 +196,7 @@ func (p project) command(program string, arguments ...string) *exec.Cmd {
 	command := exec.CommandContext(p.Context(), program, arguments...)
 	command.Dir = p.folder
 	// Neither the make that runs the tests nor what it was told is to have a say.
-	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
+	command.Env = slices.DeleteFunc(checkout.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
 		return strings.HasPrefix(name, "MAKE") || slices.Contains([]string{"MFLAGS", "TEST_BINARIES", "NAME", "NOUN", "NOUNS", "PORT", "RUN", "PKG"}, name)
 	})

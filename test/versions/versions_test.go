@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/internal/testkit/checkout"
 )
 
 const root = "../.."
@@ -106,7 +108,7 @@ func runAPITests(t *testing.T, tree, others string, flags ...string) {
 func run(t *testing.T, folder string, env []string, program string, arguments ...string) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, arguments...)
-	command.Dir, command.Env = folder, append(os.Environ(), env...)
+	command.Dir, command.Env = folder, append(checkout.Environ(), env...)
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s %s, in %s\n%s", program, strings.Join(arguments, " "), folder, out)
 }

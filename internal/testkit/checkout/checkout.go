@@ -2,6 +2,7 @@
 package checkout
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -26,6 +27,12 @@ func New(t testing.TB, root string) string {
 	must(t, folder, "git", "add", "--all")
 	must(t, folder, "git", "commit", "--quiet", "--message", "Begin")
 	return folder
+}
+
+// Environ is os.Environ for what is run in a copy. Go keeps what it compiles there under
+// what it is, not under the copy's folder: the next copy finds it.
+func Environ() []string {
+	return append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath")
 }
 
 func must(t testing.TB, folder, program string, arguments ...string) {
