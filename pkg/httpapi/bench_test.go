@@ -3,10 +3,12 @@ package httpapi
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +65,57 @@ func BenchmarkRequest(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkRecord counts a request in the metrics.
+func BenchmarkRecord(b *testing.B) {
+	m := newMetrics(prometheus.NewRegistry())
+	b.ReportAllocs()
+	for b.Loop() {
+		m.of(http.MethodGet, "/things/:id").record(b.Context(), http.StatusOK, time.Millisecond, false)
+	}
+}
+
+// BenchmarkInput is a request from its first byte to the handler, with parameters of all
+// kinds, and with a body.
+func BenchmarkInput(b *testing.B) {
+	a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: auth.Open()})
+	Register(a, huma.Operation{OperationID: "get", Method: http.MethodGet, Path: "/things/{id}"}, Needs("x"), func(context.Context, *struct {
+		ID ID `path:"id"`
+		Conditions
+		PageParams
+		CreatedParams
+	}) (Nothing, error) {
+		return Nothing{}, nil
+	})
+	type thing struct {
+		Name string `json:"name"`
+		Size int64  `json:"size"`
+	}
+	Register(a, huma.Operation{OperationID: "post", Method: http.MethodPost, Path: "/things"}, Needs("x"), func(context.Context, *struct {
+		Body Body[thing]
+	}) (Nothing, error) {
+		return Nothing{}, nil
+	})
+	handler := a.Handler()
+	for name, c := range map[string]struct{ method, path, body string }{
+		"an id":      {http.MethodGet, "/things/01920000-0000-7000-8000-000000000001", ""},
+		"parameters": {http.MethodGet, "/things/01920000-0000-7000-8000-000000000001?limit=10&created_after=2026-01-02T03:04:05Z", ""},
+		"a body":     {http.MethodPost, "/things", `{"name":"lamp","size":3}`},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				request := httptest.NewRequestWithContext(b.Context(), c.method, c.path, strings.NewReader(c.body))
+				request.Header.Set("Content-Type", "application/json")
+				answer := httptest.NewRecorder()
+				handler.ServeHTTP(answer, request)
+				if answer.Code != http.StatusNoContent {
+					b.Fatal(answer.Code, answer.Body)
+				}
+			}
 		})
 	}
 }

@@ -1,0 +1,29 @@
+package ratelimit
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkAllow counts a request against its caller, and says so in its header: one that
+// is let through, and one that isn't.
+func BenchmarkAllow(b *testing.B) {
+	for name, limit := range map[string]Limit{
+		"allowed": {Requests: maxRequests, Period: time.Second, Burst: maxRequests},
+		"limited": {Requests: 1, Period: time.Hour, Burst: 1},
+	} {
+		b.Run(name, func(b *testing.B) {
+			p, err := NewPolicies(PolicyConfig{ReadLimit: limit, LimitReplicas: 1}, "service", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			require.NoError(b, err)
+			b.Cleanup(func() { require.NoError(b, p.Close()) })
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = p.Read.State(p.Read.Allow(b.Context(), "ada"))
+			}
+		})
+	}
+}
