@@ -66,7 +66,7 @@ compose-down: ## Stop what make compose started, and keep its data
 	.ci/compose down
 
 .PHONY: bench
-bench: ## Measure side by side and write bench/RESULTS.md
+bench: ## Measure side by side and write bench/RESULTS.md (ONLY=get,list: these sections anew)
 	go run ./bench
 
 .PHONY: pictures

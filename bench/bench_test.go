@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,17 +22,21 @@ func TestEveryBenchmarkRuns(t *testing.T) {
 	require.NoError(t, err)
 	// Built as the other tests build the services, so that little is compiled.
 	dir := t.TempDir()
-	p, err := build(t.Context(), root, dir, false, nil, os.Environ())
+	p, err := build(t.Context(), root, dir, nil, os.Environ())
 	require.NoError(t, err)
 	p.before = p.users
 	l := &lab{size: tinySize, root: root, programs: p, dir: dir, newDatabase: func(context.Context) (string, error) { return postgres.New(t), nil }}
 	for _, b := range benchmarks {
 		t.Run(b.name, func(t *testing.T) {
-			s, err := b.run(t.Context(), l)
+			s, err := l.measure(t.Context(), b)
 			require.NoError(t, err)
 			require.NotEmpty(t, s.title)
-			require.NotEmpty(t, s.findings)
-			require.NotContains(t, fmt.Sprintf("%+v", s), "NaN")
+			require.NotEmpty(t, s.figures)
+			require.NotEmpty(t, s.body)
+			require.Positive(t, s.noise.median)
+			for _, f := range s.figures {
+				require.NotContains(t, f.row(), "NaN")
+			}
 		})
 	}
 }
@@ -39,36 +44,54 @@ func TestEveryBenchmarkRuns(t *testing.T) {
 func TestChoose(t *testing.T) {
 	all, err := choose("")
 	require.NoError(t, err)
-	require.Len(t, all, len(benchmarks))
-	for name, chosen := range all {
-		require.Equal(t, name != "before", chosen, name)
-	}
-	some, err := choose("get,breaker")
+	require.Len(t, all, len(benchmarks)-2, "all but those that are asked for by name")
+	some, err := choose("breaker,deep,get")
 	require.NoError(t, err)
-	require.True(t, some["get"])
-	require.False(t, some["post"])
-	_, err = choose("nothing")
+	require.Equal(t, "get deep breaker", fmt.Sprint(some[0].name, " ", some[1].name, " ", some[2].name))
+	_, err = choose("get,nothing")
 	require.ErrorContains(t, err, `no benchmark "nothing"`)
 }
 
-func TestSpread(t *testing.T) {
-	require.Equal(t, spread{1, 2, 9}, spreadOf([]float64{9, 1, 2}))
-	require.Equal(t, spread{1, 1.5, 2}, spreadOf([]float64{2, 1}))
-	a, b := []sample{{rate: 1}, {rate: 9}}, []sample{{rate: 2}, {rate: 3}}
-	require.Equal(t, spread{0.5, 1.75, 3}, ratio(a, b, rate))
+func TestQuartiles(t *testing.T) {
+	require.Equal(t, quartiles{1, 2, 3, 4, 5}, quartilesOf([]float64{5, 1, 4, 2, 3}))
+	require.Equal(t, quartiles{1, 1.25, 1.5, 1.75, 2}, quartilesOf([]float64{2, 1}))
+	require.Equal(t, quartiles{7, 7, 7, 7, 7}, quartilesOf([]float64{7}))
 }
 
-func TestAMissedTargetSaysSo(t *testing.T) {
-	require.Equal(t, "yes", atLeast("x", spread{0.4, 0.45, 0.5}, 0.45).met)
-	require.Equal(t, "MISSED", atLeast("x", spread{0.3, 0.44, 0.5}, 0.45).met)
-	require.Equal(t, "yes", atMost("x", "%.0f ms", spread{90, 100, 200}, 100).met)
-	require.Equal(t, "MISSED", atMost("x", "%.0f ms", spread{90, 101, 200}, 100).met)
-	r := report{sections: []section{{title: "T", body: "B", findings: []finding{atLeast("w", spread{1, 2, 3}, 1)}}}}
-	require.Contains(t, r.markdown(), "| w | ≥ 1 | 2.000 | 1.00–3.00 | yes |")
-	require.True(t, strings.HasSuffix(r.markdown(), "## T\n\nB"), r.markdown())
+func TestAFigureIsJudgedByItsQuartiles(t *testing.T) {
+	around := func(v float64) []float64 { return []float64{v - 0.2, v - 0.1, v, v + 0.1, v + 0.2} }
+	for verdict, values := range map[string][]float64{"missed": around(0.4), "undecided": around(0.6), "reached": around(0.75), "aim reached": around(0.95)} {
+		f := figure{what: "w", form: "%.2f", values: values, target: atLeast(0.6, 0.8)}
+		require.Contains(t, f.row(), " | ≥ 0.60 | 0.80 | "+verdict+" |")
+	}
+	for verdict, values := range map[string][]float64{"missed": around(1.7), "undecided": around(1.5), "reached": around(1.4), "aim reached": around(1.1)} {
+		f := figure{what: "w", form: "%.2f", values: values, target: atMost(1.5, 1.3)}
+		require.Contains(t, f.row(), " | ≤ 1.50 | 1.30 | "+verdict+" |")
+	}
+	f := figure{what: "w", form: "%.2f", values: around(0.7), cpu: around(0.3), target: atLeast(0.6, 0.8)}
+	require.Equal(t, "| w | 0.70 (0.60–0.80) | 0.30 (0.20–0.40) | ≥ 0.60 | 0.80 | reached; by CPU missed |\n", f.row())
+	require.Equal(t, "| w | 0.70 (0.60–0.80) |  |  |  |  |\n", figure{what: "w", form: "%.2f", values: around(0.7)}.row())
 }
 
-func TestABusyMachineIsAWarning(t *testing.T) {
-	require.Contains(t, report{idle: []float64{40, 50, 95}}.markdown(), "only 50 % of its processors")
-	require.NotContains(t, report{idle: []float64{98, 50, 95}}.markdown(), "was busy")
+// TestASectionIsWrittenAlone: what people say of it and the other sections stay.
+func TestASectionIsWrittenAlone(t *testing.T) {
+	r := results{root: t.TempDir(), commit: "abc"}
+	require.NoError(t, os.MkdirAll(filepath.Join(r.root, "bench", "notes"), 0o700))
+	require.NoError(t, os.WriteFile(r.page("get"), []byte("# GET\n\nWords.\n"), 0o600))
+	require.NoError(t, os.WriteFile(r.page("way"), []byte("## What is in the way\n\n[Nothing](get.md).\n"), 0o600))
+	quiet := quartiles{9, 10, 10, 10.1, 11}
+	require.NoError(t, r.write("get", section{title: "T", body: "Details 1", noise: quiet, figures: []figure{single("one", "%.0f", "", 1, nil)}}, time.Second))
+	require.NoError(t, r.write("post", section{title: "P", body: "Details P", noise: quartiles{9, 9, 10, 13, 20}, figures: []figure{single("three", "%.0f", " ms", 3, nil)}}, time.Second))
+	require.NoError(t, r.write("get", section{title: "T", body: "Details 2", noise: quiet, figures: []figure{single("two", "%.0f", "", 2, nil)}}, time.Second))
+	require.NoError(t, r.summarize("- Machine\n"))
+	page, err := os.ReadFile(r.page("get"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "# GET\n\nWords.\n\n## Measured\n")
+	require.Contains(t, string(page), "| two | 2 |")
+	require.NotContains(t, string(page), "one")
+	sum, err := os.ReadFile(filepath.Join(r.root, "bench", "RESULTS.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(sum), "|---|---|---|---|---|---|---|\n| [get](notes/get.md) | two | 2 |  |  |  |  |\n| [post](notes/post.md) | three | 3 ms |  |  |  |  |\n\n## What is in the way\n\n[Nothing](notes/get.md).\n\n## The machine\n\n- Machine\n")
+	require.Contains(t, string(sum), "Not measured yet: list order ")
+	require.Contains(t, string(sum), "busy with other things in: post (40 %).")
 }

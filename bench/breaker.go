@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"syscall"
@@ -21,79 +20,50 @@ const (
 
 // benchBreaker measures what creating an order takes while user-service hangs:
 // it takes connections and never answers, which is the slowest it can be.
-func benchBreaker(ctx context.Context, l *lab) (_ section, err error) {
-	g := &group{l: l}
-	defer func() { err = errors.Join(err, g.stop()) }()
-	users, err := g.users(ctx, onSQLite)
-	if err != nil {
-		return section{}, err
-	}
+func benchBreaker(ctx context.Context, g *group) section {
+	users := g.startOn(ctx, g.programs.users, onSQLite)
 	// Open for as long as this takes: a probe in between would wait for its
 	// timeout.
-	orders, err := g.orders(ctx, onSQLite, users, "USER_CLIENT_BREAKER_OPEN=10m")
-	if err != nil {
-		return section{}, err
+	orders := g.startOn(ctx, g.programs.orders, onSQLite, "USER_SERVICE_URL=http://"+users.Address, "USER_CLIENT_BREAKER_OPEN=10m")
+	known := g.createUsers(ctx, users, connections)
+	if g.err != nil || g.failed(users.Suspend()) {
+		return section{}
 	}
-	known, err := createUsers(ctx, users.Address, connections)
-	if err != nil {
-		return section{}, err
-	}
-	err = users.Suspend()
-	if err != nil {
-		return section{}, err
-	}
-	defer func() { err = errors.Join(err, users.Signal(syscall.SIGCONT)) }()
-	plan := postOrders(l, orders, known, http.StatusServiceUnavailable)
-	err = openBreaker(ctx, plan, orders)
-	if err != nil {
-		return section{}, err
-	}
+	defer func() { g.failed(users.Signal(syscall.SIGCONT)) }()
+	plan := g.plan(orders, http.StatusServiceUnavailable, postOrders(func(connection int) string { return known[connection] }))
+	openBreaker(ctx, g, plan, orders)
 
 	single := plan
 	single.Connections = 1
 	sides := []side{
-		of("1 connection", single, cpuOf("order-service", orders), clientCPU),
-		of(fmt.Sprintf("%d connections", connections), plan, cpuOf("order-service", orders), clientCPU),
+		g.carry("1 connection", orders, single),
+		g.carry(fmt.Sprintf("%d connections", connections), orders, plan),
 	}
-	samples, err := alternate(ctx, l.size.rounds, sides)
-	if err != nil {
-		return section{}, err
-	}
-	median := over(samples[1], percentile(50))
+	samples := g.alternate(ctx, g.size.rounds, sides)
 	body := "user-service is stopped with SIGSTOP: it takes connections and never answers. Every answer is a 503.\n\n" + table(sides, samples)
 	for i, s := range sides {
-		body += fmt.Sprintf("\n%s: p90 %s, p99.9 %s, slowest %s.\n", s.name, micros(over(samples[i], percentile(90)).median),
-			micros(over(samples[i], percentile(99.9)).median), micros(over(samples[i], percentile(100)).high))
+		q := func(p float64) quartiles { return quartilesOf(each(samples[i], percentile(p))) }
+		body += fmt.Sprintf("\n%s: p90 %s, p99.9 %s, slowest %s.\n", s.name, micros(q(90).median), micros(q(99.9).median), micros(q(100).most))
 	}
-	const limit = 5000 // microseconds
+	median := each(samples[1], func(s sample) float64 { return s.Percentile(50).Seconds() * 1000 })
 	return section{
-		title: "Creating an order with the breaker open",
-		findings: []finding{
-			atMost(fmt.Sprintf("POST an order, breaker open, median latency at %d connections", connections), "%.2f ms", millis(median), limit/1000),
-		},
-		body: body,
-	}, nil
+		title:   "Creating an order with the breaker open",
+		figures: []figure{{what: fmt.Sprintf("POST an order, breaker open, median latency at %d connections", connections), form: "%.2f", unit: " ms", values: median, target: atMost(5, 2)}},
+		body:    body,
+	}
 }
 
 // openBreaker sends requests until the breaker says that it has opened.
-func openBreaker(ctx context.Context, plan load.Plan, orders *server.Server) error {
+func openBreaker(ctx context.Context, g *group, plan load.Plan, orders *server.Server) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	plan.For = 0 // one request for each connection
-	for {
+	for g.err == nil {
 		_, err := load.Run(ctx, plan)
-		if err != nil {
-			return err
-		}
-		metrics, err := fetch(ctx, "http://"+orders.Address+"/metrics")
-		if err != nil {
-			return err
-		}
+		g.failed(err)
+		_, metrics := g.fetch(ctx, orders, "/metrics")
 		if bytes.Contains(metrics, []byte(opened)) {
-			return nil
+			return
 		}
 	}
 }
-
-// millis turns microseconds into milliseconds.
-func millis(s spread) spread { return spread{s.low / 1000, s.median / 1000, s.high / 1000} }

@@ -2,90 +2,88 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-
-	"github.com/example/microservices/bench/load"
-	"github.com/example/microservices/bench/server"
 )
 
-// benchGet compares reading a user with the least that Gin can do.
-func benchGet(ctx context.Context, l *lab) (_ section, err error) {
-	g := &group{l: l}
-	defer func() { err = errors.Join(err, g.stop()) }()
-	users, err := g.users(ctx, onSQLite)
-	if err != nil {
-		return section{}, err
-	}
-	path, err := createUser(ctx, users.Address)
-	if err != nil {
-		return section{}, err
-	}
-	body, err := fetch(ctx, "http://"+users.Address+path)
-	if err != nil {
-		return section{}, err
-	}
-	bare, err := g.ready(ctx)(server.StartAt(l.dir, l.programs.baseline, "BODY="+string(body)))
-	if err != nil {
-		return section{}, err
-	}
-	same, err := fetch(ctx, "http://"+bare.Address+path)
-	if err != nil {
-		return section{}, err
-	}
-	if string(same) != string(body) {
-		return section{}, fmt.Errorf("the bare handler answers %q instead of %q", same, body)
-	}
+// What the services are held against, as the tables call it.
+const (
+	bareGin   = "bare Gin"
+	equalGin  = "Gin with headers, timeouts and a log line"
+	plainPeer = "plain Gin and pgx"
+	fullPeer  = "the same with logs and metrics"
+)
 
-	request := load.Get(path)
-	plan := func(s *server.Server) load.Plan {
-		return load.Plan{
-			Address: s.Address, Connections: connections, For: l.size.span, Status: http.StatusOK,
-			Append: func(b []byte, _ int) []byte { return append(b, request...) },
+// benchGet compares reading one of many users or orders with the least that Gin can do,
+// and with what others write on PostgreSQL.
+func benchGet(ctx context.Context, g *group) section {
+	out := section{title: "GET one user, or one order", body: fmt.Sprintf("%d connections; random ids, of %d rows.\n", connections, g.size.rows)}
+	for _, what := range []string{"user", "order"} {
+		figures, body := getOne(ctx, g, what)
+		out.figures = append(out.figures, figures...)
+		out.body += body
+		g.stop()
+	}
+	return out
+}
+
+func getOne(ctx context.Context, g *group, what string) ([]figure, string) {
+	path, binary := "/api/v1/"+what+"s", g.programs.users
+	if what == "order" {
+		binary = g.programs.orders
+	}
+	embedded := "DATABASE_URL=" + g.filled(ctx, onSQLite, what+"s", g.size.rows)
+	postgres := "DATABASE_URL=" + g.filled(ctx, onPostgres, what+"s", g.size.rows)
+	onEmbedded := g.start(ctx, binary, append(withoutUsers, embedded)...)
+	headers, body := g.fetch(ctx, onEmbedded, path+"/"+rowID(1))
+	get := getRandom(path, g.size.rows)
+	sides := []side{
+		g.ask(bareGin, g.peer(ctx, "BODY="+string(body)), http.StatusOK, get),
+		g.ask(equalGin, g.peer(ctx, "BODY="+string(body), "FEATURES=limits,log", "HEADERS="+sameHeaders(headers)), http.StatusOK, get),
+		g.ask(on(what+"-service", onSQLite), onEmbedded, http.StatusOK, get),
+		g.ask(on(what+"-service", onPostgres), g.start(ctx, binary, append(withoutUsers, postgres)...), http.StatusOK, get),
+	}
+	if what == "user" {
+		headers, setting := g.tokens()
+		sides = append(sides,
+			g.ask(plainPeer, g.peer(ctx, postgres), http.StatusOK, get),
+			g.ask(fullPeer, g.peer(ctx, postgres, "FEATURES=log,metrics"), http.StatusOK, get),
+			g.ask("user-service on SQLite, with tokens", g.start(ctx, binary, embedded, setting), http.StatusOK, getRandom(path, g.size.rows, headers...)),
+		)
+	}
+	samples := g.alternate(ctx, g.size.rounds, sides)
+	get1 := "GET one " + what
+	figures := []figure{
+		over(on(get1, onSQLite)+" ÷ "+bareGin, samples[2], samples[0], atLeast(0.6, 0.75)),
+		over(on(get1, onPostgres)+" ÷ "+bareGin, samples[3], samples[0], atLeast(0.35, 0.45)),
+		over(on(get1, onSQLite)+" ÷ "+equalGin, samples[2], samples[1], nil),
+		over(on(get1, onPostgres)+" ÷ "+equalGin, samples[3], samples[1], nil),
+	}
+	if what == "user" {
+		figures = append(figures,
+			over(on(get1, onPostgres)+" ÷ "+plainPeer, samples[3], samples[4], nil),
+			over(on(get1, onPostgres)+" ÷ "+fullPeer, samples[3], samples[5], nil),
+			over(on(get1, onSQLite)+", with a token ÷ open", samples[6], samples[2], atLeast(0.85, 0.95)),
+		)
+	}
+	return figures, fmt.Sprintf("\nOne %s, %d bytes of body:\n\n%s", what, len(body), table(sides, samples))
+}
+
+// sameHeaders are those of an answer that a peer shall send, too, but for those that
+// net/http and the peer's log make.
+func sameHeaders(headers http.Header) string {
+	same := map[string]string{}
+	for name := range headers {
+		switch name {
+		case "Date", "Content-Length", "Content-Type", "X-Request-Id":
+		default:
+			same[name] = headers.Get(name)
 		}
 	}
-	sides := []side{
-		of("user-service on SQLite", plan(users), cpuOf("service", users), clientCPU),
-		of("bare Gin handler", plan(bare), cpuOf("service", bare), clientCPU),
-	}
-	samples, err := alternate(ctx, l.size.rounds, sides)
+	text, err := json.Marshal(same)
 	if err != nil {
-		return section{}, err
+		panic(err) // they are strings
 	}
-	throughput := ratio(samples[0], samples[1], rate)
-	return section{
-		title: "GET one user",
-		findings: []finding{
-			atLeast("GET one user ÷ bare Gin handler, throughput", throughput, 0.45),
-			reported("the same, bare handler's CPU per request ÷ the service's", ratio(samples[1], samples[0], cpu(0))),
-		},
-		body: fmt.Sprintf("%d connections; %d bytes of body.\n\n%s", connections, len(body), table(sides, samples)),
-	}, nil
-}
-
-// fetch returns the body of what is at a URL.
-func fetch(ctx context.Context, url string) ([]byte, error) {
-	return fetchWith(ctx, http.DefaultClient, url)
-}
-
-func fetchWith(ctx context.Context, client *http.Client, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %s %s", url, response.Status, body)
-	}
-	return body, nil
+	return string(text)
 }

@@ -1,7 +1,8 @@
-// Bench measures the services side by side with what they are held against,
-// and writes what it finds to bench/RESULTS.md.
+// Bench measures the services side by side with what they are held against. It
+// writes the figures to bench/RESULTS.md, and all that they are made of to
+// bench/notes.
 //
-//	go run ./bench [-quick] [-only name,name] [-overload 60s] [-before commit] [-profile folder]
+//	go run ./bench [-only name,name] [-quick] [-overload 15s] [-before commit] [-profile folder]
 package main
 
 import (
@@ -11,12 +12,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/example/microservices/bench/pg"
 )
 
 func main() {
@@ -29,31 +28,39 @@ func main() {
 	}
 }
 
-// benchmarks are all there are, in the order of the report.
-var benchmarks = []struct {
+// benchmark is a section of the results, which can be written anew alone.
+type benchmark struct {
 	name string
-	run  func(context.Context, *lab) (section, error)
-}{
-	{"get", benchGet},
-	{"auth", benchAuth},
-	{"telemetry", benchTelemetry},
-	{"post", benchPost},
-	{"orders", benchOrders},
-	{"pages", benchPages},
-	{"start", benchStart},
-	{"memory", benchMemory},
-	{"breaker", benchBreaker},
-	{"overload", benchOverload},
-	{"attack", benchAttack},
-	{"cluster", benchCluster},
-	{"before", benchBefore},
+	run  func(context.Context, *group) section
+	// asked says that it is run only where it is asked for by its name.
+	asked bool
+}
+
+// benchmarks are all there are, in the order of the results.
+var benchmarks = []benchmark{
+	{name: "get", run: benchGet},
+	{name: "list", run: benchList},
+	{name: "post", run: benchPost},
+	{name: "order", run: benchOrder},
+	{name: "refuse", run: benchRefuse},
+	{name: "telemetry", run: benchTelemetry},
+	{name: "pages", run: benchPages},
+	{name: "deep", run: benchDeep, asked: true}, // ten million rows
+	{name: "start", run: benchStart},
+	{name: "memory", run: benchMemory},
+	{name: "breaker", run: benchBreaker},
+	{name: "overload", run: benchOverload},
+	{name: "attack-sqlite", run: attackOn(onSQLite)},
+	{name: "attack-postgres", run: attackOn(onPostgres)},
+	{name: "cluster", run: benchCluster},
+	{name: "before", run: benchBefore, asked: true},
 }
 
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	only := flags.String("only", os.Getenv("ONLY"), "the sections to measure and write anew, such as get,post")
 	quick := flags.Bool("quick", false, "shorter and with fewer rows: a first impression, printed only")
-	only := flags.String("only", "", "the benchmarks to run, such as get,post: printed only")
-	overload := flags.Duration("overload", 0, "how long too much is asked for; 0 is 60s, or 5s with -quick")
+	overload := flags.Duration("overload", 0, "how long too much is asked for; 0 is 15s, or 5s with -quick")
 	before := flags.String("before", "", "a commit to compare user-service with, and nothing else: printed only")
 	profile := flags.String("profile", "", "folder for CPU profiles of the services: printed only, and slower")
 	err = flags.Parse(args)
@@ -71,7 +78,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = pg.Need(ctx, root)
+	err = needPostgres(ctx, root)
 	if err != nil {
 		return err
 	}
@@ -87,58 +94,41 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-
-	began := time.Now()
-	report := report{machine: describeMachine(ctx, l)}
-	for _, b := range benchmarks {
-		if !chosen[b.name] {
-			continue
-		}
-		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(began).Seconds(), b.name)
-		idle, err := idleShare(ctx)
-		if err != nil {
-			return err
-		}
-		report.idle = append(report.idle, idle*100)
-		s, err := b.run(ctx, l)
+	r := results{root: root, printed: *quick || *before != "" || *profile != "", commit: output(ctx, "git", "describe", "--always", "--dirty")}
+	for _, b := range chosen {
+		began := time.Now()
+		fmt.Fprintln(os.Stderr, began.Format(time.TimeOnly), b.name)
+		s, err := l.measure(ctx, b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
-		s.name = b.name
-		report.sections = append(report.sections, s)
+		err = r.write(b.name, s, time.Since(began))
+		if err != nil {
+			return err
+		}
 	}
-	report.took = time.Since(began)
-	if *quick || *only != "" || *profile != "" {
-		fmt.Print(report.markdown())
-		return nil
-	}
-	path := filepath.Join(root, "bench", "RESULTS.md")
-	err = os.WriteFile(path, []byte(report.markdown()), 0o644)
-	if err != nil {
-		return err
-	}
-	fmt.Print(report.warning() + report.summary())
-	fmt.Println("\nwritten to", path)
-	return nil
+	return r.summarize(describeMachine(ctx, l))
 }
 
-// choose returns the names in a list, all when it is empty.
-func choose(list string) (map[string]bool, error) {
-	chosen := map[string]bool{}
-	var names []string
+// choose returns the benchmarks in a list of names; "" is those that needn't be asked
+// for.
+func choose(list string) (chosen []benchmark, err error) {
+	wanted := strings.Split(list, ",")
 	for _, b := range benchmarks {
-		names = append(names, b.name)
-		chosen[b.name] = list == "" && b.name != "before"
-	}
-	if list == "" {
-		return chosen, nil
-	}
-	for name := range strings.SplitSeq(list, ",") {
-		_, known := chosen[name]
-		if !known {
-			return nil, fmt.Errorf("there is no benchmark %q; there are %s", name, strings.Join(names, ", "))
+		i := slices.Index(wanted, b.name)
+		if i >= 0 {
+			wanted = slices.Delete(wanted, i, i+1)
 		}
-		chosen[name] = true
+		if i >= 0 || list == "" && !b.asked {
+			chosen = append(chosen, b)
+		}
+	}
+	if list != "" && len(wanted) > 0 {
+		var names []string
+		for _, b := range benchmarks {
+			names = append(names, b.name)
+		}
+		return nil, fmt.Errorf("there is no benchmark %q; there are %s", wanted[0], strings.Join(names, ", "))
 	}
 	return chosen, nil
 }

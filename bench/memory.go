@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/example/microservices/bench/load"
 	"github.com/example/microservices/bench/server"
@@ -13,83 +11,49 @@ import (
 
 // benchMemory reads what the services occupy when nobody asks anything of
 // them, and what under load.
-func benchMemory(ctx context.Context, l *lab) (section, error) {
+func benchMemory(ctx context.Context, g *group) section {
 	out := section{title: "Memory", body: fmt.Sprintf("Idle: %s after the start. Under load: the peak over reads and writes at %d connections. Anonymous is the part that is no file's: the binary's own pages are shared and can be dropped.\n\n"+
-		"| | idle | of it anonymous | peak under load | after it |\n|---|---|---|---|---|\n", l.size.idle, connections)}
-	for _, kind := range []string{onSQLite, onPostgres} {
-		findings, rows, err := memoryOn(ctx, l, kind)
-		if err != nil {
-			return section{}, err
-		}
-		out.findings = append(out.findings, findings...)
+		"| | idle | of it anonymous | peak under load | after it |\n|---|---|---|---|---|\n", g.size.idle, connections)}
+	var figures []figure
+	for _, kind := range kinds {
+		idle, rows := memoryOn(ctx, g, kind)
+		figures = append(figures, idle...)
 		out.body += rows
 	}
-	return out, nil
+	out.figures = append(out.figures, worst("Idle memory, the larger service, on either database", figures))
+	return out
 }
 
-func memoryOn(ctx context.Context, l *lab, kind string) (_ []finding, _ string, err error) {
-	g := &group{l: l}
-	defer func() { err = errors.Join(err, g.stop()) }()
-	users, err := g.users(ctx, kind)
-	if err != nil {
-		return nil, "", err
-	}
-	orders, err := g.orders(ctx, kind, users)
-	if err != nil {
-		return nil, "", err
-	}
-	err = wait(ctx, l.size.idle)
-	if err != nil {
-		return nil, "", err
-	}
+func memoryOn(ctx context.Context, g *group, kind string) (figures []figure, rows string) {
+	users := g.startOn(ctx, g.programs.users, kind)
+	orders := g.startOn(ctx, g.programs.orders, kind, "USER_SERVICE_URL=http://"+users.Address)
+	g.failed(wait(ctx, g.size.idle))
 	names, servers := []string{"user-service", "order-service"}, []*server.Server{users, orders}
-	idle := make([]server.Memory, len(servers))
-	for i, s := range servers {
-		idle[i], err = server.ReadMemory(s.PID)
-		if err != nil {
-			return nil, "", err
-		}
-	}
-	known, err := createUsers(ctx, users.Address, connections)
-	if err != nil {
-		return nil, "", err
-	}
-	list := load.Get(usersPath + "?limit=100")
+	idle := []server.Memory{g.memory(users), g.memory(orders)}
+	known := g.createUsers(ctx, users, connections)
 	for _, plan := range []load.Plan{
-		postUsers(l, users),
-		{Address: users.Address, Connections: connections, For: l.size.span, Status: http.StatusOK, Append: func(b []byte, _ int) []byte { return append(b, list...) }},
-		postOrders(l, orders, known, http.StatusCreated),
+		g.plan(users, http.StatusCreated, postUsers()),
+		g.plan(users, http.StatusOK, always(load.Get(usersPath+"?limit=100"))),
+		g.plan(orders, http.StatusCreated, postOrders(func(connection int) string { return known[connection] })),
 	} {
-		_, err := load.Run(ctx, plan)
-		if err != nil {
-			return nil, "", err
+		if g.err == nil {
+			_, err := load.Run(ctx, plan)
+			g.failed(err)
 		}
 	}
-	var findings []finding
-	var rows string
-	const limit = 32
 	for i, s := range servers {
-		after, err := server.ReadMemory(s.PID)
-		if err != nil {
-			return nil, "", err
-		}
-		name := on(names[i], kind)
-		findings = append(findings, atMost("Idle memory, "+name, "%.1f MiB", spreadOf([]float64{mib(idle[i].Resident)}), limit))
-		rows += fmt.Sprintf("| %s | %.1f MiB | %.1f MiB | %.1f MiB | %.1f MiB |\n", name, mib(idle[i].Resident), mib(idle[i].Anonymous), mib(after.Peak), mib(after.Resident))
+		after := g.memory(s)
+		figures = append(figures, single("", "%.1f", " MiB", mib(idle[i].Resident), atMost(32, 28)))
+		rows += fmt.Sprintf("| %s | %.1f MiB | %.1f MiB | %.1f MiB | %.1f MiB |\n", on(names[i], kind), mib(idle[i].Resident), mib(idle[i].Anonymous), mib(after.Peak), mib(after.Resident))
 	}
-	return findings, rows, nil
+	g.stop()
+	return figures, rows
+}
+
+func (g *group) memory(s *server.Server) server.Memory {
+	m, err := server.ReadMemory(s.PID)
+	g.failed(err)
+	return m
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
-
-// wait lets time pass.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}

@@ -45,62 +45,38 @@ const pageOrders = 100
 // benchOverload asks order-service for twice what it can carry, with the limit on
 // what is under way and without it: for pages of a list, and for single orders,
 // which are hardly more work than refusing.
-func benchOverload(ctx context.Context, l *lab) (_ section, err error) {
-	g := &group{l: l}
-	defer func() { err = errors.Join(err, g.stop()) }()
-	limited, err := startFilled(ctx, g)
-	if err != nil {
-		return section{}, err
-	}
-	unlimited, err := startFilled(ctx, g, "CONCURRENCY_LIMIT=0")
-	if err != nil {
-		return section{}, err
-	}
+func benchOverload(ctx context.Context, g *group) section {
+	limited := startFilled(ctx, g)
+	unlimited := startFilled(ctx, g, "CONCURRENCY_LIMIT=0")
 	page := load.Get(fmt.Sprintf("%s?limit=%d", ordersPath, pageOrders))
-	one := load.Get(ordersPath + "/" + someOrder)
+	one := load.Get(ordersPath + "/" + rowID(1))
 	sides := []*overloaded{
-		{name: "pages, with the limit", server: limited, request: page, span: l.size.overload, rounds: l.size.overloads},
-		{name: "pages, without", server: unlimited, request: page, span: l.size.overload / 4, rounds: 1},
-		{name: "single orders, with the limit", server: limited, request: one, span: l.size.overload / 4, rounds: 1},
-		{name: "single orders, without", server: unlimited, request: one, span: l.size.overload / 4, rounds: 1},
+		{name: "pages, with the limit", server: limited, request: page, span: g.size.overload, rounds: g.size.overloads},
+		{name: "pages, without", server: unlimited, request: page, span: g.size.overload / 4, rounds: 1},
+		{name: "single orders, with the limit", server: limited, request: one, span: g.size.overload / 4, rounds: 1},
+		{name: "single orders, without", server: unlimited, request: one, span: g.size.overload / 4, rounds: 1},
 	}
 	for _, s := range sides {
 		for range s.rounds {
-			r, err := s.round(ctx, l.size.span)
-			if err != nil {
-				return section{}, fmt.Errorf("%s: %w", s.name, err)
+			if g.err != nil {
+				return section{}
 			}
+			r, err := s.round(ctx, g.size.span)
+			g.failed(err)
 			s.results = append(s.results, r)
 		}
 	}
-	return overloadSection(l.size, sides), nil
+	return overloadSection(g.size, sides)
 }
 
 // startFilled starts an order-service with some orders, on a processor of its own.
-func startFilled(ctx context.Context, g *group, env ...string) (*server.Server, error) {
-	address, err := g.l.address(ctx, onSQLite)
-	if err != nil {
-		return nil, err
-	}
-	env = append(env, "DATABASE_URL="+address)
-	err = server.Run(ctx, g.l.dir, g.l.programs.orders, []string{"migrate"}, env...)
-	if err != nil {
-		return nil, err
-	}
-	db, err := openData(onSQLite, address)
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(ordersData[onSQLite].load(ctx, db, pageOrders), db.Close())
-	if err != nil {
-		return nil, err
-	}
-	var s *server.Server
-	err = onOwn(serviceProcessor, func() error {
-		s, err = g.start(ctx, g.l.programs.orders, append(env, withoutUsers...)...)
-		return err
-	})
-	return s, err
+func startFilled(ctx context.Context, g *group, env ...string) (s *server.Server) {
+	env = append(append(env, withoutUsers...), "DATABASE_URL="+g.filled(ctx, onSQLite, "orders", pageOrders))
+	g.failed(onOwn(serviceProcessor, func() error {
+		s = g.start(ctx, g.programs.orders, env...)
+		return nil
+	}))
+	return s
 }
 
 // overloaded is a server, what is asked of it, and what came of asking too much.
@@ -232,13 +208,13 @@ type probes struct {
 }
 
 func probe(ctx context.Context, address string) probes {
-	client := &http.Client{Transport: &http.Transport{}, Timeout: probeTimeout}
-	defer client.CloseIdleConnections()
 	var p probes
 	for n := 0; ; n++ {
 		path := []string{"/health/live", "/health/ready", "/metrics"}[n%3]
 		began := time.Now()
-		_, err := fetchWith(context.WithoutCancel(ctx), client, "http://"+address+path)
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+		_, _, err := send(limited, http.MethodGet, "http://"+address+path, nil, http.StatusOK)
+		cancel()
 		p.asked++
 		if err != nil {
 			p.failed++
@@ -270,10 +246,10 @@ func overloadSection(size size, sides []*overloaded) section {
 	}
 	return section{
 		title: "Twice what it can carry",
-		findings: []finding{
-			atLeast(fmt.Sprintf("Pages at %d × the peak ÷ those at the peak", tooMuch), spreadOf(goodput), 0.9),
-			atMost(fmt.Sprintf("p99 of them ÷ p99 at %.0f %% of the peak", normalShare*100), "%.1f", spreadOf(slower), 2),
-			atMost("Probes that failed meanwhile", "%.0f", spreadOf(failed), 0),
+		figures: []figure{
+			{what: fmt.Sprintf("Pages at %d × the peak ÷ those at the peak", tooMuch), form: "%.2f", values: goodput, target: atLeast(0.9, 1)},
+			{what: fmt.Sprintf("p99 of them ÷ p99 at %.0f %% of the peak", normalShare*100), form: "%.1f", values: slower, target: atMost(2, 1.5)},
+			{what: "Probes that failed meanwhile", form: "%.0f", values: failed, target: atMost(0, 0)},
 		},
 		body: b.String(),
 	}

@@ -2,49 +2,67 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/example/microservices/bench/load"
-	"github.com/example/microservices/bench/pg"
+	"github.com/example/microservices/internal/testkit/postgres"
 )
 
 // insertUser is the row that a POST makes, into the same table. The id is
 // given by the client and ascends, as a UUIDv7 does; the address is random.
-const insertUser = `\set i :i + 1
-\set email random(1, 9000000000000000000)
-INSERT INTO user_service.users (id, name, email, email_key, age, version, created_at, updated_at)
-VALUES (('01920000-0000-7000-8' || lpad(to_hex(:client_id::bigint), 3, '0') || '-' || lpad(to_hex(:i::bigint), 12, '0'))::uuid,
-  'Ada Lovelace', 'ada' || :email::text || '@example.com', 'ada' || :email::text || '@example.com', 36, 1, now(), now());
+const insertUser = given + `INSERT INTO user_service.users (id, name, email, email_key, age, version, created_at, updated_at)
+VALUES (` + givenID + `, 'Ada Lovelace', ` + givenEmail + `, ` + givenEmail + `, 36, 1, now(), now());
 `
+
+// insertUserOnce is that row and the record of its request, both or neither, in one
+// statement, as a POST with an Idempotency-Key makes them.
+const insertUserOnce = given + `\set key random(1, 9000000000000000000)
+WITH record AS (
+  INSERT INTO user_service.idempotency_keys AS k (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
+  VALUES ('', :key::text, decode(repeat('ab', 32), 'hex'), 201, '/api/v1/users/' || ` + givenID + `, '"1"', decode(repeat('ab', 200), 'hex'), now(), now() + interval '1 day')
+  ON CONFLICT (caller, key) DO UPDATE SET fingerprint = excluded.fingerprint WHERE k.expires_at <= excluded.created_at
+  RETURNING 1
+)
+INSERT INTO user_service.users (id, name, email, email_key, age, version, created_at, updated_at)
+SELECT ` + givenID + `, 'Ada Lovelace', ` + givenEmail + `, ` + givenEmail + `, 36, 1, now(), now() FROM record;
+`
+
+const (
+	given = `\set i :i + 1
+\set email random(1, 9000000000000000000)
+`
+	givenID    = `(('01930000-0000-7000-8' || lpad(to_hex(:client_id::bigint), 3, '0') || '-' || lpad(to_hex(:i::bigint), 12, '0'))::uuid)`
+	givenEmail = `('ada' || :email::text || '@example.com')`
+)
 
 // pgbench is PostgreSQL's own load generator.
 type pgbench struct {
 	program, script, address string
 	span                     time.Duration
-	runs                     int
 	used                     time.Duration
 }
 
-func newPgbench(ctx context.Context, l *lab, address string) (*pgbench, error) {
-	program, err := pg.Program(ctx, "pgbench")
-	if err != nil {
-		return nil, err
+// inserted counts the runs, so that no two make the same ids.
+var inserted int
+
+func (g *group) pgbench(ctx context.Context, address, script string) *pgbench {
+	found, err := postgres.Find(ctx)
+	g.failed(err)
+	file, err := os.CreateTemp(g.dir, "insert-*.sql")
+	if !g.failed(err) {
+		_, err = file.WriteString(script)
+		g.failed(errors.Join(err, file.Close()))
 	}
-	p := &pgbench{
-		program: program, script: filepath.Join(l.dir, "insert.sql"),
-		address: address, span: l.size.span,
-	}
-	return p, os.WriteFile(p.script, []byte(insertUser), 0o600)
+	return &pgbench{program: filepath.Join(found.Bin, "pgbench"), script: file.Name(), address: address, span: g.size.span}
 }
 
 // cpu is the time that pgbench itself has used.
@@ -58,18 +76,17 @@ var (
 	failures  = regexp.MustCompile(`number of failed transactions: ([1-9]\d*)`)
 )
 
-// run runs it once, for as long as the other side, rounded up to seconds, which
-// is all that pgbench knows.
+// run runs it once, for three times as long as the other sides, in whole seconds, which are
+// all that pgbench knows: it connects each time, and that counts as its processor time.
 func (p *pgbench) run(ctx context.Context) (load.Result, error) {
-	p.runs++
-	length := []string{"-T", strconv.Itoa(int(math.Ceil(p.span.Seconds())))}
+	inserted++
+	length := []string{"-T", strconv.Itoa(int(math.Ceil(3 * p.span.Seconds())))}
 	if p.span < 100*time.Millisecond {
 		length = []string{"-t", "5"}
 	}
-	log := filepath.Join(filepath.Dir(p.script), fmt.Sprintf("pgbench-%d", p.runs))
 	args := append([]string{
 		"-n", "-M", "prepared", "-f", p.script, "-c", strconv.Itoa(connections), "-j", "2",
-		"-D", fmt.Sprintf("i=%d", p.runs*1_000_000_000), "-l", "--log-prefix=" + log,
+		"-D", fmt.Sprintf("i=%d", inserted*1_000_000_000),
 	}, length...)
 	cmd := exec.CommandContext(ctx, p.program, append(args, p.address)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}
@@ -96,35 +113,5 @@ func (p *pgbench) run(ctx context.Context) (load.Result, error) {
 		return r, err
 	}
 	r.Elapsed = time.Duration(float64(r.Requests) / rate * float64(time.Second))
-	r.Latencies, err = latencies(log)
-	return r, err
-}
-
-// latencies reads the logs of all of pgbench's threads: a line for each
-// transaction, whose third field is its time in microseconds.
-func latencies(prefix string) ([]time.Duration, error) {
-	files, err := filepath.Glob(prefix + ".*")
-	if err != nil {
-		return nil, err
-	}
-	var out []time.Duration
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		for line := range strings.Lines(string(content)) {
-			fields := strings.Fields(line)
-			if len(fields) < 3 {
-				return nil, fmt.Errorf("%s: not a line of pgbench's log: %q", file, line)
-			}
-			n, err := strconv.Atoi(fields[2])
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, time.Duration(n)*time.Microsecond)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
+	return r, nil
 }

@@ -5,85 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/example/microservices/bench/load"
 	"github.com/example/microservices/bench/server"
 )
 
-// benchPost compares creating users with pgbench inserting the same rows.
-func benchPost(ctx context.Context, l *lab) (_ section, err error) {
-	g := &group{l: l}
-	defer func() { err = errors.Join(err, g.stop()) }()
-	var services []*server.Server
-	var addresses []string
-	for _, kind := range []string{onPostgres, onSQLite} {
-		address, err := l.address(ctx, kind)
-		if err != nil {
-			return section{}, err
-		}
-		s, err := g.start(ctx, l.programs.users, "DATABASE_URL="+address)
-		if err != nil {
-			return section{}, err
-		}
-		services, addresses = append(services, s), append(addresses, address)
-	}
-	database, err := postgresCPU(ctx, addresses[0])
-	if err != nil {
-		return section{}, err
-	}
-	p, err := newPgbench(ctx, l, addresses[0])
-	if err != nil {
-		return section{}, err
-	}
+// benchPost compares creating users with pgbench inserting the same rows, and with what
+// others write.
+func benchPost(ctx context.Context, g *group) section {
+	address := g.filled(ctx, onPostgres, "users", g.size.rows)
+	service := g.start(ctx, g.programs.users, "DATABASE_URL="+address)
+	embedded := g.startOn(ctx, g.programs.users, onSQLite)
+	one := g.pgbench(ctx, address, insertUser)
+	both := g.pgbench(ctx, address, insertUserOnce)
+	const created = http.StatusCreated
 	sides := []side{
-		of("user-service on PostgreSQL", postUsers(l, services[0]), cpuOf("service", services[0]), database, clientCPU),
-		{"pgbench", []meter{p.cpu(), database}, p.run},
+		g.ask("user-service on PostgreSQL", service, created, postUsers()),
+		{name: "pgbench inserting the row", meters: []meter{one.cpu(), g.databases[service]}, run: one.run},
+		g.ask("user-service, with an Idempotency-Key", service, created, postUsersOnce()),
+		{name: "pgbench inserting both rows", meters: []meter{both.cpu(), g.databases[service]}, run: both.run},
+		g.ask(plainPeer, g.peer(ctx, "DATABASE_URL="+address), created, postUsers()),
+		g.ask(fullPeer, g.peer(ctx, "DATABASE_URL="+address, "FEATURES=log,metrics"), created, postUsers()),
+		g.ask("user-service on SQLite", embedded, created, postUsers()),
+		g.ask("user-service on SQLite, with an Idempotency-Key", embedded, created, postUsersOnce()),
 	}
-	samples, err := alternate(ctx, l.size.rounds, sides)
-	if err != nil {
-		return section{}, err
-	}
-	body := table(sides, samples)
-	alone := []side{of("user-service on SQLite", postUsers(l, services[1]), cpuOf("service", services[1]), clientCPU)}
-	embedded, err := alternate(ctx, l.size.rounds, alone)
-	if err != nil {
-		return section{}, err
-	}
-	sqliteRate := over(embedded[0], rate)
+	samples := g.alternate(ctx, g.size.rounds, sides)
+	const post = "POST a user on PostgreSQL"
 	return section{
 		title: "POST a user",
-		findings: []finding{
-			atLeast("POST a user on PostgreSQL ÷ pgbench inserting the row, throughput", ratio(samples[0], samples[1], rate), 0.6),
-			{what: "POST a user on SQLite, per second", target: "–", value: fmt.Sprintf("%.0f", sqliteRate.median), spread: fmt.Sprintf("%.0f–%.0f", sqliteRate.low, sqliteRate.high)},
+		figures: []figure{
+			over(post+" ÷ pgbench inserting the row", samples[0], samples[1], atLeast(0.7, 1)),
+			over(post+" with a key ÷ pgbench inserting both rows", samples[2], samples[3], atLeast(0.6, 0.8)),
+			over(post+" ÷ "+plainPeer, samples[0], samples[4], nil),
+			over(post+" ÷ "+fullPeer, samples[0], samples[5], nil),
+			{what: "POST a user on SQLite, per second", form: "%.0f", values: each(samples[6], rate)},
+			{what: "POST a user on SQLite with a key, per second", form: "%.0f", values: each(samples[7], rate)},
 		},
-		body: fmt.Sprintf("%d connections; PostgreSQL with fsync and synchronous_commit on, SQLite with synchronous=FULL.\n\n%s\n%s", connections, body, table(alone, embedded)),
-	}, nil
-}
-
-func postUsers(l *lab, s *server.Server) load.Plan {
-	var body []byte
-	return load.Plan{
-		Address: s.Address, Connections: connections, For: l.size.span, Status: http.StatusCreated,
-		Append: func(b []byte, _ int) []byte {
-			body = appendUser(body[:0])
-			return load.AppendPost(b, usersPath, body)
-		},
+		body: fmt.Sprintf("%d connections, %d users to begin with; PostgreSQL with fsync and synchronous_commit on, SQLite with synchronous=FULL.\n\n%s", connections, g.size.rows, table(sides, samples)),
 	}
 }
 
 // postgresCPU reads the time of all processes of the server at an address,
 // which is on this machine.
-func postgresCPU(ctx context.Context, address string) (meter, error) {
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return meter{}, errors.New("not a URL")
-	}
-	if host := parsed.Hostname(); host != "127.0.0.1" && host != "localhost" {
-		return meter{}, fmt.Errorf("PostgreSQL on %s: it must be on this machine to be measured", host)
+func (l *lab) postgresCPU(ctx context.Context, address string) (meter, error) {
+	if l.postgresMeter.read != nil {
+		return l.postgresMeter, nil
 	}
 	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
@@ -91,10 +59,7 @@ func postgresCPU(ctx context.Context, address string) (meter, error) {
 	}
 	var backend int
 	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&backend)
-	if err != nil {
-		return meter{}, errors.Join(err, conn.Close(ctx))
-	}
-	postmaster, err := server.Parent(backend)
-	read := func() (time.Duration, error) { return server.TreeCPU(postmaster) }
-	return meter{"PostgreSQL", read}, errors.Join(err, conn.Close(ctx))
+	postmaster, notHere := server.Parent(backend)
+	l.postgresMeter = meter{"PostgreSQL", func() (time.Duration, error) { return server.TreeCPU(postmaster) }}
+	return l.postgresMeter, errors.Join(err, notHere, conn.Close(ctx))
 }

@@ -11,60 +11,54 @@ import (
 
 // benchStart measures the time from the start of a process to its first 200
 // from /health/ready.
-func benchStart(ctx context.Context, l *lab) (_ section, err error) {
-	g := &group{l: l}
-	defer func() { err = errors.Join(err, g.stop()) }()
-	users, err := g.users(ctx, onSQLite) // order-service is not ready without it
-	if err != nil {
-		return section{}, err
-	}
-	kinds := []struct {
+func benchStart(ctx context.Context, g *group) section {
+	users := g.startOn(ctx, g.programs.users, onSQLite) // order-service is not ready without it
+	programs := []struct {
 		name, binary string
 		fresh        bool
 		times        []float64
 		address      string
 	}{
-		{name: "user-service, new file", binary: l.programs.users, fresh: true},
-		{name: "user-service, existing file", binary: l.programs.users},
-		{name: "order-service, new file", binary: l.programs.orders, fresh: true},
-		{name: "order-service, existing file", binary: l.programs.orders},
+		{name: "user-service, new file", binary: g.programs.users, fresh: true},
+		{name: "user-service, existing file", binary: g.programs.users},
+		{name: "order-service, new file", binary: g.programs.orders, fresh: true},
+		{name: "order-service, existing file", binary: g.programs.orders},
 	}
-	for round := range l.size.starts + 1 {
-		for i := range kinds {
-			k := &kinds[(i+round)%len(kinds)]
+	for round := range g.size.starts + 1 {
+		for i := range programs {
+			k := &programs[(i+round)%len(programs)]
 			if k.fresh || k.address == "" {
-				k.address, err = l.address(ctx, onSQLite)
-				if err != nil {
-					return section{}, err
-				}
+				k.address = g.address(ctx, onSQLite)
 			}
-			took, err := timeStart(ctx, l, k.binary, "DATABASE_URL="+k.address, "USER_SERVICE_URL=http://"+users.Address)
-			if err != nil {
-				return section{}, err
-			}
+			took := g.timeStart(ctx, k.binary, "DATABASE_URL="+k.address, "USER_SERVICE_URL=http://"+users.Address)
 			if round > 0 { // the first one makes the file, and warms up
 				k.times = append(k.times, took)
 			}
 		}
 	}
-	const limit = 100
 	out := section{title: "Start to ready", body: fmt.Sprintf("%d starts each, on SQLite, from the start of the process to its first 200 from `/health/ready`; user-service runs beside order-service.\n\n"+
-		"| | fastest | median | p90 | slowest |\n|---|---|---|---|---|\n", l.size.starts)}
-	for _, k := range kinds {
+		"| | fastest | median | p90 | slowest |\n|---|---|---|---|---|\n", g.size.starts)}
+	var figures []figure
+	for _, k := range programs {
 		sorted := slices.Sorted(slices.Values(k.times))
-		s := spreadOf(k.times)
-		out.body += fmt.Sprintf("| %s | %.0f ms | %.0f ms | %.0f ms | %.0f ms |\n", k.name, s.low, s.median, sorted[len(sorted)*9/10], s.high)
-		out.findings = append(out.findings, atMost("Start to ready, "+k.name, "%.0f ms", spreadOf(k.times), limit))
+		q := quartilesOf(k.times)
+		out.body += fmt.Sprintf("| %s | %.0f ms | %.0f ms | %.0f ms | %.0f ms |\n", k.name, q.least, q.median, sorted[len(sorted)*9/10], q.most)
+		figures = append(figures, figure{form: "%.0f", unit: " ms", values: k.times, target: atMost(100, 50)})
 	}
-	return out, nil
+	out.figures = append(out.figures, worst("Start to ready, the slower service, new or existing file", figures))
+	return out
 }
 
 // timeStart starts a service once, and returns the milliseconds it took.
-func timeStart(ctx context.Context, l *lab, binary string, env ...string) (_ float64, err error) {
-	s, err := server.Start(l.dir, binary, env...)
-	if err != nil {
-		return 0, err
+func (g *group) timeStart(ctx context.Context, binary string, env ...string) float64 {
+	if g.err != nil {
+		return 0
+	}
+	s, err := server.Start(g.dir, binary, env...)
+	if g.failed(err) {
+		return 0
 	}
 	took, err := s.Ready(ctx)
-	return took.Seconds() * 1000, errors.Join(err, s.Stop())
+	g.failed(errors.Join(err, s.Stop()))
+	return took.Seconds() * 1000
 }

@@ -16,19 +16,17 @@ import (
 // wherever Linux runs (sysconf(_SC_CLK_TCK)).
 const tick = 10 * time.Millisecond
 
-// CPU returns the processor time that the process has used, user and system.
-func CPU(pid int) (time.Duration, error) {
-	s, err := readStat(pid)
-	return s.own, err
-}
-
 // TreeCPU is CPU of a process and of its children, the ended ones included.
 func TreeCPU(pid int) (time.Duration, error) {
 	parent, err := readStat(pid)
 	if err != nil {
 		return 0, err
 	}
-	total := parent.own + parent.reaped
+	own, err := CPU(pid)
+	if err != nil {
+		return 0, err
+	}
+	total := own + parent.reaped
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return 0, err
@@ -39,8 +37,12 @@ func TreeCPU(pid int) (time.Duration, error) {
 			return 0, err
 		}
 		s, err := readStat(child)
-		if err == nil && s.parent == pid { // an error: it has just ended
-			total += s.own
+		if err != nil || s.parent != pid { // an error: it has just ended
+			continue
+		}
+		used, err := CPU(child)
+		if err == nil {
+			total += used
 		}
 	}
 	return total, nil
@@ -54,8 +56,8 @@ func Parent(pid int) (int, error) {
 
 type stat struct {
 	parent int
-	// own is the process's time, reaped that of its ended children.
-	own, reaped time.Duration
+	// reaped is the time of its ended children.
+	reaped time.Duration
 }
 
 // readStat reads /proc/<pid>/stat (proc(5)).
@@ -71,18 +73,14 @@ func readStat(pid int) (stat, error) {
 	if len(fields) < 15 {
 		return stat{}, errors.New("/proc/<pid>/stat is not as expected")
 	}
-	var numbers [5]int64
-	for i, field := range []int{4, 14, 15, 16, 17} {
+	var numbers [3]int64
+	for i, field := range []int{4, 16, 17} {
 		numbers[i], err = strconv.ParseInt(fields[field-3], 10, 64)
 		if err != nil {
 			return stat{}, fmt.Errorf("/proc/<pid>/stat: %w", err)
 		}
 	}
-	return stat{
-		parent: int(numbers[0]),
-		own:    time.Duration(numbers[1]+numbers[2]) * tick,
-		reaped: time.Duration(numbers[3]+numbers[4]) * tick,
-	}, nil
+	return stat{parent: int(numbers[0]), reaped: time.Duration(numbers[1]+numbers[2]) * tick}, nil
 }
 
 // Memory is what a process occupies, in bytes.

@@ -42,7 +42,7 @@ type Server struct {
 // Start starts a service's binary on a free port of 127.0.0.1. Its log, in
 // JSON as in production, goes to a file in dir.
 func Start(dir, binary string, env ...string) (*Server, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func Start(dir, binary string, env ...string) (*Server, error) {
 
 // StartAt starts a program that takes its address as an argument.
 func StartAt(dir, binary string, env ...string) (*Server, error) {
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
@@ -209,9 +209,9 @@ func (s *Server) Log() string {
 	return string(content[max(0, len(content)-enough):])
 }
 
-// freePort returns a port below Linux's range for outgoing connections, so
+// FreePort returns a port below Linux's range for outgoing connections, so
 // that none of those takes it before the server does.
-func freePort() (int, error) {
+func FreePort() (int, error) {
 	var err error
 	for range portTries {
 		port := 15000 + rand.IntN(32768-15000)

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/example/microservices/bench/load"
+	"github.com/example/microservices/bench/server"
+)
+
+// benchRefuse compares what it takes to refuse a request with what an answer of bare Gin
+// takes, which is the least that refusing could take.
+func benchRefuse(ctx context.Context, g *group) section {
+	_, setting := g.tokens()
+	guarded := g.startOn(ctx, g.programs.users, onSQLite, setting)
+	limited := g.startOn(ctx, g.programs.users, onSQLite, "RATE_LIMIT_READ=1/h")
+	full, release := startFull(ctx, g)
+	defer release()
+	get := getRandom(usersPath, g.size.rows)
+	// The first is answered, and those that find it at work wait their turn for a second:
+	// a few are asked until all are refused.
+	refused := func(s side, server *server.Server, status int) side {
+		s.prepare = func(ctx context.Context) error { return untilRefused(ctx, server.Address, status) }
+		return s
+	}
+	sides := []side{
+		g.ask(bareGin, g.peer(ctx, "BODY={}"), http.StatusOK, get),
+		g.ask("401, without a token", guarded, http.StatusUnauthorized, get),
+		refused(g.ask("429, too many requests", limited, http.StatusTooManyRequests, get), limited, http.StatusTooManyRequests),
+		refused(g.ask("503, too much under way", full, http.StatusServiceUnavailable, get), full, http.StatusServiceUnavailable),
+	}
+	samples := g.alternate(ctx, g.size.rounds, sides)
+	out := section{title: "Refusing", body: fmt.Sprintf("GET of one user, %d connections.\n\n%s", connections, table(sides, samples))}
+	for i, s := range sides[1:] {
+		values := pairs(samples[i+1], samples[0], func(a, b sample) float64 { return a.cost / b.cost })
+		out.figures = append(out.figures, figure{what: "Refusing ÷ an answer of bare Gin, CPU: " + s.name, form: "%.2f", values: values, target: atMost(1.5, 1.3)})
+	}
+	return out
+}
+
+// startFull starts a user-service that works on one read at a time, and gives it one
+// that doesn't end until release is called: its table is locked.
+func startFull(ctx context.Context, g *group) (full *server.Server, release func()) {
+	address := g.filled(ctx, onPostgres, "users", 1)
+	full = g.start(ctx, g.programs.users, "DATABASE_URL="+address, "CONCURRENCY_LIMIT=1:1", "REQUEST_TIMEOUT=10m")
+	if g.err != nil {
+		return full, func() {}
+	}
+	conn, err := pgx.Connect(ctx, address)
+	if g.failed(err) {
+		return full, func() {}
+	}
+	_, err = conn.Exec(ctx, "BEGIN; LOCK TABLE user_service.users")
+	g.failed(err)
+	held := make(chan error, 1)
+	go func() {
+		_, _, err := send(ctx, http.MethodGet, "http://"+full.Address+usersPath+"/"+rowID(1), nil, http.StatusOK)
+		held <- err
+	}()
+	return full, func() {
+		g.failed(conn.Close(context.WithoutCancel(ctx))) // unlocks
+		g.failed(<-held)
+	}
+}
+
+// untilRefused asks until some requests at once all have a status, whatever others have
+// before.
+func untilRefused(ctx context.Context, address string, status int) error {
+	for {
+		r, err := load.RunOpen(ctx, load.OpenPlan{
+			Address: address, Connections: connections, Rate: connections / 0.002, For: 2 * time.Millisecond,
+			Append: func(b []byte) []byte { return append(b, load.Get(usersPath+"/"+rowID(1))...) },
+		})
+		if err != nil || len(r.Latencies) == 1 && len(r.Latencies[status]) > 0 {
+			return err
+		}
+	}
+}
