@@ -94,6 +94,9 @@ func lookups() row {
 			query{expr: `sum(rate(user_client_retries_denied_total{@}[$__rate_interval]))`, legend: "denied"}),
 		series("In flight to user-service", "none", "Requests to user-service under way, by pod.",
 			query{expr: `sum by (pod) (user_client_requests_in_flight{@})`, legend: "{{pod}}"}),
+		series("Events of user-service", "s", "How long ago all of them had had their effect; up to 20 seconds are usual. Deleted users are erased when it has.",
+			query{expr: `max by (pod) (events_lag_seconds{@})`, legend: "{{pod}} behind"},
+			query{expr: `sum(rate(events_failures_total{@}[$__rate_interval]))`, legend: "failures a second"}),
 	}}
 }
 

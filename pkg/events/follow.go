@@ -96,7 +96,7 @@ func (f *Follower) Run(ctx context.Context) error {
 			f.note(ctx, nil)
 			continue
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it was told to stop
 		}
 		f.metrics.failures.Inc()
 		f.note(ctx, err)

@@ -62,10 +62,10 @@ func TestEvents(t *testing.T) {
 
 func TestAnEventIsWaitedFor(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		got := make(chan []cloudEvent, 1)
-		go func() { got <- read(t, s.Do(http.MethodGet, users+"/events?wait=30s", nil)) }()
+		got := make(chan *apitest.Answer, 1)
+		go func() { got <- s.Do(http.MethodGet, users+"/events?wait=30s", nil) }()
 		id := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated).ID()
-		require.Equal(t, id, (<-got)[0].Subject.String())
+		require.Equal(t, id, read(t, <-got)[0].Subject.String())
 	})
 }
 

@@ -86,12 +86,12 @@ func (h *api) history(ctx context.Context, in *historyInput) (list httpapi.Liste
 }
 
 func toHistory(e events.Event) (HistoryItem, error) {
-	item := HistoryItem{Version: e.Version, Type: e.Type, Time: httpapi.Instant(e.Time)}
-	err := json.Unmarshal(e.Data, &item.Happened)
+	var h Happened
+	err := json.Unmarshal(e.Data, &h)
 	if err != nil {
-		return item, fmt.Errorf("read the data of event %s: %w", e.Cursor, err)
+		return HistoryItem{}, fmt.Errorf("read the data of event %s: %w", e.Cursor, err)
 	}
-	return item, nil
+	return HistoryItem{Version: e.Version, Type: e.Type, Time: httpapi.Instant(e.Time), Happened: h}, nil
 }
 
 // idOf makes an id of a version, so that a history has pages as all lists have: one sorts
@@ -103,5 +103,5 @@ func idOf(version int64) (id uuid.UUID) {
 
 // versionOf is the version that idOf made an id of; of a later one, the highest.
 func versionOf(id uuid.UUID) int64 {
-	return int64(min(binary.BigEndian.Uint64(id[:]), math.MaxInt64)) //nolint:gosec // it fits
+	return int64(min(binary.BigEndian.Uint64(id[:]), math.MaxInt64))
 }

@@ -88,12 +88,13 @@ func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversione
 		}
 	}
 	found.Consumers[serviceName] = &found.DeletedAt
-	e := Erasure{UserID: uuid.UUID(in.UserID), DeletedAt: httpapi.Instant(found.DeletedAt), Complete: true}
+	var services []ErasedBy
+	complete := true
 	for name, at := range found.Consumers {
-		e.Services = append(e.Services, ErasedBy{Service: name, ErasedAt: (*httpapi.Instant)(at)})
-		e.Complete = e.Complete && at != nil
+		services = append(services, ErasedBy{Service: name, ErasedAt: (*httpapi.Instant)(at)})
+		complete = complete && at != nil
 	}
-	slices.SortFunc(e.Services, func(a, b ErasedBy) int { return cmp.Compare(a.Service, b.Service) })
-	got.Body = e
+	slices.SortFunc(services, func(a, b ErasedBy) int { return cmp.Compare(a.Service, b.Service) })
+	got.Body = Erasure{UserID: uuid.UUID(in.UserID), DeletedAt: httpapi.Instant(found.DeletedAt), Complete: complete, Services: services}
 	return got, nil
 }
