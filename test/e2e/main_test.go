@@ -67,7 +67,7 @@ func prepare() error {
 	}
 	helm = []string{program}
 	for i := range releases {
-		releases[i], err = buildImages(fmt.Sprintf("v0.0.%d-e2e", i+1))
+		releases[i], err = buildImages(".", fmt.Sprintf("v0.0.%d-e2e", i+1))
 		if err != nil {
 			return err
 		}
@@ -90,9 +90,9 @@ func buildProgram(name string) (string, error) {
 // registry is where the images are pushed, and pulled by the cluster.
 func registry() string { return os.Getenv("REGISTRY") }
 
-// buildImages builds and pushes the services at a version.
-func buildImages(version string) (images, error) {
-	out, err := output([]string{"VERSION=" + version, "TAG=" + version, "PLATFORM=linux/" + runtime.GOARCH}, "./.ci/images")
+// buildImages builds and pushes the services of a folder, at a version.
+func buildImages(folder, version string) (images, error) {
+	out, err := output([]string{"VERSION=" + version, "TAG=" + version, "PLATFORM=linux/" + runtime.GOARCH}, folder+"/.ci/images")
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -172,6 +173,11 @@ type generator struct {
 // startLoad starts so many writes a second, half of them users and half orders, with
 // a token if there is one, and waits until they have been answered for a second.
 func (n *namespace) startLoad(rate int, token string) *generator {
+	return n.startLoadOf(rate, token, "")
+}
+
+// startLoadOf is startLoad. Unless deletes is "", some users are deleted, too.
+func (n *namespace) startLoadOf(rate int, token, deletes string) *generator {
 	n.t.Helper()
 	n.apply(fmt.Sprintf(`
 apiVersion: v1
@@ -190,11 +196,12 @@ spec:
         - {name: RATE, value: "%d"}
         - {name: RUN, value: load}
         - {name: TOKEN, value: "%s"}
+        - {name: DELETES, value: "%s"}
         - {name: USERS_URL, value: "http://shop-user-service:8000"}
         - {name: ORDERS_URL, value: "http://shop-order-service:8001"}
       readinessProbe: {httpGet: {path: /report, port: 8080}, periodSeconds: 1}
       securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
-`, loadImage, rate, token))
+`, loadImage, rate, token, deletes))
 	if n.kubectl("get", "networkpolicies", "--output=name") != "" {
 		n.apply(`
 # What the chart's policies know nothing of.
@@ -241,7 +248,8 @@ type write struct {
 func (r report) failures() []write {
 	var failed []write
 	for _, w := range r.Writes {
-		if w.Status != http.StatusCreated || w.ID == "" {
+		want := map[string]int{"deletion": http.StatusNoContent}[w.Kind]
+		if w.Status != cmp.Or(want, http.StatusCreated) || w.ID == "" {
 			failed = append(failed, w)
 		}
 	}

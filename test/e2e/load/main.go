@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,7 +34,7 @@ type Report struct {
 
 // Write is one request.
 type Write struct {
-	// Kind is "user" or "order".
+	// Kind is "user", "order" or "deletion": of a user who has an order.
 	Kind string `json:"kind"`
 	// Key is the request's Idempotency-Key.
 	Key string `json:"key"`
@@ -49,7 +50,7 @@ type Write struct {
 	RequestID string `json:"requestId,omitempty"`
 	// RetryAfter is what the answer says of when to come again.
 	RetryAfter string `json:"retryAfter,omitempty"`
-	// Error is why there is no answer, or the answer, unless it is 201.
+	// Error is why there is no answer, or the answer, unless it is a success.
 	Error string `json:"error,omitempty"`
 }
 
@@ -69,7 +70,7 @@ func run() error {
 		return errors.New("RATE must be a number of requests per second, 1 to 5000")
 	}
 	l := &load{
-		users: os.Getenv("USERS_URL"), orders: os.Getenv("ORDERS_URL"), run: os.Getenv("RUN"), token: os.Getenv("TOKEN"),
+		users: os.Getenv("USERS_URL"), orders: os.Getenv("ORDERS_URL"), run: os.Getenv("RUN"), token: os.Getenv("TOKEN"), deletes: os.Getenv("DELETES") != "",
 		// Its own: without the default's connections for two hosts only.
 		client: &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 			DialContext: (&net.Dialer{Timeout: requestTimeout}).DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
@@ -97,7 +98,9 @@ func run() error {
 
 type load struct {
 	users, orders, run, token string
-	client                    *http.Client
+	// deletes has one user in five order something, and be deleted.
+	deletes bool
+	client  *http.Client
 
 	mu     sync.Mutex
 	writes []Write
@@ -132,13 +135,20 @@ func (l *load) drive(ctx context.Context, interval time.Duration) error {
 		wg.Go(func() {
 			key := strconv.Itoa(n)
 			if n%2 == 0 {
-				l.send("user", key, at, start.Add(at), l.users+"/api/v1/users", l.user(key))
+				w := l.send("user", key, at, start.Add(at), l.users+"/api/v1/users", l.user(key))
+				if l.deletes && n%10 == 0 && w.ID != "" {
+					l.send("order", key+"-last", at, start.Add(at), l.orders+"/api/v1/orders", order(w.ID, key))
+					l.send("deletion", w.ID, at, start.Add(at), l.users+"/api/v1/users/"+w.ID, "")
+				}
 				return
 			}
-			l.send("order", key, at, start.Add(at), l.orders+"/api/v1/orders", fmt.Sprintf(
-				`{"user_id":%q,"shipping_address":%q,"items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, buyer.ID, key))
+			l.send("order", key, at, start.Add(at), l.orders+"/api/v1/orders", order(buyer.ID, key))
 		})
 	}
+}
+
+func order(user, address string) string {
+	return fmt.Sprintf(`{"user_id":%q,"shipping_address":%q,"items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, user, address)
 }
 
 func (l *load) user(key string) string {
@@ -159,9 +169,13 @@ func (l *load) send(kind, key string, at time.Duration, due time.Time, url, body
 	return w
 }
 
-// post sends a body and notes the answer in w.
+// post sends a body, or a deletion, and notes the answer in w.
 func (l *load) post(url, body string, w *Write) error {
-	request, err := http.NewRequest(http.MethodPost, url, bytes.NewBufferString(body))
+	method := http.MethodPost
+	if w.Kind == "deletion" {
+		method = http.MethodDelete
+	}
+	request, err := http.NewRequest(method, url, bytes.NewBufferString(body))
 	if err != nil {
 		return err
 	}
@@ -183,6 +197,10 @@ func (l *load) post(url, body string, w *Write) error {
 	err = errors.Join(err, response.Body.Close())
 	if err != nil {
 		return err
+	}
+	if w.Kind == "deletion" && w.Status == http.StatusNoContent {
+		w.ID = url[strings.LastIndexByte(url, '/')+1:]
+		return nil
 	}
 	if w.Status != http.StatusCreated {
 		return errors.New(string(read))
