@@ -57,6 +57,8 @@ const (
 	pollWait  = 20 * time.Second
 	// requestTimeout is how long one request may take, with the wait for an event.
 	requestTimeout = pollWait + 20*time.Second
+	// emptyPause is how long to wait after an answer without events that came at once.
+	emptyPause = time.Second
 	// maxBatch is the size of the largest answer that is read, in bytes.
 	maxBatch = 4 << 20
 )
@@ -100,15 +102,19 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		f.metrics.failures.Inc()
 		f.note(ctx, err)
-		timer := time.NewTimer(backoff.Delay(failures))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-		case <-timer.C:
-		}
+		pause(ctx, backoff.Delay(failures))
 		failures++
 	}
 	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // note logs that the feed can't be followed, and that it can again: once each.
@@ -134,9 +140,13 @@ func (f *Follower) step(ctx context.Context) error {
 			return err
 		}
 	}
+	began := time.Now()
 	batch, err := f.fetch(ctx, at)
 	if err != nil {
 		return err
+	}
+	if len(batch) == 0 && time.Since(began) < emptyPause { // the source doesn't wait, as while it stops
+		pause(ctx, emptyPause)
 	}
 	from, to := at, at
 	for _, e := range batch {
