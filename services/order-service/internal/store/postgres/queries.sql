@@ -76,21 +76,6 @@ WITH deleted AS (
 )
 SELECT count(*) FROM deleted;
 
--- name: GetIdempotencyKey :one
-SELECT fingerprint, status, location, etag, body, created_at, expires_at
-FROM order_service.idempotency_keys
-WHERE caller = $1 AND key = $2 AND expires_at > @at;
-
--- name: PurgeIdempotencyKeys :execrows
-DELETE FROM order_service.idempotency_keys
-WHERE (caller, key) IN (
-    SELECT k.caller, k.key FROM order_service.idempotency_keys AS k
-    WHERE k.expires_at <= $1
-    ORDER BY k.expires_at
-    LIMIT $2
-    FOR UPDATE SKIP LOCKED
-);
-
 -- name: NoteErasedUser :exec
 -- From when this is committed on there are no new orders of the user: who makes one holds
 -- the lock with others (see the trigger of orders).

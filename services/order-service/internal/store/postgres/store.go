@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -19,6 +18,7 @@ import (
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/events/postgresevents"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/idempotency/postgreskeys"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/order-service/internal/order"
 	"github.com/example/microservices/services/order-service/internal/store/postgres/db"
@@ -43,6 +43,7 @@ var Migrations = migration.Postgres(schema, files, schemaVersion)
 // deleted.
 type Store struct {
 	*postgres.DB
+	postgreskeys.Keys
 	postgresevents.Events
 	queries *db.Queries
 	get     func(context.Context, uuid.UUID) (db.OrderServiceOrder, error)
@@ -56,7 +57,7 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 		return nil, err
 	}
 	queries := db.New(d)
-	s := &Store{d, postgresevents.New(d, schema, false), queries, queries.GetOrder}
+	s := &Store{d, postgreskeys.New(d, schema), postgresevents.New(d, schema, false), queries, queries.GetOrder}
 	if joined {
 		s.get = join.New(queries.GetOrder, s.getAll, pgx.ErrNoRows).Do
 	}
@@ -172,27 +173,6 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 // Delete is part of order.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return changed(s.queries.DeleteOrder(ctx, db.DeleteOrderParams{ID: id, StoredVersion: version}))
-}
-
-// Recorded is part of idempotency.Store.
-func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
-	row, err := s.queries.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{Caller: key.Caller, Key: key.Value, At: now})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return idempotency.Record{}, idempotency.ErrNotFound
-	}
-	if err != nil {
-		return idempotency.Record{}, postgres.Wrap(err)
-	}
-	return idempotency.Record{
-		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(),
-		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
-	}, nil
-}
-
-// Purge is part of idempotency.Store.
-func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := s.queries.PurgeIdempotencyKeys(ctx, db.PurgeIdempotencyKeysParams{ExpiresAt: now, Limit: int32(limit)}) //nolint:gosec // a small number
-	return int(n), postgres.Wrap(err)
 }
 
 func fromRow(row db.OrderServiceOrder) (order.Order, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/events/postgresevents"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/idempotency/postgreskeys"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/user-service/internal/store/postgres/db"
 	"github.com/example/microservices/services/user-service/internal/user"
@@ -40,6 +41,7 @@ var Migrations = migration.Postgres(schema, files, schemaVersion)
 // Store keeps users, the records of idempotency keys, and what happened.
 type Store struct {
 	*postgres.DB
+	postgreskeys.Keys
 	postgresevents.Events
 	postgresevents.Consumers
 	queries *db.Queries
@@ -54,7 +56,7 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 		return nil, err
 	}
 	queries := db.New(d)
-	s := &Store{d, postgresevents.New(d, schema, true), postgresevents.NewConsumers(d, schema), queries, queries.GetUser}
+	s := &Store{d, postgreskeys.New(d, schema), postgresevents.New(d, schema, true), postgresevents.NewConsumers(d, schema), queries, queries.GetUser}
 	if joined {
 		s.get = join.New(queries.GetUser, s.getAll, pgx.ErrNoRows).Do
 	}
@@ -159,27 +161,6 @@ func (s *Store) Update(ctx context.Context, u user.User) error {
 // Delete is part of user.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return changed(s.queries.DeleteUser(ctx, db.DeleteUserParams{ID: id, StoredVersion: version}))
-}
-
-// Recorded is part of idempotency.Store.
-func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
-	row, err := s.queries.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{Caller: key.Caller, Key: key.Value, At: now})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return idempotency.Record{}, idempotency.ErrNotFound
-	}
-	if err != nil {
-		return idempotency.Record{}, wrap(err)
-	}
-	return idempotency.Record{
-		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(),
-		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
-	}, nil
-}
-
-// Purge is part of idempotency.Store.
-func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := s.queries.PurgeIdempotencyKeys(ctx, db.PurgeIdempotencyKeysParams{ExpiresAt: now, Limit: int32(limit)}) //nolint:gosec // a small number
-	return int(n), wrap(err)
 }
 
 func fromRow(row db.UserServiceUser) user.User {

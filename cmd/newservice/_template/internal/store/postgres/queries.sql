@@ -56,18 +56,3 @@ WITH deleted AS (
     WHERE right(location, 36) = (SELECT id::text FROM deleted)
 )
 SELECT count(*) FROM deleted;
-
--- name: GetIdempotencyKey :one
-SELECT fingerprint, status, location, etag, body, created_at, expires_at
-FROM widget_service.idempotency_keys
-WHERE caller = $1 AND key = $2 AND expires_at > @at;
-
--- name: PurgeIdempotencyKeys :execrows
-DELETE FROM widget_service.idempotency_keys
-WHERE (caller, key) IN (
-    SELECT k.caller, k.key FROM widget_service.idempotency_keys AS k
-    WHERE k.expires_at <= $1
-    ORDER BY k.expires_at
-    LIMIT $2
-    FOR UPDATE SKIP LOCKED
-);

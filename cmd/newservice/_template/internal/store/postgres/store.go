@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,6 +13,7 @@ import (
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/idempotency/postgreskeys"
 	"github.com/example/microservices/pkg/page"
 	"github.com/example/microservices/services/widget-service/internal/store/postgres/db"
 	"github.com/example/microservices/services/widget-service/internal/widget"
@@ -35,6 +35,7 @@ var Migrations = migration.Postgres(schema, files, schemaVersion)
 // Store is a widget.Store and an idempotency.Store.
 type Store struct {
 	*postgres.DB
+	postgreskeys.Keys
 	queries *db.Queries
 }
 
@@ -44,7 +45,7 @@ func Open(ctx context.Context, address string, login database.Login) (*Store, er
 	if err != nil {
 		return nil, err
 	}
-	return &Store{d, db.New(d)}, nil
+	return &Store{d, postgreskeys.New(d, schema), db.New(d)}, nil
 }
 
 // Create adds a widget and, unless it is nil, the record of the request, both or neither.
@@ -112,27 +113,6 @@ func (s *Store) Update(ctx context.Context, it widget.Widget) error {
 // Delete is part of widget.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return changed(s.queries.DeleteWidget(ctx, db.DeleteWidgetParams{ID: id, StoredVersion: version}))
-}
-
-// Recorded is part of idempotency.Store.
-func (s *Store) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
-	row, err := s.queries.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{Caller: key.Caller, Key: key.Value, At: now})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return idempotency.Record{}, idempotency.ErrNotFound
-	}
-	if err != nil {
-		return idempotency.Record{}, postgres.Wrap(err)
-	}
-	return idempotency.Record{
-		Key: key, Fingerprint: row.Fingerprint, CreatedAt: row.CreatedAt.UTC(), ExpiresAt: row.ExpiresAt.UTC(),
-		Answer: idempotency.Answer{Status: int(row.Status), Location: row.Location, ETag: row.Etag, Body: row.Body},
-	}, nil
-}
-
-// Purge is part of idempotency.Store.
-func (s *Store) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
-	n, err := s.queries.PurgeIdempotencyKeys(ctx, db.PurgeIdempotencyKeysParams{ExpiresAt: now, Limit: int32(limit)}) //nolint:gosec // a small number
-	return int(n), postgres.Wrap(err)
 }
 
 func fromRow(row db.WidgetServiceWidget) widget.Widget {

@@ -197,43 +197,6 @@ func (q *Queries) Followed(ctx context.Context, source string) (string, error) {
 	return cursor, err
 }
 
-const getIdempotencyKey = `-- name: GetIdempotencyKey :one
-SELECT fingerprint, status, location, etag, body, created_at, expires_at
-FROM order_service.idempotency_keys
-WHERE caller = $1 AND key = $2 AND expires_at > $3
-`
-
-type GetIdempotencyKeyParams struct {
-	Caller string
-	Key    string
-	At     time.Time
-}
-
-type GetIdempotencyKeyRow struct {
-	Fingerprint []byte
-	Status      int32
-	Location    string
-	Etag        string
-	Body        []byte
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
-}
-
-func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyParams) (GetIdempotencyKeyRow, error) {
-	row := q.db.QueryRow(ctx, getIdempotencyKey, arg.Caller, arg.Key, arg.At)
-	var i GetIdempotencyKeyRow
-	err := row.Scan(
-		&i.Fingerprint,
-		&i.Status,
-		&i.Location,
-		&i.Etag,
-		&i.Body,
-		&i.CreatedAt,
-		&i.ExpiresAt,
-	)
-	return i, err
-}
-
 const getOrder = `-- name: GetOrder :one
 SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by
 FROM order_service.orders
@@ -540,30 +503,6 @@ type NoteErasedUserParams struct {
 func (q *Queries) NoteErasedUser(ctx context.Context, arg NoteErasedUserParams) error {
 	_, err := q.db.Exec(ctx, noteErasedUser, arg.UserID, arg.ErasedAt, arg.LockName)
 	return err
-}
-
-const purgeIdempotencyKeys = `-- name: PurgeIdempotencyKeys :execrows
-DELETE FROM order_service.idempotency_keys
-WHERE (caller, key) IN (
-    SELECT k.caller, k.key FROM order_service.idempotency_keys AS k
-    WHERE k.expires_at <= $1
-    ORDER BY k.expires_at
-    LIMIT $2
-    FOR UPDATE SKIP LOCKED
-)
-`
-
-type PurgeIdempotencyKeysParams struct {
-	ExpiresAt time.Time
-	Limit     int32
-}
-
-func (q *Queries) PurgeIdempotencyKeys(ctx context.Context, arg PurgeIdempotencyKeysParams) (int64, error) {
-	result, err := q.db.Exec(ctx, purgeIdempotencyKeys, arg.ExpiresAt, arg.Limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const updateOrder = `-- name: UpdateOrder :execrows

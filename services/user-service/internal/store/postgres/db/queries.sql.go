@@ -133,43 +133,6 @@ func (q *Queries) DeleteUser(ctx context.Context, arg DeleteUserParams) (int64, 
 	return count, err
 }
 
-const getIdempotencyKey = `-- name: GetIdempotencyKey :one
-SELECT fingerprint, status, location, etag, body, created_at, expires_at
-FROM user_service.idempotency_keys
-WHERE caller = $1 AND key = $2 AND expires_at > $3
-`
-
-type GetIdempotencyKeyParams struct {
-	Caller string
-	Key    string
-	At     time.Time
-}
-
-type GetIdempotencyKeyRow struct {
-	Fingerprint []byte
-	Status      int32
-	Location    string
-	Etag        string
-	Body        []byte
-	CreatedAt   time.Time
-	ExpiresAt   time.Time
-}
-
-func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyParams) (GetIdempotencyKeyRow, error) {
-	row := q.db.QueryRow(ctx, getIdempotencyKey, arg.Caller, arg.Key, arg.At)
-	var i GetIdempotencyKeyRow
-	err := row.Scan(
-		&i.Fingerprint,
-		&i.Status,
-		&i.Location,
-		&i.Etag,
-		&i.Body,
-		&i.CreatedAt,
-		&i.ExpiresAt,
-	)
-	return i, err
-}
-
 const getUser = `-- name: GetUser :one
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
@@ -338,30 +301,6 @@ func (q *Queries) ListUsersByTime(ctx context.Context, arg ListUsersByTimeParams
 		return nil, err
 	}
 	return items, nil
-}
-
-const purgeIdempotencyKeys = `-- name: PurgeIdempotencyKeys :execrows
-DELETE FROM user_service.idempotency_keys
-WHERE (caller, key) IN (
-    SELECT k.caller, k.key FROM user_service.idempotency_keys AS k
-    WHERE k.expires_at <= $1
-    ORDER BY k.expires_at
-    LIMIT $2
-    FOR UPDATE SKIP LOCKED
-)
-`
-
-type PurgeIdempotencyKeysParams struct {
-	ExpiresAt time.Time
-	Limit     int32
-}
-
-func (q *Queries) PurgeIdempotencyKeys(ctx context.Context, arg PurgeIdempotencyKeysParams) (int64, error) {
-	result, err := q.db.Exec(ctx, purgeIdempotencyKeys, arg.ExpiresAt, arg.Limit)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const updateUser = `-- name: UpdateUser :execrows
