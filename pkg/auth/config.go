@@ -18,11 +18,11 @@ import (
 
 // IssuerConfig says whom a service trusts to issue tokens.
 type IssuerConfig struct {
-	AuthIssuers  string `envconfig:"AUTH_ISSUERS" desc:"whose tokens are accepted, a JSON list: see docs/auth.md; empty: no token is needed"`
+	AuthIssuers  string `envconfig:"AUTH_ISSUERS" desc:"accepted token issuers, a JSON list: see docs/auth.md; empty: no token is needed"`
 	AuthRequired bool   `envconfig:"AUTH_REQUIRED" default:"false" desc:"refuse to start without AUTH_ISSUERS"`
 	// AuthMaxTokenLife is the MaxLife of issuers that have none of their own. Zero
 	// stands for the default.
-	AuthMaxTokenLife time.Duration `envconfig:"AUTH_MAX_TOKEN_LIFE" default:"24h" min:"1m" desc:"longest time between a token's iat and exp; an issuer's max_life takes its place"`
+	AuthMaxTokenLife time.Duration `envconfig:"AUTH_MAX_TOKEN_LIFE" default:"24h" min:"1m" desc:"maximum lifetime of a token, exp minus iat; an issuer's max_life overrides it"`
 }
 
 const (

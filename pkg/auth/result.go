@@ -89,13 +89,13 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	tokens := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "auth_tokens_total",
-		Help: "Requests that need a token, by what came of it.",
+		Help: "Requests that need a token, by result.",
 	}, []string{"result"})
 	m := &metrics{
 		tokens: map[result]prometheus.Counter{},
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "auth_key_fetches_total",
-			Help: "Times an issuer's keys were fetched, by whether they were had.",
+			Help: "Fetches of an issuer's keys, by result: ok or failed.",
 		}, []string{"issuer", "result"}),
 	}
 	for _, r := range results {

@@ -17,7 +17,7 @@ import (
 type Login struct {
 	User         string `envconfig:"DATABASE_USER" desc:"PostgreSQL's user, where DATABASE_URL has none"`
 	Password     string `envconfig:"DATABASE_PASSWORD" desc:"the user's password, where DATABASE_URL has none"`
-	PasswordFile string `envconfig:"DATABASE_PASSWORD_FILE" desc:"the file of the password, read anew for each connection, so that another password needs no restart"`
+	PasswordFile string `envconfig:"DATABASE_PASSWORD_FILE" desc:"file with the password, read for each connection, so that a rotation needs no restart"`
 	TLS          string `envconfig:"DATABASE_TLS" default:"optional" oneof:"optional,required" desc:"whether a connection to PostgreSQL that leaves the machine may be in clear text, as it may with an sslmode below require"`
 }
 

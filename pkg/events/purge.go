@@ -7,7 +7,7 @@ import (
 
 // Retention is what a service with events can be told of how long it keeps them.
 type Retention struct {
-	TTL time.Duration `envconfig:"EVENTS_TTL" default:"720h" min:"1m" desc:"how long events are kept; those of deletions of users are kept for ever"`
+	TTL time.Duration `envconfig:"EVENTS_TTL" default:"720h" min:"1m" desc:"how long events are kept; deletions of users are kept for ever"`
 }
 
 const (

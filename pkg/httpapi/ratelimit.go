@@ -15,8 +15,8 @@ import (
 
 // ClientConfig says who a client is where there is no token.
 type ClientConfig struct {
-	CORSOrigins    Origins  `envconfig:"CORS_ORIGINS" desc:"origins of the web pages whose scripts may use the API from a browser, such as https://shop.example.com,http://localhost:3000; empty: none"`
-	TrustedProxies Networks `envconfig:"TRUSTED_PROXIES" desc:"networks of the proxies whose X-Forwarded-For says who the client is, such as 10.0.0.0/16,fd00::/8; empty: whoever connects is the client"`
+	CORSOrigins    Origins  `envconfig:"CORS_ORIGINS" desc:"origins allowed by CORS, such as https://shop.example.com,http://localhost:3000; empty: none"`
+	TrustedProxies Networks `envconfig:"TRUSTED_PROXIES" desc:"networks of trusted proxies, whose X-Forwarded-For names the client, such as 10.0.0.0/16,fd00::/8; empty: none is trusted"`
 }
 
 // Networks are ranges of addresses, in CIDR notation.

@@ -45,5 +45,5 @@ func (l Limits) Off() bool { return l.Max == 0 }
 
 // ConcurrencyConfig says how many requests may be under way.
 type ConcurrencyConfig struct {
-	ConcurrencyLimit Limits `envconfig:"CONCURRENCY_LIMIT" default:"20:500" desc:"how many reads, and how many writes, may be under way at once: the least and the most that the limit adapts between, such as 20:500; 0: any number"`
+	ConcurrencyLimit Limits `envconfig:"CONCURRENCY_LIMIT" default:"20:500" desc:"concurrent reads, and likewise writes: minimum and maximum of the adaptive limit, such as 20:500; 0: unlimited"`
 }

@@ -39,7 +39,7 @@ const (
 
 // MemoryConfig says how much memory the requests under way may hold.
 type MemoryConfig struct {
-	RequestMemoryMiB int64 `envconfig:"REQUEST_MEMORY_MIB" default:"0" min:"0" max:"1048576" desc:"how much memory the bodies and answers of requests under way may hold in all, in MiB; one caller may hold a quarter of it; 0: a quarter of GOMEMLIMIT, or 64 without one"`
+	RequestMemoryMiB int64 `envconfig:"REQUEST_MEMORY_MIB" default:"0" min:"0" max:"1048576" desc:"memory for bodies and responses of requests in flight, in MiB; one caller may use a quarter of it; 0: a quarter of GOMEMLIMIT, or 64 without one"`
 }
 
 // Memory bounds how many bytes the bodies and answers under way hold, in all and

@@ -20,12 +20,12 @@ import (
 
 // PolicyConfig says how much one caller may ask of a service.
 type PolicyConfig struct {
-	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"how many requests that read one caller may send, in a second (s), minute (m) or hour (h), and after the colon how many at once; 0: any number"`
-	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"the same for requests that write"`
-	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"how many KiB of bodies (each counts four times) and answers one caller may send and be sent by one replica, those of up to 8 KiB not counted; 0: any number"`
-	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"how many tokens that prove nothing one address may send to one replica while it is busy; 0: any number"`
-	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"a Valkey or Redis that counts for all replicas, such as redis://:password@host:6379; empty: each counts for itself"`
-	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"how many replicas there are: each lets a share of the limit through while that one is away"`
+	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"read requests per caller: so many per second (s), minute (m) or hour (h), and after the colon the burst; 0: unlimited"`
+	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"write requests per caller, in the form of RATE_LIMIT_READ; 0: unlimited"`
+	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"KiB per caller and replica: request bodies, which count four times, and responses; up to 8 KiB are free; 0: unlimited"`
+	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"invalid tokens that one address may send to one busy replica; 0: unlimited"`
+	LimitRedisURL string `envconfig:"RATE_LIMIT_REDIS_URL" desc:"Valkey or Redis that shares the rate limits between replicas, such as redis://:password@host:6379; empty: each replica counts alone"`
+	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"number of replicas: each enforces its share of the limits while RATE_LIMIT_REDIS_URL is unavailable"`
 }
 
 // Validate returns what is wrong with the configuration.

@@ -22,24 +22,24 @@ type Config struct {
 	Host string `envconfig:"HOST" desc:"address to listen on; empty is all of them"`
 	Port int    `envconfig:"PORT" min:"0" max:"65535" desc:"port to listen on; 0 is any free one"`
 
-	AdminPort      int  `envconfig:"ADMIN_PORT" default:"0" min:"0" max:"65535" desc:"port for operators only, with /metrics and the probes; 0: there is none, and /metrics is on PORT"`
+	AdminPort      int  `envconfig:"ADMIN_PORT" default:"0" min:"0" max:"65535" desc:"port for operators, with /metrics and the probes; 0: no such port, and /metrics is on PORT"`
 	Profiles       bool `envconfig:"PPROF" default:"false" desc:"serve Go's profiles at /debug/pprof/ on ADMIN_PORT"`
-	MaxConnections int  `envconfig:"MAX_CONNECTIONS" default:"2000" min:"1" max:"1000000" desc:"how many connections there may be; of more, those are closed that have waited longest for a client to send a request"`
+	MaxConnections int  `envconfig:"MAX_CONNECTIONS" default:"2000" min:"1" max:"1000000" desc:"maximum number of connections; above it, the one that has waited longest for a request is closed"`
 
 	HeaderTimeout  time.Duration `envconfig:"HEADER_TIMEOUT" default:"5s" min:"1ms" desc:"how long a client may take to send the headers"`
 	BodyTimeout    time.Duration `envconfig:"BODY_TIMEOUT" default:"15s" min:"1ms" desc:"how long a client may take to send the body"`
 	IdleTimeout    time.Duration `envconfig:"IDLE_TIMEOUT" default:"60s" min:"1ms" desc:"how long a connection may wait for its next request"`
-	WriteTimeout   time.Duration `envconfig:"WRITE_TIMEOUT" default:"20s" min:"1ms" desc:"how long a client may take nothing of an answer; one that reads slowly has longer"`
+	WriteTimeout   time.Duration `envconfig:"WRITE_TIMEOUT" default:"20s" min:"1ms" desc:"how long writing a response may make no progress; a client that reads slowly but steadily is not cut off"`
 	RequestTimeout time.Duration `envconfig:"REQUEST_TIMEOUT" default:"10s" min:"1ms" desc:"how long answering a request may take"`
 
 	StartTimeout  time.Duration `envconfig:"START_TIMEOUT" default:"30s" min:"0s" desc:"how long to wait for the database at the start"`
-	ShutdownDelay time.Duration `envconfig:"SHUTDOWN_DELAY" default:"0s" min:"0s" desc:"how long to go on serving, not ready and closing connections, after SIGTERM"`
+	ShutdownDelay time.Duration `envconfig:"SHUTDOWN_DELAY" default:"0s" min:"0s" desc:"how long to keep serving, not ready, after SIGTERM"`
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" min:"0s" desc:"how long to wait for requests in flight before they are cut off"`
 
-	DatabaseURL string `envconfig:"DATABASE_URL" empty:"refused" desc:"where what the service keeps is kept: postgres://… or sqlite://path"`
+	DatabaseURL string `envconfig:"DATABASE_URL" empty:"refused" desc:"the database: postgres://… or sqlite://path"`
 	database.Login
 	JoinReads      bool          `envconfig:"DATABASE_JOIN" default:"true" desc:"on PostgreSQL: let reads of one row that are in flight at the same time share a statement"`
-	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"bring the database's schema up to date at the start; else run the migrate subcommand"`
+	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"apply pending migrations at the start; otherwise run the migrate subcommand"`
 	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
 
 	auth.IssuerConfig

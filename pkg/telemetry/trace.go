@@ -26,22 +26,22 @@ import (
 // what they mean are OpenTelemetry's
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 type TraceConfig struct {
-	TraceEndpoint    string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"where traces go, by OTLP over HTTP, such as http://collector:4318; empty: there are none"`
-	TraceURL         string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"the same with its path, such as http://collector:4318/v1/traces"`
-	TraceHeaders     string  `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers to send them with, such as a credential: name=value,name=value"`
-	TraceOwnHeaders  string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_HEADERS" desc:"the same, in the place of those"`
-	TraceProtocol    string  `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"how traces are sent: http/protobuf"`
-	TraceOwnProtocol string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" desc:"the same, in the place of that"`
-	TraceSampler     string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_traceidratio" desc:"how it is chosen which traces are kept: parentbased_traceidratio"`
-	TraceExporter    string  `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"otlp; or none: there are no traces, wherever they would go"`
+	TraceEndpoint    string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"OTLP over HTTP endpoint for traces, such as http://collector:4318; empty: no traces"`
+	TraceURL         string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"full URL for traces, such as http://collector:4318/v1/traces; overrides OTEL_EXPORTER_OTLP_ENDPOINT"`
+	TraceHeaders     string  `envconfig:"OTEL_EXPORTER_OTLP_HEADERS" desc:"headers of each export, such as a credential: name=value,name=value"`
+	TraceOwnHeaders  string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_HEADERS" desc:"headers for traces; overrides OTEL_EXPORTER_OTLP_HEADERS"`
+	TraceProtocol    string  `envconfig:"OTEL_EXPORTER_OTLP_PROTOCOL" default:"http/protobuf" desc:"export protocol: http/protobuf"`
+	TraceOwnProtocol string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL" desc:"export protocol for traces; overrides OTEL_EXPORTER_OTLP_PROTOCOL"`
+	TraceSampler     string  `envconfig:"OTEL_TRACES_SAMPLER" default:"parentbased_traceidratio" desc:"sampler: parentbased_traceidratio"`
+	TraceExporter    string  `envconfig:"OTEL_TRACES_EXPORTER" default:"otlp" desc:"exporter: otlp, or none to turn traces off"`
 	TracesOff        bool    `envconfig:"OTEL_SDK_DISABLED" default:"false" desc:"the same as OTEL_TRACES_EXPORTER=none"`
-	TraceRatio       float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"part of the traces that begin here which is kept; of the others, requests that fail (5xx) leave a span"`
-	TraceParents     int     `envconfig:"TRACE_PARENT_LIMIT" default:"100" min:"0" max:"1000000" desc:"traces a second that are kept because whoever sent the request keeps them; of more, the same part as of those that begin here"`
+	TraceRatio       float64 `envconfig:"OTEL_TRACES_SAMPLER_ARG" default:"1" min:"0" max:"1" desc:"share of the traces started here that is sampled; an unsampled request that fails (5xx) still leaves one span"`
+	TraceParents     int     `envconfig:"TRACE_PARENT_LIMIT" default:"100" min:"0" max:"1000000" desc:"traces per second that are sampled because the caller sampled them; above that OTEL_TRACES_SAMPLER_ARG decides"`
 
-	TraceQueue   int `envconfig:"OTEL_BSP_MAX_QUEUE_SIZE" default:"2048" min:"1" max:"1000000" desc:"spans that may wait to be sent"`
-	TraceBatch   int `envconfig:"OTEL_BSP_MAX_EXPORT_BATCH_SIZE" default:"512" min:"1" max:"1000000" desc:"spans that are sent at once, at most"`
-	TraceDelay   int `envconfig:"OTEL_BSP_SCHEDULE_DELAY" default:"5000" min:"1" max:"3600000" desc:"time until fewer are sent, in milliseconds"`
-	TraceTimeout int `envconfig:"OTEL_BSP_EXPORT_TIMEOUT" default:"30000" min:"1" max:"3600000" desc:"time that sending may take, with a second try, in milliseconds"`
+	TraceQueue   int `envconfig:"OTEL_BSP_MAX_QUEUE_SIZE" default:"2048" min:"1" max:"1000000" desc:"maximum number of spans queued for export"`
+	TraceBatch   int `envconfig:"OTEL_BSP_MAX_EXPORT_BATCH_SIZE" default:"512" min:"1" max:"1000000" desc:"maximum number of spans per export"`
+	TraceDelay   int `envconfig:"OTEL_BSP_SCHEDULE_DELAY" default:"5000" min:"1" max:"3600000" desc:"time after which a smaller batch is exported, in milliseconds"`
+	TraceTimeout int `envconfig:"OTEL_BSP_EXPORT_TIMEOUT" default:"30000" min:"1" max:"3600000" desc:"timeout of an export with its retry, in milliseconds"`
 }
 
 // url returns where traces go; "" is nowhere.

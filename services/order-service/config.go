@@ -18,12 +18,12 @@ type configuration struct {
 	events.Retention
 
 	UserServiceURL       string        `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"where user-service is"`
-	ReadinessUserService string        `envconfig:"READINESS_USER_SERVICE" default:"required" oneof:"required,degraded" desc:"what the service is while user-service is away: not ready, or degraded"`
-	UserClientTimeout    time.Duration `envconfig:"USER_CLIENT_TIMEOUT" default:"2s" min:"1ms" desc:"how long looking a user up may take in all"`
-	UserClientTryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" default:"800ms" min:"1ms" desc:"how long one try of it may take"`
-	UserClientCacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" default:"5s" min:"0s" desc:"how long a user who was seen counts as existing; 0s: not at all"`
-	UserClientConcurrent int           `envconfig:"USER_CLIENT_MAX_CONCURRENT" default:"64" min:"1" desc:"how many lookups may be under way at once"`
-	UserClientTokenFile  string        `envconfig:"USER_CLIENT_TOKEN_FILE" desc:"the file of the token that user-service knows this service by, read anew for each lookup; empty: none is sent"`
+	ReadinessUserService string        `envconfig:"READINESS_USER_SERVICE" default:"required" oneof:"required,degraded" desc:"readiness while user-service is unavailable: required is not ready, degraded is ready"`
+	UserClientTimeout    time.Duration `envconfig:"USER_CLIENT_TIMEOUT" default:"2s" min:"1ms" desc:"timeout of a user lookup, retries included"`
+	UserClientTryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" default:"800ms" min:"1ms" desc:"timeout of one attempt"`
+	UserClientCacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" default:"5s" min:"0s" desc:"how long a verified user is cached; 0s turns the cache off"`
+	UserClientConcurrent int           `envconfig:"USER_CLIENT_MAX_CONCURRENT" default:"64" min:"1" desc:"maximum number of concurrent lookups"`
+	UserClientTokenFile  string        `envconfig:"USER_CLIENT_TOKEN_FILE" desc:"file with the bearer token for user-service, read for each request; empty: no token is sent"`
 	BreakerOpen          time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" default:"10s" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
 }
 

@@ -12,8 +12,8 @@ type configuration struct {
 	service.Config
 	events.Retention
 
-	Consumers  events.ConsumerList `envconfig:"EVENTS_CONSUMERS" default:"order-service" desc:"the services that must follow what happens to users, with commas between them: a deleted user's erasure is complete when each of them is done"`
-	EmailLimit ratelimit.Limit     `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"how many email addresses one caller may try, written like RATE_LIMIT_READ: the answer tells whether another user has one; 0: any number"`
+	Consumers  events.ConsumerList `envconfig:"EVENTS_CONSUMERS" default:"order-service" desc:"services that must process the events of users, separated by commas: an erasure is complete when each of them has"`
+	EmailLimit ratelimit.Limit     `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"email addresses that one caller may try, in the form of RATE_LIMIT_READ: the response reveals whether an address is taken; 0: unlimited"`
 }
 
 func newConfiguration() *configuration {

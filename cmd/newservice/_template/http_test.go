@@ -159,7 +159,7 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 func (s *server) execute(t *testing.T, query string) {
 	t.Helper()
 	if path, is := strings.CutPrefix(s.config.DatabaseURL, "sqlite://"); is {
-		db, err := sql.Open("sqlite", path)
+		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service writes, too
 		require.NoError(t, err)
 		_, err = db.ExecContext(t.Context(), strings.ReplaceAll(query, "widget_service.", ""))
 		require.NoError(t, err)

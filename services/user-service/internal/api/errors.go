@@ -17,9 +17,9 @@ func problem(err error) error {
 	case errors.Is(err, user.ErrEmailTaken):
 		return httpapi.NewProblem(http.StatusConflict, "another user has this email address")
 	case errors.Is(err, user.ErrExists):
-		return httpapi.NewProblem(http.StatusConflict, "the user that the token is of exists already")
+		return httpapi.NewProblem(http.StatusConflict, "the user of this token exists already")
 	case errors.Is(err, user.ErrDeleted):
-		return httpapi.NewProblem(http.StatusConflict, "the user that the token is of was deleted, and can't be created again; whoever comes back needs a new account with the issuer of tokens")
+		return httpapi.NewProblem(http.StatusConflict, "the user of this token was deleted and can't be created again; a new account with the issuer of tokens can")
 	case errors.Is(err, user.ErrNobody):
 		return httpapi.Forbidden(auth.Admin)
 	}
