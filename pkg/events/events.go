@@ -60,7 +60,7 @@ func ParseCursor(s string) (Cursor, error) {
 	}
 	turn, position, _ := strings.Cut(s, "-")
 	c := Cursor{Turn: number(turn), Position: number(position)}
-	if c.Turn < 0 || c.Position < 0 || c.String() != s { // one form only
+	if c.Turn < 0 || c.Position < 0 || fmt.Sprintf("%d-%d", c.Turn, c.Position) != s { // one form only
 		return Cursor{}, errCursor
 	}
 	return c, nil

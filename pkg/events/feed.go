@@ -132,7 +132,10 @@ func (f *Feed[Data]) toWire(e Event) (CloudEvent[Data], error) {
 	return c, nil
 }
 
-// CursorParam is a cursor in a query or a body.
+// CursorPattern is the form of a cursor, but that of the beginning.
+const CursorPattern = "^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})$"
+
+// CursorParam is a cursor in a query.
 type CursorParam Cursor
 
 // UnmarshalText is ParseCursor.
@@ -144,7 +147,7 @@ func (c *CursorParam) UnmarshalText(b []byte) error {
 
 // Schema describes a cursor.
 func (*CursorParam) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Pattern: "^[0-9]{1,19}-[0-9]{1,19}$", Examples: []any{"734-19"}}
+	return &huma.Schema{Type: huma.TypeString, Pattern: CursorPattern, Examples: []any{"734-19"}}
 }
 
 // WaitParam is how long to wait.
@@ -164,5 +167,5 @@ func (w *WaitParam) UnmarshalText(b []byte) error {
 
 // Schema describes a duration.
 func (*WaitParam) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Pattern: `^([0-9.]+(ms|s))+$`, Examples: []any{"20s"}}
+	return &huma.Schema{Type: huma.TypeString, Pattern: "^([0-9]{1,4}ms|[12]?[0-9]s|30s)$", Examples: []any{"20s"}}
 }

@@ -44,7 +44,7 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 
 // Progress is how far a service has come.
 type Progress struct {
-	Cursor string `json:"cursor" pattern:"^[0-9]{1,19}-[0-9]{1,19}$" doc:"That of the last event which has had its effect." example:"734-19"`
+	Cursor string `json:"cursor" pattern:"^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})$" doc:"That of the last event which has had its effect." example:"734-19"`
 }
 
 type acknowledgeInput struct {
@@ -54,7 +54,7 @@ type acknowledgeInput struct {
 
 func (h *api) acknowledge(ctx context.Context, in *acknowledgeInput) (none httpapi.Nothing, err error) {
 	cursor, err := events.ParseCursor(in.Body.Value.Cursor)
-	if err != nil || cursor == (events.Cursor{}) {
+	if err != nil || in.Body.Value.Cursor == "" {
 		return none, invalid.Fields{{Path: "cursor", Message: "is not a cursor of this feed; use that of the last event, unchanged"}}
 	}
 	return none, h.store.Acknowledge(ctx, string(in.Consumer), cursor, time.Now())
