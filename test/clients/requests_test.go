@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"bufio"
 	"bytes"
 	"encoding/json"
@@ -269,10 +270,9 @@ func (r *trial) judge(q request, body string, made func() *http.Request, respons
 func (r *trial) name(path string) string {
 	parts := strings.Split(path, "/")
 	if len(parts) > 4 && parts[1] == "api" {
-		if parts[4] != "user" {
-			parts[4] = "{id}"
-		} else if len(parts) > 5 {
-			parts[5] = "{id}"
+		at := map[string]int{"user": 5, "events": 6}[parts[4]] // what is an id, or a name
+		if at = cmp.Or(at, 4); at < len(parts) {
+			parts[at] = "{id}"
 		}
 	}
 	return strings.Join(parts, "/")
