@@ -1,0 +1,428 @@
+package events_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/events"
+)
+
+// source is a stand-in for a service with a feed, at the boundary of HTTP. It has n
+// events, of which every third is a deletion.
+type source struct {
+	n int
+	// answer, unless it is nil, is asked first; nil is no answer of its own.
+	answer func(*http.Request) (*http.Response, error)
+
+	asked        []time.Time
+	acknowledged []string
+	agents       map[string]bool
+	turns        *turns
+}
+
+// turns are taken by the test and the follower, so that the one may look at what the other
+// has done, and change what it will find.
+type turns struct{ sync.Mutex }
+
+func (t *turns) take() {
+	t.Lock()
+	defer t.Unlock()
+}
+
+// cursorOf is that of the ith event, from 1. Turns leap.
+func cursorOf(i int) events.Cursor { return events.Cursor{Turn: int64(i/7) * 10, Position: int64(i)} }
+
+func subjectOf(i int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, i)) }
+
+func typeOf(i int) string {
+	if i%3 == 0 {
+		return events.Deleted
+	}
+	return events.Updated
+}
+
+func wire(i int) string {
+	return fmt.Sprintf(`{"specversion":"1.0","id":"x/1","source":"/users","type":"com.example.user.%s","subject":%q,"time":"2026-01-02T03:04:05.678Z","datacontenttype":"application/json","cursor":%q,"data":{"version":1},"later":1}`,
+		typeOf(i), subjectOf(i), cursorOf(i))
+}
+
+func respond(status int, body string) (*http.Response, error) {
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// RoundTrip is part of http.RoundTripper.
+func (s *source) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.asked = append(s.asked, time.Now())
+	if s.agents == nil {
+		s.agents = map[string]bool{}
+	}
+	s.agents[r.UserAgent()] = true
+	if s.answer != nil {
+		response, err := s.answer(r)
+		if response != nil || err != nil {
+			return response, err
+		}
+	}
+	if r.Method == http.MethodPut && r.URL.Path == "/users/events/consumers/me" {
+		body, err := io.ReadAll(r.Body)
+		s.acknowledged = append(s.acknowledged, string(body))
+		if err != nil {
+			return nil, err
+		}
+		return respond(http.StatusNoContent, "")
+	}
+	after, err := events.ParseCursor(r.URL.Query().Get("cursor"))
+	if err != nil || r.Method != http.MethodGet || r.URL.Path != "/users/events" || r.URL.Query().Get("limit") != "500" {
+		return respond(http.StatusUnprocessableEntity, "")
+	}
+	var batch []string
+	for i := 1; i <= s.n && len(batch) < 500; i++ {
+		if cursorOf(i).Compare(after) > 0 {
+			batch = append(batch, wire(i))
+		}
+	}
+	if len(batch) == 0 { // it waits as it was asked to
+		wait, err := time.ParseDuration(r.URL.Query().Get("wait"))
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-time.After(wait):
+			s.turns.take()
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	}
+	return respond(http.StatusOK, "["+strings.Join(batch, ",")+"]")
+}
+
+// sink has in memory what a database would have.
+type sink struct {
+	cursor  events.Cursor
+	effects []events.Event
+	moves   int
+	// fail, unless it is nil, is asked before something is done.
+	fail  func(e *events.Event) error
+	turns *turns
+}
+
+func (s *sink) Followed(context.Context, string) (events.Cursor, error) {
+	s.turns.take()
+	return s.cursor, nil
+}
+
+func (s *sink) Follow(_ context.Context, source string, from, to events.Cursor, e *events.Event) error {
+	if source != "them" {
+		return errors.New("another source")
+	}
+	if from != s.cursor {
+		return events.ErrMoved
+	}
+	if s.fail != nil {
+		err := s.fail(e)
+		if err != nil {
+			return err
+		}
+	}
+	s.moves++
+	s.cursor = to
+	if e != nil {
+		s.effects = append(s.effects, *e)
+	}
+	return nil
+}
+
+// followed is a follower that runs.
+type followed struct {
+	from  *source
+	to    *sink
+	log   bytes.Buffer
+	reg   *prometheus.Registry
+	stop  func()
+	turns turns
+}
+
+// wait lets time pass, and returns when the follower waits for an event, or for its next
+// try.
+func (f *followed) wait(d time.Duration) {
+	f.turns.take()
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// follow runs a follower in a bubble, until test is done or calls stop.
+func follow(t *testing.T, from *source, to *sink, test func(*testing.T, *followed)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f := &followed{from: from, to: to, reg: prometheus.NewRegistry()}
+		from.turns, to.turns = &f.turns, &f.turns
+		follower := &events.Follower{
+			Source: "them", Name: "me", Sink: to, Client: &http.Client{Transport: from},
+			URL: &url.URL{Scheme: "http", Host: "them", Path: "/users/events"}, Log: slog.New(slog.NewTextHandler(&f.log, nil)),
+			Concerns: func(e events.Event) bool { return e.Type == events.Deleted },
+		}
+		follower.Register(f.reg)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- follower.Run(ctx) }()
+		stopped := false
+		f.stop = func() {
+			if !stopped {
+				stopped = true
+				cancel()
+				began := time.Now()
+				require.NoError(t, <-ended)
+				require.Zero(t, time.Since(began), "at once")
+			}
+		}
+		defer f.stop()
+		test(t, f)
+	})
+}
+
+// metric returns the value of a metric.
+func (f *followed) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	families, err := f.reg.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		if family.GetName() == name {
+			m := family.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	require.Fail(t, "no such metric", name)
+	return 0
+}
+
+func TestEachEventHasItsEffectOnce(t *testing.T) {
+	const n = 1234 // three batches
+	follow(t, &source{n: n}, &sink{}, func(t *testing.T, f *followed) {
+		f.wait(0)
+		require.Len(t, f.to.effects, n/3)
+		for i, e := range f.to.effects {
+			require.Equal(t, subjectOf(3*i+3), e.Subject)
+			require.Equal(t, cursorOf(3*i+3), e.Cursor)
+			require.Equal(t, events.Deleted, e.Type)
+			require.Equal(t, "2026-01-02T03:04:05.678Z", e.Time.Format(time.RFC3339Nano))
+		}
+		require.Equal(t, cursorOf(n), f.to.cursor, "also behind what has no effect")
+		require.Equal(t, n/3+3, f.to.moves, "once for what has an effect, and once behind a batch")
+		require.InDelta(t, n/3, f.metric(t, "events_applied_total"), 0)
+		require.Empty(t, f.log.String())
+		require.Equal(t, map[string]bool{"me": true}, f.from.agents)
+
+		f.from.n = n + 3 // one more deletion, while it waits
+		f.wait(20 * time.Second)
+		require.Len(t, f.to.effects, (n+3)/3)
+		require.Zero(t, f.metric(t, "events_lag_seconds"))
+		n, err := testutil.GatherAndCount(f.reg)
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
+	})
+}
+
+// TestProgressIsAcknowledged when it was made, and once; after a restart again, as the
+// last one may not have come through.
+func TestProgressIsAcknowledged(t *testing.T) {
+	from, to := &source{n: 600}, &sink{}
+	want := []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(500)), fmt.Sprintf(`{"cursor":%q}`, cursorOf(600))}
+	follow(t, from, to, func(t *testing.T, f *followed) {
+		f.wait(time.Hour)
+		require.Equal(t, want, from.acknowledged, "that nothing was done isn't told, nor the same again")
+	})
+	follow(t, from, to, func(t *testing.T, f *followed) {
+		f.wait(0)
+		require.Equal(t, append(want, want[1]), from.acknowledged)
+		require.Len(t, to.effects, 200, "and nothing is done again")
+	})
+}
+
+func TestAnAcknowledgementThatFailsIsMadeAgain(t *testing.T) {
+	refused := 0
+	from := &source{n: 3, answer: func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPut && refused < 3 {
+			refused++
+			return respond(http.StatusServiceUnavailable, "")
+		}
+		return nil, nil
+	}}
+	follow(t, from, &sink{}, func(t *testing.T, f *followed) {
+		f.wait(0)
+		require.Len(t, f.to.effects, 1)
+		require.Empty(t, from.acknowledged)
+		f.wait(time.Minute)
+		require.Equal(t, []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(3))}, from.acknowledged)
+		require.Len(t, f.to.effects, 1)
+		require.InDelta(t, 3, f.metric(t, "events_failures_total"), 0)
+	})
+}
+
+// troubles are what a service may do in place of an answer.
+var troubles = map[string]func(*http.Request) (*http.Response, error){
+	"refused":    func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
+	"500":        func(*http.Request) (*http.Response, error) { return respond(500, "[]") },
+	"404":        func(*http.Request) (*http.Response, error) { return respond(404, "[]") },
+	"429":        func(*http.Request) (*http.Response, error) { return respond(429, "[]") },
+	"304":        func(*http.Request) (*http.Response, error) { return respond(304, "[]") },
+	"no JSON":    garbage("<html>secret"),
+	"nothing":    garbage(""),
+	"half":       garbage("[" + wire(1)[:60]),
+	"an object":  garbage(wire(1)),
+	"twice":      garbage("[" + wire(1) + "," + wire(1) + "]"),
+	"backwards":  garbage("[" + wire(2) + "," + wire(1) + "]"),
+	"0.3":        garbage("[" + wire(3) + "," + strings.Replace(wire(4), `"1.0"`, `"0.3"`, 1) + "]"),
+	"no cursor":  garbage("[" + wire(3) + "," + strings.Replace(wire(4), `"cursor"`, `"curse"`, 1) + "]"),
+	"no subject": garbage("[" + strings.Replace(wire(3), `"subject"`, `"object"`, 1) + "]"),
+	"nil":        garbage("[" + strings.Replace(wire(3), subjectOf(3).String(), uuid.Nil.String(), 1) + "]"),
+	"a name":     garbage("[" + strings.Replace(wire(3), subjectOf(3).String(), "secret", 1) + "]"),
+	"no time":    garbage("[" + strings.Replace(wire(3), "2026-01-02", "secret", 1) + "]"),
+	"a null":     garbage("[null]"),
+	"too large":  garbage("[" + strings.Repeat(wire(3)+",", 5<<20/len(wire(3))) + wire(4) + "]"),
+	"endless": func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(spaces{})}, nil
+	},
+	"cut off": func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(io.MultiReader(strings.NewReader("["+wire(3)), broken{}))}, nil
+	},
+	"silent": func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	},
+}
+
+func garbage(body string) func(*http.Request) (*http.Response, error) {
+	return func(*http.Request) (*http.Response, error) { return respond(http.StatusOK, body) }
+}
+
+type (
+	spaces struct{}
+	broken struct{}
+)
+
+func (spaces) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// TestWhatIsNoBatchHasNoEffect, not even its good part; it is asked for again, with waits
+// that grow, and all is well when there is one.
+func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
+	for name, trouble := range troubles {
+		t.Run(name, func(t *testing.T) {
+			from := &source{n: 9, answer: trouble}
+			follow(t, from, &sink{}, func(t *testing.T, f *followed) {
+				f.wait(3 * time.Minute)
+				require.Empty(t, f.to.effects)
+				require.Equal(t, events.Cursor{}, f.to.cursor)
+				require.InDelta(t, len(from.asked), f.metric(t, "events_failures_total"), 1)
+				require.InDelta(t, 180, f.metric(t, "events_lag_seconds"), 1)
+				require.Equal(t, 1, strings.Count(f.log.String(), "\n"), "not a line for each")
+				require.NotContains(t, f.log.String(), "secret")
+				if name != "silent" { // which takes its time itself
+					for i, longest := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+						longest *= time.Second
+						wait := from.asked[i+1].Sub(from.asked[i])
+						require.LessOrEqual(t, wait, longest)
+						require.GreaterOrEqual(t, wait, longest/2)
+					}
+				}
+				from.answer = nil
+				f.wait(2 * time.Minute)
+				require.Len(t, f.to.effects, 3)
+				require.Contains(t, f.log.String(), "events are followed again")
+				require.Less(t, f.metric(t, "events_lag_seconds"), 21.0)
+			})
+		})
+	}
+}
+
+// TestASilentServiceIsGivenUp after twice the time for which it may hold an answer back.
+func TestASilentServiceIsGivenUp(t *testing.T) {
+	from := &source{n: 3, answer: troubles["silent"]}
+	follow(t, from, &sink{}, func(t *testing.T, f *followed) {
+		f.wait(40*time.Second - time.Nanosecond)
+		require.Zero(t, f.metric(t, "events_failures_total"))
+		f.wait(time.Nanosecond)
+		require.InDelta(t, 1, f.metric(t, "events_failures_total"), 0)
+	})
+}
+
+// TestAnEventHoldsUpThoseAfterIt: none has its effect before the ones before it.
+func TestAnEventHoldsUpThoseAfterIt(t *testing.T) {
+	failing := true
+	to := &sink{fail: func(e *events.Event) error {
+		if failing && e != nil && e.Subject == subjectOf(6) {
+			return errors.New("the disk is full")
+		}
+		return nil
+	}}
+	follow(t, &source{n: 12}, to, func(t *testing.T, f *followed) {
+		f.wait(10 * time.Minute)
+		require.Len(t, to.effects, 1)
+		require.Equal(t, cursorOf(3), to.cursor)
+		require.Contains(t, f.log.String(), "the disk is full")
+		require.Contains(t, f.log.String(), cursorOf(6).String())
+		failing = false
+		f.wait(time.Minute)
+		require.Len(t, to.effects, 4)
+	})
+}
+
+// TestAnotherReplicaMayBeFaster: that the cursor has moved is no failure, and it is gone
+// on from where it is, without a wait.
+func TestAnotherReplicaMayBeFaster(t *testing.T) {
+	to := &sink{}
+	to.fail = func(e *events.Event) error {
+		if e != nil && e.Subject == subjectOf(6) && to.cursor != cursorOf(9) {
+			to.cursor = cursorOf(9) // the other has done so far
+			return fmt.Errorf("written by another: %w", events.ErrMoved)
+		}
+		return nil
+	}
+	follow(t, &source{n: 12}, to, func(t *testing.T, f *followed) {
+		f.wait(0)
+		require.Equal(t, cursorOf(12), to.cursor)
+		require.Len(t, to.effects, 2)
+		require.Equal(t, subjectOf(3), to.effects[0].Subject)
+		require.Equal(t, subjectOf(12), to.effects[1].Subject, "what the other did isn't done again")
+		require.Zero(t, f.metric(t, "events_failures_total"))
+		require.Empty(t, f.log.String())
+	})
+}
+
+// TestAStopNeedsNoWait, wherever it comes: while it waits for an event, for an answer that
+// doesn't come, and for its next try. (follow requires that it is at once.)
+func TestAStopNeedsNoWait(t *testing.T) {
+	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
+		"for an event": nil, "for an answer": troubles["silent"], "for the next try": troubles["refused"],
+	} {
+		t.Run(name, func(t *testing.T) {
+			follow(t, &source{n: 3, answer: answer}, &sink{}, func(t *testing.T, f *followed) {
+				f.wait(0)
+				f.stop()
+				require.NotContains(t, f.log.String(), context.Canceled.Error())
+			})
+		})
+	}
+}
