@@ -1,0 +1,193 @@
+package postgresevents_test
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	testpostgres "github.com/example/microservices/internal/testkit/postgres"
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/database/postgres"
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/events/eventstest"
+	"github.com/example/microservices/pkg/events/postgresevents"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(testpostgres.Exit)) }
+
+const schema = "user_service"
+
+// users is a database with user-service's own migrations, and what happens in it.
+type users struct {
+	postgresevents.Events
+	t       *testing.T
+	address string
+}
+
+func open(t *testing.T) *users {
+	t.Helper()
+	address := testpostgres.New(t)
+	db, err := postgres.Open(t.Context(), address, database.Login{}, migration.Postgres(schema, os.DirFS("../../../services/user-service/internal/store/postgres"), 1))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	return &users{postgresevents.New(db, schema, true), t, address}
+}
+
+// executor is a connection, or a transaction.
+type executor interface {
+	Exec(ctx context.Context, sql string, arguments ...any) (pgconn.CommandTag, error)
+}
+
+func (u *users) exec(db executor, statement string, args ...any) {
+	u.t.Helper()
+	_, err := db.Exec(u.t.Context(), statement, args...)
+	require.NoError(u.t, err)
+}
+
+func (u *users) connect() *pgx.Conn {
+	u.t.Helper()
+	conn, err := pgx.Connect(u.t.Context(), u.address)
+	require.NoError(u.t, err)
+	u.t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+const create = `INSERT INTO user_service.users (id, name, email, email_key, version, created_at, updated_at)
+VALUES ($1::uuid, 'Ada', $1::uuid::text, $1::uuid::text, 1, now(), now())`
+
+// begin creates a user in a transaction that stays open.
+func (u *users) begin() (id uuid.UUID, commit func()) {
+	u.t.Helper()
+	tx, err := u.connect().Begin(u.t.Context())
+	require.NoError(u.t, err)
+	id = uuid.New()
+	u.exec(tx, create, id)
+	return id, func() { require.NoError(u.t, tx.Commit(u.t.Context())) }
+}
+
+// reader reads on from where it was.
+type reader struct {
+	*users
+	at   events.Cursor
+	read []uuid.UUID
+}
+
+// take reads what there is.
+func (r *reader) take() {
+	r.t.Helper()
+	found, err := r.EventsAfter(r.t.Context(), r.at, 100)
+	require.NoError(r.t, err)
+	for _, e := range found {
+		r.at = e.Cursor
+		r.read = append(r.read, e.Subject)
+	}
+}
+
+// takeAll reads until it has n. PostgreSQL withholds what is newer than a transaction that
+// runs, in whatever database of the server.
+func (r *reader) takeAll(n int) {
+	r.t.Helper()
+	for end := time.Now().Add(time.Minute); len(r.read) < n && time.Now().Before(end); {
+		r.take()
+	}
+}
+
+// TestAReaderSkipsNothing: of two transactions the one that began first is committed last.
+// Whoever went on behind the other would never see it.
+func TestAReaderSkipsNothing(t *testing.T) {
+	u := open(t)
+	r := &reader{users: u}
+	before, commit := u.begin()
+	commit()
+	r.takeAll(1)
+	first, commitFirst := u.begin()
+	second, commitSecond := u.begin()
+	r.take()
+	commitSecond()
+	third, commitThird := u.begin()
+	commitThird()
+	r.take()
+	require.Equal(t, []uuid.UUID{before}, r.read, "nothing is shown before what may still come")
+	commitFirst()
+	r.takeAll(4)
+	require.Equal(t, []uuid.UUID{before, first, second, third}, r.read)
+}
+
+// TestAReaderSkipsNothingOfMany: ten transactions at a time end in whatever order, some in
+// a rollback, while it reads.
+func TestAReaderSkipsNothingOfMany(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, seed))
+	u := open(t)
+	r := &reader{users: u}
+	conns := make([]*pgx.Conn, 10)
+	for i := range conns {
+		conns[i] = u.connect()
+	}
+	var want []uuid.UUID
+	for range 20 {
+		txs, ids := make([]pgx.Tx, len(conns)), make([]uuid.UUID, len(conns))
+		for i, conn := range conns {
+			tx, err := conn.Begin(t.Context())
+			require.NoError(t, err)
+			txs[i], ids[i] = tx, uuid.New()
+			u.exec(tx, create, ids[i])
+		}
+		for _, i := range random.Perm(len(conns)) {
+			if random.IntN(4) == 0 {
+				require.NoError(t, txs[i].Rollback(t.Context()))
+			} else {
+				require.NoError(t, txs[i].Commit(t.Context()))
+				want = append(want, ids[i])
+			}
+			r.take()
+		}
+	}
+	r.takeAll(len(want))
+	require.ElementsMatch(t, want, r.read)
+}
+
+// TestADumpOnAServerThatCountsFromLower: what happens there comes after what the dump has,
+// for whoever has read that.
+func TestADumpOnAServerThatCountsFromLower(t *testing.T) {
+	u := open(t)
+	r := &reader{users: u}
+	conn := u.connect()
+	old := []uuid.UUID{uuid.New(), uuid.New()}
+	for _, id := range old {
+		u.exec(conn, create, id)
+	}
+	// As if the dump were of a server with so many transactions more.
+	const ahead = 1 << 40
+	u.exec(conn, "UPDATE user_service.events SET turn = turn + $1", int64(ahead))
+	require.NoError(t, u.Rebase(t.Context()))
+	r.takeAll(2)
+	require.Equal(t, old, r.read)
+	require.Greater(t, r.at.Turn, int64(ahead))
+
+	after := uuid.New()
+	u.exec(conn, create, after)
+	r.takeAll(3)
+	require.Equal(t, append(old, after), r.read)
+
+	require.NoError(t, u.Rebase(t.Context()), "at the next start")
+	var base int64
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT turn FROM user_service.events_base").Scan(&base))
+	require.NoError(t, u.Rebase(t.Context()))
+	var again int64
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT turn FROM user_service.events_base").Scan(&again))
+	require.Equal(t, base, again, "nothing changes any more")
+	eventstest.All(t, u, 3, 1)
+}
