@@ -55,6 +55,9 @@ type Follower struct {
 const (
 	batchSize = 500
 	pollWait  = 20 * time.Second
+	// gather is the time after a batch that wasn't full until the next is asked for: where
+	// much happens, events are read, acknowledged and noted many at a time, not one by one.
+	gather = 100 * time.Millisecond
 	// requestTimeout is how long one request may take, with the wait for an event.
 	requestTimeout = pollWait + 20*time.Second
 	// emptyPause is how long to wait after an answer without events that came at once.
@@ -91,24 +94,28 @@ func (f *Follower) Register(r prometheus.Registerer) {
 func (f *Follower) Run(ctx context.Context) error {
 	backoff := resilience.Backoff{Base: time.Second, Max: 30 * time.Second}
 	for failures := 0; ctx.Err() == nil; {
-		err := f.step(ctx)
+		n, err := f.step(ctx)
 		switch {
 		case err == nil, errors.Is(err, ErrMoved):
 			failures = 0
 			f.note(ctx, nil)
+			if n > 0 && n < batchSize {
+				wait(ctx, gather)
+			}
 			continue
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // it was told to stop
 		}
 		f.metrics.failures.Inc()
 		f.note(ctx, err)
-		pause(ctx, backoff.Delay(failures))
+		wait(ctx, backoff.Delay(failures))
 		failures++
 	}
 	return nil
 }
 
-func pause(ctx context.Context, d time.Duration) {
+// wait returns after a time, or when ctx is done.
+func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -128,25 +135,25 @@ func (f *Follower) note(ctx context.Context, err error) {
 	f.failing = err != nil
 }
 
-// step reads a batch, and gives its events their effect.
-func (f *Follower) step(ctx context.Context) error {
+// step reads a batch, gives its events their effect, and returns how many they were.
+func (f *Follower) step(ctx context.Context) (n int, err error) {
 	at, err := f.Sink.Followed(ctx, f.Source)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if at != f.acknowledged {
 		err = f.acknowledge(ctx, at)
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
 	began := time.Now()
 	batch, err := f.fetch(ctx, at)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(batch) == 0 && time.Since(began) < emptyPause { // the source doesn't wait, as while it stops
-		pause(ctx, emptyPause)
+		wait(ctx, emptyPause)
 	}
 	from, to := at, at
 	for _, e := range batch {
@@ -156,7 +163,7 @@ func (f *Follower) step(ctx context.Context) error {
 		}
 		err = f.Sink.Follow(ctx, f.Source, from, to, &e)
 		if err != nil {
-			return fmt.Errorf("event %s: %w", e.Cursor, err)
+			return 0, fmt.Errorf("event %s: %w", e.Cursor, err)
 		}
 		from = to
 		f.metrics.applied.Inc()
@@ -164,13 +171,13 @@ func (f *Follower) step(ctx context.Context) error {
 	if from != to {
 		err = f.Sink.Follow(ctx, f.Source, from, to, nil)
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if len(batch) < batchSize {
 		f.metrics.caughtUp.Store(time.Now().UnixNano())
 	}
-	return nil
+	return len(batch), nil
 }
 
 // fetch returns the events after a cursor. It waits for them.
