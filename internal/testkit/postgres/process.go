@@ -41,7 +41,7 @@ func (s *Server) launch() (*process, error) {
 		return nil, err
 	}
 	defer write.Close()
-	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port))
+	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.Data(), "-p", strconv.Itoa(s.port))
 	s.prepare(cmd)
 	cmd.Stdout = log
 	cmd.Stderr = log

@@ -103,7 +103,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	standby := &Server{bin: s.bin, major: s.major, who: s.who, host: loopback}
 	err := standby.start(ctx, Options{}, func(ctx context.Context, _ Options) error {
-		return standby.run(ctx, "pg_basebackup", "--pgdata", standby.data(), "--dbname", s.URL("postgres"),
+		return standby.run(ctx, "pg_basebackup", "--pgdata", standby.Data(), "--dbname", s.URL("postgres"),
 			"--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 	})
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *Server) initialise(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	err = s.run(ctx, "initdb", "--pgdata", s.data(), "--username", "postgres", "--pwfile", passwordFile,
+	err = s.run(ctx, "initdb", "--pgdata", s.Data(), "--username", "postgres", "--pwfile", passwordFile,
 		"--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions")
 	if err != nil {
 		return err
@@ -209,13 +209,13 @@ func (s *Server) configure(options Options) error {
 	}
 	if options.Listen != "" {
 		settings["listen_addresses"] = options.Listen
-		err := os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte("host all all all scram-sha-256\n"), 0o600)
+		err := os.WriteFile(filepath.Join(s.Data(), "pg_hba.conf"), []byte("host all all all scram-sha-256\n"), 0o600)
 		if err != nil {
 			return err
 		}
 	}
 	for name, text := range options.Files {
-		err := s.write(filepath.Join(s.data(), name), text)
+		err := s.write(filepath.Join(s.Data(), name), text)
 		if err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func (s *Server) configure(options Options) error {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&lines, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
 	}
-	return appendTo(filepath.Join(s.data(), "postgresql.conf"), lines.String())
+	return appendTo(filepath.Join(s.Data(), "postgresql.conf"), lines.String())
 }
 
 // appendTo appends text to a file.
@@ -304,7 +304,7 @@ func (s *Server) status(pid int) string {
 // pidFile returns the eight lines of postmaster.pid, empty where it has none.
 func (s *Server) pidFile() [8]string {
 	var lines [8]string
-	content, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	content, err := os.ReadFile(filepath.Join(s.Data(), "postmaster.pid"))
 	if err == nil {
 		copy(lines[:], strings.Split(string(content), "\n"))
 	}
@@ -370,7 +370,9 @@ func (s *Server) Log() string {
 	return string(content)
 }
 
-func (s *Server) data() string    { return filepath.Join(s.dir, "data") }
+// Data returns the folder of the database cluster's files.
+func (s *Server) Data() string { return filepath.Join(s.dir, "data") }
+
 func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
 
 // freePort returns a port below the kernels' ephemeral ranges (from 32768 on
