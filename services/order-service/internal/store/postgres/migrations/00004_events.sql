@@ -44,33 +44,42 @@ CREATE TABLE order_service.erased_users (
 -- +goose StatementBegin
 CREATE FUNCTION order_service.note_order() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    happened order_service.events%ROWTYPE;
+    happened jsonb;
 BEGIN
     IF TG_OP = 'INSERT' THEN
         -- Whoever erases a user holds the lock alone while it notes so: either that sees
         -- this order, or this sees that. (A statement in a function sees what has been
         -- committed by now, also while it waited for the lock.)
         PERFORM pg_advisory_xact_lock_shared(hashtextextended(NEW.user_id::text, 0));
-        IF EXISTS (SELECT 1 FROM order_service.erased_users WHERE user_id = NEW.user_id) THEN
+        INSERT INTO order_service.events (turn, subject, type, version, time, data)
+        SELECT b.turn + pg_current_xact_id()::text::bigint, NEW.id, 'created', NEW.version, NEW.created_at,
+            jsonb_build_object('version', NEW.version, 'user_id', NEW.user_id, 'to', NEW.status, 'by', NEW.changed_by)
+        FROM order_service.events_base AS b
+        WHERE NOT EXISTS (SELECT FROM order_service.erased_users AS e WHERE e.user_id = NEW.user_id);
+        IF NOT FOUND THEN
             RAISE foreign_key_violation USING MESSAGE = 'the user was deleted', CONSTRAINT = 'orders_user_erased';
         END IF;
-        happened.type := 'created'; happened.subject := NEW.id; happened.version := NEW.version; happened.time := NEW.created_at;
-        happened.data := jsonb_build_object('version', NEW.version, 'user_id', NEW.user_id, 'to', NEW.status, 'by', NEW.changed_by);
-    ELSIF TG_OP = 'UPDATE' THEN
-        happened.type := 'updated'; happened.subject := NEW.id; happened.version := NEW.version; happened.time := NEW.updated_at;
-        happened.data := jsonb_build_object('version', NEW.version, 'user_id', NEW.user_id, 'by', NEW.changed_by, 'changed', array_remove(ARRAY[
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        happened := jsonb_build_object('version', NEW.version, 'user_id', NEW.user_id, 'by', NEW.changed_by, 'changed', array_remove(ARRAY[
             CASE WHEN NEW.status IS DISTINCT FROM OLD.status THEN 'status' END,
             CASE WHEN NEW.items IS DISTINCT FROM OLD.items THEN 'items' END,
             CASE WHEN NEW.shipping_address IS DISTINCT FROM OLD.shipping_address THEN 'shipping_address' END], NULL));
         IF NEW.status IS DISTINCT FROM OLD.status THEN
-            happened.data := happened.data || jsonb_build_object('from', OLD.status, 'to', NEW.status);
+            happened := happened || jsonb_build_object('from', OLD.status, 'to', NEW.status);
         END IF;
     ELSE
-        happened.type := 'deleted'; happened.subject := OLD.id; happened.version := OLD.version + 1; happened.time := clock_timestamp();
-        happened.data := jsonb_build_object('version', OLD.version + 1, 'user_id', OLD.user_id, 'from', OLD.status);
+        happened := jsonb_build_object('version', OLD.version + 1, 'user_id', OLD.user_id, 'from', OLD.status);
     END IF;
+    -- A transaction that began before another may change the order after it. Its event then
+    -- has the turn of the other's, and a position behind it. That is above its own turn, so
+    -- no reader goes there before it has ended.
     INSERT INTO order_service.events (turn, subject, type, version, time, data)
-    SELECT b.turn + pg_current_xact_id()::text::bigint, happened.subject, happened.type, happened.version, happened.time, happened.data
+    SELECT greatest(b.turn + pg_current_xact_id()::text::bigint, (
+            SELECT e.turn FROM order_service.events AS e WHERE e.subject = OLD.id ORDER BY e.version DESC LIMIT 1)),
+        OLD.id, CASE TG_OP WHEN 'UPDATE' THEN 'updated' ELSE 'deleted' END, (happened ->> 'version')::bigint,
+        CASE TG_OP WHEN 'UPDATE' THEN NEW.updated_at ELSE clock_timestamp() END, happened
     FROM order_service.events_base AS b;
     RETURN NULL;
 END $$;

@@ -40,28 +40,36 @@ CREATE TABLE user_service.erasures (
 -- +goose StatementBegin
 CREATE FUNCTION user_service.note_user() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    happened user_service.events%ROWTYPE;
+    happened jsonb;
 BEGIN
     IF TG_OP = 'INSERT' THEN
         -- The id of someone who was deleted is never used again. (A statement in a
         -- function sees what has been committed by now, also while the INSERT waited.)
-        IF EXISTS (SELECT 1 FROM user_service.events WHERE subject = NEW.id AND type = 'deleted') THEN
+        INSERT INTO user_service.events (turn, subject, type, version, time, data)
+        SELECT b.turn + pg_current_xact_id()::text::bigint, NEW.id, 'created', NEW.version, NEW.created_at, jsonb_build_object('version', NEW.version)
+        FROM user_service.events_base AS b
+        WHERE NOT EXISTS (SELECT FROM user_service.events AS e WHERE e.subject = NEW.id AND e.type = 'deleted');
+        IF NOT FOUND THEN
             RAISE unique_violation USING MESSAGE = 'the user was deleted', CONSTRAINT = 'users_pkey';
         END IF;
-        happened.type := 'created'; happened.subject := NEW.id; happened.version := NEW.version; happened.time := NEW.created_at;
-        happened.data := jsonb_build_object('version', NEW.version);
-    ELSIF TG_OP = 'UPDATE' THEN
-        happened.type := 'updated'; happened.subject := NEW.id; happened.version := NEW.version; happened.time := NEW.updated_at;
-        happened.data := jsonb_build_object('version', NEW.version, 'changed', array_remove(ARRAY[
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        happened := jsonb_build_object('version', NEW.version, 'changed', array_remove(ARRAY[
             CASE WHEN NEW.name IS DISTINCT FROM OLD.name THEN 'name' END,
             CASE WHEN NEW.email IS DISTINCT FROM OLD.email THEN 'email' END,
             CASE WHEN NEW.age IS DISTINCT FROM OLD.age THEN 'age' END], NULL));
     ELSE
-        happened.type := 'deleted'; happened.subject := OLD.id; happened.version := OLD.version + 1; happened.time := clock_timestamp();
-        happened.data := jsonb_build_object('version', OLD.version + 1);
+        happened := jsonb_build_object('version', OLD.version + 1);
     END IF;
+    -- A transaction that began before another may change the user after it. Its event then
+    -- has the turn of the other's, and a position behind it. That is above its own turn, so
+    -- no reader goes there before it has ended.
     INSERT INTO user_service.events (turn, subject, type, version, time, data)
-    SELECT b.turn + pg_current_xact_id()::text::bigint, happened.subject, happened.type, happened.version, happened.time, happened.data
+    SELECT greatest(b.turn + pg_current_xact_id()::text::bigint, (
+            SELECT e.turn FROM user_service.events AS e WHERE e.subject = OLD.id ORDER BY e.version DESC LIMIT 1)),
+        OLD.id, CASE TG_OP WHEN 'UPDATE' THEN 'updated' ELSE 'deleted' END, (happened ->> 'version')::bigint,
+        CASE TG_OP WHEN 'UPDATE' THEN NEW.updated_at ELSE clock_timestamp() END, happened
     FROM user_service.events_base AS b;
     RETURN NULL;
 END $$;
