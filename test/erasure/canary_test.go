@@ -120,9 +120,9 @@ func TestNoByteIsLeftOfAPerson(t *testing.T) {
 				t.Cleanup(func() { require.NoError(t, server.Stop()) })
 			}
 			s := openOn(t, kind, server, env...)
-			s.others(t, 300)
+			s.others(t, 200)
 			user := s.person(t)
-			s.others(t, 300)
+			s.others(t, 200)
 			require.NotEmpty(t, s.written(t, server), "what is there is found")
 
 			s.want(t, http.StatusNoContent, http.MethodDelete, s.usersURL()+"/"+user, "")
@@ -237,23 +237,20 @@ func (s *shop) person(t *testing.T) (user string) {
 	}
 	s.want(t, http.StatusNoContent, http.MethodDelete, o+"/"+orders[2], "")
 
-	for _, word := range canaries { // what is refused
-		for _, at := range []string{u, u + "/" + user, o, o + "/" + orders[0], o + "/user/" + user} {
+	for i, word := range canaries { // what is refused
+		for j, at := range []string{u, u + "/" + user, o, o + "/" + orders[0], o + "/user/" + user} {
+			body := []string{
+				`{"name":"` + word, `{"` + word + `":1}`, `{"name":1,"email":"` + word + `"}`, `{"shipping_address":["` + word + `"]}`, `"` + word + `"`,
+			}[(i+j)%5]
 			for _, method := range []string{http.MethodPost, http.MethodPatch} {
-				for _, body := range []string{
-					`{"name":"` + word, `{"` + word + `":1}`, `{"name":1,"email":"` + word + `"}`, `{"shipping_address":["` + word + `"]}`, `"` + word + `"`,
-				} {
-					status, answer := s.do(method, at, body, "Idempotency-Key", uuid.NewString(), "Referer", "https://x/"+url.PathEscape(word), "User-Agent", url.PathEscape(word), "X-Request-Id", word+"@x")
-					require.GreaterOrEqual(t, status, http.StatusBadRequest, "%s", answer)
-				}
+				status, answer := s.do(method, at, body, "Idempotency-Key", uuid.NewString(), "Referer", "https://x/"+url.PathEscape(word), "User-Agent", url.PathEscape(word), "X-Request-Id", word+"@x")
+				require.GreaterOrEqual(t, status, http.StatusBadRequest, "%s", answer)
 			}
 		}
 		escaped := url.PathEscape(word)
-		for _, at := range []string{u + "/" + escaped, o + "/" + escaped, o + "/user/" + escaped, u + "?name=" + escaped, o + "?status=" + escaped, u + "?cursor=" + escaped, u + "/" + escaped + "/erasure", s.users.URL + "/" + escaped} {
-			for _, method := range []string{http.MethodGet, http.MethodDelete, http.MethodPatch} {
-				status, _ := s.do(method, at, "")
-				require.GreaterOrEqual(t, status, http.StatusBadRequest, at)
-			}
+		for j, at := range []string{u + "/" + escaped, o + "/" + escaped, o + "/user/" + escaped, u + "?name=" + escaped, o + "?status=" + escaped, u + "?cursor=" + escaped, u + "/" + escaped + "/erasure", s.users.URL + "/" + escaped} {
+			status, _ := s.do([]string{http.MethodGet, http.MethodDelete, http.MethodPatch}[(i+j)%3], at, "")
+			require.GreaterOrEqual(t, status, http.StatusBadRequest, at)
 		}
 		s.do(http.MethodGet, u+"?email="+url.QueryEscape(word+"@example.com"), "") // which some may have
 	}

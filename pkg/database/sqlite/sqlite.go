@@ -71,6 +71,7 @@ func Open(path string, set migration.Set) (_ *DB, err error) {
 	}
 	err = checkVersion(write)
 	if err == nil {
+		write.empty() // of what was erased before a crash, too
 		db.readers, err = openReaders(path, max(4, runtime.GOMAXPROCS(0)))
 	}
 	if err != nil {

@@ -103,11 +103,17 @@ func (w *writer) wipe() {
 	w.readers.writing.Store(true)
 	defer w.readers.writing.Store(false)
 	w.readers.releaseIdle()
-	w.conn.conn.SetBusyTimeout(wipeTimeout)
-	defer w.conn.conn.SetBusyTimeout(busyTimeout)
+	w.conn.empty()
+}
+
+// empty empties the log. Where it can't, as another process reads it, it is to be tried
+// again.
+func (c *Conn) empty() {
+	c.conn.SetBusyTimeout(wipeTimeout)
+	defer c.conn.SetBusyTimeout(busyTimeout)
 	busy := int64(1)
-	err := w.conn.query("PRAGMA wal_checkpoint(TRUNCATE)", func(r Row) error { busy = r.Int(0); return nil }, nil)
-	w.conn.erases = err != nil || busy != 0
+	err := c.query("PRAGMA wal_checkpoint(TRUNCATE)", func(r Row) error { busy = r.Int(0); return nil }, nil)
+	c.erases = err != nil || busy != 0
 }
 
 // collect takes in whoever waits already.
