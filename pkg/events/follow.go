@@ -46,6 +46,8 @@ type Follower struct {
 	// Concerns reports whether an event has an effect here.
 	Concerns func(Event) bool
 	Log      *slog.Logger
+	// Jitter is that of the waits between tries (resilience.Backoff); nil is the usual one.
+	Jitter func(time.Duration) time.Duration
 
 	acknowledged Cursor
 	failing      bool
@@ -92,7 +94,7 @@ func (f *Follower) Register(r prometheus.Registerer) {
 // Run follows the feed until ctx is done. What fails is tried again, for ever: an event
 // that can't have its effect holds up those after it.
 func (f *Follower) Run(ctx context.Context) error {
-	backoff := resilience.Backoff{Base: time.Second, Max: 30 * time.Second}
+	backoff := resilience.Backoff{Base: time.Second, Max: 30 * time.Second, Jitter: f.Jitter}
 	for failures := 0; ctx.Err() == nil; {
 		n, err := f.step(ctx)
 		switch {

@@ -13,6 +13,8 @@ type Backoff struct {
 	Base time.Duration
 	// Max is the longest wait before any retry.
 	Max time.Duration
+	// Jitter returns a random duration in [0, n). Nil is rand.N; a simulation has its own.
+	Jitter func(n time.Duration) time.Duration
 }
 
 // Delay returns the wait before a retry; 0 is the first. It lies between one
@@ -23,6 +25,9 @@ func (b Backoff) Delay(retry int) time.Duration {
 		return 0
 	}
 	half := ceiling / 2
+	if b.Jitter != nil {
+		return half + b.Jitter(ceiling-half+1)
+	}
 	return half + rand.N(ceiling-half+1) //nolint:gosec // jitter is no secret
 }
 

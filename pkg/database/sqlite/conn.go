@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +27,18 @@ type Conn struct {
 	conn *sqlite.Conn
 	// erases says that what is written takes something away for good.
 	erases bool
+	// intercept is called before each statement; see DB.Intercept.
+	intercept atomic.Pointer[func(statement string) error]
+}
+
+// Intercept has every statement pass through f first, on every connection but that of
+// migrations: f's error is the statement's, which then isn't run. It is for tests of what a
+// disk that fails, or a process that dies, leaves behind.
+func (db *DB) Intercept(f func(statement string) error) {
+	db.writer.conn.intercept.Store(&f)
+	for _, r := range db.readers.all {
+		r.intercept.Store(&f)
+	}
 }
 
 // Erases says, in a write, that what it deletes or overwrites must be nowhere in the files
@@ -90,6 +103,12 @@ func (c *Conn) Query(ctx context.Context, query string, row func(Row) error, val
 var tracer = otel.Tracer("github.com/example/microservices/pkg/database/sqlite")
 
 func (c *Conn) query(query string, row func(Row) error, values []any) (err error) {
+	if f := c.intercept.Load(); f != nil {
+		err = (*f)(query)
+		if err != nil {
+			return err
+		}
+	}
 	stmt, err := c.conn.Prepare(query)
 	if err != nil {
 		return err

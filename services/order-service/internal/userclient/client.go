@@ -60,7 +60,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, erro
 		users:   base.JoinPath("api", "v1", "users"),
 		live:    base.JoinPath("health", "live"),
 		budget:  resilience.NewBudget(cfg.RetryRatio, cfg.RetryReserve),
-		backoff: resilience.Backoff{Base: 50 * time.Millisecond, Max: 400 * time.Millisecond},
+		backoff: resilience.Backoff{Base: 50 * time.Millisecond, Max: 400 * time.Millisecond, Jitter: cfg.Jitter},
 		slots:   make(chan struct{}, cfg.MaxConcurrent),
 	}
 	c.transport, c.feed = newTransport(cfg), newTransport(cfg)

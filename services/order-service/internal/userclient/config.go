@@ -56,6 +56,9 @@ type Config struct {
 	// earned, and the most that can be saved up. Default 10.
 	RetryReserve int
 
+	// Jitter is that of the waits between tries (resilience.Backoff); nil is the usual one.
+	Jitter func(time.Duration) time.Duration
+
 	// WrapTransport, when set, is put around the connection pool. It is the one
 	// place for what every outgoing request needs: tracing, or a token that
 	// proves this service's identity. The result must end when the request's
