@@ -1,0 +1,100 @@
+// Package simulationtest is order-service for test/simulation, which may import neither the
+// main package nor what is inside of the service: the pieces of main.go on a file of SQLite,
+// of which each statement can be made to fail, and on a network of the simulation's.
+package simulationtest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/pkg/config"
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/services/order-service/internal/api"
+	"github.com/example/microservices/services/order-service/internal/order"
+	"github.com/example/microservices/services/order-service/internal/store/sqlite"
+	"github.com/example/microservices/services/order-service/internal/userclient"
+)
+
+// World is what the service has around it.
+type World struct {
+	// File is of a database that Migrate made. Intercept is that of sqlite.DB.
+	File      string
+	Intercept func(string) error
+	// UserService is the URL of user-service. The first connections to it are for
+	// looking users up, and the others for following their events.
+	UserService string
+	Dial        func(purpose string) func(ctx context.Context, network, address string) (net.Conn, error)
+	Jitter      func(time.Duration) time.Duration
+}
+
+// Migrate makes the file of a database.
+func Migrate(ctx context.Context, file string) error {
+	s, err := sqlite.Open(file)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Migrate(ctx, slog.New(slog.DiscardHandler))
+}
+
+// Open builds the service. It also returns what tells up to where it has followed the
+// events of users.
+func Open(ctx context.Context, w World) (app *service.App, common *service.Config, followed events.Sink, err error) {
+	c := &struct {
+		service.Config
+		events.Retention
+	}{Config: service.Config{DatabaseURL: "sqlite://" + w.File}}
+	err = config.Load(c)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	apitest.NoLimits(&c.Config)
+	c.MigrateOnStart = false
+	purposes := []string{"lookups", "feed"} // in the order in which the client makes them
+	client := userclient.Config{BaseURL: w.UserService, Jitter: w.Jitter, WrapTransport: func(rt http.RoundTripper) http.RoundTripper {
+		transport := rt.(*http.Transport)
+		transport.DialContext = w.Dial(purposes[0])
+		purposes = purposes[1:]
+		return transport
+	}}
+	open := func(ctx context.Context, rt *service.Runtime) error {
+		s, err := sqlite.Open(c.SQLitePath())
+		if err != nil {
+			return err
+		}
+		s.Intercept(w.Intercept)
+		followed = s
+		err = rt.Keep(ctx, s)
+		if err != nil {
+			return err
+		}
+		users, err := userclient.New(client, rt.Log, rt.Metrics)
+		if err != nil {
+			return err
+		}
+		rt.OnClose(func() error { users.Close(); return nil })
+		kept := api.Charge(s)
+		once := idempotency.NewOnce(kept, c.IdempotencyTTL, rt.Metrics)
+		rt.Every(idempotency.PurgeInterval, "purge_idempotency_keys", once.Purge)
+		rt.Every(events.PurgeInterval, "purge_events", c.Purge(s))
+		follower := &events.Follower{
+			Source: "user-service", Name: "order-service", Sink: s, Log: rt.Log, Jitter: w.Jitter,
+			Concerns: func(e events.Event) bool { return e.Type == events.Deleted },
+		}
+		follower.URL, follower.Client = users.Feed()
+		follower.Register(rt.Metrics)
+		rt.Run(follower.Run)
+		api.Register(rt.API, order.New(kept, users), kept, once)
+		return nil
+	}
+	app, err = service.Program{Name: "order-service", Summary: "keeps orders", Config: c, Open: open}.Build(ctx, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return app, &c.Config, followed, err
+}

@@ -1,0 +1,67 @@
+// Package simulationtest is user-service for test/simulation, which may import neither the
+// main package nor what is inside of the service: the pieces of main.go on a file of SQLite,
+// of which each statement can be made to fail.
+package simulationtest
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/pkg/config"
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/ratelimit"
+	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/services/user-service/internal/api"
+	"github.com/example/microservices/services/user-service/internal/store/sqlite"
+	"github.com/example/microservices/services/user-service/internal/user"
+)
+
+// Migrate makes the file of a database.
+func Migrate(ctx context.Context, file string) error {
+	s, err := sqlite.Open(file)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Migrate(ctx, slog.New(slog.DiscardHandler))
+}
+
+// Open builds the service on a file that Migrate made. intercept is that of sqlite.DB.
+func Open(ctx context.Context, file string, intercept func(string) error) (*service.App, *service.Config, error) {
+	c := &struct {
+		service.Config
+		events.Retention
+	}{Config: service.Config{DatabaseURL: "sqlite://" + file}}
+	err := config.Load(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	apitest.NoLimits(&c.Config)
+	c.MigrateOnStart = false
+	open := func(ctx context.Context, rt *service.Runtime) error {
+		s, err := sqlite.Open(c.SQLitePath())
+		if err != nil {
+			return err
+		}
+		s.Intercept(intercept)
+		err = rt.Keep(ctx, s)
+		if err != nil {
+			return err
+		}
+		emails, err := rt.Limits.Add("email", ratelimit.Limit{})
+		if err != nil {
+			return err
+		}
+		once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
+		rt.Every(idempotency.PurgeInterval, "purge_idempotency_keys", once.Purge)
+		rt.Every(events.PurgeInterval, "purge_events", c.Purge(s))
+		api.Register(rt.API, user.New(s, api.LimitEmails(emails)), s, once, []events.Consumer{"order-service"})
+		return nil
+	}
+	app, err := service.Program{Name: "user-service", Summary: "keeps users", Config: c, Open: open}.Build(ctx, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	return app, &c.Config, err
+}

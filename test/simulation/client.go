@@ -1,0 +1,348 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// client sends requests, one after the other.
+type client struct {
+	*model
+	name   string
+	random *rand.Rand
+	http   *http.Client
+	*http.Transport
+	events map[string]feed // what it has read of the feeds
+}
+
+func (m *model) client(name string) *client {
+	transport := &http.Transport{DialContext: m.dial(name)}
+	return &client{model: m, name: name, random: m.random("client", name), http: &http.Client{Transport: transport}, Transport: transport, events: map[string]feed{}}
+}
+
+// answer is what came of a request. Without a status there was none.
+type answer struct {
+	status         int
+	body, location string
+	version        int64
+	replayed       bool
+	doubled        bool // the request was delivered twice: the answer may be the second one's
+	began          time.Time
+}
+
+func (a answer) happened() bool { return a.status/100 == 2 }
+
+// refused says that nothing was done.
+func (a answer) refused() bool { return a.status >= 400 && !a.doubled }
+
+// do sends a request, and tells what came of it.
+func (c *client) do(patience time.Duration, service, method, path, body string, headers ...string) (a answer) {
+	before := c.doubles()
+	a.began = time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+service+"/api/v1/"+strings.TrimSuffix(service, "-service")+"s"+path, strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := c.http.Do(request)
+	if err == nil {
+		var read []byte
+		read, err = io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err == nil {
+			a.status, a.body, a.location = response.StatusCode, string(read), response.Header.Get("Location")
+			a.version, _ = strconv.ParseInt(strings.Trim(response.Header.Get("ETag"), `"`), 10, 64)
+			a.replayed = response.Header.Get("Idempotent-Replayed") == "true"
+		}
+	}
+	a.doubled = c.doubles() > before
+	if c.faults.calm && a.status >= 500 {
+		c.wrong("%d, and nothing is wrong: %s", a.status, a.body)
+	}
+	return a
+}
+
+func (c *client) doubles() int {
+	c.network.mu.Lock()
+	defer c.network.mu.Unlock()
+	return c.doubled[c.name]
+}
+
+// tellOf adds what a request was, and what came of it, to the story.
+func (c *client) tellOf(a answer, format string, args ...any) {
+	outcome := fmt.Sprint(a.status)
+	if a.status == 0 {
+		outcome = "no answer"
+	}
+	if a.happened() && a.version > 0 {
+		outcome += fmt.Sprintf(", version %d", a.version)
+	}
+	if a.replayed {
+		outcome += ", again"
+	}
+	if a.status >= 400 {
+		var problem struct{ Detail string }
+		_ = json.Unmarshal([]byte(a.body), &problem)
+		outcome += ", " + problem.Detail
+	}
+	c.tell(c.name, "%s → %s", fmt.Sprintf(format, args...), outcome)
+}
+
+// run takes some steps.
+func (c *client) run(steps int) {
+	for i := range steps {
+		time.Sleep(upTo(c.random, 1500*time.Millisecond))
+		patience := 6 * time.Second
+		if c.random.Float64() < c.faults.impatient {
+			patience = upTo(c.random, 2*c.faults.latency+20*time.Millisecond)
+		}
+		if i < 2 {
+			c.createUser(patience)
+			continue
+		}
+		switch n := c.random.IntN(20); {
+		case n < 2:
+			c.createUser(patience)
+		case n < 8:
+			c.createOrder(patience)
+		case n < 10:
+			c.again(patience)
+		case n < 12:
+			c.change(users, patience)
+		case n < 15:
+			c.change(orders, patience)
+		case n < 16:
+			c.delete(orders, patience)
+		case n < 18:
+			c.delete(users, patience)
+		case n < 19:
+			c.follow(orders)
+		default:
+			c.hurry()
+		}
+	}
+}
+
+// pick returns a resource that somebody has made.
+func (c *client) pick(kind string) (string, bool) {
+	c.model.mu.Lock()
+	defer c.model.mu.Unlock()
+	var ids []string
+	for _, w := range c.writes {
+		if w.kind == kind && w.answered != "" && w.id != "" {
+			ids = append(ids, w.id)
+		}
+	}
+	if len(ids) == 0 {
+		return "", false
+	}
+	if len(ids) > 4 && c.random.IntN(2) == 0 {
+		ids = ids[len(ids)-4:] // others are deleted
+	}
+	return ids[c.random.IntN(len(ids))], true
+}
+
+// mark begins a write.
+func (c *client) mark(kind string) *write {
+	c.model.mu.Lock()
+	defer c.model.mu.Unlock()
+	w := &write{mark: fmt.Sprint("m", len(c.writes)+1), kind: kind}
+	c.writes = append(c.writes, w)
+	return w
+}
+
+func (c *client) createUser(patience time.Duration) {
+	w := c.mark(users)
+	w.body = fmt.Sprintf(`{"name":%q,"email":"%s@example.com","age":36}`, w.mark, w.mark)
+	if other, there := c.pick(users); there && c.random.IntN(6) == 0 { // who has the address
+		for _, o := range c.writes {
+			if o.id == other {
+				w.body = fmt.Sprintf(`{"name":%q,"email":"%s@example.com"}`, w.mark, o.mark)
+				w.shared = true
+			}
+		}
+	}
+	c.create(w, patience)
+}
+
+func (c *client) createOrder(patience time.Duration) {
+	user, there := c.pick(users)
+	if !there || c.random.IntN(8) == 0 {
+		user = nobody
+	}
+	w := c.mark(orders)
+	w.user = user
+	w.body = fmt.Sprintf(`{"user_id":%q,"shipping_address":%q,"items":[{"product_id":%q,"product_name":"P","quantity":1,"price":0.1}]}`, user, w.mark, w.mark)
+	c.create(w, patience)
+}
+
+const nobody = "00000000-0000-4000-8000-000000000000"
+
+// create sends a create until there is an answer, or it has had enough.
+func (c *client) create(w *write, patience time.Duration) {
+	for range 1 + c.random.IntN(3) {
+		a := c.send(w, patience)
+		if a.status != 0 && a.status != http.StatusServiceUnavailable && a.status != http.StatusConflict {
+			return
+		}
+		time.Sleep(upTo(c.random, 2*time.Second))
+		patience = 6 * time.Second
+	}
+}
+
+// again sends a create that was sent before.
+func (c *client) again(patience time.Duration) {
+	c.model.mu.Lock()
+	var sent []*write
+	for _, w := range c.writes {
+		if w.body != "" {
+			sent = append(sent, w)
+		}
+	}
+	c.model.mu.Unlock()
+	if len(sent) > 0 {
+		c.send(sent[c.random.IntN(len(sent))], patience)
+	}
+}
+
+// send sends a create, with its key.
+func (c *client) send(w *write, patience time.Duration) answer {
+	a := c.do(patience, w.kind, http.MethodPost, "", w.body, "Idempotency-Key", w.mark)
+	what := "creates user " + w.mark[1:]
+	if w.kind == orders {
+		what = "creates order " + w.mark[1:] + " for " + c.model.name(w.user)
+	}
+	c.tellOf(a, "%s", what)
+	switch {
+	case a.status == http.StatusCreated:
+		id := a.location[strings.LastIndexByte(a.location, '/')+1:]
+		if w.user == nobody {
+			c.wrong("an order for nobody")
+		}
+		c.made(w, id, a.body, a.began, a.replayed)
+		c.saw(id, a.version, 0, a.body)
+	case !a.refused():
+		c.unknown(w)
+	case a.status == http.StatusUnprocessableEntity && w.user == "":
+		c.wrong("a user was refused: %s", a.body)
+	}
+	return a
+}
+
+func (c *client) unknown(w *write) {
+	c.model.mu.Lock()
+	defer c.model.mu.Unlock()
+	w.perhaps = true
+}
+
+// change changes a resource: sometimes the version that it knows, sometimes any.
+func (c *client) change(kind string, patience time.Duration) {
+	id, there := c.pick(kind)
+	if !there {
+		return
+	}
+	var headers []string
+	known, condition := c.known(id), ""
+	if c.random.IntN(2) == 0 {
+		condition = fmt.Sprintf(" if it is version %d", known)
+		headers = []string{"If-Match", fmt.Sprintf("%q", fmt.Sprint(known))}
+	}
+	if c.random.IntN(4) == 0 {
+		a := c.do(patience, kind, http.MethodGet, "/"+id, "")
+		c.tellOf(a, "reads %s", c.model.name(id))
+		if a.status == http.StatusOK {
+			c.saw(id, a.version, known, a.body)
+		}
+		return
+	}
+	w := c.mark(kind)
+	body := fmt.Sprintf(`{"name":%q}`, w.mark)
+	if kind == orders {
+		body = fmt.Sprintf(`{"shipping_address":%q}`, w.mark)
+		if c.random.IntN(2) == 0 {
+			body = `{"status":"` + []string{"confirmed", "shipped", "cancelled"}[c.random.IntN(3)] + `"}`
+		}
+	}
+	a := c.do(patience, kind, http.MethodPatch, "/"+id, body, headers...)
+	c.tellOf(a, "changes %s to %s%s", c.model.name(id), body, condition)
+	switch {
+	case a.status == http.StatusOK:
+		c.unknown(w) // it has no id of its own
+		c.saw(id, a.version, known, a.body)
+		if condition != "" && !a.doubled && a.version != known+1 {
+			c.wrong("%s was to be version %d, and is %d", c.model.name(id), known+1, a.version)
+		}
+	case !a.refused():
+		c.unknown(w)
+	}
+}
+
+func (c *client) delete(kind string, patience time.Duration) {
+	id, there := c.pick(kind)
+	if !there {
+		return
+	}
+	a := c.do(patience, kind, http.MethodDelete, "/"+id, "")
+	c.tellOf(a, "deletes %s", c.model.name(id))
+	if a.status == http.StatusNoContent {
+		c.model.mu.Lock()
+		defer c.model.mu.Unlock()
+		if _, before := c.deleted[id]; before && !a.doubled {
+			c.wrong("%s was deleted twice", c.model.name(id))
+		}
+		c.deleted[id] = time.Now()
+	}
+}
+
+// hurry gives up on many orders at once.
+func (c *client) hurry() {
+	if c.faults.impatient == 0 {
+		return
+	}
+	var all sync.WaitGroup
+	for i := range 12 {
+		patience := upTo(c.random, 2*c.faults.latency) + c.faults.latency
+		all.Go(func() {
+			other := c.model.client(fmt.Sprint(c.name, "'s ", c.dialledBy(), "-", i))
+			defer other.CloseIdleConnections()
+			other.do(patience, orders, http.MethodPost, "", fmt.Sprintf(`{"user_id":"00000000-0000-4000-8000-%012d","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, i))
+		})
+	}
+	all.Wait()
+	c.tell(c.name, "gives up on twelve orders for nobody")
+}
+
+func (c *client) dialledBy() int {
+	c.network.mu.Lock()
+	defer c.network.mu.Unlock()
+	return c.dialled[c.name]
+}
+
+// follow reads what is new in a feed.
+func (c *client) follow(kind string) {
+	path := "/events?limit=7"
+	if f := c.events[kind]; len(f) > 0 {
+		path += "&cursor=" + f[len(f)-1].Cursor
+	}
+	a := c.do(6*time.Second, kind, http.MethodGet, path, "")
+	var batch feed
+	if a.status == http.StatusOK && json.Unmarshal([]byte(a.body), &batch) == nil {
+		c.events[kind] = append(c.events[kind], batch...)
+	}
+	c.tellOf(a, "reads %d events", len(batch))
+}
