@@ -49,9 +49,10 @@ type Follower struct {
 	// Jitter is that of the waits between tries (resilience.Backoff); nil is the usual one.
 	Jitter func(time.Duration) time.Duration
 
-	acknowledged Cursor
-	failing      bool
-	metrics      followerMetrics
+	acknowledged   Cursor
+	acknowledgedAt time.Time
+	failing        bool
+	metrics        followerMetrics
 }
 
 const (
@@ -64,6 +65,9 @@ const (
 	requestTimeout = pollWait + 20*time.Second
 	// emptyPause is how long to wait after an answer without events that came at once.
 	emptyPause = time.Second
+	// acknowledgeAgain is for how long an acknowledgement is taken to be known: one of
+	// before it, that was late or sent twice on the way, has taken it back otherwise.
+	acknowledgeAgain = 30 * time.Second
 	// maxBatch is the size of the largest answer that is read, in bytes.
 	maxBatch = 4 << 20
 )
@@ -143,7 +147,7 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if at != f.acknowledged {
+	if at != f.acknowledged || at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain {
 		err = f.acknowledge(ctx, at)
 		if err != nil {
 			return 0, err
@@ -218,7 +222,7 @@ func (f *Follower) acknowledge(ctx context.Context, at Cursor) error {
 		_, err = f.do(ctx, http.MethodPut, f.URL.JoinPath("consumers", f.Name), body)
 	}
 	if err == nil {
-		f.acknowledged = at
+		f.acknowledged, f.acknowledgedAt = at, time.Now()
 	}
 	return err
 }
