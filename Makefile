@@ -28,6 +28,14 @@ check: ## Lint, and run the tests that need no server: less than a minute, once 
 test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=30m)
 	.ci/test
 
+.PHONY: simulate
+simulate: ## Simulate both services, with faults: many seeds (FOR=5m), or one and its story (SEED=…)
+	GOMAXPROCS=1 GOGC=400 go test -count=1 -v -timeout=0 -run '^TestSeeds$$' ./test/simulation -args $(if $(SEED),-seed=$(SEED),-for=$(or $(FOR),1m))
+
+.PHONY: simulate-bugs
+simulate-bugs: ## Plant each known bug again, and look how many seeds it takes to find it (FOR=2m: each)
+	go test -count=1 -v -timeout=0 -run '^TestPlantedBugs$$' ./test/simulation -args -plant=$(or $(FOR),1m)
+
 .PHONY: lint
 lint: ## Check format, code, generated files and modules
 	.ci/lint

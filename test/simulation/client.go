@@ -106,7 +106,7 @@ func (c *client) tellOf(a answer, format string, args ...any) {
 // run takes some steps.
 func (c *client) run(steps int) {
 	for i := range steps {
-		time.Sleep(upTo(c.random, 1500*time.Millisecond))
+		<-time.After(upTo(c.random, c.faults.pause))
 		patience := 6 * time.Second
 		if c.random.Float64() < c.faults.impatient {
 			patience = upTo(c.random, 2*c.faults.latency+20*time.Millisecond)
@@ -115,7 +115,7 @@ func (c *client) run(steps int) {
 			c.createUser(patience)
 			continue
 		}
-		switch n := c.random.IntN(20); {
+		switch n := c.random.IntN(22); {
 		case n < 2:
 			c.createUser(patience)
 		case n < 8:
@@ -131,7 +131,9 @@ func (c *client) run(steps int) {
 		case n < 18:
 			c.delete(users, patience)
 		case n < 19:
-			c.follow(orders)
+			c.follow([]string{users, orders}[c.random.IntN(2)])
+		case n < 21:
+			c.audit()
 		default:
 			c.hurry()
 		}
@@ -182,7 +184,7 @@ func (c *client) createUser(patience time.Duration) {
 
 func (c *client) createOrder(patience time.Duration) {
 	user, there := c.pick(users)
-	if !there || c.random.IntN(8) == 0 {
+	if !there || c.random.IntN(6) == 0 {
 		user = nobody
 	}
 	w := c.mark(orders)
@@ -200,7 +202,7 @@ func (c *client) create(w *write, patience time.Duration) {
 		if a.status != 0 && a.status != http.StatusServiceUnavailable && a.status != http.StatusConflict {
 			return
 		}
-		time.Sleep(upTo(c.random, 2*time.Second))
+		<-time.After(upTo(c.random, 2*time.Second))
 		patience = 6 * time.Second
 	}
 }
@@ -309,6 +311,32 @@ func (c *client) delete(kind string, patience time.Duration) {
 	}
 }
 
+// audit asks whether a deleted user was erased, and looks whether that is so.
+func (c *client) audit() {
+	id, there := c.pick(users)
+	c.model.mu.Lock()
+	at, gone := c.deleted[id]
+	c.model.mu.Unlock()
+	if !there || !gone {
+		return
+	}
+	a := c.do(6*time.Second, users, http.MethodGet, "/"+id+"/erasure", "")
+	complete := strings.Contains(a.body, `"complete":true`)
+	c.tellOf(a, "asks whether %s was erased: %t", c.model.name(id), complete)
+	if c.faults.calm && a.status == http.StatusOK && !complete && a.began.Sub(at) > 3*time.Second {
+		c.wrong("all is well, and %s is not erased after %s", c.model.name(id), a.began.Sub(at))
+	}
+	if !complete {
+		return
+	}
+	for _, status := range []string{"pending", "confirmed"} {
+		a := c.do(6*time.Second, orders, http.MethodGet, "?user_id="+id+"&status="+status, "")
+		if a.status == http.StatusOK && strings.Contains(a.body, `"id"`) {
+			c.wrong("%s was erased, and has an order that is %s", c.model.name(id), status)
+		}
+	}
+}
+
 // hurry gives up on many orders at once.
 func (c *client) hurry() {
 	if c.faults.impatient == 0 {
@@ -320,7 +348,10 @@ func (c *client) hurry() {
 		all.Go(func() {
 			other := c.model.client(fmt.Sprint(c.name, "'s ", c.dialledBy(), "-", i))
 			defer other.CloseIdleConnections()
-			other.do(patience, orders, http.MethodPost, "", fmt.Sprintf(`{"user_id":"00000000-0000-4000-8000-%012d","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, i))
+			a := other.do(patience, orders, http.MethodPost, "", fmt.Sprintf(`{"user_id":"00000000-0000-4000-8000-%012d","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, i))
+			if a.status == http.StatusCreated {
+				c.wrong("an order for nobody")
+			}
 		})
 	}
 	all.Wait()

@@ -11,7 +11,7 @@ import (
 
 // cacheTTL is for how long order-service takes a user for one who exists, and how long a
 // request about it may still take.
-const cacheTTL = 5*time.Second + 5*time.Second
+const cacheTTL = 5*time.Second + 2500*time.Millisecond
 
 // version is a resource at a version.
 type version struct {
@@ -109,7 +109,7 @@ type resource struct {
 // that was ever said. cursor is where order-service's follower is.
 func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource, erased func(id string) bool, cursor string) {
 	for _, kind := range []string{users, orders} {
-		m.judgeFeed(kind, feeds[kind], now[kind])
+		m.judgeFeed(feeds[kind], now[kind])
 	}
 	for _, w := range m.writes {
 		there := feeds[w.kind].of(w.id)
@@ -174,7 +174,7 @@ func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource,
 
 // judgeFeed holds a feed against the resources: each change is one event, and each event one
 // version, from creation to deletion.
-func (m *model) judgeFeed(kind string, f feed, now map[string]resource) {
+func (m *model) judgeFeed(f feed, now map[string]resource) {
 	last := map[string]event{}
 	gone := map[string]bool{} // users of whom an order was erased
 	for _, e := range f {

@@ -111,7 +111,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.tell("network", "%s: the connection is cut after %d of %d bytes", c.name, len(sent), len(p))
 		time.AfterFunc(time.Until(arrival)+time.Nanosecond, func() { c.cut(syscall.ECONNRESET) })
 	case fate(f.stalled):
-		late := upTo(c.random, 30*time.Second)
+		late := upTo(c.random, 20*time.Second)
 		c.tell("network", "%s: %d bytes are %s late", c.name, len(sent), late.Round(time.Millisecond))
 		arrival = arrival.Add(late)
 	case !c.server && fate(f.doubled):

@@ -41,7 +41,7 @@ const (
 
 // faults are how often what goes wrong (shares of 1, and the longest times).
 type faults struct {
-	latency, statement          time.Duration
+	latency, statement, pause   time.Duration
 	cut, torn, stalled, doubled float64
 	failing                     float64 // statements that fail
 	dying                       float64 // starts that end at some statement
@@ -58,7 +58,7 @@ func chooseFaults(random *rand.Rand) faults {
 		}
 		return most * random.Float64()
 	}
-	f := faults{latency: 2 + upTo(random, 40*time.Millisecond), statement: 2 + upTo(random, 4*time.Millisecond), clients: 2 + random.IntN(4), steps: 8 + random.IntN(8)}
+	f := faults{latency: 2 + upTo(random, 40*time.Millisecond), statement: 2 + upTo(random, 4*time.Millisecond), pause: 100*time.Millisecond + upTo(random, 2500*time.Millisecond), clients: 2 + random.IntN(4), steps: 8 + random.IntN(10)}
 	if random.IntN(4) == 0 {
 		f.latency = 150 * time.Millisecond
 	}
@@ -229,7 +229,7 @@ func (p *process) begin(n int) {
 		ended := p.stop
 		p.lock.Unlock()
 		if !ended {
-			time.Sleep(upTo(random, 3*time.Second))
+			<-time.After(upTo(random, 3*time.Second))
 			p.begin(n + 1)
 		}
 	})
@@ -274,7 +274,7 @@ func (l *life) statement(text string) error {
 		}
 	}
 	random := l.once(l.name + " " + name)
-	time.Sleep(1 + upTo(random, l.faults.statement))
+	<-time.After(1 + upTo(random, l.faults.statement))
 	n := l.statements.Add(1)
 	switch {
 	case l.isDead():

@@ -53,7 +53,7 @@ func TestHistories(t *testing.T) {
 			for i := range people {
 				people[i] = &owner{history: h, name: fmt.Sprint(kind, "-", seed, "-", i)}
 				for j := range 3 {
-					r := rand.New(rand.NewPCG(seed, uint64(1+i*10+j))) //nolint:gosec // it isn't negative
+					r := rand.New(rand.NewPCG(seed, uint64(1+i*10+j)))
 					running.Go(func() { people[i].run(r, j == 0, stop) })
 				}
 			}

@@ -5,6 +5,7 @@ package simulationtest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -41,8 +42,7 @@ func Migrate(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	return s.Migrate(ctx, slog.New(slog.DiscardHandler))
+	return errors.Join(s.Migrate(ctx, slog.New(slog.DiscardHandler)), s.Close())
 }
 
 // Open builds the service. It also returns what tells up to where it has followed the

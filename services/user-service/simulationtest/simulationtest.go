@@ -5,6 +5,7 @@ package simulationtest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,8 +27,7 @@ func Migrate(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	return s.Migrate(ctx, slog.New(slog.DiscardHandler))
+	return errors.Join(s.Migrate(ctx, slog.New(slog.DiscardHandler)), s.Close())
 }
 
 // Open builds the service on a file that Migrate made. intercept is that of sqlite.DB.

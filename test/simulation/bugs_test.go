@@ -1,0 +1,115 @@
+package simulation
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// bug is one that is planted again: in each file the old text becomes the new one.
+type bug struct {
+	name  string
+	edits []edit
+}
+
+type edit struct{ file, old, new string }
+
+const (
+	userStore  = "services/user-service/internal/store/sqlite/store.go"
+	userAPI    = "services/user-service/internal/api/operations.go"
+	userSQL    = "services/user-service/internal/store/sqlite/migrations/00004_events.sql"
+	orderStore = "services/order-service/internal/store/sqlite/store.go"
+	orderErase = "services/order-service/internal/store/sqlite/erase.go"
+	orderSQL   = "services/order-service/internal/store/sqlite/migrations/00003_events.sql"
+	orderAPI   = "services/order-service/internal/api/operations.go"
+	userClient = "services/order-service/internal/userclient/client.go"
+)
+
+var bugs = []bug{
+	{"the cursor moves before the effect, in a transaction of its own", []edit{{orderErase, "	for {\n		done := true\n", "	if e != nil {\n		err := s.Follow(ctx, source, from, to, nil)\n		if err != nil {\n			return err\n		}\n		from = to\n	}\n	for {\n		done := true\n"}}},
+	{"an effect doesn't move the cursor", []edit{{orderErase, "			n, err := c.Exec(ctx, moveFollowed", "			if e != nil {\n				return nil\n			}\n			n, err := c.Exec(ctx, moveFollowed"}}},
+	{"the erasure is repeated for orders that were erased", []edit{{orderErase, "user_id = ?1 AND erased_at IS NULL", "user_id = ?1"}, {orderErase, "			n, err := c.Exec(ctx, moveFollowed", "			if e != nil && e.Time.UnixNano()%3 == 0 {\n				e.Time = e.Time.Add(1)\n				return events.ErrMoved\n			}\n			n, err := c.Exec(ctx, moveFollowed"}}},
+	{"the event is written after the transaction of the deletion", []edit{
+		{userSQL, "CREATE TRIGGER users_removed AFTER DELETE ON users BEGIN", "CREATE TRIGGER users_removed AFTER DELETE ON users WHEN OLD.version < 0 BEGIN"},
+		{userStore, "	return s.write(ctx, func(c *sqlite.Conn) error {\n		c.Erases()", "	err := s.remove(ctx, id, version)\n	if err != nil {\n		return err\n	}\n	return s.write(ctx, func(c *sqlite.Conn) error {\n		_, err := c.Exec(ctx, `-- name: Tell\nINSERT INTO events (subject, type, version, time, data) VALUES (?1, 'deleted', ?2, 0, json_object('version', ?2))`, id, version+1)\n		return err\n	})\n}\n\nfunc (s *Store) remove(ctx context.Context, id uuid.UUID, version int64) error {\n	return s.write(ctx, func(c *sqlite.Conn) error {\n		c.Erases()"},
+	}},
+	{"an order is taken for a user who was erased (no tombstone)", []edit{{orderSQL, "EXISTS (SELECT 1 FROM erased_users WHERE user_id = NEW.user_id)", "0"}}},
+	{"a user who was seen counts as existing for ever", []edit{{userClient, "(cfg.CacheTTL),", "(ttlcache.NoTTL),"}}},
+	{"a user counts as seen when user-service can't be asked", []edit{{userClient, "		return o, c.unavailable(err)\n	}\n}\n\nfunc (c *Client) seen", "		return found, nil\n	}\n}\n\nfunc (c *Client) seen"}}},
+	{"the record of a key is left out", []edit{{"pkg/idempotency/sqlitekeys/sqlitekeys.go", "	if r == nil {", "	if r != nil {\n		return nil\n	}\n	if r == nil {"}}},
+	{"the record of a key is written after the order's transaction", []edit{{orderStore, "record *idempotency.Record) error {", "record *idempotency.Record) (err error) {"}, {orderStore, "	return s.Write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)\n		if err != nil {\n			return err\n		}\n		_, err = c.Exec", "	late := record\n	record = nil\n	defer func() {\n		if err == nil {\n			_ = s.Write(ctx, func(c *sqlite.Conn) error { return sqlitekeys.Add(ctx, c, late) })\n		}\n	}()\n	return s.Write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)\n		if err != nil {\n			return err\n		}\n		_, err = c.Exec"}}},
+	{"the record of a key is written before the user's transaction", []edit{{userStore, "	return s.write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)", "	err := s.write(ctx, func(c *sqlite.Conn) error { return sqlitekeys.Add(ctx, c, record) })\n	if err != nil {\n		return err\n	}\n	record = nil\n	return s.write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)"}}},
+	{"a create that is refused keeps its key", []edit{{userAPI, "	defer claim.Release()", "	defer func() {\n		if err == nil {\n			claim.Release()\n		}\n	}()"}}},
+	{"the records of a deleted user's keys stay", []edit{{userStore, "		return sqlitekeys.Erase(ctx, c, id)", "		return nil"}}},
+	{"a key that is used at the same time waits for nobody", []edit{{"pkg/idempotency/idempotency.go", "			err = ErrInFlight", "			err = nil"}, {"pkg/idempotency/sqlitekeys/sqlitekeys.go", "	if err == nil && n == 0 {", "	if false && n == 0 {"}}},
+	{"the breaker counts requests that were given up", []edit{{userClient, "outcomeOf(err).isFailure() }", "outcomeOf(err).isFailure() || outcomeOf(err) == canceled }"}, {userClient, "IsExcluded: func(err error) bool { return outcomeOf(err) == canceled }", "IsExcluded: func(error) bool { return false }"}}},
+	{"events are in the order of their times", []edit{{"pkg/events/sqliteevents/sqliteevents.go", "ORDER BY position LIMIT ?\"", "ORDER BY time LIMIT ?\""}}},
+	{"the feed begins with the cursor's own event", []edit{{"pkg/events/sqliteevents/sqliteevents.go", "WHERE position > ?", "WHERE position >= ?"}}},
+	{"events are acknowledged before they have had their effect", []edit{{"pkg/events/follow.go", "	from, to := at, at\n", "	if len(batch) > 0 {\n		_ = f.acknowledge(ctx, batch[len(batch)-1].Cursor)\n	}\n	from, to := at, at\n"}}},
+	{"an acknowledgement that failed counts as known", []edit{{"pkg/events/follow.go", "	if err == nil {\n		f.acknowledged,", "	if true {\n		f.acknowledged,"}, {"pkg/events/follow.go", "|| at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain", ""}}},
+	{"a late acknowledgement takes back a later one (this one was real)", []edit{{"pkg/events/follow.go", "|| at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain", ""}}},
+	{"a long poll misses what comes between look and wait", []edit{{"pkg/events/feed.go", "min(interval, left)", "left"}}},
+	{"an UPDATE doesn't look at the version", []edit{{orderStore, "changed_by = ? WHERE id = ? AND version = ?", "changed_by = ? WHERE id = ? AND version >= 0 * ?"}}},
+	{"If-Match holds for the first try only", []edit{{userAPI, "	for { // until nobody was faster: someone wins each round\n", "	for round := 0; ; round++ {\n"}, {userAPI, "		err = in.CheckChange(httpapi.ETag(stored.Version))\n		if err != nil {\n			return updated, err", "		err = in.CheckChange(httpapi.ETag(stored.Version))\n		if err != nil && round == 0 {\n			return updated, err"}}},
+	{"a change has an event only when the status changes", []edit{{orderSQL, "CREATE TRIGGER orders_updated AFTER UPDATE ON orders BEGIN", "CREATE TRIGGER orders_updated AFTER UPDATE ON orders WHEN NEW.status IS NOT OLD.status BEGIN"}}},
+	{"a commit that failed counts as done", []edit{{"pkg/database/sqlite/writer.go", "		fail(group, errors.Join(fmt.Errorf(\"commit: %w\", err), w.rollback()))", "		_ = w.rollback()"}}},
+	{"of a write that was refused half stays", []edit{{"pkg/database/sqlite/writer.go", "		err = w.conn.run(\"ROLLBACK TO job\")", "		err = nil"}}},
+	{"an erased order stays confirmed", []edit{{orderErase, "IN ('pending', 'confirmed')", "IN ('pending')"}}},
+	{"an order is deleted whatever its version is", []edit{{orderStore, "DELETE FROM orders WHERE id = ? AND version = ?", "DELETE FROM orders WHERE id = ? AND version >= 0 * ?"}}},
+	{"a cursor that has moved counts as moved by this one", []edit{{orderErase, " WHERE followed.cursor = ?2`", "`"}}},
+}
+
+var plant = flag.Duration("plant", 0, "for how long to look for each planted bug; 0: it is only seen whether they can be planted")
+
+// TestPlantedBugs plants each bug again in an overlay of the source, and looks how many
+// seeds it takes to be found.
+func TestPlantedBugs(t *testing.T) {
+	root := filepath.Join("..", "..")
+	found := regexp.MustCompile(`seed \d+, the (\d+)th, goes wrong:\n\s*(.*)`)
+	for _, b := range bugs {
+		dir := t.TempDir()
+		replaced := map[string]string{}
+		for i, e := range b.edits {
+			file, err := filepath.Abs(filepath.Join(root, e.file))
+			require.NoError(t, err)
+			from := file
+			if replaced[file] != "" {
+				from = replaced[file]
+			}
+			text, err := os.ReadFile(from)
+			require.NoError(t, err)
+			require.Equal(t, 1, strings.Count(string(text), e.old), "%s: %s", b.name, e.file)
+			replaced[file] = filepath.Join(dir, fmt.Sprint(i, filepath.Ext(file)))
+			require.NoError(t, os.WriteFile(replaced[file], []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o600))
+		}
+		if *plant == 0 {
+			continue
+		}
+		overlay, err := json.Marshal(map[string]any{"Replace": replaced})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
+		test := filepath.Join(dir, "test")
+		out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", test, "-overlay", filepath.Join(dir, "overlay.json"), ".").CombinedOutput()
+		require.NoError(t, err, "%s:\n%s", b.name, out)
+		began := time.Now()
+		command := exec.CommandContext(t.Context(), test, "-test.run=^TestSeeds$", "-test.v", "-test.timeout="+(*plant+time.Minute).String(), "-from=1", "-for="+plant.String())
+		command.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+		out, _ = command.CombinedOutput()
+		seeds, what := "not found", ""
+		if m := found.FindSubmatch(out); m != nil {
+			seeds, what = string(m[1]), string(m[2])
+		} else if !strings.Contains(string(out), "a minute") {
+			what = string(out)
+		}
+		t.Logf("| %s | %s | %s | %s", b.name, seeds, what, time.Since(began).Round(time.Second))
+	}
+}
