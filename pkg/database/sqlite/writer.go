@@ -50,6 +50,10 @@ func startWriter(c *Conn, r *readers) *writer {
 }
 
 func (w *writer) write(ctx context.Context, do func(*Conn) error) error {
+	err := ctx.Err()
+	if err != nil { // below, it would be one of two by chance
+		return err
+	}
 	j := &job{ctx: ctx, do: do, done: make(chan struct{})}
 	select {
 	case w.queue <- j:
