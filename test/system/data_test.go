@@ -184,7 +184,7 @@ func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
 var copied = map[string]struct{ table, insert string }{
 	"user-service": {"users", `INSERT INTO users SELECT printf('%08x-0000-7000-8000-%012x', i, i), 'Ä' || char(0x1f600) || i, i || '@b.co', i || '@b.co', iif(i % 3, i % 150, NULL), i + 1, 1700000000123456 + i, -i`},
 	"order-service": {"orders", `INSERT INTO orders SELECT printf('%08x-0000-7000-8000-%012x', i, i), printf('%08x-0000-4000-8000-%012x', i % 10, 1),
-		'[{"product_name":"<é\u00e9\n>","product_id":"p","quantity":' || (1 + i) || ',"price":0.10}]', 'x', 'pending', iif(i % 2, i, 99999999999999 - i), 1, 1700000000123456 + i, 0`},
+		'[{"product_name":"<é\u00e9\n>","product_id":"p","quantity":' || (1 + i) || ',"price":0.10}]', 'x', 'pending', iif(i % 2, i, 99999999999999 - i), 1, 1700000000123456 + i, 0, iif(i % 7, NULL, 1700000000123456 + i), 'customer'`},
 }
 
 const (
