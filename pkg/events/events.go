@@ -43,6 +43,10 @@ type Event struct {
 // Cursor is a place in a feed: behind an event. The zero value is the beginning.
 type Cursor struct{ Turn, Position int64 }
 
+// ErrAhead says that a cursor is of what has not happened, as where the database was
+// restored from a backup: what its reader has read is not what is there.
+var ErrAhead = errors.New("the cursor is ahead of all events")
+
 var errCursor = errors.New("is not a cursor of this feed; use that of the last event, unchanged")
 
 // String returns what ParseCursor reads: "" for the beginning.
@@ -90,7 +94,8 @@ func (c Cursor) Compare(b Cursor) int {
 type Store interface {
 	// EventsAfter returns the events after a cursor, in the order in which readers get
 	// them, at most limit: those of one resource in the order of its versions. An event
-	// that it returned none of is never committed later with a smaller cursor.
+	// that it returned none of is never committed later with a smaller cursor. It returns
+	// ErrAhead.
 	EventsAfter(ctx context.Context, c Cursor, limit int) ([]Event, error)
 	// EventsOf returns the events of a resource, newest first, whose versions are below
 	// one, at most limit.

@@ -60,8 +60,8 @@ func RegisterFeed[Data any](a *httpapi.API, path, noun, tag string, s Store) {
 		OperationID: "get-" + noun + "-events", Method: http.MethodGet, Path: path + "/events", Tags: []string{tag},
 		Summary: "Read what happened to " + noun + "s, oldest first",
 		Description: "For services, with the scope " + ScopeRead + ". A reader keeps the cursor of the last event, in the transaction of what the event made it do, and asks for what came after it: so each event has its effect once. " +
-			"Events of one " + noun + " are in the order of its versions. There is at least one per change; new types may come. They are kept for a while (EVENTS_TTL).",
-		Errors: []int{http.StatusServiceUnavailable},
+			"Events of one " + noun + " are in the order of its versions. There is at least one per change; new types may come. They are kept for a while (EVENTS_TTL). A cursor that is ahead of all events gets 410: the service was restored from a backup, and the reader begins anew, without a cursor.",
+		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(ScopeRead).Memory(batchMemory).Unlimited(ScopeRead).Waits(maxWait), f.list)
 }
 
@@ -102,6 +102,9 @@ func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 	for held := false; ; {
 		found, err := f.store.EventsAfter(ctx, Cursor(in.Cursor), in.Limit)
 		left := time.Until(end)
+		if errors.Is(err, ErrAhead) {
+			return nil, Gone()
+		}
 		if err != nil || len(found) > 0 || left <= 0 {
 			return found, err
 		}
@@ -118,6 +121,11 @@ func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 			return nil, nil // the service stops: ask another
 		}
 	}
+}
+
+// Gone is the answer to whoever has a cursor that is ahead of all events.
+func Gone() error {
+	return httpapi.NewProblem(http.StatusGone, "the cursor is ahead of all events: the service was restored from a backup; begin anew, without a cursor")
 }
 
 func (f *Feed[Data]) toWire(e Event) (CloudEvent[Data], error) {

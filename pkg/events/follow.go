@@ -147,14 +147,17 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var batch []Event
 	if at != f.acknowledged || at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain {
 		err = f.acknowledge(ctx, at)
-		if err != nil {
-			return 0, err
-		}
 	}
 	began := time.Now()
-	batch, err := f.fetch(ctx, at)
+	if err == nil {
+		batch, err = f.fetch(ctx, at)
+	}
+	if errors.Is(err, ErrAhead) && at != (Cursor{}) {
+		return 0, f.beginAnew(ctx, at)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -184,6 +187,17 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 		f.metrics.caughtUp.Store(time.Now().UnixNano())
 	}
 	return len(batch), nil
+}
+
+// beginAnew goes back to the beginning of a feed that has gone back itself. What was done
+// already is done again, which has no effect, and what happened since is not missed.
+func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
+	err := f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)
+	if err == nil {
+		f.acknowledged = Cursor{}
+		f.Log.WarnContext(ctx, "events are read again from the beginning: their service was restored from a backup", slog.String("source", f.Source), slog.String("cursor", at.String()))
+	}
+	return err
 }
 
 // fetch returns the events after a cursor. It waits for them.
@@ -247,6 +261,8 @@ func (f *Follower) do(ctx context.Context, method string, address *url.URL, body
 	switch {
 	case err != nil:
 		return nil, err
+	case response.StatusCode == http.StatusGone:
+		return nil, ErrAhead
 	case response.StatusCode/100 != 2:
 		return nil, fmt.Errorf("%s answered %d to %s %s", f.Source, response.StatusCode, method, address.Path)
 	case len(answer) > maxBatch:

@@ -278,6 +278,7 @@ func TestAnAcknowledgementThatFailsIsMadeAgain(t *testing.T) {
 var troubles = map[string]func(*http.Request) (*http.Response, error){
 	"refused":    func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
 	"500":        func(*http.Request) (*http.Response, error) { return respond(500, "[]") },
+	"410":        func(*http.Request) (*http.Response, error) { return respond(410, "[]") },
 	"404":        func(*http.Request) (*http.Response, error) { return respond(404, "[]") },
 	"429":        func(*http.Request) (*http.Response, error) { return respond(429, "[]") },
 	"304":        func(*http.Request) (*http.Response, error) { return respond(304, "[]") },
@@ -443,4 +444,42 @@ func TestABusyFeedIsReadManyAtATime(t *testing.T) {
 		require.Len(t, from.acknowledged, from.n-1)
 		require.Len(t, f.to.effects, from.n/3)
 	})
+}
+
+// TestAFeedThatWentBackIsReadFromTheBeginning: its service was restored from a backup, and
+// has other events where those were that had their effect here.
+func TestAFeedThatWentBackIsReadFromTheBeginning(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprint("restarted ", restarted), func(t *testing.T) {
+			from, to := &source{n: 30}, &sink{}
+			from.answer = func(r *http.Request) (*http.Response, error) {
+				after, err := events.ParseCursor(r.URL.Query().Get("cursor"))
+				if err != nil || r.Method == http.MethodPut {
+					return nil, err
+				}
+				if after.Compare(cursorOf(from.n)) > 0 {
+					return respond(http.StatusGone, "")
+				}
+				return nil, nil
+			}
+			back := func(t *testing.T, f *followed) {
+				f.wait(time.Minute)
+				require.Equal(t, cursorOf(12), to.cursor)
+				require.Len(t, to.effects, 14, "again, which has no effect, as far as it goes")
+				require.Contains(t, f.log.String(), "restored from a backup")
+				require.Zero(t, f.metric(t, "events_failures_total"))
+			}
+			follow(t, from, to, func(t *testing.T, f *followed) {
+				f.wait(time.Second)
+				require.Len(t, to.effects, 10)
+				from.n = 12
+				if !restarted {
+					back(t, f)
+				}
+			})
+			if restarted {
+				follow(t, from, to, back)
+			}
+		})
+	}
 }

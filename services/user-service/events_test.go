@@ -102,6 +102,9 @@ func TestErasure(t *testing.T) {
 		require.Nil(t, services(t, erasure(id), false)["mail"], "whoever follows is waited for")
 		progress("mail", last).Want(http.StatusNoContent)
 		require.NotNil(t, services(t, erasure(id), true)["mail"])
+		const ahead = "9000000000000000000-9000000000000000000"
+		require.Contains(t, progress("mail", ahead).Want(http.StatusGone).Detail(), "begin anew")
+		s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+ahead, nil).Want(http.StatusGone)
 		for _, wrong := range []string{"", "x", "1"} {
 			require.Equal(t, []string{"body.cursor"}, progress("mail", wrong).Want(http.StatusUnprocessableEntity).Locations())
 		}

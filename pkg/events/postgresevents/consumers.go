@@ -42,18 +42,22 @@ LEFT JOIN %[1]s.erasures AS d ON d.consumer = c.name AND d.user_id = $1`
 type Consumers struct {
 	db *postgres.DB
 
-	acknowledge, deletedAt, consumers string
+	ahead, acknowledge, deletedAt, consumers string
 }
 
 // NewConsumers returns the consumers of a schema's events.
 func NewConsumers(db *postgres.DB, schema string) Consumers {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
-	return Consumers{db: db, acknowledge: in(acknowledge), deletedAt: in(deletedAt), consumers: in(consumers)}
+	return Consumers{db: db, ahead: in(ahead), acknowledge: in(acknowledge), deletedAt: in(deletedAt), consumers: in(consumers)}
 }
 
 // Acknowledge is part of events.Consumers.
 func (s Consumers) Acknowledge(ctx context.Context, name string, c events.Cursor, now time.Time) error {
-	_, err := s.db.Exec(ctx, s.acknowledge, name, c.Turn, c.Position, now)
+	err := checkAhead(ctx, s.db, s.ahead, c)
+	if err != nil {
+		return err
+	}
+	_, err = s.db.Exec(ctx, s.acknowledge, name, c.Turn, c.Position, now)
 	return postgres.Wrap(err)
 }
 

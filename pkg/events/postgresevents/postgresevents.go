@@ -23,7 +23,10 @@ const (
 WHERE (e.turn, e.position) > ($1, $2)
     AND e.turn < (SELECT b.turn FROM %[1]s.events_base AS b) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 ORDER BY e.turn, e.position LIMIT $3`
-	of    = "-- name: EventsOf\n" + selectEvent + `WHERE e.subject = $1 AND e.version < $2 ORDER BY e.version DESC LIMIT $3`
+	of = "-- name: EventsOf\n" + selectEvent + `WHERE e.subject = $1 AND e.version < $2 ORDER BY e.version DESC LIMIT $3`
+	// No transaction has had the turn, nor any that is above it.
+	ahead = `-- name: EventsEnd
+SELECT $1::bigint >= b.turn + pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM %[1]s.events_base AS b`
 	purge = `-- name: PurgeEvents
 DELETE FROM %[1]s.events WHERE (turn, position) IN (
     SELECT turn, position FROM %[1]s.events WHERE time < $1 AND NOT (type = $2 AND $3) ORDER BY turn, position LIMIT $4
@@ -41,18 +44,31 @@ type Events struct {
 	db          *postgres.DB
 	keepDeleted bool
 
-	after, of, purge, rebase string
+	after, of, ahead, purge, rebase string
 }
 
 // New returns the events of a schema. keepDeleted says that the events of deletions stay.
 func New(db *postgres.DB, schema string, keepDeleted bool) Events {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
-	return Events{db: db, keepDeleted: keepDeleted, after: in(after), of: in(of), purge: in(purge), rebase: in(rebase)}
+	return Events{db: db, keepDeleted: keepDeleted, after: in(after), of: in(of), ahead: in(ahead), purge: in(purge), rebase: in(rebase)}
 }
 
 // EventsAfter is part of events.Store.
 func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
-	return e.collect(e.db.Query(ctx, e.after, c.Turn, c.Position, limit))
+	found, err := e.collect(e.db.Query(ctx, e.after, c.Turn, c.Position, limit))
+	if err == nil && len(found) == 0 {
+		err = checkAhead(ctx, e.db, e.ahead, c)
+	}
+	return found, err
+}
+
+func checkAhead(ctx context.Context, db *postgres.DB, query string, c events.Cursor) error {
+	var ahead bool
+	err := db.QueryRow(ctx, query, c.Turn).Scan(&ahead)
+	if err == nil && ahead {
+		return events.ErrAhead
+	}
+	return postgres.Wrap(err)
 }
 
 // EventsOf is part of events.Store.

@@ -42,7 +42,11 @@ func NewConsumers(db *sqlite.DB) Consumers { return Consumers{db} }
 // Acknowledge is part of events.Consumers.
 func (s Consumers) Acknowledge(ctx context.Context, name string, at events.Cursor, now time.Time) error {
 	return s.db.Write(ctx, func(c *sqlite.Conn) error {
-		_, err := c.Exec(ctx, erased, name, at.Position, now)
+		err := checkAhead(ctx, c, at)
+		if err != nil {
+			return err
+		}
+		_, err = c.Exec(ctx, erased, name, at.Position, now)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ const (
 	// The primary key is the position alone. turn is 0, but for what was copied here.
 	after = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ? ORDER BY position LIMIT ?"
 	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?"
+	// Positions are never given twice, also where the events were purged.
+	ahead = "-- name: EventsEnd\nSELECT max((SELECT coalesce(max(position), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))"
 	purge = `-- name: PurgeEvents
 DELETE FROM events WHERE position IN (
     SELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?)`
@@ -33,7 +35,20 @@ func New(db *sqlite.DB, keepDeleted bool) Events { return Events{db, keepDeleted
 
 // EventsAfter is part of events.Store.
 func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
-	return sqlite.All(ctx, e.db, scan, after, c.Position, limit)
+	found, err := sqlite.All(ctx, e.db, scan, after, c.Position, limit)
+	if err == nil && len(found) == 0 {
+		err = e.db.Read(ctx, func(conn *sqlite.Conn) error { return checkAhead(ctx, conn, c) })
+	}
+	return found, err
+}
+
+func checkAhead(ctx context.Context, conn *sqlite.Conn, c events.Cursor) error {
+	return conn.Query(ctx, ahead, func(r sqlite.Row) error {
+		if c.Position > r.Int(0) {
+			return events.ErrAhead
+		}
+		return nil
+	})
 }
 
 // EventsOf is part of events.Store.

@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -31,8 +32,8 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 		OperationID: "put-consumer", Method: http.MethodPut, Path: path + "/events/consumers/{consumer}", Tags: []string{tag},
 		Summary: "Say how far a service has come", DefaultStatus: http.StatusNoContent,
 		Description: "For services that follow the events, with the scope " + events.ScopeRead + ": that they have done what all events up to a cursor ask for. That a user was deleted asks for all that they have of it to be erased. " +
-			"A cursor that is further back than the last takes back what came after it.",
-		Errors: []int{http.StatusServiceUnavailable},
+			"A cursor that is further back than the last takes back what came after it; one that is ahead of all events gets 410, as the feed gives.",
+		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(events.ScopeRead).Unlimited(events.ScopeRead), h.acknowledge)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-erasure", Method: http.MethodGet, Path: path + "/{user_id}/erasure", Tags: []string{tag},
@@ -57,7 +58,11 @@ func (h *api) acknowledge(ctx context.Context, in *acknowledgeInput) (none httpa
 	if err != nil || in.Body.Value.Cursor == "" {
 		return none, invalid.Fields{{Path: "cursor", Message: "is not a cursor of this feed; use that of the last event, unchanged"}}
 	}
-	return none, h.store.Acknowledge(ctx, string(in.Consumer), cursor, time.Now())
+	err = h.store.Acknowledge(ctx, string(in.Consumer), cursor, time.Now())
+	if errors.Is(err, events.ErrAhead) {
+		err = events.Gone()
+	}
+	return none, err
 }
 
 // Erasure is what became of a deleted user.

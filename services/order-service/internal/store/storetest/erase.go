@@ -131,6 +131,10 @@ func follow(t *testing.T, s Store) {
 	require.Equal(t, two, at())
 	require.NoError(t, s.Follow(t.Context(), "another", events.Cursor{}, one, nil))
 	require.Equal(t, two, at())
+	require.NoError(t, s.Follow(t.Context(), source, two, events.Cursor{}, nil), "back to the beginning")
+	require.Equal(t, events.Cursor{}, at())
+	require.NoError(t, s.Follow(t.Context(), source, events.Cursor{}, one, nil))
+	require.Equal(t, one, at())
 }
 
 func eraseMany(t *testing.T, s Store) {

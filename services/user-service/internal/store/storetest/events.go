@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/fields"
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/events/eventstest"
 	"github.com/example/microservices/services/user-service/internal/user"
 )
@@ -95,7 +96,7 @@ func erasure(t *testing.T, s Store) {
 	far := second
 	far.Position += 1000
 	far.Turn += 1 << 40
-	require.NoError(t, s.Acknowledge(t.Context(), "a", far, at))
+	require.ErrorIs(t, s.Acknowledge(t.Context(), "a", far, at), events.ErrAhead)
 	require.NoError(t, s.Delete(t.Context(), there.ID, 1))
 	require.Nil(t, done(there.ID)["a"])
 	last := eventstest.All(t, s, 6, 100)
