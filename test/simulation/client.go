@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -142,10 +143,8 @@ func (c *client) run(steps int) {
 
 // pick returns a resource that somebody has made.
 func (c *client) pick(kind string) (string, bool) {
-	c.model.mu.Lock()
-	defer c.model.mu.Unlock()
 	var ids []string
-	for _, w := range c.writes {
+	for _, w := range c.copied() {
 		if w.kind == kind && w.answered != "" && w.id != "" {
 			ids = append(ids, w.id)
 		}
@@ -159,27 +158,29 @@ func (c *client) pick(kind string) (string, bool) {
 	return ids[c.random.IntN(len(ids))], true
 }
 
-// mark begins a write.
-func (c *client) mark(kind string) *write {
-	c.model.mu.Lock()
-	defer c.model.mu.Unlock()
-	w := &write{mark: fmt.Sprint("m", len(c.writes)+1), kind: kind}
+// write begins a write, whose body has a mark in each %[1]q.
+func (c *client) write(kind, user, body string) *write {
+	c.model.log.Lock()
+	defer c.model.log.Unlock()
+	w := &write{mark: fmt.Sprint("m", len(c.writes)+1), kind: kind, user: user}
+	if body != "" {
+		w.body = fmt.Sprintf(body, w.mark)
+	}
 	c.writes = append(c.writes, w)
 	return w
 }
 
 func (c *client) createUser(patience time.Duration) {
-	w := c.mark(users)
-	w.body = fmt.Sprintf(`{"name":%q,"email":"%s@example.com","age":36}`, w.mark, w.mark)
-	if other, there := c.pick(users); there && c.random.IntN(6) == 0 { // who has the address
-		for _, o := range c.writes {
+	other, there := c.pick(users)
+	if there && c.random.IntN(6) == 0 { // who has the address
+		for _, o := range c.copied() {
 			if o.id == other {
-				w.body = fmt.Sprintf(`{"name":%q,"email":"%s@example.com"}`, w.mark, o.mark)
-				w.shared = true
+				c.create(c.write(users, "", `{"name":%[1]q,"email":"`+o.mark+`@example.com"}`), patience)
+				return
 			}
 		}
 	}
-	c.create(w, patience)
+	c.create(c.write(users, "", `{"name":%[1]q,"email":"%[1]s@example.com","age":36}`), patience)
 }
 
 func (c *client) createOrder(patience time.Duration) {
@@ -187,10 +188,7 @@ func (c *client) createOrder(patience time.Duration) {
 	if !there || c.random.IntN(6) == 0 {
 		user = nobody
 	}
-	w := c.mark(orders)
-	w.user = user
-	w.body = fmt.Sprintf(`{"user_id":%q,"shipping_address":%q,"items":[{"product_id":%q,"product_name":"P","quantity":1,"price":0.1}]}`, user, w.mark, w.mark)
-	c.create(w, patience)
+	c.create(c.write(orders, user, `{"user_id":"`+user+`","shipping_address":%[1]q,"items":[{"product_id":%[1]q,"product_name":"P","quantity":1,"price":0.1}]}`), patience)
 }
 
 const nobody = "00000000-0000-4000-8000-000000000000"
@@ -209,14 +207,9 @@ func (c *client) create(w *write, patience time.Duration) {
 
 // again sends a create that was sent before.
 func (c *client) again(patience time.Duration) {
-	c.model.mu.Lock()
-	var sent []*write
-	for _, w := range c.writes {
-		if w.body != "" {
-			sent = append(sent, w)
-		}
-	}
-	c.model.mu.Unlock()
+	c.model.log.Lock()
+	sent := slices.DeleteFunc(slices.Clone(c.writes), func(w *write) bool { return w.body == "" })
+	c.model.log.Unlock()
 	if len(sent) > 0 {
 		c.send(sent[c.random.IntN(len(sent))], patience)
 	}
@@ -247,8 +240,8 @@ func (c *client) send(w *write, patience time.Duration) answer {
 }
 
 func (c *client) unknown(w *write) {
-	c.model.mu.Lock()
-	defer c.model.mu.Unlock()
+	c.model.log.Lock()
+	defer c.model.log.Unlock()
 	w.perhaps = true
 }
 
@@ -272,7 +265,7 @@ func (c *client) change(kind string, patience time.Duration) {
 		}
 		return
 	}
-	w := c.mark(kind)
+	w := c.write(kind, "", "")
 	body := fmt.Sprintf(`{"name":%q}`, w.mark)
 	if kind == orders {
 		body = fmt.Sprintf(`{"shipping_address":%q}`, w.mark)

@@ -1,7 +1,7 @@
 package simulation
 
 import (
-	"fmt"
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -26,7 +26,6 @@ type write struct {
 	kind     string // of a resource: a service's name
 	user     string // whose order it makes
 	body     string // what a create sends
-	shared   bool   // its address is another user's
 	answered string // the body of the first success
 	id       string // of what it made
 	perhaps  bool   // it may have happened: an answer is missing, or the network doubled it
@@ -40,11 +39,13 @@ type model struct {
 	latest  map[string]int64     // the highest version that somebody was told of
 	deleted map[string]time.Time // when the deletion was acknowledged
 	refused map[string]bool      // marks of writes that did not happen
+	log     sync.Mutex           // for the two below
 	writes  []*write
+	names   map[string]string // of what was made
 }
 
 func newModel(w *world) *model {
-	return &model{world: w, bodies: map[version]string{}, latest: map[string]int64{}, deleted: map[string]time.Time{}, refused: map[string]bool{}}
+	return &model{world: w, bodies: map[version]string{}, latest: map[string]int64{}, deleted: map[string]time.Time{}, refused: map[string]bool{}, names: map[string]string{}}
 }
 
 // known returns the highest version that was known before a request.
@@ -75,7 +76,10 @@ func (m *model) made(c *write, id, body string, began time.Time, replayed bool) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c.answered == "" {
+		m.log.Lock()
 		c.answered, c.id = body, id
+		m.names[id] = map[string]string{users: "user", orders: "order"}[c.kind] + " " + c.mark[1:]
+		m.log.Unlock()
 	} else if c.answered != body {
 		m.wrong("a key had two answers: %s and %s", c.answered, body)
 	}
@@ -223,10 +227,18 @@ func (f feed) of(id string) (of feed) {
 
 // name is what the story calls a resource: ids are too long.
 func (m *model) name(id string) string {
+	m.log.Lock()
+	defer m.log.Unlock()
+	return cmp.Or(m.names[id], "somebody unknown")
+}
+
+// copied returns what was written so far.
+func (m *model) copied() []write {
+	m.log.Lock()
+	defer m.log.Unlock()
+	all := make([]write, len(m.writes))
 	for i, w := range m.writes {
-		if w.id == id && id != "" {
-			return fmt.Sprint(map[string]string{users: "user", orders: "order"}[w.kind], " ", i+1)
-		}
+		all[i] = *w
 	}
-	return "somebody unknown"
+	return all
 }

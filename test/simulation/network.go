@@ -75,6 +75,7 @@ type conn struct {
 	arrived  *sync.Cond
 	buffer   []byte
 	err      error // after buffer
+	closed   bool
 	deadline time.Time
 	last     time.Time // when the last of what was written arrives
 }
@@ -89,10 +90,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.err != nil && c.err != io.EOF { //nolint:errorlint // it is set here
 		return 0, c.err
 	}
-	select {
-	case <-c.dead:
+	if c.isDead() {
 		return 0, errDead
-	default:
 	}
 	sent := append([]byte(nil), p...)
 	arrival := time.Now().Add(c.latency(c.random))
@@ -120,6 +119,15 @@ func (c *conn) Write(p []byte) (int, error) {
 	c.last = arrival
 	time.AfterFunc(time.Until(arrival), func() { c.other.receive(sent, nil) })
 	return len(p), nil
+}
+
+func (c *conn) isDead() bool {
+	select {
+	case <-c.dead:
+		return true
+	default:
+		return false
+	}
 }
 
 // twice has what was sent, which is a request, arrive once more, over a connection of which
@@ -181,11 +189,19 @@ func (c *conn) Close() error {
 	c.receive(nil, net.ErrClosed)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	end := io.EOF
+	if c.isDead() {
+		end = error(syscall.ECONNRESET)
+	}
 	arrival := time.Now().Add(c.latency(c.random))
 	if arrival.Before(c.last) {
 		arrival = c.last.Add(time.Nanosecond)
 	}
-	time.AfterFunc(time.Until(arrival), func() { c.other.receive(nil, io.EOF) })
+	time.AfterFunc(time.Until(arrival), func() { c.other.receive(nil, end) })
 	return nil
 }
 
@@ -243,7 +259,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// Close is part of net.Listener. All connections are cut, each at a moment of its own.
+// Close is part of net.Listener. All connections are closed.
 func (l *listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -251,11 +267,7 @@ func (l *listener) Close() error {
 		l.closed = true
 		close(l.waiting)
 		for _, c := range l.all {
-			c.receive(nil, syscall.ECONNRESET)
-			c.mu.Lock()
-			late := c.latency(c.random)
-			c.mu.Unlock()
-			time.AfterFunc(late, func() { c.other.receive(nil, syscall.ECONNRESET) })
+			_ = c.Close()
 		}
 	}
 	return nil

@@ -143,7 +143,7 @@ func (c *client) revive() {
 		switch a := c.send(w, time.Minute); {
 		case a.status == http.StatusCreated:
 		case a.status == http.StatusGone, a.status == http.StatusUnprocessableEntity && w.kind == orders:
-		case a.status == http.StatusConflict && w.shared && w.answered == "" && strings.Contains(a.body, "email"):
+		case a.status == http.StatusConflict && !strings.Contains(w.body, w.mark+"@") && w.answered == "" && strings.Contains(a.body, "email"):
 		default:
 			c.wrong("all is well, and the key of %s gets %d (deleted: %t)", w.mark, a.status, gone)
 		}

@@ -188,6 +188,7 @@ func (p *process) begin(n int) {
 	} else {
 		app, config, p.followed, err = orderservice.Open(context.Background(), orderservice.World{
 			File: p.file(), Intercept: l.statement, UserService: "http://" + users, Dial: l.dial,
+			Pause:  func(of string) { <-time.After(1 + upTo(p.once(of), time.Millisecond)) },
 			Jitter: func(n time.Duration) time.Duration { return upTo(p.once("jitter "+p.name), n) },
 		})
 	}
@@ -200,8 +201,11 @@ func (p *process) begin(n int) {
 	background, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = server.Serve(listener) })
-	for _, work := range app.Background {
-		running.Go(func() { _ = work(background) })
+	for i, work := range app.Background {
+		running.Go(func() {
+			<-time.After(time.Duration(1+i) * time.Millisecond) // not all at once, or they share a commit by chance
+			_ = work(background)
+		})
 	}
 	l.close = func() {
 		_ = listener.Close()

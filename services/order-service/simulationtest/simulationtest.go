@@ -34,6 +34,28 @@ type World struct {
 	UserService string
 	Dial        func(purpose string) func(ctx context.Context, network, address string) (net.Conn, error)
 	Jitter      func(time.Duration) time.Duration
+	// Pause comes before what may begin at the very moment of something else, and would
+	// share a commit with that by chance: the orders that wait for the same lookup, and the
+	// effects of events one after the other.
+	Pause func(of string)
+}
+
+// store is a store that pauses.
+type store struct {
+	*sqlite.Store
+	pause func(string)
+}
+
+// Create is part of api.Store.
+func (s store) Create(ctx context.Context, o order.Order, record *idempotency.Record) error {
+	s.pause(o.ShippingAddress)
+	return s.Store.Create(ctx, o, record)
+}
+
+// Follow is part of events.Sink.
+func (s store) Follow(ctx context.Context, source string, from, to events.Cursor, e *events.Event) error {
+	s.pause("follow")
+	return s.Store.Follow(ctx, source, from, to, e)
 }
 
 // Migrate makes the file of a database.
@@ -66,11 +88,12 @@ func Open(ctx context.Context, w World) (app *service.App, common *service.Confi
 		return transport
 	}}
 	open := func(ctx context.Context, rt *service.Runtime) error {
-		s, err := sqlite.Open(c.SQLitePath())
+		opened, err := sqlite.Open(c.SQLitePath())
 		if err != nil {
 			return err
 		}
-		s.Intercept(w.Intercept)
+		opened.Intercept(w.Intercept)
+		s := store{opened, w.Pause}
 		followed = s
 		err = rt.Keep(ctx, s)
 		if err != nil {
