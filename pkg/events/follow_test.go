@@ -248,11 +248,11 @@ func TestProgressIsAcknowledged(t *testing.T) {
 		f.wait(time.Hour)
 		require.InDelta(t, 90, len(from.acknowledged), 5, "the same again now and then: one that came late may have taken it back")
 		require.Equal(t, want, slices.Compact(from.acknowledged), "that nothing was done isn't told")
-		from.acknowledged = slices.Compact(from.acknowledged)
+		from.acknowledged = nil
 	})
 	follow(t, from, to, func(t *testing.T, f *followed) {
 		f.wait(time.Second)
-		require.Equal(t, append(want, want[1]), from.acknowledged)
+		require.Equal(t, want[1:], slices.Compact(from.acknowledged))
 		require.Len(t, to.effects, 200, "and nothing is done again")
 	})
 }
