@@ -33,6 +33,8 @@ type writer struct {
 	queue   chan *job
 	quit    chan struct{}
 	done    sync.WaitGroup
+	// scrubber is used by the loop alone.
+	scrubber scrubber
 }
 
 type job struct {
@@ -44,6 +46,7 @@ type job struct {
 
 func startWriter(c *Conn, r *readers) *writer {
 	w := &writer{conn: c, readers: r, queue: make(chan *job), quit: make(chan struct{})}
+	w.scrubber.begin() // a stop may have cut it short
 	w.done.Add(1)
 	go w.loop()
 	return w
@@ -80,10 +83,18 @@ func (w *writer) loop() {
 	retry := time.NewTicker(wipeRetry)
 	defer retry.Stop()
 	for {
+		var idle <-chan time.Time
+		if w.scrubber.at > 0 {
+			idle = time.After(scrubPause)
+		}
 		select {
 		case <-w.quit:
-			w.wipe()
+			w.finish()
 			return
+		case <-idle:
+			w.scrub(scrubStep)
+			w.wipe()
+			continue
 		case <-retry.C:
 			w.wipe()
 			continue
@@ -94,6 +105,10 @@ func (w *writer) loop() {
 		for _, j := range group {
 			close(j.done)
 		}
+		if w.conn.erases {
+			w.scrubber.begin()
+		}
+		w.scrub(scrubBeside)
 		w.wipe()
 	}
 }
