@@ -34,7 +34,7 @@ var canaries = []string{
 
 // forms are how a word may be written: as it is, and as programs write it.
 func forms(word string) [][]byte {
-	ascii, _ := json.Marshal(word)
+	ascii, _ := json.Marshal(word) //nolint:errchkjson // it is a text
 	escaped := &strings.Builder{}
 	for _, r := range strings.Trim(string(ascii), `"`) {
 		if r < 0x80 {

@@ -43,10 +43,10 @@ type database struct {
 func newDatabase(t *testing.T, kind, service string, server *postgres.Server) *database {
 	t.Helper()
 	d := &database{kind: kind}
-	driver, name := "sqlite", ""
+	var driver, name string
 	if kind == "sqlite" {
 		d.folder = t.TempDir()
-		name = filepath.Join(d.folder, service+".db")
+		driver, name = "sqlite", filepath.Join(d.folder, service+".db")
 		d.url = "sqlite://" + name
 		name += "?_pragma=busy_timeout(10000)"
 	} else {
