@@ -30,7 +30,7 @@ func inProcess(tb testing.TB) (handler http.Handler, path string) {
 	item := order.Item{ProductID: "laptop-15", ProductName: "Laptop 15", Quantity: 2, Price: 99999}
 	o := order.Order{
 		UserID: uuid.New(), Items: []order.Item{item, item}, ShippingAddress: "12 St James's Square, London",
-		Status: order.Pending, Total: 399996, Version: 1, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+		Status: order.Pending, ChangedBy: order.Customer, Total: 399996, Version: 1, CreatedAt: time.Now(), UpdatedAt: time.Now(),
 	}
 	for range 25 {
 		o.ID, err = ids.New()
