@@ -17,7 +17,8 @@ const (
 	// lockRetry is the time between two tries to get the migration lock.
 	lockRetry = 10 * time.Millisecond
 	// wipeTimeout is how long to wait for readers of the log before it is emptied, and
-	// wipeRetry the time until the next try.
+	// wipeRetry the time until the next try. It is no sooner emptied again, either, which
+	// flushes the disk: where thousands are erased, once for many.
 	wipeTimeout = 20 * time.Millisecond
 	wipeRetry   = time.Second
 )
@@ -35,6 +36,8 @@ type writer struct {
 	done    sync.WaitGroup
 	// scrubber is used by the loop alone.
 	scrubber scrubber
+	// wiped is when the log was emptied last.
+	wiped time.Time
 }
 
 type job struct {
@@ -109,7 +112,9 @@ func (w *writer) loop() {
 			w.scrubber.begin()
 		}
 		w.scrub(scrubBeside)
-		w.wipe()
+		if time.Since(w.wiped) >= wipeRetry {
+			w.wipe()
+		}
 	}
 }
 
@@ -123,6 +128,7 @@ func (w *writer) wipe() {
 	defer w.readers.writing.Store(false)
 	w.readers.releaseIdle()
 	w.conn.empty()
+	w.wiped = time.Now()
 }
 
 // empty empties the log. Where it can't, as another process reads it, it is to be tried
