@@ -24,7 +24,7 @@ import (
 var (
 	seedFlag = flag.Uint64("seed", 0, "tell the story of this seed")
 	fromFlag = flag.Uint64("from", 0, "the first of the seeds; 0: of the time of day")
-	forFlag  = flag.Duration("for", 20*time.Second, "for how long to take seeds")
+	forFlag  = flag.Duration("for", 15*time.Second, "for how long to take seeds")
 )
 
 // TestSeeds runs one seed after the other, and tells the story of one that goes wrong.
@@ -53,7 +53,7 @@ func TestSeeds(t *testing.T) {
 // TestASeedIsAStory: always the same.
 func TestASeedIsAStory(t *testing.T) {
 	folder := prepare(t)
-	for _, seed := range []uint64{1, 2, 3} {
+	for _, seed := range []uint64{2, 5} {
 		first, _ := run(t, seed, folder)
 		for range 4 {
 			again, _ := run(t, seed, folder)
