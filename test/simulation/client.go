@@ -35,7 +35,7 @@ type answer struct {
 	body, location string
 	version        int64
 	replayed       bool
-	doubled        bool // the request was delivered twice: the answer may be the second one's
+	doubled        bool // the request was sent or delivered twice: the answer may be the second one's
 	began          time.Time
 }
 
@@ -46,7 +46,7 @@ func (a answer) refused() bool { return a.status >= 400 && !a.doubled }
 
 // do sends a request, and tells what came of it.
 func (c *client) do(patience time.Duration, service, method, path, body string, headers ...string) (a answer) {
-	before := c.doubles()
+	before := c.sentSoFar()
 	a.began = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -71,17 +71,17 @@ func (c *client) do(patience time.Duration, service, method, path, body string, 
 			a.replayed = response.Header.Get("Idempotent-Replayed") == "true"
 		}
 	}
-	a.doubled = c.doubles() > before
+	a.doubled = c.sentSoFar() > before+1
 	if c.faults.calm && a.status >= 500 {
 		c.wrong("%d, and nothing is wrong: %s", a.status, a.body)
 	}
 	return a
 }
 
-func (c *client) doubles() int {
+func (c *client) sentSoFar() int {
 	c.network.mu.Lock()
 	defer c.network.mu.Unlock()
-	return c.doubled[c.name]
+	return c.sent[c.name]
 }
 
 // tellOf adds what a request was, and what came of it, to the story.
@@ -116,7 +116,7 @@ func (c *client) run(steps int) {
 			c.createUser(patience)
 			continue
 		}
-		switch n := c.random.IntN(22); {
+		switch n := c.random.IntN(24); {
 		case n < 2:
 			c.createUser(patience)
 		case n < 8:
@@ -127,13 +127,15 @@ func (c *client) run(steps int) {
 			c.change(users, patience)
 		case n < 15:
 			c.change(orders, patience)
-		case n < 16:
-			c.delete(orders, patience)
+		case n < 17:
+			c.changeAtOnce([]string{users, orders}[c.random.IntN(2)])
 		case n < 18:
+			c.delete(orders, patience)
+		case n < 20:
 			c.delete(users, patience)
-		case n < 19:
-			c.follow([]string{users, orders}[c.random.IntN(2)])
 		case n < 21:
+			c.follow([]string{users, orders}[c.random.IntN(2)])
+		case n < 23:
 			c.audit()
 		default:
 			c.hurry()
@@ -248,9 +250,30 @@ func (c *client) unknown(w *write) {
 // change changes a resource: sometimes the version that it knows, sometimes any.
 func (c *client) change(kind string, patience time.Duration) {
 	id, there := c.pick(kind)
+	if there {
+		c.changeOne(kind, id, patience)
+	}
+}
+
+// changeAtOnce changes a resource several times at once.
+func (c *client) changeAtOnce(kind string) {
+	id, there := c.pick(kind)
 	if !there {
 		return
 	}
+	var all sync.WaitGroup
+	for i := range 3 {
+		hand := c.model.client(fmt.Sprint(c.name, "'s ", c.sentSoFar(), "-", i))
+		all.Go(func() {
+			defer hand.CloseIdleConnections()
+			<-time.After(upTo(hand.random, 5*time.Millisecond))
+			hand.changeOne(kind, id, 6*time.Second)
+		})
+	}
+	all.Wait()
+}
+
+func (c *client) changeOne(kind, id string, patience time.Duration) {
 	var headers []string
 	known, condition := c.known(id), ""
 	if c.random.IntN(2) == 0 {
@@ -339,7 +362,7 @@ func (c *client) hurry() {
 	for i := range 12 {
 		patience := upTo(c.random, 2*c.faults.latency) + c.faults.latency
 		all.Go(func() {
-			other := c.model.client(fmt.Sprint(c.name, "'s ", c.dialledBy(), "-", i))
+			other := c.model.client(fmt.Sprint(c.name, "'s ", c.sentSoFar(), "-", i))
 			defer other.CloseIdleConnections()
 			a := other.do(patience, orders, http.MethodPost, "", fmt.Sprintf(`{"user_id":"00000000-0000-4000-8000-%012d","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, i))
 			if a.status == http.StatusCreated {
@@ -349,12 +372,6 @@ func (c *client) hurry() {
 	}
 	all.Wait()
 	c.tell(c.name, "gives up on twelve orders for nobody")
-}
-
-func (c *client) dialledBy() int {
-	c.network.mu.Lock()
-	defer c.network.mu.Unlock()
-	return c.dialled[c.name]
 }
 
 // follow reads what is new in a feed.

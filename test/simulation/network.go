@@ -19,7 +19,7 @@ type network struct {
 	mu        sync.Mutex
 	listeners map[string]*listener
 	dialled   map[string]int
-	doubled   map[string]int // how many requests of a client were delivered twice
+	sent      map[string]int // how many requests of a client were sent: twice, where one was delivered twice, or net/http sent it again
 }
 
 // dial returns what opens connections for someone: a client, or a service's purpose.
@@ -93,6 +93,11 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.isDead() {
 		return 0, errDead
 	}
+	if !c.server {
+		c.network.mu.Lock()
+		c.network.sent[c.who]++
+		c.network.mu.Unlock()
+	}
 	sent := append([]byte(nil), p...)
 	arrival := time.Now().Add(c.latency(c.random))
 	if arrival.Before(c.last) {
@@ -136,7 +141,7 @@ func (c *conn) twice(sent []byte) {
 	again := c.latency(c.random) + upTo(c.random, 2*time.Second)
 	c.tell("network", "%s: the request arrives twice", c.name)
 	c.network.mu.Lock()
-	c.network.doubled[c.who]++
+	c.network.sent[c.who]++
 	c.network.mu.Unlock()
 	time.AfterFunc(again, func() {
 		copied, err := c.open("", c.name+" (again)", c.peer)

@@ -89,7 +89,7 @@ type world struct {
 
 func newWorld(seed uint64, folder string) *world {
 	w := &world{seed: seed, folder: folder, began: time.Now(), services: map[string]*process{}, drawn: map[string]int{}}
-	w.network = network{world: w, listeners: map[string]*listener{}, dialled: map[string]int{}, doubled: map[string]int{}}
+	w.network = network{world: w, listeners: map[string]*listener{}, dialled: map[string]int{}, sent: map[string]int{}}
 	w.faults = chooseFaults(w.random("faults"))
 	return w
 }
