@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,6 +56,7 @@ func build(service string) (string, error) {
 	// makes sure that it is current.
 	dir := strings.TrimSpace(string(root))
 	path := filepath.Join(dir, ".cache", "test", fmt.Sprintf("%s-%d", service, os.Getpid()))
+	sweep(filepath.Dir(path))
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", path, "./services/"+service)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
@@ -62,6 +64,17 @@ func build(service string) (string, error) {
 		return "", fmt.Errorf("build %s: %w\n%s", service, err, out)
 	}
 	return path, nil
+}
+
+// sweep removes the binaries of test runs that were killed before they could.
+func sweep(dir string) {
+	files, _ := filepath.Glob(filepath.Join(dir, "*-*"))
+	for _, file := range files {
+		pid, err := strconv.Atoi(file[strings.LastIndexByte(file, '-')+1:])
+		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = os.Remove(file)
+		}
+	}
 }
 
 // Clean removes what Build has built. It is called at the end of a TestMain.
