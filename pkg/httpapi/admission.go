@@ -58,7 +58,7 @@ func (a *API) admit(op *operation, x *exchange) {
 		p = requireJSON(g.Request)
 	}
 	if p != nil {
-		a.write(g, p)
+		a.refuse(x, p)
 		return
 	}
 	ctx.caller, ctx.known = caller, true
@@ -68,7 +68,7 @@ func (a *API) admit(op *operation, x *exchange) {
 	}
 	held, err := a.config.Memory.Reserve(ctx, share, op.memory(), !op.reads)
 	if err != nil {
-		a.write(g, a.noMemory(ctx, x, err))
+		a.refuse(x, a.noMemory(ctx, x, err))
 		return
 	}
 	defer held.Release()
@@ -86,7 +86,7 @@ func (a *API) admit(op *operation, x *exchange) {
 		body, p = a.readBody(op, x, &held)
 	}
 	if p != nil {
-		a.write(g, p)
+		a.refuse(x, p)
 		charge()
 		return
 	}
@@ -117,7 +117,6 @@ func (a *API) admit(op *operation, x *exchange) {
 
 // work does what an operation does, in the time there is for it, and holds its answer.
 func (a *API) work(op *operation, x *exchange, body []byte) {
-	x.stopping = a.stopping
 	x.ctx.limit(a.config.RequestTimeout + op.rule.waits)
 	err := op.run(x, body)
 	if err != nil {
@@ -237,6 +236,29 @@ func (a *API) sayOverloaded(ctx context.Context, x *exchange) {
 	}
 }
 
+const (
+	// refusalPause is how long the refusal of one request too many, or of a wrong token,
+	// is held back: whoever asks again as soon as it is answered would keep a processor busy
+	// with refusals.
+	refusalPause = 100 * time.Millisecond
+	// maxPaused is how many are held back at once: each holds its connection's memory.
+	maxPaused = 256
+)
+
+// refuse answers a request that goes no further.
+func (a *API) refuse(x *exchange, p *Problem) {
+	wrongToken := p.Status == http.StatusUnauthorized && x.g.Request.Header["Authorization"] != nil
+	if p.Status == http.StatusTooManyRequests || wrongToken {
+		select {
+		case a.paused <- struct{}{}:
+			x.wait(refusalPause)
+			<-a.paused
+		default:
+		}
+	}
+	a.write(x.g, p)
+}
+
 // metricsCost is the size that a scrape on the public port counts as, in bytes:
 // gathering takes a hundred times as long as answering a small request.
 const metricsCost = 400 << 10
@@ -258,7 +280,7 @@ func (a *API) limitOthers(g *gin.Context) {
 		p = a.withinVolume(name)
 	}
 	if p != nil {
-		a.write(g, p)
+		a.refuse(x, p)
 		g.Abort()
 		return
 	}

@@ -61,6 +61,7 @@ type API struct {
 	complaint             complaint
 	unreadable, untrusted sync.Once // see clientOf
 	stopping              chan struct{}
+	paused                chan struct{} // see refuse
 }
 
 var releaseMode sync.Once
@@ -79,7 +80,7 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // they are networks
 	}
-	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{})}
+	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{}), paused: make(chan struct{}, maxPaused)}
 
 	a.metrics = newMetrics(c.Metrics)
 	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic)

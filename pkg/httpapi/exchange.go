@@ -113,15 +113,16 @@ func HasRead(ctx context.Context, bytes int) {
 // that is of no use any more: the client has left, the time is over, or the service stops.
 func Wait(ctx context.Context, d time.Duration) bool {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
-	if !ok {
-		return false
-	}
+	return ok && x.wait(d)
+}
+
+func (x *exchange) wait(d time.Duration) bool {
 	began := time.Now()
 	defer func() { x.waited += time.Since(began) }()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-ctx.Done():
+	case <-x.ctx.Done():
 		return false
 	case <-x.stopping:
 		return false

@@ -61,7 +61,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			route = "unmatched"
 		}
 		method := knownMethod(g.Request.Method)
-		x := &exchange{ResponseWriter: g.Writer, g: g, route: route}
+		x := &exchange{ResponseWriter: g.Writer, g: g, route: route, stopping: a.stopping}
 		ctx := &x.ctx
 		ctx.x, ctx.id = x, identify(g.Writer, g.Request)
 		var end endSpan

@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/issuer"
@@ -113,4 +116,41 @@ func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	body, err := io.ReadAll(response.Body) // to the end of the connection's half
 	require.NoError(t, err)
 	require.Contains(t, string(body), "at most 65536 bytes")
+}
+
+// TestRefusalsAreHeldBack for a while, so that whoever asks again at once is answered ten
+// times a second on a connection: of so many at once, not while the service stops, and
+// nobody else.
+func TestRefusalsAreHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		require.NoError(t, err)
+		a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: auth.Open(), Limits: limits})
+		get := func() (status int, took time.Duration) {
+			began := time.Now()
+			w := httptest.NewRecorder()
+			a.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/nowhere", nil))
+			return w.Code, time.Since(began)
+		}
+		status, took := get()
+		require.Equal(t, http.StatusNotFound, status)
+		require.Zero(t, took)
+		var all sync.WaitGroup
+		for range maxPaused {
+			all.Go(func() {
+				status, took := get()
+				assert.Equal(t, http.StatusTooManyRequests, status)
+				assert.Equal(t, refusalPause, took)
+			})
+		}
+		synctest.Wait()
+		status, took = get()
+		require.Equal(t, http.StatusTooManyRequests, status)
+		require.Zero(t, took, "one more than may be held back")
+		all.Wait()
+		a.Stop()
+		status, took = get()
+		require.Equal(t, http.StatusTooManyRequests, status)
+		require.Zero(t, took, "the service stops")
+	})
 }
