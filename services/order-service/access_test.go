@@ -14,6 +14,7 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 	"github.com/example/microservices/internal/testkit/issuer"
 	"github.com/example/microservices/internal/testkit/process"
+	"github.com/example/microservices/services/order-service/internal/userclient"
 )
 
 // guarded is an order-service that needs tokens, beside a user-service that does,
@@ -45,8 +46,8 @@ func startGuarded(t *testing.T, address, identity string) *guarded {
 		"AUTH_ISSUERS="+is.SettingOf("user-service", "users:lookup events:read"), "AUTH_REQUIRED=true")
 	g.server = start(t, address, func(c *configuration) {
 		c.AuthIssuers, c.AuthRequired = is.Setting, true
-		c.UserServiceURL, c.UserClientTokenFile = g.users.URL, g.tokenFile
-		c.UserClientCacheTTL = 0
+		c.UserClient.URL, c.UserClient.TokenFile = g.users.URL, g.tokenFile
+		c.UserClient.CacheTTL = 0
 	})
 	return g
 }
@@ -246,10 +247,11 @@ func TestUserServiceKnowsOrderServiceByItsToken(t *testing.T) {
 }
 
 func TestATokenFileThatIsMissingIsFoundAtTheStart(t *testing.T) {
-	c := &configuration{UserClientTokenFile: filepath.Join(t.TempDir(), "token")}
-	_, err := c.userClient()
+	c := newConfiguration()
+	c.UserClient.URL, c.UserClient.TokenFile = "http://users", filepath.Join(t.TempDir(), "token")
+	_, err := userclient.New(c.UserClient, nil, nil)
 	require.ErrorContains(t, err, "USER_CLIENT_TOKEN_FILE")
-	require.NoError(t, os.WriteFile(c.UserClientTokenFile, []byte("\n"), 0o600))
-	_, err = c.userClient()
+	require.NoError(t, os.WriteFile(c.UserClient.TokenFile, []byte("\n"), 0o600))
+	_, err = userclient.New(c.UserClient, nil, nil)
 	require.ErrorContains(t, err, "empty")
 }

@@ -23,7 +23,7 @@ func inProcess(tb testing.TB) (handler http.Handler, path string) {
 	tb.Helper()
 	c := newConfiguration()
 	require.NoError(tb, config.Load(c))
-	c.DatabaseURL, c.UserServiceURL = databases["sqlite"](tb), "http://127.0.0.1:1" // nobody is asked
+	c.DatabaseURL, c.UserClient.URL = databases["sqlite"](tb), "http://127.0.0.1:1" // nobody is asked
 	store, err := sqlite.Open(strings.TrimPrefix(c.DatabaseURL, "sqlite://"))
 	require.NoError(tb, err)
 	require.NoError(tb, store.Migrate(tb.Context(), slog.New(slog.DiscardHandler)))

@@ -208,8 +208,8 @@ func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 func TestARequestInFlightIsAConflict(t *testing.T) {
 	users := newGate(t)
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
-		c.UserServiceURL = users.URL
-		c.UserClientTimeout, c.UserClientTryTimeout = time.Minute, time.Minute
+		c.UserClient.URL = users.URL
+		c.UserClient.Timeout, c.UserClient.TryTimeout = time.Minute, time.Minute
 	})
 	first := make(chan *apitest.Answer)
 	go func() { first <- s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k") }()

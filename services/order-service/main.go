@@ -56,11 +56,7 @@ func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 	if err != nil {
 		return err
 	}
-	client, err := c.userClient()
-	if err != nil {
-		return err
-	}
-	users, err := userclient.New(client, rt.Log, rt.Metrics)
+	users, err := userclient.New(c.UserClient, rt.Log, rt.Metrics)
 	if err != nil {
 		return err
 	}

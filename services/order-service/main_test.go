@@ -113,7 +113,7 @@ func start(t testing.TB, address string, change ...func(*configuration)) *server
 	require.NoError(t, config.Load(c))
 	c.DatabaseURL = address
 	apitest.NoLimits(&c.Config)
-	c.UserServiceURL = users.URL
+	c.UserClient.URL = users.URL
 	for _, f := range change {
 		f(c)
 	}

@@ -33,9 +33,9 @@ func TestUserServiceIsKilledAndComesBack(t *testing.T) {
 			users, env := ownUserService(t)
 			user := process.CreateUser(t, users)
 			s := start(t, address(t), func(c *configuration) {
-				c.UserServiceURL = users.URL
-				c.UserClientCacheTTL = 0
-				c.BreakerOpen = 200 * time.Millisecond
+				c.UserClient.URL = users.URL
+				c.UserClient.CacheTTL = 0
+				c.UserClient.BreakerOpen = 200 * time.Millisecond
 			})
 			s.user = user
 			ready := func(status int) func() bool {
@@ -84,10 +84,10 @@ func TestUserServiceIsThereButOfNoUse(t *testing.T) {
 			require.NoError(t, proxy.Start())
 			t.Cleanup(proxy.Stop)
 			s := start(t, databases["sqlite"](t), func(c *configuration) {
-				c.UserServiceURL = "http://" + proxy.Listen
-				c.UserClientTimeout, c.UserClientTryTimeout = 300*time.Millisecond, 100*time.Millisecond
-				c.UserClientCacheTTL = 0
-				c.BreakerOpen = 200 * time.Millisecond
+				c.UserClient.URL = "http://" + proxy.Listen
+				c.UserClient.Timeout, c.UserClient.TryTimeout = 300*time.Millisecond, 100*time.Millisecond
+				c.UserClient.CacheTTL = 0
+				c.UserClient.BreakerOpen = 200 * time.Millisecond
 			})
 			id := s.create().ID()
 
@@ -120,14 +120,14 @@ func (s *server) metrics(t *testing.T) string {
 // TestAWrongPathToUserServiceIsNotAnUnknownUser: whoever set it up is wrong, not
 // the client.
 func TestAWrongPathToUserServiceIsNotAnUnknownUser(t *testing.T) {
-	s := start(t, databases["sqlite"](t), func(c *configuration) { c.UserServiceURL += "/v2" })
+	s := start(t, databases["sqlite"](t), func(c *configuration) { c.UserClient.URL += "/v2" })
 	s.Do(http.MethodPost, orders, s.order()).Want(http.StatusServiceUnavailable)
 }
 
 func TestReadinessMayBeDegraded(t *testing.T) {
 	users, _ := ownUserService(t)
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
-		c.UserServiceURL = users.URL
+		c.UserClient.URL = users.URL
 		c.ReadinessUserService = "degraded"
 	})
 	is := func(report string) func() bool {

@@ -81,12 +81,14 @@ func Open(ctx context.Context, w World) (app *service.App, common *service.Confi
 	apitest.NoLimits(&c.Config)
 	c.MigrateOnStart = false
 	purposes := []string{"lookups", "feed"} // in the order in which the client makes them
-	client := userclient.Config{BaseURL: w.UserService, Jitter: w.Jitter, WrapTransport: func(rt http.RoundTripper) http.RoundTripper {
+	client := userclient.NewConfig()
+	client.URL, client.Jitter = w.UserService, w.Jitter
+	client.WrapTransport = func(rt http.RoundTripper) http.RoundTripper {
 		transport := rt.(*http.Transport)
 		transport.DialContext = w.Dial(purposes[0])
 		purposes = purposes[1:]
 		return transport
-	}}
+	}
 	open := func(ctx context.Context, rt *service.Runtime) error {
 		opened, err := sqlite.Open(c.SQLitePath())
 		if err != nil {

@@ -47,7 +47,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.Run("uncached over loopback", func(b *testing.B) {
 		server := newServer(b, knowsEveryone)
 		cfg := patient(server.URL)
-		cfg.CacheTTL = -1
+		cfg.CacheTTL = 0
 		c := newClient(b, cfg)
 		id := uuid.New()
 		b.ReportAllocs()

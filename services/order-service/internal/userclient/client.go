@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/resilience"
 	"github.com/example/microservices/services/order-service/internal/order"
 )
@@ -43,13 +44,19 @@ type Client struct {
 
 var _ order.Users = (*Client)(nil)
 
-// New returns a client for the user-service at cfg.BaseURL, which need not be up.
-// Its metrics are registered with reg; neither reg nor log is required. The error
-// names every field of cfg that is wrong. Call Close when done.
+// New returns a client for the user-service at cfg.URL, which need not be up. Its metrics
+// are registered with reg; neither reg nor log is required. The error is of the URL, or of
+// a TokenFile without a token. Call Close when done.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, error) {
-	cfg, base, err := cfg.withDefaults()
+	base, err := parseURL(cfg.URL)
 	if err != nil {
-		return nil, fmt.Errorf("user-service client: %w", err)
+		return nil, fmt.Errorf("user-service client: the URL %w", err)
+	}
+	if cfg.TokenFile != "" {
+		err = auth.CheckTokenFile(cfg.TokenFile)
+		if err != nil {
+			return nil, fmt.Errorf("USER_CLIENT_TOKEN_FILE: %w", err)
+		}
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)

@@ -9,152 +9,92 @@ import (
 	"time"
 )
 
-// Config describes a Client. BaseURL is required; the zero value of every other
-// field stands for its default.
+// Config describes a Client. NewConfig has the defaults.
 type Config struct {
-	// BaseURL is where user-service is: http or https, a host, perhaps a port
-	// and a path prefix. No user information, query or fragment.
-	BaseURL string
-
+	// URL is http or https, a host, perhaps a port and a path prefix. No user information,
+	// query or fragment.
+	URL string `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"where user-service is"`
 	// Timeout bounds one Verify in all: every try and the waits between them.
-	// Default 2s.
-	Timeout time.Duration
-	// TryTimeout bounds one try, from dialling to the answer's last byte, and
-	// the probe that Ready makes. At most Timeout. Default 800ms, or Timeout if
-	// that is shorter.
-	TryTimeout time.Duration
-	// MaxTries is the number of tries in one Verify; 1 turns retries off.
-	// Default 3. A retry starts only when a whole TryTimeout is left.
-	MaxTries int
+	Timeout time.Duration `envconfig:"USER_CLIENT_TIMEOUT" min:"1ms" desc:"timeout of a user lookup, retries included"`
+	// TryTimeout bounds one try, from dialling to the answer's last byte, and the probe
+	// that Ready makes.
+	TryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" min:"1ms" desc:"timeout of one attempt"`
+	CacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" min:"0s" desc:"how long a verified user is cached; 0s turns the cache off"`
 	// MaxConcurrent is the number of tries under way at once, over all callers.
-	// Default 64.
-	MaxConcurrent int
+	MaxConcurrent int           `envconfig:"USER_CLIENT_MAX_CONCURRENT" min:"1" desc:"maximum number of concurrent lookups"`
+	TokenFile     string        `envconfig:"USER_CLIENT_TOKEN_FILE" desc:"file with the bearer token for user-service, read for each request; empty: no token is sent"`
+	BreakerOpen   time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
 
-	// CacheTTL is how long a user seen counts as existing without asking again,
-	// and so how long a deleted user may still get orders. Default 5s; negative
-	// turns the cache off.
-	CacheTTL time.Duration
-	// CacheSize is the number of users remembered. Default 10,000.
+	// MaxTries is the number of tries in one Verify; 1 turns retries off. A retry starts
+	// only when a whole TryTimeout is left.
+	MaxTries int
+	// CacheSize is the number of users remembered.
 	CacheSize int
-
-	// BreakerOpen is how long an open breaker refuses before it lets a probe
-	// through. Default 10s.
-	BreakerOpen time.Duration
-	// BreakerWindow is the time over which the breaker counts. Default 10s.
-	BreakerWindow time.Duration
-	// BreakerMinimum is the number of tries within the window below which the
-	// breaker never trips. Default 10.
+	// The breaker trips when BreakerRatio of at least BreakerMinimum tries within
+	// BreakerWindow have failed.
+	BreakerWindow  time.Duration
 	BreakerMinimum int
-	// BreakerRatio is the share of failed tries, in (0, 1], that trips the
-	// breaker. Default 0.5.
-	BreakerRatio float64
-
-	// RetryRatio is the number of retries that one request to user-service
-	// earns, in (0, 1]. Default 0.2: one for five.
-	RetryRatio float64
-	// RetryReserve is the number of retries that can be made before any is
-	// earned, and the most that can be saved up. Default 10.
+	BreakerRatio   float64
+	// RetryRatio is the number of retries that one request to user-service earns, and
+	// RetryReserve the number that can be made before any is earned, and saved up at most.
+	RetryRatio   float64
 	RetryReserve int
 
 	// Jitter is that of the waits between tries (resilience.Backoff); nil is the usual one.
 	Jitter func(time.Duration) time.Duration
-
-	// WrapTransport, when set, is put around the connection pool. It is the one
-	// place for what every outgoing request needs: tracing, or a token that
-	// proves this service's identity. The result must end when the request's
-	// context does, or a hung probe keeps the breaker half-open.
+	// WrapTransport, when set, is put around the connection pool. The result must end when
+	// the request's context does, or a hung probe keeps the breaker half-open.
 	WrapTransport func(http.RoundTripper) http.RoundTripper
 }
 
-// withDefaults fills the zero fields and reports everything that is wrong with
-// the others. The errors name fields, never values: a base URL may hold a
-// password.
-func (c Config) withDefaults() (Config, *url.URL, error) {
-	base, err := parseBaseURL(c.BaseURL)
-	errs := []error{err}
+// NewConfig returns the defaults of all but the URL.
+func NewConfig() Config {
+	return Config{
+		Timeout: 2 * time.Second, TryTimeout: 800 * time.Millisecond, MaxTries: 3, MaxConcurrent: 64,
+		CacheTTL: 5 * time.Second, CacheSize: 10_000,
+		BreakerOpen: 10 * time.Second, BreakerWindow: 10 * time.Second, BreakerMinimum: 10, BreakerRatio: 0.5,
+		RetryRatio: 0.2, RetryReserve: 10,
+	}
+}
 
-	c.Timeout = orDefault(c.Timeout, 2*time.Second)
-	c.TryTimeout = orDefault(c.TryTimeout, min(800*time.Millisecond, c.Timeout))
-	c.MaxTries = orDefault(c.MaxTries, 3)
-	c.MaxConcurrent = orDefault(c.MaxConcurrent, 64)
-	c.CacheTTL = orDefault(c.CacheTTL, 5*time.Second)
-	c.CacheSize = orDefault(c.CacheSize, 10_000)
-	c.BreakerOpen = orDefault(c.BreakerOpen, 10*time.Second)
-	c.BreakerWindow = orDefault(c.BreakerWindow, 10*time.Second)
-	c.BreakerMinimum = orDefault(c.BreakerMinimum, 10)
-	c.BreakerRatio = orDefault(c.BreakerRatio, 0.5)
-	c.RetryRatio = orDefault(c.RetryRatio, 0.2)
-	c.RetryReserve = orDefault(c.RetryReserve, 10)
-
-	for _, f := range []struct {
-		name string
-		ok   bool
-	}{
-		{"Timeout", c.Timeout > 0},
-		{"TryTimeout", c.TryTimeout > 0},
-		{"MaxTries", c.MaxTries > 0},
-		{"MaxConcurrent", c.MaxConcurrent > 0},
-		{"CacheSize", c.CacheSize > 0},
-		{"BreakerOpen", c.BreakerOpen > 0},
-		{"BreakerWindow", c.BreakerWindow > 0},
-		{"BreakerMinimum", c.BreakerMinimum > 0},
-		{"RetryReserve", c.RetryReserve > 0},
-	} {
-		if !f.ok {
-			errs = append(errs, fmt.Errorf("%s must be positive", f.name))
-		}
-	}
-	// Written so that NaN fails too.
-	if !(c.BreakerRatio > 0 && c.BreakerRatio <= 1) {
-		errs = append(errs, errors.New("BreakerRatio must be above 0 and at most 1"))
-	}
-	if !(c.RetryRatio > 0 && c.RetryRatio <= 1) {
-		errs = append(errs, errors.New("RetryRatio must be above 0 and at most 1"))
-	}
+// Validate checks what concerns more than the form of a value. Its errors name variables
+// and hold no values: a URL may have a password.
+func (c *Config) Validate() error {
+	var problems []error
 	if c.TryTimeout > c.Timeout {
-		errs = append(errs, errors.New("TryTimeout must be at most Timeout"))
+		problems = append(problems, errors.New("USER_CLIENT_TRY_TIMEOUT must be at most USER_CLIENT_TIMEOUT"))
 	}
-	return c, base, errors.Join(errs...)
-}
-
-func orDefault[T comparable](value, def T) T {
-	var zero T
-	if value == zero {
-		return def
+	_, err := parseURL(c.URL)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("USER_SERVICE_URL %w", err))
 	}
-	return value
+	return errors.Join(problems...)
 }
 
-// CheckBaseURL returns an error unless raw is fit to be Config.BaseURL.
-func CheckBaseURL(raw string) error {
-	_, err := parseBaseURL(raw)
-	return err
-}
-
-// parseBaseURL accepts an absolute http or https URL (RFC 3986 section 4.3) to
+// parseURL accepts an absolute http or https URL (RFC 3986 section 4.3) to
 // which a path can be appended.
-func parseBaseURL(raw string) (*url.URL, error) {
+func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {
-		return nil, errors.New("BaseURL is missing")
+		return nil, errors.New("is missing")
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		// Not wrapped: the error of url.Parse quotes its input.
-		return nil, errors.New("BaseURL is not a URL")
+		return nil, errors.New("is not a URL")
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("BaseURL must start with http:// or https://")
+		return nil, errors.New("must start with http:// or https://")
 	case u.User != nil:
-		return nil, errors.New("BaseURL must not hold a user name or password")
+		return nil, errors.New("must not hold a user name or password")
 	case u.Hostname() == "":
-		return nil, errors.New("BaseURL has no host")
+		return nil, errors.New("has no host")
 	case !validPort(u):
-		return nil, errors.New("BaseURL has a port that is not in 1-65535")
+		return nil, errors.New("has a port that is not in 1-65535")
 	case u.RawQuery != "" || u.ForceQuery:
-		return nil, errors.New("BaseURL must not have a query")
+		return nil, errors.New("must not have a query")
 	case u.Fragment != "":
-		return nil, errors.New("BaseURL must not have a fragment")
+		return nil, errors.New("must not have a fragment")
 	}
 	return u, nil
 }

@@ -1,7 +1,6 @@
 package userclient
 
 import (
-	"math"
 	"net/http"
 	"testing"
 	"time"
@@ -11,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestBaseURL(t *testing.T) {
+func TestURL(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		raw  string
@@ -21,7 +20,7 @@ func TestBaseURL(t *testing.T) {
 		{name: "host alone", raw: "https://users.example.com"},
 		{name: "prefix", raw: "http://gateway/users-api/"},
 		{name: "IPv6", raw: "http://[::1]:8000"},
-		{name: "missing", raw: "", want: "BaseURL is missing"},
+		{name: "missing", raw: "", want: "is missing"},
 		{name: "no scheme", raw: "user-service:8000", want: "must start with http"},
 		{name: "no scheme, no port", raw: "user-service", want: "must start with http"},
 		{name: "a Kubernetes service variable", raw: "tcp://10.0.0.1:8000", want: "must start with http"},
@@ -40,7 +39,7 @@ func TestBaseURL(t *testing.T) {
 		{name: "control characters", raw: "http://user-service\n/hunter2", want: "not a URL"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := New(Config{BaseURL: test.raw}, nil, nil)
+			c, err := New(at(test.raw), nil, nil)
 			if test.want == "" {
 				require.NoError(t, err)
 				c.Close()
@@ -75,43 +74,20 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-func TestDefaults(t *testing.T) {
-	got, _, err := Config{BaseURL: "http://user-service"}.withDefaults()
-	require.NoError(t, err)
-	require.Equal(t, Config{
-		BaseURL: "http://user-service",
-		Timeout: 2 * time.Second, TryTimeout: 800 * time.Millisecond, MaxTries: 3, MaxConcurrent: 64,
-		CacheTTL: 5 * time.Second, CacheSize: 10_000,
-		BreakerOpen: 10 * time.Second, BreakerWindow: 10 * time.Second, BreakerMinimum: 10, BreakerRatio: 0.5,
-		RetryRatio: 0.2, RetryReserve: 10,
-	}, got)
-
-	got, _, err = Config{BaseURL: "http://user-service", Timeout: time.Millisecond}.withDefaults()
-	require.NoError(t, err)
-	require.Equal(t, time.Millisecond, got.TryTimeout, "the default is never above Timeout")
-}
-
-func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
-	_, err := New(Config{
-		Timeout: -1, TryTimeout: -1, MaxTries: -1, MaxConcurrent: -1, CacheSize: -1,
-		BreakerOpen: -1, BreakerWindow: -1, BreakerMinimum: -1, BreakerRatio: 1.1,
-		RetryRatio: math.NaN(), RetryReserve: -1,
-	}, nil, nil)
-	for _, name := range []string{
-		"BaseURL", "Timeout", "TryTimeout", "MaxTries", "MaxConcurrent", "CacheSize",
-		"BreakerOpen", "BreakerWindow", "BreakerMinimum", "BreakerRatio", "RetryRatio", "RetryReserve",
-	} {
-		require.ErrorContains(t, err, name)
-	}
-	_, err = New(Config{BaseURL: "http://u", Timeout: time.Second, TryTimeout: 2 * time.Second}, nil, nil)
-	require.ErrorContains(t, err, "TryTimeout must be at most Timeout")
+func TestTriesFitTheTimeout(t *testing.T) {
+	cfg := at("http://u")
+	require.NoError(t, cfg.Validate())
+	cfg.URL, cfg.Timeout, cfg.TryTimeout = "", time.Second, 2*time.Second
+	err := cfg.Validate()
+	require.ErrorContains(t, err, "USER_CLIENT_TRY_TIMEOUT must be at most USER_CLIENT_TIMEOUT")
+	require.ErrorContains(t, err, "USER_SERVICE_URL is missing")
 }
 
 func TestMetricsAreRegisteredOnce(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	c, err := New(Config{BaseURL: "http://u"}, nil, reg)
+	c, err := New(at("http://u"), nil, reg)
 	require.NoError(t, err)
 	defer c.Close()
-	_, err = New(Config{BaseURL: "http://u"}, nil, reg)
+	_, err = New(at("http://u"), nil, reg)
 	require.ErrorContains(t, err, "metrics")
 }

@@ -43,12 +43,10 @@ func TestFaults(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			proxy, _ := newProxy(t, knowsEveryoneAtLength)
-			c := newClient(t, Config{
-				BaseURL: "http://" + proxy.Listen,
-				Timeout: time.Second, TryTimeout: 200 * time.Millisecond,
-				BreakerMinimum: 4, BreakerOpen: 100 * time.Millisecond,
-				CacheTTL: time.Hour,
-			})
+			cfg := at("http://" + proxy.Listen)
+			cfg.Timeout, cfg.TryTimeout, cfg.CacheTTL = time.Second, 200*time.Millisecond, time.Hour
+			cfg.BreakerMinimum, cfg.BreakerOpen = 4, 100*time.Millisecond
+			c := newClient(t, cfg)
 			known := uuid.New()
 			until(t, func() bool { return c.Verify(t.Context(), known) == nil })
 

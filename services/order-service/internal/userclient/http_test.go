@@ -41,9 +41,7 @@ func TestWhatARequestCarries(t *testing.T) {
 
 func TestProxiesFromTheEnvironmentAreIgnored(t *testing.T) {
 	// net/http reads the environment only once, so this looks at the setting.
-	cfg, _, err := Config{BaseURL: "http://u"}.withDefaults()
-	require.NoError(t, err)
-	require.Nil(t, newTransport(cfg).Proxy)
+	require.Nil(t, newTransport(at("http://u")).Proxy)
 }
 
 func TestConnectionsAreUsedAgain(t *testing.T) {

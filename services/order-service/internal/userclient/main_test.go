@@ -49,10 +49,19 @@ func newServer(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
+// at is the default configuration for a user-service.
+func at(url string) Config {
+	cfg := NewConfig()
+	cfg.URL = url
+	return cfg
+}
+
 // patient is a configuration for tests over real TCP: no healthy answer is ever
 // too late, however busy the machine.
 func patient(baseURL string) Config {
-	return Config{BaseURL: baseURL, Timeout: time.Hour, TryTimeout: time.Hour / 10}
+	cfg := at(baseURL)
+	cfg.Timeout, cfg.TryTimeout = time.Hour, time.Hour/10
+	return cfg
 }
 
 // knowsEveryone answers as user-service does for a user it knows.
@@ -80,10 +89,9 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // config returns a configuration whose requests go to u.
 func (u *upstream) config() Config {
-	return Config{
-		BaseURL:       "http://user-service:8000",
-		WrapTransport: func(http.RoundTripper) http.RoundTripper { return u },
-	}
+	cfg := at("http://user-service:8000")
+	cfg.WrapTransport = func(http.RoundTripper) http.RoundTripper { return u }
+	return cfg
 }
 
 func found200(r *http.Request) (*http.Response, error) {

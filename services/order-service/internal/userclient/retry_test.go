@@ -106,10 +106,8 @@ func TestTheTotalDeadlineHolds(t *testing.T) {
 		ms := func(label string, low, high int) time.Duration {
 			return time.Duration(rapid.IntRange(low, high).Draw(rt, label)) * time.Millisecond
 		}
-		cfg := Config{
-			Timeout:  ms("total", 100, 5000),
-			MaxTries: rapid.IntRange(1, 10).Draw(rt, "tries"),
-		}
+		cfg := NewConfig()
+		cfg.Timeout, cfg.MaxTries = ms("total", 100, 5000), rapid.IntRange(1, 10).Draw(rt, "tries")
 		cfg.TryTimeout = ms("a try", 1, int(cfg.Timeout/time.Millisecond))
 		delays := rapid.SliceOfN(rapid.IntRange(0, 3000), 10, 10).Draw(rt, "delays")
 		kinds := rapid.SliceOfN(rapid.IntRange(0, 4), 10, 10).Draw(rt, "kinds")
@@ -128,7 +126,7 @@ func TestTheTotalDeadlineHolds(t *testing.T) {
 				return after(time.Duration(delays[n])*time.Millisecond, answer)(r)
 			}
 			cfg := cfg
-			cfg.BaseURL, cfg.WrapTransport = u.config().BaseURL, u.config().WrapTransport
+			cfg.URL, cfg.WrapTransport = u.config().URL, u.config().WrapTransport
 			c := newClient(t, cfg)
 			defer c.Close()
 			err := verifyNew(t.Context(), c)

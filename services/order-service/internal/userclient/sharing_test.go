@@ -111,7 +111,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 func TestTheCacheCanBeTurnedOff(t *testing.T) {
 	u := &upstream{answer: found200}
 	cfg := u.config()
-	cfg.CacheTTL = -1
+	cfg.CacheTTL = 0
 	c := newClient(t, cfg)
 	id := uuid.New()
 	for range 3 {

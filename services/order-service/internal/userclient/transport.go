@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/requestid"
 )
 
@@ -46,6 +47,9 @@ func newTransport(cfg Config) *http.Transport {
 
 func newHTTPClient(cfg Config, transport *http.Transport) *http.Client {
 	var rt http.RoundTripper = transport
+	if cfg.TokenFile != "" {
+		rt = auth.TokenFile(cfg.TokenFile)(rt)
+	}
 	if cfg.WrapTransport != nil {
 		rt = cfg.WrapTransport(rt)
 	}

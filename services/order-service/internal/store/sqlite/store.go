@@ -79,7 +79,7 @@ func scan(r sqlite.Row) (o order.Order, err error) {
 	if err != nil {
 		return o, err
 	}
-	err = json.Unmarshal([]byte(r.Text(2)), &o.Items)
+	err = json.Unmarshal(r.Bytes(2), &o.Items)
 	if err != nil {
 		return o, fmt.Errorf("read the items of order %s: %w", o.ID, err)
 	}
