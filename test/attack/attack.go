@@ -63,10 +63,20 @@ var All = []Attack{
 	{"unchanged orders", 40, repeat(unchanged)},
 }
 
-// Run attacks a target for a while.
+// Run attacks a target for a while, and until something was answered.
 func (a Attack) Run(ctx context.Context, t Target, span time.Duration) Result {
-	ctx, cancel := context.WithTimeout(ctx, span)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	answered := make(chan struct{})
+	over := time.AfterFunc(span, func() {
+		select {
+		case <-answered:
+		case <-time.After(time.Minute):
+		}
+		cancel()
+	})
+	defer over.Stop()
+	first := sync.OnceFunc(func() { close(answered) })
 	var mu sync.Mutex
 	result := Result{Statuses: map[int]int64{}}
 	var bytes atomic.Int64
@@ -75,6 +85,7 @@ func (a Attack) Run(ctx context.Context, t Target, span time.Duration) Result {
 		mu.Lock()
 		defer mu.Unlock()
 		result.Statuses[status]++
+		first()
 	}
 	var wg sync.WaitGroup
 	for range a.Connections {

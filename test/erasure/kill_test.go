@@ -77,15 +77,16 @@ func (k *killing) round(t *testing.T, round int) {
 		return pass
 	}
 	where, disarm := k.arm(round, strike)
+	resource := k.usersURL() + "/" + user // the same after a restart
 	var deleting sync.WaitGroup
 	deleting.Go(func() {
 		for { // until it is deleted; it may have been by the DELETE that got no answer
-			status, _ := k.do(http.MethodDelete, k.usersURL()+"/"+user, "")
+			status, _ := k.do(http.MethodDelete, resource, "")
 			if status == http.StatusNoContent || status == http.StatusNotFound {
 				return
 			}
 			<-struck // it isn't there
-			if status, _ = k.do(http.MethodGet, k.usersURL()+"/"+user, ""); status == http.StatusNotFound {
+			if status, _ = k.do(http.MethodGet, resource, ""); status == http.StatusNotFound {
 				return
 			}
 		}

@@ -38,33 +38,34 @@ func (s *scrubber) begin() {
 	}
 }
 
-// scrub looks at some pages, and clears what is left in them. What fails is tried again.
-func (w *writer) scrub(pages int64) {
+// scrub looks at some pages, clears what is left in them, and reports whether it could.
+// Otherwise they are to be looked at again.
+func (w *writer) scrub(pages int64) bool {
 	if w.scrubber.at == 0 {
-		return
+		return true
 	}
 	var count int64
 	err := w.conn.query("PRAGMA page_count", func(r Row) error { count = r.Int(0); return nil }, nil)
 	if err != nil {
-		return
+		return false
 	}
 	end := min(w.scrubber.at+pages, count+1)
 	var dirty []int64
 	for n := w.scrubber.at; n < end; n++ {
 		page, err := w.conn.page(n)
 		if err != nil {
-			return
+			return false
 		}
 		if clearFree(page, n) {
 			dirty = append(dirty, n)
 		}
 	}
 	if len(dirty) > 0 && w.clear(dirty) != nil {
-		return
+		return false
 	}
 	w.scrubber.at, w.scrubber.cleared = end, w.scrubber.cleared || len(dirty) > 0
 	if end <= count {
-		return
+		return true
 	}
 	if w.scrubber.cleared {
 		w.conn.erases = true // the log has pages as they were
@@ -74,6 +75,7 @@ func (w *writer) scrub(pages int64) {
 	if again {
 		w.scrubber.begin()
 	}
+	return true
 }
 
 // clear clears the free space of pages, in a transaction.
@@ -144,10 +146,10 @@ func clearFree(page []byte, n int64) bool {
 	return found
 }
 
-// finish scrubs the rest, for a moment: where it isn't enough, the next start goes on.
+// finish scrubs the rest, for a moment: where it isn't enough, or fails, the next start
+// goes on.
 func (w *writer) finish() {
-	for end := time.Now().Add(scrubLimit); w.scrubber.at > 0 && time.Now().Before(end); {
-		w.scrub(scrubStep)
+	for end := time.Now().Add(scrubLimit); w.scrubber.at > 0 && time.Now().Before(end) && w.scrub(scrubStep); {
 	}
 	w.wipe()
 }
