@@ -40,21 +40,23 @@ func benchAttack(ctx context.Context, g *group, kind string) section {
 	ordinary := scene.Ordinary(ctx, g.size.attack)
 	var slowest, refused float64
 	var unanswered, failed int
-	rows := fmt.Sprintf("| attack, %s | p99 of another ÷ ordinarily | refused | without an answer | probes that failed | memory, MiB | the attacker was answered |\n|---|--:|--:|--:|--:|--:|---|\n", g.size.attack)
+	rows := fmt.Sprintf("| attack, %s | p99 of another ÷ ordinarily | of another service's | refused | without an answer | probes that failed | memory, MiB | the attacker was answered |\n|---|--:|--:|--:|--:|--:|--:|---|\n", g.size.attack)
 	for _, a := range attack.All {
-		fared, result, err := scene.Under(ctx, a, g.size.attack)
+		both, result, err := scene.Under(ctx, a, g.size.attack)
+		fared := both.Bystander
 		memory, gone := scene.Memory()
 		if g.failed(errors.Join(err, gone)) {
 			return section{}
 		}
-		slower := float64(fared.Percentile(99)) / float64(ordinary.Percentile(99))
+		slower, elsewhere := ratio(fared, ordinary.Bystander), ratio(both.Neighbour, ordinary.Neighbour)
 		share := 1 - float64(fared.Statuses[200]+fared.Statuses[0])/float64(max(1, fared.Requests()))
 		slowest, refused = max(slowest, slower), max(refused, share)
 		unanswered, failed = unanswered+fared.Statuses[0], failed+fared.Failed
-		rows += fmt.Sprintf("| %s | %.1f | %.1f %% | %d | %d of %d | %d | %v |\n", a.Name, slower, 100*share, fared.Statuses[0], fared.Failed, fared.Probes, memory>>20, result.Statuses)
+		rows += fmt.Sprintf("| %s | %.1f | %.1f | %.1f %% | %d | %d of %d | %d | %v |\n", a.Name, slower, elsewhere, 100*share, fared.Statuses[0], fared.Failed, fared.Probes, memory>>20, result.Statuses)
 	}
-	after := scene.Ordinary(ctx, 5*time.Second)
-	rows += fmt.Sprintf("| none any more, 5s | %.1f | %d of %d | %d | %d of %d | | |\n", float64(after.Percentile(99))/float64(ordinary.Percentile(99)),
+	calm := scene.Ordinary(ctx, 5*time.Second)
+	after := calm.Bystander
+	rows += fmt.Sprintf("| none any more, 5s | %.1f | %.1f | %d of %d | %d | %d of %d | | |\n", ratio(after, ordinary.Bystander), ratio(calm.Neighbour, ordinary.Neighbour),
 		after.Requests()-after.Statuses[200], after.Requests(), after.Statuses[0], after.Failed, after.Probes)
 	return section{
 		title: on("What one caller can do to the others", kind),
@@ -65,4 +67,9 @@ func benchAttack(ctx context.Context, g *group, kind string) section {
 		},
 		body: rows,
 	}
+}
+
+// ratio is how much slower somebody fared than before, by the 99th percentile.
+func ratio(fared, before attack.Fared) float64 {
+	return float64(fared.Percentile(99)) / float64(before.Percentile(99))
 }

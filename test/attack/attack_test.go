@@ -34,12 +34,13 @@ func TestOneCallerTakesTheServiceFromNobody(t *testing.T) {
 			scene, err := attack.Set(t.Context(), t.TempDir(), programs, address(t), address(t))
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, scene.Close()) })
-			ordinary := scene.Ordinary(t.Context(), *span)
+			ordinary := scene.Ordinary(t.Context(), *span).Bystander
 			t.Logf("held by a control group: %v; ordinarily p99 %s of %d", scene.Confined(), ordinary.Percentile(99), ordinary.Requests())
 			require.Zero(t, ordinary.Requests()-ordinary.Statuses[200], "%v", ordinary.Statuses)
 			for _, a := range attack.All {
 				t.Run(a.Name, func(t *testing.T) {
-					fared, result, err := scene.Under(t.Context(), a, *span)
+					both, result, err := scene.Under(t.Context(), a, *span)
+					fared := both.Bystander
 					require.NoError(t, err)
 					held, err := scene.Memory()
 					require.NoError(t, err, "the service is gone")

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,6 +36,9 @@ const (
 type Scene struct {
 	Target    Target
 	Bystander Bystander
+	// Neighbour is a caller of the other service, which isn't attacked: how it fares tells
+	// what of the bystander's fate is the machine's, which all share here.
+	Neighbour Bystander
 	// light is a caller who asks for little.
 	light    Bystander
 	attacker string
@@ -106,6 +110,15 @@ func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatab
 		return nil, err
 	}
 	s.Target.Order, err = s.fill(ctx, users.Address, s.Target.Token, attacker, largeOrder(attacker), 100)
+	if err != nil {
+		return nil, err
+	}
+	neighbour := uuid.NewString()
+	s.Neighbour = Bystander{Address: users.Address, Admin: users.Address, Path: "/api/v1/users/" + neighbour}
+	s.Neighbour.Token, err = token(neighbour, "users:write users:read")
+	if err == nil {
+		_, err = s.fill(ctx, users.Address, s.Neighbour.Token, neighbour, "", 0)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -194,28 +207,36 @@ func create(ctx context.Context, url, token, body string) (string, error) {
 	}
 }
 
-// Ordinary is how the bystander fares beside a caller who asks for little.
-func (s *Scene) Ordinary(ctx context.Context, span time.Duration) Fared {
-	ctx, cancel := context.WithTimeout(ctx, span)
-	defer cancel()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.light.Watch(ctx)
-	}()
-	fared := s.Bystander.Watch(ctx)
-	<-done
-	return fared
+// Both are how the bystander and the neighbour fared.
+type Both struct{ Bystander, Neighbour Fared }
+
+// watch watches both until ctx is done.
+func (s *Scene) watch(ctx context.Context) (b Both) {
+	var both sync.WaitGroup
+	both.Go(func() { b.Neighbour = s.Neighbour.Watch(ctx) })
+	both.Go(func() { b.Bystander = s.Bystander.Watch(ctx) })
+	both.Wait()
+	return b
 }
 
-// Under is how the bystander fares while the service is attacked, and what the
-// attacker is answered.
-func (s *Scene) Under(ctx context.Context, a Attack, span time.Duration) (Fared, Result, error) {
+// Ordinary is how they fare beside a caller who asks for little.
+func (s *Scene) Ordinary(ctx context.Context, span time.Duration) Both {
+	ctx, cancel := context.WithTimeout(ctx, span)
+	defer cancel()
+	var light sync.WaitGroup
+	light.Go(func() { s.light.Watch(ctx) })
+	defer light.Wait()
+	return s.watch(ctx)
+}
+
+// Under is how they fare while order-service is attacked, and what the attacker is
+// answered.
+func (s *Scene) Under(ctx context.Context, a Attack, span time.Duration) (b Both, r Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, span+time.Minute)
 	defer cancel()
 	job, err := json.Marshal(Job{Attack: a.Name, Target: s.Target, Span: span})
 	if err != nil {
-		return Fared{}, Result{}, err
+		return b, r, err
 	}
 	// It has no priority: elsewhere it would be on a machine of its own.
 	cmd := exec.CommandContext(ctx, "nice", "-n", "19", s.attacker)
@@ -225,19 +246,18 @@ func (s *Scene) Under(ctx context.Context, a Attack, span time.Duration) (Fared,
 	cmd.Stdout = &out
 	err = cmd.Start()
 	if err != nil {
-		return Fared{}, Result{}, err
+		return b, r, err
 	}
 	watching, stop := context.WithCancel(ctx)
-	fared := make(chan Fared, 1)
-	go func() { fared <- s.Bystander.Watch(watching) }()
+	fared := make(chan Both, 1)
+	go func() { fared <- s.watch(watching) }()
 	err = cmd.Wait()
 	stop()
-	f := <-fared
-	var r Result
+	b = <-fared
 	if err == nil {
 		err = json.Unmarshal(out.Bytes(), &r)
 	}
-	return f, r, err
+	return b, r, err
 }
 
 // Memory returns the most memory that the attacked service has held, in bytes.
