@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/example/microservices/pkg/requestid"
 )
 
 // client sends requests, one after the other.
@@ -54,6 +56,7 @@ func (c *client) do(patience time.Duration, service, method, path, body string, 
 	if err != nil {
 		panic(err)
 	}
+	request.Header.Set(requestid.Header, strings.NewReplacer("'", "", " ", "-").Replace(fmt.Sprint(c.name, "-", before)))
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}

@@ -183,12 +183,13 @@ func (p *process) begin(n int) {
 	var app *service.App
 	var config *service.Config
 	var err error
+	pause := func(of string) { <-time.After(1 + upTo(p.once(of), time.Millisecond)) }
 	if p.name == users {
-		app, config, err = userservice.Open(context.Background(), p.file(), l.statement)
+		app, config, err = userservice.Open(context.Background(), p.file(), l.statement, pause)
 	} else {
 		app, config, p.followed, err = orderservice.Open(context.Background(), orderservice.World{
 			File: p.file(), Intercept: l.statement, UserService: "http://" + users, Dial: l.dial,
-			Pause:  func(of string) { <-time.After(1 + upTo(p.once(of), time.Millisecond)) },
+			Pause:  pause,
 			Jitter: func(n time.Duration) time.Duration { return upTo(p.once("jitter "+p.name), n) },
 		})
 	}

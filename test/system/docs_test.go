@@ -156,7 +156,7 @@ func TestTheDocumentationOfOrders(t *testing.T) {
 	do(ctx, t, chromedp.Navigate(orders.URL+"/docs"))
 	text(ctx, t, `#operations-Orders-create-order`)
 	operations := do(ctx, t, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
-	require.Equal(t, 10, operations, "seven of orders and three of health")
+	require.Equal(t, 12, operations, "nine of orders and three of health")
 	if *pictures != "" {
 		picture := do(ctx, t, chromedp.CaptureScreenshot())
 		require.NoError(t, os.WriteFile(filepath.Join("../..", *pictures, "docs.png"), picture, 0o644))

@@ -11,12 +11,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/example/microservices/internal/testkit/apitest"
 	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/idempotency"
+	"github.com/example/microservices/pkg/requestid"
 	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/services/order-service/internal/api"
 	"github.com/example/microservices/services/order-service/internal/order"
@@ -35,8 +37,9 @@ type World struct {
 	Dial        func(purpose string) func(ctx context.Context, network, address string) (net.Conn, error)
 	Jitter      func(time.Duration) time.Duration
 	// Pause comes before what may begin at the very moment of something else, and would
-	// share a commit with that by chance: the orders that wait for the same lookup, and the
-	// effects of events one after the other.
+	// share a commit with that by chance: the orders that wait for the same lookup, the
+	// effects of events one after the other, and what requests read whose writes were in the
+	// same commit.
 	Pause func(of string)
 }
 
@@ -44,6 +47,12 @@ type World struct {
 type store struct {
 	*sqlite.Store
 	pause func(string)
+}
+
+// Get is part of api.Store.
+func (s store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
+	s.pause("get " + requestid.From(ctx))
+	return s.Store.Get(ctx, id)
 }
 
 // Create is part of api.Store.

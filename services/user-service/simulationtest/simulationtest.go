@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/example/microservices/internal/testkit/apitest"
@@ -15,6 +16,7 @@ import (
 	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/idempotency"
 	"github.com/example/microservices/pkg/ratelimit"
+	"github.com/example/microservices/pkg/requestid"
 	"github.com/example/microservices/pkg/service"
 	"github.com/example/microservices/services/user-service/internal/api"
 	"github.com/example/microservices/services/user-service/internal/store/sqlite"
@@ -30,8 +32,21 @@ func Migrate(ctx context.Context, file string) error {
 	return errors.Join(s.Migrate(ctx, slog.New(slog.DiscardHandler)), s.Close())
 }
 
-// Open builds the service on a file that Migrate made. intercept is that of sqlite.DB.
-func Open(ctx context.Context, file string, intercept func(string) error) (*service.App, *service.Config, error) {
+// store is a store that pauses.
+type store struct {
+	*sqlite.Store
+	pause func(string)
+}
+
+// Get is part of api.Store.
+func (s store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
+	s.pause("get " + requestid.From(ctx))
+	return s.Store.Get(ctx, id)
+}
+
+// Open builds the service on a file that Migrate made. intercept is that of sqlite.DB, and
+// pause that of order-service's simulationtest.
+func Open(ctx context.Context, file string, intercept func(string) error, pause func(of string)) (*service.App, *service.Config, error) {
 	c := &struct {
 		service.Config
 		events.Retention
@@ -43,11 +58,12 @@ func Open(ctx context.Context, file string, intercept func(string) error) (*serv
 	apitest.NoLimits(&c.Config)
 	c.MigrateOnStart = false
 	open := func(ctx context.Context, rt *service.Runtime) error {
-		s, err := sqlite.Open(c.SQLitePath())
+		opened, err := sqlite.Open(c.SQLitePath())
 		if err != nil {
 			return err
 		}
-		s.Intercept(intercept)
+		opened.Intercept(intercept)
+		s := store{opened, pause}
 		err = rt.Keep(ctx, s)
 		if err != nil {
 			return err
