@@ -29,11 +29,10 @@ func TestEvents(t *testing.T) {
 		s.Do(http.MethodPatch, users+"/"+id, map[string]any{"name": "Grace"}).Want(http.StatusOK)
 		s.Do(http.MethodDelete, users+"/"+id, nil).Want(http.StatusNoContent)
 
-		first := read(t, s.Do(http.MethodGet, users+"/events?limit=1&wait=20s", nil))
-		require.Len(t, first, 1)
-		rest := read(t, s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+first[0].Cursor, nil))
-		for len(rest) < 2 { // PostgreSQL withholds what is newer than a transaction that runs
-			rest = append(rest, read(t, s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+rest[len(rest)-1].Cursor, nil))...)
+		all := read(t, s.Do(http.MethodGet, users+"/events?limit=1&wait=20s", nil))
+		require.Len(t, all, 1)
+		for len(all) < 3 { // PostgreSQL withholds what is newer than a transaction that runs
+			all = append(all, read(t, s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+all[len(all)-1].Cursor, nil))...)
 		}
 		for i, want := range []struct {
 			kind string
@@ -43,7 +42,7 @@ func TestEvents(t *testing.T) {
 			{"updated", map[string]any{"version": 2.0, "changed": []any{"name", "age"}}},
 			{"deleted", map[string]any{"version": 3.0}},
 		} {
-			e := append(first, rest...)[i]
+			e := all[i]
 			require.Equal(t, "1.0", e.SpecVersion)
 			require.Equal(t, "com.example.user."+want.kind, e.Type)
 			require.Equal(t, id, e.Subject.String())
@@ -90,7 +89,9 @@ func TestErasure(t *testing.T) {
 		var last string
 		apitest.Eventually(t, "the deletion is in the feed", func() bool {
 			batch := read(t, s.Do(http.MethodGet, users+"/events", nil))
-			last = batch[len(batch)-1].Cursor
+			if len(batch) == 3 {
+				last = batch[2].Cursor
+			}
 			return len(batch) == 3
 		})
 		progress := func(name, cursor string) *apitest.Answer {
