@@ -107,8 +107,8 @@ eks-objects: ## Print what that cluster needs before the chart
 	.ci/tool opentofu -chdir=k8s/eks output -raw objects
 
 .PHONY: configure
-configure: ## Give a fork its own names (REPO=…, REGISTRY=…, MODULE=…)
-	.ci/configure $(if $(REPO),REPO=$(REPO)) $(if $(REGISTRY),REGISTRY=$(REGISTRY)) $(if $(MODULE),MODULE=$(MODULE))
+configure: ## Give a fork its own names (NAME=shop REPO=… REGISTRY=… MODULE=…)
+	.ci/configure $(if $(NAME),NAME=$(NAME)) $(if $(REPO),REPO=$(REPO)) $(if $(REGISTRY),REGISTRY=$(REGISTRY)) $(if $(MODULE),MODULE=$(MODULE))
 
 .PHONY: clean
 clean: ## Remove what was built (not ./data), and the local cluster

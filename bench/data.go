@@ -97,7 +97,7 @@ func openData(kind, address string) (*sql.DB, error) {
 			return nil, errors.New("not a URL")
 		}
 		query := parsed.Query()
-		query.Set("microservices.copying", "on") // the rows are made without their events
+		query.Set("transfer.copying", "on") // the rows are made without their events
 		parsed.RawQuery = query.Encode()
 		return sql.Open("pgx", parsed.String())
 	}

@@ -18,7 +18,7 @@ const (
 	apiService     = "10.96.0.1" // the first of the range: kubernetes.default
 	dnsService     = "10.96.0.10"
 	apiURL         = "https://" + nodeAddress + ":6443"
-	hostLink       = "microservices0"
+	hostLink       = "cluster0"
 	nodeName       = "node"
 	controlGroup   = "microservices"
 	pauseReference = "localhost/pause:1"

@@ -159,7 +159,7 @@ func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log
 		source.left = batch
 		err := pgx.BeginFunc(ctx, target, func(tx pgx.Tx) error {
 			// The triggers write no events of these rows: those are copied, too.
-			_, err := tx.Exec(ctx, "SET LOCAL microservices.copying = 'on'")
+			_, err := tx.Exec(ctx, "SET LOCAL transfer.copying = 'on'")
 			if err == nil {
 				_, err = tx.CopyFrom(ctx, t.name, t.names, source)
 			}

@@ -87,7 +87,7 @@ END $$;
 
 -- Rows that are copied from another database have their events there.
 CREATE TRIGGER note_order AFTER INSERT OR UPDATE OR DELETE ON order_service.orders
-    FOR EACH ROW WHEN (current_setting('microservices.copying', true) IS DISTINCT FROM 'on')
+    FOR EACH ROW WHEN (current_setting('transfer.copying', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION order_service.note_order();
 
 -- +goose Down

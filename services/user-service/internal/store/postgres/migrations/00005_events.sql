@@ -77,7 +77,7 @@ END $$;
 
 -- Rows that are copied from another database have their events there.
 CREATE TRIGGER note_user AFTER INSERT OR UPDATE OR DELETE ON user_service.users
-    FOR EACH ROW WHEN (current_setting('microservices.copying', true) IS DISTINCT FROM 'on')
+    FOR EACH ROW WHEN (current_setting('transfer.copying', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION user_service.note_user();
 
 -- +goose Down
