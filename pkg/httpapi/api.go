@@ -88,10 +88,18 @@ func New(c Config) *API {
 	if len(c.Client.CORSOrigins) > 0 {
 		engine.Use(allowOrigins(c.Client.CORSOrigins))
 	}
-	engine.NoRoute(func(g *gin.Context) {
+	nothing := func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
 		p.Type = TypeNoSuchPath
 		a.write(g, p)
+	}
+	engine.NoRoute(nothing)
+	engine.GET("/", func(g *gin.Context) {
+		if !strings.Contains(g.GetHeader("Accept"), "text/html") {
+			nothing(g)
+			return
+		}
+		g.Redirect(http.StatusFound, "/docs")
 	})
 	engine.NoMethod(func(g *gin.Context) {
 		allowed := g.Writer.Header().Get("Allow")

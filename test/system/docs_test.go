@@ -146,6 +146,10 @@ func TestTheAuthorizeButtonSendsAToken(t *testing.T) {
 	click(ctx, t, operation+`button.execute`)
 	apitest.Eventually(t, "created", func() bool { return strings.Contains(text(ctx, t, status), "201") })
 	require.Contains(t, text(ctx, t, operation+`.live-responses-table .response .highlight-code`), subject)
+
+	do(ctx, t, chromedp.Navigate("about:blank"))
+	do(ctx, t, chromedp.Navigate(g.users.URL+"/docs"))
+	require.Contains(t, execute(ctx, t, operation), "409", "the token is still there")
 }
 
 // TestTheDocumentationOfOrders shows that the other page is alive, too.
@@ -153,7 +157,7 @@ func TestTheDocumentationOfOrders(t *testing.T) {
 	users := startUsers(t)
 	orders := process.Start(t, process.Build(t, "order-service"), "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+users.URL)
 	ctx := browser(t)
-	do(ctx, t, chromedp.Navigate(orders.URL+"/docs"))
+	do(ctx, t, chromedp.Navigate(orders.URL)) // which leads a browser there
 	text(ctx, t, `#operations-Orders-create-order`)
 	operations := do(ctx, t, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
 	require.Equal(t, 12, operations, "nine of orders and three of health")

@@ -4,5 +4,6 @@ window.ui = SwaggerUIBundle({
   dom_id: "#swagger-ui",
   deepLinking: true,
   tryItOutEnabled: true,
+  persistAuthorization: true, // a reload keeps the token
   validatorUrl: null,
 });

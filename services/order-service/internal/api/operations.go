@@ -63,7 +63,7 @@ func Register(a *httpapi.API, orders *order.Orders, s Store, once *idempotency.O
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-order", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create an order", DefaultStatus: http.StatusCreated,
-		Description: "The user must exist in user-service, and be the caller unless that has the scope admin. While that can't be told, the answer is 503, with Retry-After. A price is what the client says: there is no catalogue to ask. An Idempotency-Key whose order was deleted gets 410; one whose order the caller may not see any more, 404.",
+		Description: "The user must exist in user-service (create one there first, and use its id here), and be the caller unless that has the scope admin. While that can't be told, the answer is 503, with Retry-After. A price is what the client says: there is no catalogue to ask. An Idempotency-Key whose order was deleted gets 410; one whose order the caller may not see any more, 404.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite).MaxBody(maxBody), h.create)
 	httpapi.Register(a, huma.Operation{
