@@ -14,8 +14,7 @@ import (
 
 const (
 	selectEvent = "SELECT turn, position, subject, type, version, time, data FROM events "
-	// The position alone is the primary key. turn is 0, except in rows copied from another
-	// database.
+	// The primary key is the position alone: SQLite needs no turn, which is 0.
 	after = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ? ORDER BY position LIMIT ?"
 	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?"
 	// AUTOINCREMENT never reuses a position, even after a purge.
