@@ -130,8 +130,7 @@ var noStore = []string{"no-store"}
 // authenticate returns the caller, the name under which it is counted, whether it has
 // sent few requests lately, and the problem if the request is rejected. A token that was
 // verified before is recognised at little cost, so the caller's rate limit comes first.
-// Any other token costs the verification of a signature, and each address may fail only
-// so many of these.
+// Any other token costs a signature check, which comes before the limit; see verify.
 func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, name string, light bool, p *Problem) {
 	sent := g.Request.Header["Authorization"]
 	caller, known := a.config.Auth.Recall(sent)
@@ -263,7 +262,8 @@ func (a *API) refuse(x *exchange, p *Problem) {
 const metricsCost = 400 << 10
 
 // limitOthers limits, by address, all requests that are no operation: documentation,
-// metrics and unknown paths. Probes are exempt.
+// metrics and unknown paths. While the CPU queue is long, it rejects all of these but
+// metrics. Probes are exempt.
 func (a *API) limitOthers(g *gin.Context) {
 	x := exchangeOf(g)
 	if a.operations[x.route] || isProbe(x.route) {

@@ -20,11 +20,11 @@ import (
 )
 
 var (
-	// ErrInFlight: a request with the same key is in flight.
+	// ErrInFlight means that a request with the same key is in flight.
 	ErrInFlight = errors.New("a request with this Idempotency-Key is still being answered")
-	// ErrMismatch: the key was used with another body.
+	// ErrMismatch means that the key was used with another body.
 	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
-	// ErrGone: the resource created with the key has been deleted.
+	// ErrGone means that the resource created with the key has been deleted.
 	ErrGone = errors.New("what was made with this Idempotency-Key has been deleted")
 	// ErrTaken is returned by a store that already has an unexpired record of the key. It
 	// has stored nothing.

@@ -12,9 +12,9 @@ import (
 )
 
 var (
-	// ErrFull: the requests in flight hold all the memory for requests.
+	// ErrFull means that the requests in flight hold all the memory for requests.
 	ErrFull = errors.New("too much memory is held by requests under way")
-	// ErrShare: one caller's requests in flight hold the caller's share.
+	// ErrShare means that one caller's requests in flight hold the caller's share.
 	ErrShare = errors.New("too much memory is held by this caller's requests under way")
 )
 
@@ -22,8 +22,8 @@ const (
 	mebibyte = 1 << 20
 	// withoutLimit is the memory for requests without GOMEMLIMIT, in bytes.
 	withoutLimit = 64 * mebibyte
-	// Requests may hold a quarter (1/ofLimit) of GOMEMLIMIT, and one caller a quarter
-	// (1/ofMemory) of that.
+	// ofLimit and ofMemory are divisors: requests may hold a quarter of GOMEMLIMIT, and one
+	// caller a quarter of that.
 	ofLimit, ofMemory = 4, 4
 	// maxQueue limits how many requests wait for memory, and maxOwnQueue how many of one
 	// caller wait for its share.

@@ -59,7 +59,7 @@ type Program struct {
 	// Extra has the service's own subcommands. They write to the writer.
 	Extra map[string]func(context.Context, io.Writer) error
 
-	// log receives the log instead of stdout; nil in tests.
+	// log receives the log; nil means stdout.
 	log *telemetry.Output
 }
 
