@@ -1,29 +1,28 @@
-// Package access says whose resources a request may see and change.
+// Package access says whose resources a request may access.
 package access
 
 import "github.com/google/uuid"
 
-// Reach is the users whose resources a request may see and change: everyone's,
-// or one user's. The zero value is nobody's.
+// Reach is the set of users whose resources a request may access: all, one, or, as the
+// zero value, none.
 type Reach struct {
 	all   bool
 	owner uuid.UUID
 }
 
-// All is everyone's.
+// All returns everyone's.
 func All() Reach { return Reach{all: true} }
 
-// Own is one user's. uuid.Nil is nobody.
+// Own returns one user's. uuid.Nil means none.
 func Own(user uuid.UUID) Reach { return Reach{owner: user} }
 
-// Includes reports whether what belongs to a user is within reach. What isn't
-// is to look as if it didn't exist.
+// Includes reports whether a user's resources are within reach. Treat others as if they
+// didn't exist.
 func (r Reach) Includes(user uuid.UUID) bool {
 	return r.all || r.owner != uuid.Nil && r.owner == user
 }
 
-// Owner returns the only user whose resources are within reach, to be filtered
-// by. It is nil when everyone's are.
+// Owner returns the only user within reach, to filter by, or nil if all users are.
 func (r Reach) Owner() *uuid.UUID {
 	if r.all {
 		return nil

@@ -12,16 +12,16 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// claims are what is read of a token (RFC 9068, section 2.2). scp is what some
-// issuers have instead of scope.
+// claims are the claims read from a token (RFC 9068, section 2.2). Some issuers use scp
+// instead of scope.
 type claims struct {
 	jwt.Claims
 	Scope    string          `json:"scope"`
 	SCP      scopes          `json:"scp"`
 	ClientID json.RawMessage `json:"client_id"`
 
-	// These tell an issuer's other JWTs from its access tokens. They are read as
-	// they are, since other profiles ignore them.
+	// These distinguish an issuer's other JWTs from its access tokens. They are kept raw,
+	// because other profiles ignore them.
 	Nonce    json.RawMessage `json:"nonce"`
 	AtHash   json.RawMessage `json:"at_hash"`
 	CHash    json.RawMessage `json:"c_hash"`
@@ -29,15 +29,14 @@ type claims struct {
 	TokenUse json.RawMessage `json:"token_use"`
 	Type     json.RawMessage `json:"typ"`
 
-	// all is every claim, for an issuer with a SubjectClaim.
+	// all has every claim, for an issuer with a SubjectClaim.
 	all map[string]json.RawMessage
 }
 
-// scopes is a text with spaces between scopes (Microsoft Entra ID), or a list of
-// them (Okta).
+// scopes is a text of scopes separated by spaces (Microsoft Entra ID), or a list (Okta).
 type scopes []string
 
-// UnmarshalJSON is part of json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler.
 func (s *scopes) UnmarshalJSON(data []byte) error {
 	var text string
 	if json.Unmarshal(data, &text) == nil {
@@ -47,9 +46,9 @@ func (s *scopes) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(s))
 }
 
-// scopes returns the scopes that a token has itself.
+// scopes returns the token's own scopes.
 func (c *claims) scopes() []string {
-	all := strings.Split(c.Scope, " ") // and nothing else (RFC 6749, section 3.3)
+	all := strings.Split(c.Scope, " ") // spaces only (RFC 6749, section 3.3)
 	if c.Scope == "" {
 		all = c.SCP
 	}
@@ -62,18 +61,18 @@ func (c *claims) scopes() []string {
 	return named
 }
 
-// otherThanAccess reports whether the claims are those of another JWT than an access
-// token: an ID token, which has a nonce, at_hash or c_hash (OpenID Connect Core 1.0,
-// sections 2 and 3.3.2.11), a logout token, which has events (OpenID Connect
-// Back-Channel Logout 1.0, section 2.4), what Amazon Cognito marks by token_use and
-// Keycloak by typ, and whatever has no scope.
+// otherThanAccess reports whether the claims belong to another JWT than an access token:
+// an ID token (nonce, at_hash or c_hash; OpenID Connect Core 1.0, sections 2 and
+// 3.3.2.11), a logout token (events; OpenID Connect Back-Channel Logout 1.0, section
+// 2.4), one marked by Amazon Cognito (token_use) or Keycloak (typ), or one without a
+// scope.
 func (c *claims) otherThanAccess() bool {
 	marked := c.Nonce != nil || c.AtHash != nil || c.CHash != nil || c.Events != nil ||
 		c.TokenUse != nil && string(c.TokenUse) != `"access"` || c.Type != nil && string(c.Type) != `"Bearer"`
 	return marked || len(c.scopes()) == 0
 }
 
-// caller judges the claims of a token whose signature is right.
+// caller validates the claims of a token whose signature is valid.
 func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	if t.Profile == JWT && c.otherThanAccess() {
 		return Caller{}, invalid(badType, "the token must be an access token with a scope, and no other kind of JWT")
@@ -81,7 +80,7 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	if c.Expiry == nil {
 		return Caller{}, invalid(expired, "the token must say when it expires (exp)")
 	}
-	// An aud that is there is the one that counts (RFC 7519, section 4.1.3).
+	// An aud claim takes precedence (RFC 7519, section 4.1.3).
 	var client string
 	if t.AudienceClaim == ClientID && len(c.Audience) == 0 && json.Unmarshal(c.ClientID, &client) == nil {
 		c.Audience = jwt.Audience{client}
@@ -106,7 +105,7 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	}
 	if t.SubjectClaim != "" {
 		c.Subject = ""
-		_ = json.Unmarshal(c.all[t.SubjectClaim], &c.Subject) // what is no text names nobody
+		_ = json.Unmarshal(c.all[t.SubjectClaim], &c.Subject) // another type leaves it empty
 	}
 	if c.Subject == "" || len(c.Subject) > maxSubject || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl) {
 		return Caller{}, invalid(badSubject, "the token must name a subject")
@@ -121,5 +120,5 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 			counted = append(counted, scope)
 		}
 	}
-	return newCaller(t.URL, c.Subject, slices.Clone(counted)), nil // without room for more
+	return newCaller(t.URL, c.Subject, slices.Clone(counted)), nil // without unused capacity, because it is cached
 }

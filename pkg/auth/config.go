@@ -1,6 +1,5 @@
-// Package auth knows who sends a request: it verifies bearer tokens (RFC 6750)
-// that are JWTs (RFC 9068, by the rules of RFC 8725), with the keys of the
-// issuers that a service is told to trust.
+// Package auth authenticates requests. It verifies bearer tokens (RFC 6750) that are JWTs
+// (RFC 9068, hardened by RFC 8725), with the keys of the configured issuers.
 package auth
 
 import (
@@ -16,79 +15,74 @@ import (
 	"github.com/example/microservices/pkg/jsonbody"
 )
 
-// IssuerConfig says whom a service trusts to issue tokens.
+// IssuerConfig configures the trusted token issuers.
 type IssuerConfig struct {
 	AuthIssuers  string `envconfig:"AUTH_ISSUERS" desc:"accepted token issuers, a JSON list: see docs/auth.md; empty: no token is needed"`
 	AuthRequired bool   `envconfig:"AUTH_REQUIRED" default:"false" desc:"refuse to start without AUTH_ISSUERS"`
-	// AuthMaxTokenLife is the MaxLife of issuers that have none of their own. Zero
-	// stands for the default.
+	// AuthMaxTokenLife is the MaxLife of issuers without their own. Zero means the default.
 	AuthMaxTokenLife time.Duration `envconfig:"AUTH_MAX_TOKEN_LIFE" default:"24h" min:"1m" desc:"maximum lifetime of a token, exp minus iat; an issuer's max_life overrides it"`
 }
 
 const (
 	defaultMaxLife = 24 * time.Hour
-	// minMaxLife is the shortest limit that is taken: below it lie mistakes.
+	// minMaxLife is the shortest accepted MaxLife: a shorter one is a mistake.
 	minMaxLife = time.Minute
 )
 
-// Profile is the kind of tokens that an issuer makes.
+// Profile is the kind of an issuer's tokens.
 type Profile string
 
 const (
-	// RFC9068 is access tokens as RFC 9068 has them. Their type is at+jwt, so
-	// that no other JWT of the same issuer, such as an ID token, passes for one.
+	// RFC9068 is for access tokens by RFC 9068. Their type is at+jwt, which no other JWT of
+	// the issuer has, such as an ID token.
 	RFC9068 Profile = "rfc9068"
-	// Kubernetes is the tokens of ServiceAccounts. They have no type; what keeps
-	// others from passing for one is their audience, and that only the subjects
-	// that are granted something are accepted.
+	// Kubernetes is for ServiceAccount tokens, which have no type. Their audience and the
+	// list of granted subjects keep other tokens out.
 	Kubernetes Profile = "kubernetes"
-	// JWT is access tokens of issuers that don't follow RFC 9068: their type is JWT,
-	// or they have none. What an ID token has and an access token has not is refused,
-	// and so is a token without scopes; see claims.otherThanAccess.
+	// JWT is for access tokens of issuers that don't follow RFC 9068: their type is JWT or
+	// missing. Tokens with claims of an ID token, or without scopes, are rejected; see
+	// claims.otherThanAccess.
 	JWT Profile = "jwt"
 )
 
 // ClientID is the AudienceClaim of issuers whose access tokens have no aud.
 const ClientID = "client_id"
 
-// Issuer is somebody who is trusted to issue tokens.
+// Issuer is a trusted token issuer.
 type Issuer struct {
-	// URL is what tokens have as iss.
+	// URL is the iss claim of its tokens.
 	URL string
-	// Audience must be among those of a token.
+	// Audience must be in a token's aud claim.
 	Audience string
-	// AudienceClaim is the claim that is read where a token has no aud: "" for none,
-	// or ClientID.
+	// AudienceClaim is the claim to use if a token has no aud: ClientID, or "" for none.
 	AudienceClaim string
-	// SubjectClaim is the claim that says who the caller is: "" for sub. It must be
-	// one that nobody can change for themselves.
+	// SubjectClaim is the claim that identifies the caller; "" means sub. Users must not be
+	// able to change it themselves.
 	SubjectClaim string
-	// JWKS is where the keys are: http://, https://, or file:// and an absolute
-	// path. When it is "", the issuer's OpenID configuration says it.
+	// JWKS is the URL of the keys: http://, https://, or file:// with an absolute path. If
+	// it is "", the issuer's OpenID configuration has it.
 	JWKS    string
 	Profile Profile
-	// Grants are the scopes of subjects. When there are any, the tokens' own
-	// scopes count for nothing.
+	// Grants are scopes by subject. If there are any, the tokens' own scopes are ignored.
 	Grants map[string][]string
-	// Scopes are all that the issuer may grant; others count for nothing. nil stands
-	// for every scope.
+	// Scopes are the scopes that the issuer may grant; others are ignored. nil means all.
 	Scopes []string
-	// MaxLife is the longest time between iat and exp of a token, or between now and
-	// exp of one without iat.
+	// MaxLife is the maximum time from iat to exp, or from now to exp if the token has no
+	// iat.
 	MaxLife time.Duration
-	// CAFile holds the certificates (PEM) that the keys' server is verified
-	// with, instead of the system's; TokenFile the bearer token to send to it.
-	// The API server of a cluster needs both.
+	// CAFile has the certificates (PEM) to verify the keys' server with, instead of the
+	// system's. TokenFile has the bearer token to send to it. The API server of a
+	// Kubernetes cluster needs both.
 	CAFile, TokenFile string
 }
 
-// Validate returns what is wrong with the configuration, all at once.
+// Validate returns everything that is wrong with the configuration.
 func (c *IssuerConfig) Validate() error {
 	_, err := c.parse()
 	return err
 }
 
-// issuerJSON is an issuer as AUTH_ISSUERS has it.
+// issuerJSON is an element of AUTH_ISSUERS.
 type issuerJSON struct {
 	Issuer        string                         `json:"issuer"`
 	Audience      string                         `json:"audience"`
@@ -115,7 +109,7 @@ func (c *IssuerConfig) parse() ([]Issuer, error) {
 		}
 		return nil, nil
 	}
-	// Within an object, which is what jsonbody reads.
+	// Wrapped in an object, because jsonbody decodes objects.
 	var list struct {
 		Issuers []issuerJSON `json:"AUTH_ISSUERS"`
 	}
@@ -147,7 +141,7 @@ func (c *IssuerConfig) parse() ([]Issuer, error) {
 
 const example = `[{"issuer":"https://id.example.com","audience":"user-service"}]`
 
-// issuer reads an issuer. What is wrong is told by field; no value is.
+// issuer converts and checks an element. It reports problems by field, without values.
 func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	out := Issuer{
 		URL: in.Issuer, Audience: in.Audience, AudienceClaim: in.AudienceClaim.Value, JWKS: in.JWKS.Value,
@@ -209,17 +203,17 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	return out
 }
 
-// mayGrant reports whether a scope of the issuer's counts.
+// mayGrant reports whether the issuer may grant a scope.
 func (i Issuer) mayGrant(scope string) bool {
 	return i.Scopes == nil || slices.Contains(i.Scopes, scope)
 }
 
-// grantsAdminUnasked reports whether whoever the issuer says so has every right,
-// though the configuration doesn't name Admin.
+// grantsAdminUnasked reports whether the issuer may grant Admin although the
+// configuration doesn't name it.
 func (i Issuer) grantsAdminUnasked() bool { return i.Scopes == nil && i.Grants == nil }
 
-// inTheOpen reports whether the keys come over a network where others may put in
-// their own.
+// inTheOpen reports whether the keys are fetched over plain HTTP from another host, so
+// that somebody in between could replace them.
 func (i Issuer) inTheOpen() bool {
 	from := i.JWKS
 	if from == "" {

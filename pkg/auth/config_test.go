@@ -138,8 +138,7 @@ func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
 	}
 }
 
-// TestWhoMayGrantAdminUnaskedIsSaid: one line for each issuer whose scopes nobody has
-// listed.
+// TestWhoMayGrantAdminUnaskedIsSaid: one warning per issuer without listed scopes.
 func TestWhoMayGrantAdminUnaskedIsSaid(t *testing.T) {
 	for members, warned := range map[string]bool{
 		``:                          true,

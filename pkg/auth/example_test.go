@@ -8,7 +8,7 @@ import (
 )
 
 func Example() {
-	caller, err := auth.Open().Authenticate(context.Background(), nil) // no token is needed
+	caller, err := auth.Open().Authenticate(context.Background(), nil) // requires no token
 	fmt.Println(caller.Has("orders:read"), err)
 	// Output: true <nil>
 }

@@ -17,23 +17,23 @@ import (
 )
 
 const (
-	// fetchTimeout bounds getting the keys, with the way to where they are.
+	// fetchTimeout limits fetching the keys, including the discovery.
 	fetchTimeout = 5 * time.Second
-	// maxFetch is the most that is read of an answer, in bytes.
+	// maxFetch is the maximum size of an answer, in bytes.
 	maxFetch = 1 << 20
 )
 
-// source is where an issuer's keys come from.
+// source fetches an issuer's keys.
 type source struct {
 	issuer Issuer
 	client *http.Client
 }
 
-// newSource returns the source of an issuer's keys. The error is of a file that
+// newSource returns the source of an issuer's keys. It returns an error if the CA file
 // can't be read.
 func newSource(issuer Issuer) (*source, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	// One connection, soon let go: keys are seldom fetched.
+	// One connection, closed soon: keys are seldom fetched.
 	transport.MaxConnsPerHost, transport.IdleConnTimeout = 1, time.Second
 	if issuer.CAFile != "" {
 		pem, err := os.ReadFile(issuer.CAFile)
@@ -47,13 +47,13 @@ func newSource(issuer Issuer) (*source, error) {
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	return &source{issuer: issuer, client: &http.Client{
-		Transport: transport, // its requests end with their contexts
-		// A redirect would lead to keys that nobody has configured.
+		Transport: transport, // requests end with their contexts
+		// A redirect would lead to keys that nobody configured.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }
 
-// fetch returns the issuer's JWK set (RFC 7517, section 5) as it is now.
+// fetch returns the issuer's current JWK set (RFC 7517, section 5).
 func (s *source) fetch(ctx context.Context) ([]byte, error) {
 	address := s.issuer.JWKS
 	if address == "" {
@@ -73,8 +73,8 @@ func (s *source) fetch(ctx context.Context) ([]byte, error) {
 	return s.get(ctx, address)
 }
 
-// discover asks the issuer where its keys are (OpenID Connect Discovery 1.0,
-// section 4).
+// discover returns the URL of the keys from the issuer's OpenID configuration (OpenID
+// Connect Discovery 1.0, section 4).
 func (s *source) discover(ctx context.Context) (string, error) {
 	body, err := s.get(ctx, strings.TrimSuffix(s.issuer.URL, "/")+"/.well-known/openid-configuration")
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *source) discover(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Never from https to http, never by http to somewhere else, never to a file.
+	// Never from https to http, by http never to another host, and never to a file.
 	keys, err := url.Parse(document.JWKS)
 	if err != nil || !validURL(document.JWKS, "https", issuer.Scheme) || keys.Scheme == "http" && keys.Host != issuer.Host {
 		return "", errors.New("the OpenID configuration has no jwks_uri that could be used: https, or what the issuer itself is")
@@ -108,7 +108,7 @@ func (s *source) get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// RFC 7517, section 8.5.1; a cluster's API server has its keys as nothing else.
+	// RFC 7517, section 8.5.1. A cluster's API server serves its keys only as jwk-set+json.
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	request.Header.Set("Cache-Control", "no-cache")
 	if s.issuer.TokenFile != "" {
@@ -134,7 +134,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for somebody to write
+	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
 		return nil, fmt.Errorf("%s is no file", path)
 	}
 	file, err := os.Open(path)

@@ -25,8 +25,8 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// TestDiscoveryByHTTPStaysWithTheIssuer: whoever is on the way to another host could
-// put keys of their own there, and a wider network than the one that was meant.
+// TestDiscoveryByHTTPStaysWithTheIssuer: somebody on the path to another host could
+// replace the keys.
 func TestDiscoveryByHTTPStaysWithTheIssuer(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -51,13 +51,13 @@ func TestDiscoveryByHTTPStaysWithTheIssuer(t *testing.T) {
 		return newVerifier(t, i.Setting(audience, "")).Check(t.Context())
 	}
 	require.NoError(t, check(server.URL+"/keys"))
-	// Another host than the issuer's: its port, and a name that is not the same.
+	// Another host than the issuer's: another port, and another name.
 	require.ErrorContains(t, check(other.URL+"/keys"), "jwks_uri")
 	require.ErrorContains(t, check(strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/keys"), "jwks_uri")
 	require.Zero(t, asked.Load(), "nobody has even asked")
 }
 
-// TestDiscoveryLeadsToNoFile: not even to one with keys in it.
+// TestDiscoveryLeadsToNoFile: not even to a file with keys.
 func TestDiscoveryLeadsToNoFile(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestDiscoveryLeadsToNoFile(t *testing.T) {
 	require.ErrorContains(t, newVerifier(t, i.Setting(audience, "")).Check(t.Context()), "jwks_uri")
 }
 
-// TestHowKeysAreAskedFor: for keys of now, and an answer that is not one is none.
+// TestHowKeysAreAskedFor: the request bypasses caches, and only a 200 is accepted.
 func TestHowKeysAreAskedFor(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -92,8 +92,7 @@ func TestHowKeysAreAskedFor(t *testing.T) {
 	}
 }
 
-// TestACAFileTakesThePlaceOfTheSystems: a certificate that another authority signed is
-// refused, and no other is trusted.
+// TestACAFileTakesThePlaceOfTheSystems: only the file's certificates are trusted.
 func TestACAFileTakesThePlaceOfTheSystems(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -115,7 +114,7 @@ func TestACAFileTakesThePlaceOfTheSystems(t *testing.T) {
 	require.Error(t, newVerifier(t, i.Setting(audience, server.URL, `"ca_file":"`+path+`"`)).Check(t.Context()))
 }
 
-// anotherCertificate returns one that signs itself and nothing else, in DER.
+// anotherCertificate returns an unrelated self-signed certificate, in DER.
 func anotherCertificate(t *testing.T) []byte {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -126,7 +125,7 @@ func anotherCertificate(t *testing.T) []byte {
 	return der
 }
 
-// TestHowMuchAServerOfKeysMaySay: what is more is not read, though it be keys.
+// TestHowMuchAServerOfKeysMaySay: a larger answer is rejected, even if it has keys.
 func TestHowMuchAServerOfKeysMaySay(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -152,7 +151,7 @@ func TestHowMuchAServerOfKeysMaySay(t *testing.T) {
 	}
 }
 
-// zeros never ends, and notes how much of it was read.
+// zeros is an endless reader that counts what was read.
 type zeros struct{ read int }
 
 func (z *zeros) Read(p []byte) (int, error) {

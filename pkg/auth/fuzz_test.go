@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fuzzKey is a public key whose private one was thrown away after it had signed
-// the one good token in testdata.
+// fuzzKeys is a JWK set. Its private key was thrown away after it had signed the only
+// valid token in testdata.
 const fuzzKeys = "testdata/jwks.json"
 
-// FuzzVerify: whatever comes, a token is accepted only if what is signed is what
-// was signed; everything else gets an error that may be put into a header.
+// FuzzVerify: only the token that was signed is accepted. Other input gets an error that
+// is safe in a header.
 func FuzzVerify(f *testing.F) {
 	content, err := os.ReadFile("testdata/token")
 	require.NoError(f, err)
@@ -68,14 +68,13 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// signedPart is what a token's signature is over.
+// signedPart returns the part of a token that is signed.
 func signedPart(token string) string {
 	i := strings.LastIndexByte(token, '.')
 	return token[:max(i, 0)]
 }
 
-// FuzzParseKeys: whatever a server of keys says, the keys are public and of a
-// kind that counts.
+// FuzzParseKeys: whatever the input, the keys are public and of a supported algorithm.
 func FuzzParseKeys(f *testing.F) {
 	content, err := os.ReadFile(fuzzKeys)
 	require.NoError(f, err)

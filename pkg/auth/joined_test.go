@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slowKeys is a key set whose fetches end when release is closed.
+// slowKeys returns a key set whose fetches end when release is closed.
 func slowKeys(t *testing.T, release <-chan struct{}) *keySet {
 	t.Helper()
 	public, _, err := ed25519.GenerateKey(nil)
@@ -29,8 +29,8 @@ func slowKeys(t *testing.T, release <-chan struct{}) *keySet {
 	}
 }
 
-// TestAFetchThatBeganBeforeProvesNothing: a key that was published while the keys
-// were being fetched is not called wrong because they lack it.
+// TestAFetchThatBeganBeforeProvesNothing: a key published during a fetch isn't rejected
+// because this fetch lacks it.
 func TestAFetchThatBeganBeforeProvesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -74,8 +74,7 @@ func TestNotEverybodyMayWaitForKeys(t *testing.T) {
 	})
 }
 
-// TestAFetchEnds: whoever waits for keys is told within five seconds that there are
-// none, however slow their server is.
+// TestAFetchEnds: a slow server delays a caller by at most fetchTimeout.
 func TestAFetchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := slowKeys(t, nil)

@@ -21,19 +21,18 @@ import (
 )
 
 const (
-	// defaultRefresh is how old keys get before they are fetched again: how long
-	// a key counts that the issuer has taken away.
+	// defaultRefresh is the age at which keys are fetched again. A key that the issuer has
+	// removed stays valid for that long.
 	defaultRefresh = 5 * time.Minute
-	// defaultCooldown is the least time between the ends of two fetches, whatever
-	// the tokens say that come in.
+	// defaultCooldown is the minimum time from the end of a fetch to the next one, whatever
+	// tokens arrive.
 	defaultCooldown = 5 * time.Second
-	// maxAbsent is how many ids of unknown keys are remembered.
+	// maxAbsent limits how many unknown key ids are remembered.
 	maxAbsent = 1024
-	// minRSABits is the size of the smallest RSA key that is taken (RFC 7518,
-	// section 3.3).
+	// minRSABits is the minimum size of an RSA key (RFC 7518, section 3.3).
 	minRSABits = 2048
-	// maxWaiting is how many may wait for a fetch of an issuer's keys: whose token
-	// is no good waits, too.
+	// maxWaiting limits how many requests wait for a fetch of an issuer's keys: invalid
+	// tokens wait as well.
 	maxWaiting = 256
 )
 
@@ -43,25 +42,23 @@ var (
 	errNoKeys   = errors.New("there is no key that could be used")
 )
 
-// key is a public key, and the only algorithm that it verifies (RFC 8725,
-// section 3.1).
+// key is a public key, and the only algorithm it verifies (RFC 8725, section 3.1).
 type key struct {
 	public    any
 	algorithm jose.SignatureAlgorithm
 }
 
-// keys is an issuer's keys as they were once.
+// keys is the result of one fetch of an issuer's keys.
 type keys struct {
 	byID map[string]key
-	// began is when fetching them began, fetched when they were there.
+	// began is when the fetch began, and fetched when it ended.
 	began, fetched time.Time
-	// set is the same for as long as the keys are.
+	// set is an identity that stays the same as long as the keys do.
 	set *byte
 
 	mu sync.Mutex
-	// absent are ids that were looked for, and that were not there the last time.
-	// One that has just gone isn't among them: a server may have answered that is
-	// behind the others.
+	// absent are ids that were looked up and weren't in the last fetch. A key that has just
+	// disappeared is not among them: the server that answered may lag behind others.
 	absent map[string]struct{}
 }
 
@@ -87,34 +84,33 @@ func (k key) equal(other key) bool {
 	return can && k.algorithm == other.algorithm && public.Equal(other.public)
 }
 
-// keySet is an issuer's keys as they are now.
+// keySet keeps an issuer's current keys.
 type keySet struct {
 	fetch             func(context.Context) ([]byte, error)
-	fetched           func(error) // is told of each fetch
+	fetched           func(error) // called after each fetch
 	log               *slog.Logger
 	now               func() time.Time
 	refresh, cooldown time.Duration
 
-	current atomic.Pointer[keys] // nil until they are had
+	current atomic.Pointer[keys] // nil until the first successful fetch
 	flight  singleflight.Group
 	last    atomic.Pointer[attempt]
-	// waiting is how many wait for a fetch.
+	// waiting counts the requests that wait for a fetch.
 	waiting atomic.Int64
 
-	// ctx ends with the key set: fetches belong to no request.
+	// ctx ends with the key set. Fetches use it, because they belong to no request.
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// attempt is what became of the last fetch.
+// attempt is the result of the last fetch.
 type attempt struct {
-	until time.Time // no other before
+	until time.Time // no other fetch before
 	err   error
 }
 
-// find returns a key by its id, and the keys that it is one of. An id that isn't
-// there has the keys fetched, once for however many ask. The errors are
-// *InvalidError and *UnavailableError.
+// find returns a key by its id, and the keys it belongs to. For an unknown id it fetches
+// the keys, once for all callers. The errors are *InvalidError and *UnavailableError.
 func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
 	current := s.current.Load()
 	if current != nil {
@@ -138,7 +134,7 @@ func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
 	}
 	k, ok := current.byID[id]
 	if !ok {
-		if current.began.Before(asked) { // the key may be newer than what was under way
+		if current.began.Before(asked) { // the key may be newer than this fetch
 			return key{}, nil, &UnavailableError{RetryAfter: s.wait(), TooSoon: true, Err: errCooldown}
 		}
 		current.remember(id)
@@ -147,7 +143,7 @@ func (s *keySet) find(ctx context.Context, id string) (key, *keys, error) {
 	return k, current, nil
 }
 
-// newer returns keys that are newer than those seen.
+// newer returns keys newer than seen. It fetches them if necessary.
 func (s *keySet) newer(ctx context.Context, seen *keys) (*keys, error) {
 	for {
 		current := s.current.Load()
@@ -165,7 +161,7 @@ func (s *keySet) newer(ctx context.Context, seen *keys) (*keys, error) {
 	}
 }
 
-// update fetches the keys. When that fails, those there are stay.
+// update fetches the keys. If that fails, the current ones stay.
 func (s *keySet) update() (any, error) {
 	if s.wait() > 0 {
 		err := s.last.Load().err
@@ -186,7 +182,7 @@ func (s *keySet) update() (any, error) {
 		return nil, s.ctx.Err()
 	}
 	s.fetched(err)
-	// After the keys, so that nobody meets a cooldown without them.
+	// After the keys, so that nobody sees the cooldown without them.
 	defer s.last.Store(&attempt{until: s.now().Add(s.cooldown), err: err})
 	if err != nil {
 		s.log.WarnContext(ctx, "the keys of an issuer can't be had", slog.Any("error", err))
@@ -196,7 +192,7 @@ func (s *keySet) update() (any, error) {
 	return nil, nil
 }
 
-// wait returns how long it is until the keys may be fetched again.
+// wait returns the time until the keys may be fetched again.
 func (s *keySet) wait() time.Duration {
 	last := s.last.Load()
 	if last == nil {
@@ -205,8 +201,7 @@ func (s *keySet) wait() time.Duration {
 	return max(0, last.until.Sub(s.now()))
 }
 
-// check returns an error until there are keys, and has them fetched in the
-// background when they have grown old.
+// check returns an error until there are keys. It refreshes old keys in the background.
 func (s *keySet) check(ctx context.Context) error {
 	current := s.current.Load()
 	if current == nil {
@@ -219,7 +214,7 @@ func (s *keySet) check(ctx context.Context) error {
 	return nil
 }
 
-// close ends a fetch that is under way, and waits for its end.
+// close cancels a fetch, and waits for its end.
 func (s *keySet) close() {
 	s.cancel()
 	_, _, _ = s.flight.Do("", func() (any, error) { return nil, nil })
@@ -241,8 +236,8 @@ func (k *keys) remember(id string) {
 	k.absent[id] = struct{}{}
 }
 
-// parseKeys reads a JWK set. What can't be used is left out (RFC 7517, section
-// 5), so that a new kind of key doesn't take the others along.
+// parseKeys parses a JWK set. It skips unsupported keys (RFC 7517, section 5), so that a
+// new kind of key doesn't break the others.
 func parseKeys(content []byte) (map[string]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -268,8 +263,8 @@ func parseKeys(content []byte) (map[string]key, error) {
 	return byID, nil
 }
 
-// usable returns the key with its algorithm, if it is one of those that count.
-// A secret or a private key is none.
+// usable returns the key with its algorithm, if that is supported. Secret and private
+// keys are not.
 func usable(jwk *jose.JSONWebKey) (key, bool) {
 	k := key{public: jwk.Key}
 	switch public := jwk.Key.(type) {
@@ -288,7 +283,7 @@ func usable(jwk *jose.JSONWebKey) (key, bool) {
 	default:
 		return key{}, false
 	}
-	// RFC 9864 calls EdDSA with this curve Ed25519.
+	// RFC 9864 renames EdDSA with this curve to Ed25519.
 	named := jwk.Algorithm == "" || jwk.Algorithm == string(k.algorithm) || jwk.Algorithm == "Ed25519" && k.algorithm == jose.EdDSA
 	return k, named
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// together does the same n times at once.
+// together calls do n times concurrently.
 func together(n int, do func()) {
 	var wg sync.WaitGroup
 	begin := make(chan struct{})
@@ -96,7 +96,7 @@ func TestAnUnknownKeyIsNeverCalledWrongUnseen(t *testing.T) {
 	require.Zero(t, w.counted(unknownKey))
 }
 
-// TestAServerOfKeysThatIsBehindTheOthers gives the keys of before for once.
+// TestAServerOfKeysThatIsBehindTheOthers: one answer has the previous keys.
 func TestAServerOfKeysThatIsBehindTheOthers(t *testing.T) {
 	w := newWorld(t)
 	before := httptest.NewRecorder()
@@ -132,14 +132,14 @@ func TestAKeyThatIsNotThereIsRemembered(t *testing.T) {
 	require.EqualValues(t, 2, w.fetches.Load())
 	require.Equal(t, unknownKey, w.result(token), "it still isn't there")
 	require.EqualValues(t, 2, w.fetches.Load())
-	// An issuer may sign with a key before everybody sees it.
+	// An issuer may sign with a key before all its servers publish it.
 	w.issuer.Add(strange, 2)
 	w.clock.pass(defaultCooldown)
 	require.Equal(t, accepted, w.result(token), "it is there now")
 }
 
-// TestMadeUpKeysForgetNoToken: whoever makes ids up has the keys fetched, and all
-// that was verified stays so, as they are the same.
+// TestMadeUpKeysForgetNoToken: made-up key ids cause fetches. As the keys stay the same,
+// verified tokens stay cached.
 func TestMadeUpKeysForgetNoToken(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
@@ -226,7 +226,7 @@ func TestASlowServerHoldsNobodyUpForLong(t *testing.T) {
 	var unavailable *UnavailableError
 	require.ErrorAs(t, err, &unavailable)
 
-	close(release) // the fetch goes on for whoever comes next
+	close(release) // the fetch continues for the next caller
 	require.NoError(t, w.verifier.Check(t.Context()))
 	require.Equal(t, accepted, w.result(w.token()))
 	require.EqualValues(t, 1, w.fetches.Load())
@@ -259,8 +259,8 @@ func TestAKeyThatIsTakenAwayTakesItsTokensAlong(t *testing.T) {
 	require.Equal(t, unknownKey, w.result(token))
 }
 
-// TestRotationUnderLoad rotates keys three times beneath 500 requests a second.
-// Of good tokens none is refused, of others none is accepted.
+// TestRotationUnderLoad rotates the keys three times at 500 requests a second. No valid
+// token is rejected, and no forged one accepted.
 func TestRotationUnderLoad(t *testing.T) {
 	w := newWorld(t)
 	const cooldown = 200 * time.Millisecond
@@ -327,8 +327,8 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// TestKeysOfACluster: its API server has a certificate of its own, wants a token, and
-// gives its keys as a JWK set and as nothing else.
+// TestKeysOfACluster: the API server has its own certificate, requires a token, and
+// serves keys only as jwk-set+json.
 func TestKeysOfACluster(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)

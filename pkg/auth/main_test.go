@@ -31,7 +31,7 @@ type world struct {
 	registry *prometheus.Registry
 	// fetches counts requests for keys.
 	fetches atomic.Int64
-	// answer, when set, is what the server of the keys does.
+	// answer, if set, replaces the key server's handler.
 	answer atomic.Pointer[http.HandlerFunc]
 }
 
@@ -40,7 +40,7 @@ func newWorld(t *testing.T, options ...Option) *world {
 	return newWorldOf(t, nil, options...)
 }
 
-// newWorldOf is newWorld with more members of the issuer's configuration, as JSON.
+// newWorldOf is newWorld with additional members of the issuer's configuration, in JSON.
 func newWorldOf(t *testing.T, members []string, options ...Option) *world {
 	t.Helper()
 	i, err := issuer.New()
@@ -62,7 +62,7 @@ func newWorldOf(t *testing.T, members []string, options ...Option) *world {
 	return w
 }
 
-// serve makes the server of the keys do something else; nil is its own way.
+// serve replaces the key server's handler; nil restores it.
 func (w *world) serve(h http.HandlerFunc) {
 	if h == nil {
 		w.answer.Store(nil)
@@ -82,7 +82,7 @@ func (w *world) authenticate(token string) (Caller, error) {
 	return w.verifier.Authenticate(context.Background(), []string{"Bearer " + token})
 }
 
-// result is what comes of a token.
+// result returns the result of authenticating a token.
 func (w *world) result(token string) result {
 	_, err := w.authenticate(token)
 	return resultOf(err)
@@ -92,7 +92,7 @@ func (w *world) counted(r result) int {
 	return int(testutil.ToFloat64(w.verifier.metrics.tokens[r]))
 }
 
-// clock is a time that only passes when it is told to.
+// clock is a clock that advances only by pass.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time

@@ -21,7 +21,7 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// TestWhatIsAbsentIsBounded: ids are made up by anybody.
+// TestWhatIsAbsentIsBounded: anybody can make up ids.
 func TestWhatIsAbsentIsBounded(t *testing.T) {
 	k := newKeys(map[string]key{"old": {}}, time.Time{}, time.Time{}, nil)
 	for i := range 3 * maxAbsent {
@@ -36,8 +36,8 @@ func TestWhatIsAbsentIsBounded(t *testing.T) {
 	require.False(t, k.lacks("old"), "what has just gone isn't absent yet")
 }
 
-// TestAKnownTokenIsNotVerifiedAgain puts another key in the place of the one that
-// the token is signed with: whoever looks at the signature finds it wrong.
+// TestAKnownTokenIsNotVerifiedAgain replaces the token's key, so that verifying the
+// signature again would fail.
 func TestAKnownTokenIsNotVerifiedAgain(t *testing.T) {
 	w := newWorld(t)
 	known, other := w.token(), w.token()
@@ -60,9 +60,8 @@ func TestAKnownTokenIsNotVerifiedAgain(t *testing.T) {
 	require.Equal(t, badSignature, w.result(known))
 }
 
-// TestKnownTokensKeepNoKeys: each made-up id has the keys fetched, and those that
-// were there before go, with all that was known of them, though the tokens that
-// they verified are known still.
+// TestKnownTokensKeepNoKeys: each made-up id causes a fetch. The previous keys are
+// garbage collected, although the tokens they verified stay cached.
 func TestKnownTokensKeepNoKeys(t *testing.T) {
 	w := newWorld(t)
 	set := w.verifier.issuers[w.issuer.URL].keys
@@ -81,8 +80,7 @@ func TestKnownTokensKeepNoKeys(t *testing.T) {
 	require.Len(t, set.current.Load().absent, 3)
 }
 
-// TestDiscoveryNeverLeadsFromHTTPSToHTTP: whoever is on the way could put keys of
-// their own there.
+// TestDiscoveryNeverLeadsFromHTTPSToHTTP: somebody on the path could replace the keys.
 func TestDiscoveryNeverLeadsFromHTTPSToHTTP(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -117,7 +115,7 @@ func TestDiscoveryNeverLeadsFromHTTPSToHTTP(t *testing.T) {
 	require.Zero(t, plainly.Load(), "nobody has even asked")
 }
 
-// TestAKeyWithoutAnIDIsNone: a token names its key, so nothing could ask for it.
+// TestAKeyWithoutAnIDIsNone: tokens refer to keys by id, so none could use it.
 func TestAKeyWithoutAnIDIsNone(t *testing.T) {
 	w := newWorld(t)
 	stranger, err := issuer.New()
@@ -142,7 +140,7 @@ func TestAKeyWithoutAnIDIsNone(t *testing.T) {
 	require.ErrorIs(t, err, errNoKeys)
 }
 
-// TestKeysInAPipeAreNone: whoever opens it waits for somebody to write.
+// TestKeysInAPipeAreNone: opening a pipe would wait for a writer.
 func TestKeysInAPipeAreNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))

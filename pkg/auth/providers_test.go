@@ -15,8 +15,8 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// published is a token of an identity provider, as the page at source shows it. The
-// times are the test's, as far apart as the page has them.
+// published is a token of an identity provider, as shown on the page source. Its times
+// are moved to the present.
 type published struct {
 	source         string
 	header, claims string
@@ -118,8 +118,7 @@ var (
 	}
 )
 
-// sign returns the token, signed with the key of an issuer that is then the
-// provider.
+// sign returns the token, signed by the key of i, which takes the provider's URL.
 func (p published) sign(t *testing.T, i *issuer.Issuer, key jose.JSONWebKey) string {
 	t.Helper()
 	token, err := i.Token(nil, "", "", func(token *issuer.Token) {
@@ -140,7 +139,7 @@ func (p published) sign(t *testing.T, i *issuer.Issuer, key jose.JSONWebKey) str
 	return token
 }
 
-// TestProviders is what docs/auth.md says of identity providers.
+// TestProviders proves what docs/auth.md says about identity providers.
 func TestProviders(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
@@ -155,8 +154,8 @@ func TestProviders(t *testing.T) {
 		member   string // of an issuer with the profile jwt
 		rfc9068  result
 		jwt      result
-		scope    string // one of those that the token has
-		user     string // whom its subject is, if anybody
+		scope    string // one of the token's scopes
+		user     string // the user id, if the subject is one
 	}{
 		"Auth0":                       {auth0, "https://example.com/health-api", "", badType, accepted, "read:patients", ""},
 		"Auth0, RFC 9068":             {auth0RFC9068, "https://example.com/health-api", "", accepted, accepted, "read:patients", ""},
@@ -214,8 +213,7 @@ func TestATokenThatIsNoJWTIsMalformed(t *testing.T) {
 	require.Equal(t, malformed, w.result("ya29.a0AfH6SMBx"), "one of Google's, as https://cloud.google.com/docs/authentication/token-types has them")
 }
 
-// TestTheProfileJWT: whatever tells another JWT of the issuer's from an access token
-// does so alone.
+// TestTheProfileJWT: each mark of another JWT is enough to reject it.
 func TestTheProfileJWT(t *testing.T) {
 	w := newWorldOf(t, []string{`"profile":"jwt"`})
 	for name, row := range map[string]struct {
@@ -258,8 +256,8 @@ func TestTheProfileJWT(t *testing.T) {
 	}
 }
 
-// TestOtherProfilesIgnoreWhatTheyDontKnow: what marks an ID token of one issuer may be
-// anything in an access token of another, whose type says enough.
+// TestOtherProfilesIgnoreWhatTheyDontKnow: the marks of one issuer's ID tokens can be
+// anything in another issuer's access tokens, whose type is sufficient.
 func TestOtherProfilesIgnoreWhatTheyDontKnow(t *testing.T) {
 	w := newWorld(t)
 	for _, claim := range []string{"nonce", "at_hash", "c_hash", "events", "token_use", "typ", "client_id"} {

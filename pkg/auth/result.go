@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// result is what came of a token. There are no others, which bounds the metric.
+// result is the outcome of a token. The fixed set bounds the metric's labels.
 type result string
 
 const (
@@ -36,16 +36,15 @@ var results = []result{
 	expired, notYetValid, tooLong, badAudience, badSubject, notJudged, lacksScope,
 }
 
-// InvalidError says that a token proves nothing.
+// InvalidError means that a token is invalid or missing.
 type InvalidError struct {
 	result result
-	// Description is fit to be shown to whoever sent the token.
+	// Description may be shown to the client.
 	Description string
-	// Missing says that there was none.
+	// Missing: there was no bearer token.
 	Missing bool
-	// Costly says that its signature was verified, or found wrong, before it was
-	// refused: the work of a public key was done, which is far more than reading a
-	// token takes. Whoever makes a service do so again and again can be made to wait.
+	// Costly: the token was rejected after its signature was checked, which costs far more
+	// than parsing. Callers can limit clients that cause this again and again.
 	Costly bool
 }
 
@@ -55,7 +54,7 @@ func invalid(r result, description string) error {
 	return &InvalidError{result: r, Description: description}
 }
 
-// costly returns the refusal of a token whose signature was looked at.
+// costly returns err marked as Costly.
 func costly(err error) error {
 	var wrong *InvalidError
 	if !errors.As(err, &wrong) {
@@ -66,13 +65,13 @@ func costly(err error) error {
 	return &marked
 }
 
-// UnavailableError says that a token can't be judged now: the issuer's keys, or
-// its newest, are not to be had.
+// UnavailableError means that a token can't be verified now, because the issuer's keys,
+// or its newest ones, are unavailable.
 type UnavailableError struct {
-	// RetryAfter is when it makes sense to try again.
+	// RetryAfter is when to retry.
 	RetryAfter time.Duration
-	// TooSoon says that the keys were had a moment ago, and that the token's was
-	// not among them: it may be a new one, or nobody's.
+	// TooSoon: the keys were fetched just now, without the token's key. It may be new, or
+	// made up.
 	TooSoon bool
 	// Err is the cause, for the log.
 	Err error
@@ -105,8 +104,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// fetched returns what counts the fetches of an issuer's keys. There are as many
-// issuers as are configured.
+// fetched returns a function that counts an issuer's fetches. The label is bounded by the
+// configuration.
 func (m *metrics) fetched(issuer string) func(error) {
 	ok, failed := m.fetches.WithLabelValues(issuer, "ok"), m.fetches.WithLabelValues(issuer, "failed")
 	return func(err error) {

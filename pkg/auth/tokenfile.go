@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// TokenFile returns what puts the token in a file into each request that goes
-// through a transport. The file is read each time: such tokens are replaced
-// before they expire, as Kubernetes does with those of ServiceAccounts.
+// TokenFile returns a transport wrapper that adds the token in a file to each request. It
+// reads the file each time, because such tokens are replaced before they expire, for
+// example those of Kubernetes ServiceAccounts.
 func TokenFile(path string) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper { return &tokenFile{path: path, next: next} }
 }
 
-// CheckTokenFile returns an error unless there is a token in the file.
+// CheckTokenFile returns an error unless the file has a token.
 func CheckTokenFile(path string) error {
 	_, err := readToken(path)
 	return err
@@ -25,7 +25,7 @@ type tokenFile struct {
 	next http.RoundTripper
 }
 
-// RoundTrip is part of http.RoundTripper.
+// RoundTrip implements http.RoundTripper.
 func (t *tokenFile) RoundTrip(request *http.Request) (*http.Response, error) {
 	token, err := readToken(t.path)
 	if err != nil {

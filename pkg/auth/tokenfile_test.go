@@ -46,7 +46,7 @@ func TestTheTokenIsReadAnewForEachRequest(t *testing.T) {
 	require.ErrorIs(t, send(), errNoToken)
 }
 
-// closing notes that it was closed.
+// closing records whether it was closed.
 type closing struct {
 	io.Reader
 	closed bool
@@ -57,7 +57,7 @@ func (c *closing) Close() error {
 	return nil
 }
 
-// TestABodyIsClosedThoughThereIsNoToken is what http.RoundTripper asks of every error.
+// TestABodyIsClosedThoughThereIsNoToken: http.RoundTripper requires it for every error.
 func TestABodyIsClosedThoughThereIsNoToken(t *testing.T) {
 	body := &closing{Reader: strings.NewReader("body")}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://service.invalid", body)

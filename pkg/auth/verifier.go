@@ -20,31 +20,31 @@ import (
 )
 
 const (
-	// maxToken is the size of the largest token that is looked at, in bytes.
+	// maxToken is the maximum size of a token, in bytes.
 	maxToken = 8 << 10
-	// maxSubject is the size of the largest subject (OpenID Connect Core 1.0,
-	// section 2), in bytes.
+	// maxSubject is the maximum size of a subject, in bytes (OpenID Connect Core 1.0,
+	// section 2).
 	maxSubject = 255
-	// maxKeyID is the size of the largest key id, in bytes.
+	// maxKeyID is the maximum size of a key id, in bytes.
 	maxKeyID = 255
-	// leeway is how far the clocks of issuers may be off.
+	// leeway is the accepted clock difference of issuers.
 	leeway = 60 * time.Second
-	// cacheSize is how much of verified tokens is remembered, in bytes, about:
-	// several thousand.
+	// cacheSize is the approximate size of the cache of verified tokens, in bytes: several
+	// thousand tokens.
 	cacheSize = 8 << 20
-	// entrySize is what one takes besides its texts, and scopeSize what refers to
-	// the text of a scope.
+	// entrySize is the size of a cache entry without its texts, and scopeSize that of a
+	// reference to a scope.
 	entrySize, scopeSize = 512, 16
 )
 
-// algorithms are all that a token may be signed with.
+// algorithms are the accepted signature algorithms.
 var algorithms = []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.RS256}
 
-// refusedHeaders bring keys along or want more than a signature checked. None is
-// of use in an access token, and each has been an attack.
+// refusedHeaders bring their own keys, or need more than a signature check. Access tokens
+// don't need them, and each has been used in attacks.
 var refusedHeaders = []string{"jwk", "jku", "x5u", "x5c", "crit", "b64", "cty", "zip", "enc"}
 
-// Verifier tells who sends a request.
+// Verifier authenticates requests. It is safe for concurrent use.
 type Verifier struct {
 	issuers map[string]*trusted
 	metrics *metrics
@@ -52,31 +52,31 @@ type Verifier struct {
 	cache   *ttlcache.Cache[[sha256.Size]byte, verified]
 }
 
-// trusted is an issuer, and its keys.
+// trusted is an issuer with its keys.
 type trusted struct {
 	Issuer
 	keys   *keySet
 	source *source
 }
 
-// verified is a token that was verified.
+// verified is a cached, verified token.
 type verified struct {
 	caller  Caller
 	issuer  *trusted
-	set     *byte // of keys, which would keep all else that is known of them
+	set     *byte // the set of the keys, not the keys: these would keep all else about them in memory
 	expires time.Time
-	// size is how much is remembered with it, in bytes, at most.
+	// size is the maximum memory of the entry, in bytes.
 	size uint64
 }
 
 // Option changes a Verifier, for tests.
 type Option func(*Verifier)
 
-// Clock makes now the time.
+// Clock replaces the clock.
 func Clock(now func() time.Time) Option { return func(v *Verifier) { v.now = now } }
 
-// Refresh sets how old keys get before they are fetched again, and the least
-// time between two fetches.
+// Refresh sets the age at which keys are fetched again, and the minimum time between two
+// fetches.
 func Refresh(age, cooldown time.Duration) Option {
 	return func(v *Verifier) {
 		for _, t := range v.issuers {
@@ -85,11 +85,11 @@ func Refresh(age, cooldown time.Duration) Option {
 	}
 }
 
-// Remember sets how much of verified tokens is remembered, in bytes.
+// Remember sets the size of the cache of verified tokens, in bytes.
 func Remember(size uint64) Option { return func(v *Verifier) { v.cache = newCache(size) } }
 
-// newCache returns a cache that isn't started, so it has no goroutine: what was
-// looked at longest ago makes room when the size is reached.
+// newCache returns an LRU cache of the given size. It isn't started, so it has no
+// goroutine.
 func newCache(size uint64) *ttlcache.Cache[[sha256.Size]byte, verified] {
 	return ttlcache.New(
 		ttlcache.WithMaxCost(size, func(item ttlcache.CostItem[[sha256.Size]byte, verified]) uint64 {
@@ -99,9 +99,8 @@ func newCache(size uint64) *ttlcache.Cache[[sha256.Size]byte, verified] {
 	)
 }
 
-// New returns what a configuration asks for. Without issuers that is a Verifier
-// to which everybody is Anyone. The issuers' keys are fetched later: see Check.
-// Call Close when done.
+// New returns a Verifier with the configured issuers. Without issuers it is Open(). It
+// doesn't fetch the issuers' keys: see Check. Call Close when done.
 func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, options ...Option) (*Verifier, error) {
 	issuers, err := c.parse()
 	if err != nil {
@@ -142,14 +141,14 @@ func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, opt
 	return v, nil
 }
 
-// Open returns a Verifier to which everybody is Anyone.
+// Open returns a Verifier that requires no token: every caller is Anyone.
 func Open() *Verifier { return &Verifier{} }
 
-// IsOpen reports whether no token is needed.
+// IsOpen reports whether no token is required.
 func (v *Verifier) IsOpen() bool { return v.issuers == nil }
 
-// Check returns an error until there are keys of every issuer. It also keeps
-// them fresh, so it is to be called again and again.
+// Check returns an error until there are keys of every issuer. It also refreshes them, so
+// call it regularly.
 func (v *Verifier) Check(ctx context.Context) error {
 	var g errgroup.Group
 	for _, t := range v.issuers {
@@ -158,7 +157,8 @@ func (v *Verifier) Check(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Dependencies returns what the service can't do without, for its readiness.
+// Dependencies returns the keys for the readiness check. The service isn't ready without
+// them.
 func (v *Verifier) Dependencies() []health.Dependency {
 	if v.IsOpen() {
 		return nil
@@ -166,7 +166,7 @@ func (v *Verifier) Dependencies() []health.Dependency {
 	return []health.Dependency{{Name: "token-keys", Required: true, Check: v.Check}}
 }
 
-// Close ends what is under way.
+// Close cancels running fetches.
 func (v *Verifier) Close() {
 	for _, t := range v.issuers {
 		t.keys.close()
@@ -174,8 +174,8 @@ func (v *Verifier) Close() {
 	}
 }
 
-// Authenticate returns who sends a request with these Authorization headers. The
-// errors are *InvalidError and *UnavailableError.
+// Authenticate returns the caller for the Authorization headers of a request. The errors
+// are *InvalidError and *UnavailableError.
 func (v *Verifier) Authenticate(ctx context.Context, authorization []string) (Caller, error) {
 	if v.IsOpen() {
 		return Anyone(), nil
@@ -185,11 +185,10 @@ func (v *Verifier) Authenticate(ctx context.Context, authorization []string) (Ca
 	return caller, err
 }
 
-// Recall returns the caller of a request with these Authorization headers if its
-// token was verified before and is good still: what Authenticate would return, and
-// counted as that is, without the work of a public key. It returns false for every
-// other token, and Anyone where none is needed. It is for telling a caller from a
-// stranger before a request has been let in.
+// Recall returns the caller if the token was verified before and is still valid. The
+// result and the metric are those of Authenticate, without the cost of a signature check.
+// It returns false for every other token, and Anyone if none is required. Use it to
+// recognise callers before a request is admitted.
 func (v *Verifier) Recall(authorization []string) (Caller, bool) {
 	if v.IsOpen() {
 		return Anyone(), true
@@ -205,7 +204,7 @@ func (v *Verifier) Recall(authorization []string) (Caller, bool) {
 	return caller, known
 }
 
-// Denied counts a caller who lacks a scope.
+// Denied counts a caller without the required scope.
 func (v *Verifier) Denied() {
 	if !v.IsOpen() {
 		v.metrics.tokens[lacksScope].Inc()
@@ -231,8 +230,8 @@ func (v *Verifier) authenticate(ctx context.Context, authorization []string) (Ca
 	return v.verify(ctx, token)
 }
 
-// bearer returns the token of a request (RFC 6750, section 2.1). A request with
-// credentials of another kind has none, and is told of no error (section 3.1).
+// bearer returns the token of a request (RFC 6750, section 2.1). Credentials of another
+// scheme count as no token, so the client gets no error code (section 3.1).
 func bearer(authorization []string) (string, error) {
 	if len(authorization) == 0 {
 		return "", &InvalidError{result: missing, Description: "this needs a token: send Authorization: Bearer and the token", Missing: true}
@@ -247,21 +246,21 @@ func bearer(authorization []string) (string, error) {
 	return strings.TrimLeft(token, " "), nil
 }
 
-// recall returns the caller of a token that was verified, by the token's hash.
+// recall returns the caller of a cached token by its hash.
 func (v *Verifier) recall(hash [sha256.Size]byte) (Caller, bool) {
 	known := v.cache.Get(hash)
 	if known == nil {
 		return Caller{}, false
 	}
 	seen := known.Value()
-	// Keys that are gone take their tokens with them.
+	// Tokens are valid only as long as the issuer's keys stay the same.
 	if seen.set != seen.issuer.keys.current.Load().set || !v.now().Before(seen.expires) {
 		return Caller{}, false
 	}
 	return seen.caller, true
 }
 
-// verify returns whom a token is of.
+// verify returns the caller of a token.
 func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if len(token) > maxToken {
 		return Caller{}, invalid(tooLarge, "the token is too large")
@@ -275,7 +274,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	// Its texts are parts of the token's.
+	// The texts of the entry share the token's memory.
 	seen.size = uint64(entrySize + len(token) + scopeSize*len(seen.caller.scopes))
 	life := seen.expires.Sub(v.now())
 	if life > 0 { // not within the leeway
@@ -286,7 +285,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (Caller, error) {
 
 var errMalformed = invalid(malformed, "the token is malformed")
 
-// judge verifies a token, by RFC 9068, section 4.
+// judge verifies a token (RFC 9068, section 4).
 func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
 	parsed, err := jwt.ParseSigned(token, algorithms)
 	var algorithm *jose.ErrUnexpectedSignatureAlgorithm
@@ -337,7 +336,7 @@ func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
 	return verified{caller: caller, issuer: issuer, set: current.set, expires: c.Expiry.Time()}, nil
 }
 
-// checkHeader judges what isn't signed for the sake of a claim.
+// checkHeader checks the header, which needs no signature check.
 func (t *trusted) checkHeader(token string, header jose.Header) error {
 	encoded, _, _ := strings.Cut(token, ".")
 	decoded, err := base64.RawURLEncoding.DecodeString(encoded)
@@ -360,8 +359,8 @@ func (t *trusted) checkHeader(token string, header jose.Header) error {
 	return t.checkType(header.ExtraHeaders[jose.HeaderType])
 }
 
-// checkType keeps other JWTs of the issuer from passing for access tokens (RFC
-// 9068, section 4; RFC 8725, section 3.11).
+// checkType rejects other JWTs of the issuer (RFC 9068, section 4; RFC 8725, section
+// 3.11).
 func (t *trusted) checkType(header any) error {
 	name, _ := header.(string)
 	name = strings.TrimPrefix(strings.ToLower(name), "application/")

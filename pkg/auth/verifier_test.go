@@ -31,7 +31,7 @@ func TestAGoodToken(t *testing.T) {
 	user := uuid.New()
 	token, err := w.issuer.Token([]string{"another", audience}, user.String(), "users:read  orders:write")
 	require.NoError(t, err)
-	for range 2 { // verified, and remembered
+	for range 2 { // verified, then cached
 		c, err := w.authenticate(token)
 		require.NoError(t, err)
 		require.Equal(t, user, c.User())
@@ -87,7 +87,7 @@ func TestAlgorithms(t *testing.T) {
 	for name, row := range map[string]struct {
 		key       any
 		algorithm jose.SignatureAlgorithm
-		says      string // what the key says it is for
+		says      string // the key's alg
 		want      result
 	}{
 		"RS256":                  {rsaKey, jose.RS256, "RS256", accepted},
@@ -113,7 +113,7 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// TestAKeyVerifiesOneAlgorithm: RFC 8725, section 3.1.
+// TestAKeyVerifiesOneAlgorithm tests RFC 8725, section 3.1.
 func TestAKeyVerifiesOneAlgorithm(t *testing.T) {
 	w := newWorld(t)
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -250,8 +250,8 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// TestASubjectIsText is of claims that were read already: whoever reads JSON may or
-// may not mend what is no UTF-8.
+// TestASubjectIsText checks parsed claims: JSON parsers differ in whether they repair
+// invalid UTF-8.
 func TestASubjectIsText(t *testing.T) {
 	now := time.Now()
 	i := &trusted{Issuer: Issuer{URL: issuer.URL, Audience: audience, MaxLife: time.Hour}}
@@ -263,7 +263,7 @@ func TestASubjectIsText(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoScope: scopes are apart by spaces, and "" is none.
+// TestWhatIsNoScope: only spaces separate scopes, and "" is none.
 func TestWhatIsNoScope(t *testing.T) {
 	w := newWorld(t)
 	for _, scope := range []string{"x\u00a0admin", "x\tadmin", "x\nadmin"} {
@@ -297,7 +297,7 @@ func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
 		{"scope": nil, "scp": "admin users:read users:write"},
 		{"scope": nil, "scp": []string{"admin", "users:read", "users:write"}},
 	} {
-		for range 2 { // verified, and remembered
+		for range 2 { // verified, then cached
 			c, err := w.authenticate(w.token(issuer.Set(claims)))
 			require.NoError(t, err)
 			require.True(t, c.Has("users:read"))
@@ -317,8 +317,8 @@ func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
 	require.False(t, c.Has("users:read"), "of the token's own scopes none counts")
 }
 
-// TestATokenLivesNoLongerThanAllowed: a year, say, is longer than anybody notices that
-// a token has been stolen.
+// TestATokenLivesNoLongerThanAllowed: a stolen token must not be valid for a year, for
+// example.
 func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
 	now := time.Now().Unix()
 	day := int64(24 * 60 * 60)
@@ -354,8 +354,8 @@ func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
 	}
 }
 
-// TestSpecialUUIDsAreNobody: lists begin below the Max UUID, so a user with that id
-// would be in none; the Nil UUID stands for no user.
+// TestSpecialUUIDsAreNobody: lists begin below the Max UUID, so a user with that id would
+// be in none. The Nil UUID means no user.
 func TestSpecialUUIDsAreNobody(t *testing.T) {
 	for _, subject := range []string{uuid.Nil.String(), uuid.Max.String(), strings.ToUpper(uuid.Max.String()), "no UUID"} {
 		c := newCaller("i", subject, nil)
@@ -365,8 +365,7 @@ func TestSpecialUUIDsAreNobody(t *testing.T) {
 	}
 }
 
-// TestWhatARefusalHasCost: who counts failures tells those that took a public key's
-// work from those that took none.
+// TestWhatARefusalHasCost: only rejections after a signature check are Costly.
 func TestWhatARefusalHasCost(t *testing.T) {
 	w := newWorld(t)
 	stranger, err := issuer.New()
@@ -424,8 +423,8 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestHeadersThatAreRefused is of what is sent: the library that reads tokens refuses
-// some of these itself, in this version and of this kind.
+// TestHeadersThatAreRefused tests the raw header: the JWT library rejects some of these
+// itself, but only in this version and form.
 func TestHeadersThatAreRefused(t *testing.T) {
 	i := &trusted{Issuer: Issuer{Profile: RFC9068}}
 	parsed := jose.Header{KeyID: "k", ExtraHeaders: map[jose.HeaderKey]any{jose.HeaderType: "at+jwt"}}

@@ -1,23 +1,22 @@
-// Package config fills a struct from the environment, with envconfig, and says
-// everything that is wrong with it at once: each message names the variable
-// and what it should be, and none repeats a value, which may be a secret.
+// Package config fills a struct from environment variables, with envconfig. It reports
+// everything that is wrong at once: each message names the variable and what it must be,
+// and none contains a value, which may be a secret.
 //
-// A field is described by its tags:
+// Tags describe a field:
 //
 //	envconfig  the variable's name
-//	default    its value when the variable is not set; without the tag, that is
-//	           the value that the field has already
+//	default    its value if the variable isn't set; without the tag, the field
+//	           keeps its value
 //	desc       what it means, for people
-//	required   "true" when there must be a value
-//	min, max   the range of a number or a duration, both included
-//	oneof      the values allowed, separated by commas
-//	empty      "refused" when the variable must not be set to nothing
+//	required   "true" if it must have a value
+//	min, max   the range of a number or a duration, inclusive
+//	oneof      the allowed values, separated by commas
+//	empty      "refused" if the variable must not be set to nothing
 //
-// An embedded struct is a group of fields. A field without a variable is the
-// program's to set. White space around a value, such as the
-// line break at a file's end, isn't a part of it. A variable that is set to nothing
-// counts as not set, as "FOO=" in an env file or a manifest is meant to be, unless
-// its default would then take the place of what somebody meant to set.
+// An embedded struct is a group of fields. Load ignores a field without the tag
+// envconfig. White space around a value, such as the line break at the end of a file, is
+// removed. An empty variable counts as not set, so that "FOO=" in an env file or a
+// manifest means the default; empty:"refused" makes it an error instead.
 package config
 
 import (
@@ -37,9 +36,9 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// Load fills the struct that dst points to from the environment. When the
-// struct has a method Validate() error, it is called last, for the rules that
-// concern several fields. The error joins everything that is wrong.
+// Load fills the struct that dst points to from the environment. If dst has a method
+// Validate() error, Load calls it last, for rules that concern several fields. The error
+// joins everything that is wrong.
 func Load(dst any) error {
 	var problems []error
 	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, v reflect.Value) {
@@ -54,7 +53,7 @@ func Load(dst any) error {
 	return errors.Join(problems...)
 }
 
-// Describe writes a table of every variable that Load reads into dst.
+// Describe writes a table of the variables that Load reads into dst.
 func Describe(w io.Writer, dst any) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, err := fmt.Fprintln(table, "VARIABLE\tDEFAULT\tMEANING")
@@ -103,7 +102,7 @@ func meaning(field reflect.StructField) string {
 	return desc
 }
 
-// loadField hands one field at a time to envconfig, which stops at its first
+// loadField loads one field. envconfig gets one at a time, because it stops at its first
 // error.
 func loadField(field reflect.StructField, v reflect.Value) error {
 	variable := name(field)
@@ -121,7 +120,7 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 		}
 		set = false
 	}
-	if set && isInteger(field.Type) && !digits.MatchString(value) { // strconv takes 010 for 8
+	if set && isInteger(field.Type) && !digits.MatchString(value) { // strconv reads 010 as 8
 		return fmt.Errorf("%s must be %s", variable, expected(field))
 	}
 	if !set && field.Tag.Get("required") == "true" && field.Tag.Get("default") == "" {
@@ -137,8 +136,8 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 	return checkRange(field, v)
 }
 
-// lookup returns a variable without the white space around it, and takes that off
-// for envconfig.
+// lookup returns a variable without the white space around it. It also sets the trimmed
+// value, for envconfig.
 func lookup(variable string) (value string, set bool, err error) {
 	raw, set := os.LookupEnv(variable)
 	value = strings.TrimSpace(raw)
@@ -153,7 +152,7 @@ func lookup(variable string) (value string, set bool, err error) {
 
 var digits = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 
-// isInteger says that a field is a number and not a duration.
+// isInteger reports whether a type is an integer, but no duration.
 func isInteger(t reflect.Type) bool {
 	return t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64 && t != reflect.TypeFor[time.Duration]()
 }
@@ -193,8 +192,8 @@ func number(v reflect.Value) float64 {
 	return float64(v.Int())
 }
 
-// bound reads a bound from a tag. One that can't be read is a mistake in the
-// program.
+// bound parses a bound in a tag. It panics on an invalid one, which is a programming
+// error.
 func bound(t reflect.Type, s string) float64 {
 	if t == reflect.TypeFor[time.Duration]() {
 		d, err := time.ParseDuration(s)

@@ -58,7 +58,7 @@ func TestSetToNothingIsNotSet(t *testing.T) {
 	require.EqualError(t, err, "TEST_SECRET must be set: the database's address")
 }
 
-// TestADefaultTakesNoPlaceInSilence: an empty variable is a Secret that isn't there.
+// TestADefaultTakesNoPlaceInSilence: an empty variable may be a missing Secret.
 func TestADefaultTakesNoPlaceInSilence(t *testing.T) {
 	for _, nothing := range []string{"", " ", "\n"} {
 		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PLACE": nothing})

@@ -8,25 +8,25 @@ import (
 	"strings"
 )
 
-// Misspelt is a variable that is set, and that nothing reads.
+// Misspelt is a variable that is set, but that nothing reads.
 type Misspelt struct {
-	// Name is the variable's, and Like that of the one that it resembles.
+	// Name is the variable, and Like the known variable that it resembles.
 	Name, Like string
 }
 
-// notOurs are variables of the same form that others set or read: a cluster for
-// each Service, and OpenTelemetry for logs.
+// notOurs are similar variables that others set or read: a cluster's, for each Service,
+// and OpenTelemetry's, for logs.
 var notOurs = regexp.MustCompile(`^(KUBERNETES|OTEL_BLRP)_|_SERVICE_(HOST|PORT)$|_PORT_[0-9]+_(TCP|UDP)`)
 
-// shortName is the length from which two letters may be wrong; a name shorter than
-// tinyName is too like others (HOST, PORT).
+// A name of at least shortName letters may differ in two letters, a shorter one in one. A
+// name of less than tinyName letters, such as HOST, is too similar to others.
 const (
 	shortName = 8
 	tinyName  = 5
 )
 
-// FindMisspelt returns the variables of the environment that differ in a letter or two
-// from one that Load reads into dst. Load ignores them.
+// FindMisspelt returns the variables of the environment that differ by a letter or two
+// from one that Load reads into dst.
 func FindMisspelt(dst any) []Misspelt {
 	var known []string
 	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, _ reflect.Value) { known = append(known, name(field)) })
@@ -55,8 +55,8 @@ func resembles(variable, known string) bool {
 	return Distance(strings.ToUpper(variable), known) <= allowed
 }
 
-// Distance is how many letters must be inserted, left out, replaced, or swapped with
-// the next, to make b of a (the restricted Damerau-Levenshtein distance).
+// Distance returns the number of letters to insert, delete, replace, or swap with the
+// next one to turn a into b (restricted Damerau-Levenshtein distance).
 func Distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -31,7 +31,7 @@ func TestMisspeltVariablesAreFound(t *testing.T) {
 		"USERS_SERVICE_URL": "USER_SERVICE_URL",
 		"LOGLEVEL":          "LOG_LEVEL",
 		"PPORF":             "PPROF",
-		// What pods, images and shells have.
+		// Variables that pods, images and shells have.
 		"DATABASE_URL": "", "PATH": "", "HOSTNAME": "", "HOME": "", "PWD": "", "TERM": "", "TZ": "", "LANG": "", "USER": "", "PORTS": "", "POST": "",
 		"KUBERNETES_SERVICE_HOST": "", "KUBERNETES_PORT_443_TCP_ADDR": "", "KUBERNETES_SERVICE_PORT_HTTPS": "",
 		"USER_SERVICE_PORT": "", "USER_SERVICE_SERVICE_HOST": "", "USER_SERVICE_SERVICE_PORT": "", "USER_SERVICE_PORT_80_TCP": "", "ORDER_SERVICE_URL": "",

@@ -23,11 +23,11 @@ var (
 	errMisplaced = errors.New("has an @ after a / or ?; " + errEncoding)
 )
 
-// CheckURL returns why a URL with a user and a password in it can't be what was
-// meant (RFC 3986, section 3.2; several hosts may be separated by commas), or nil.
-// It is stricter than parsers are: they take a piece of a password that is not
-// encoded for a host, look it up, and put it into errors. The error has no piece
-// of the URL in it, and reads on from the variable's name.
+// CheckURL returns why a URL with user and password is probably not what was meant, or
+// nil (RFC 3986, section 3.2; hosts may be separated by commas). It is stricter than
+// parsers: these take part of an unencoded password for a host, look it up, and put it
+// into errors. The error contains no part of the URL. Its text continues after the name
+// of the variable.
 func CheckURL(text string) error {
 	_, rest, hasScheme := strings.Cut(text, "://")
 	end := strings.IndexAny(rest, "/?")
@@ -54,7 +54,7 @@ func CheckURL(text string) error {
 	case err != nil:
 		return errPercent
 	case hosts == "":
-		return nil // whoever reads it has a default, or refuses
+		return nil // the reader has a default, or rejects it
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
 		err := checkHost(host)
@@ -65,8 +65,8 @@ func CheckURL(text string) error {
 	return nil
 }
 
-// checkHost checks host, host:port, [IPv6]:port, and a socket's folder that is
-// percent-encoded.
+// checkHost checks host, host:port, [IPv6]:port, or the percent-encoded folder of a
+// socket.
 func checkHost(text string) error {
 	host, port, hasPort := strings.Cut(text, ":")
 	if strings.HasPrefix(text, "[") {

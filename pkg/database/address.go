@@ -16,9 +16,9 @@ import (
 	"github.com/example/microservices/pkg/config"
 )
 
-// Check returns what is wrong with an address, or nil. Nothing is dialled. The
-// error has no piece of the address in it, which may hold a password and, where
-// that is not encoded, may hold it anywhere; it reads on from the variable's name.
+// Check returns what is wrong with an address, or nil. It connects to nothing. The error
+// contains no part of the address: a password that isn't percent-encoded may be anywhere
+// in it. Its text continues after the name of the variable.
 func Check(address string) error {
 	kind, err := KindOf(address)
 	switch {
@@ -30,8 +30,8 @@ func Check(address string) error {
 	return checkPostgres(address)
 }
 
-// Place says where the database of an address is: without user, password and
-// parameters. It is "" for an address that Check refuses.
+// Place returns the address without user, password and parameters, such as
+// postgres://db:5432/shop. It returns "" if Check rejects the address.
 func Place(address string) string {
 	if Check(address) != nil {
 		return ""
@@ -49,12 +49,12 @@ func Place(address string) string {
 	for _, other := range c.ConnConfig.Fallbacks {
 		add(other.Host, other.Port)
 	}
-	// With sslmode=prefer each host is there twice.
+	// With sslmode=prefer each host is listed twice.
 	return "postgres://" + strings.Join(slices.Compact(hosts), ",") + "/" + c.ConnConfig.Database
 }
 
-// sqliteParameters are those that people know from elsewhere. Others are not named:
-// they may be a part of a path.
+// sqliteParameters are well-known parameters, which an error may name. Others may be part
+// of a path.
 var sqliteParameters = []string{"mode", "cache", "immutable", "vfs", "_pragma", "_journal_mode", "_busy_timeout", "_foreign_keys", "_txlock"}
 
 func checkSQLite(path string) error {
@@ -78,9 +78,8 @@ func checkSQLite(path string) error {
 
 const duration = "a duration such as 30s or 1h"
 
-// parameters are those that an address of PostgreSQL may have, and what each must
-// be. Other settings of a session go into options. The ones without a text are up
-// to the server.
+// parameters are the allowed parameters of a PostgreSQL address, with what each must be.
+// Other session settings go into options. The server checks those without a text.
 var parameters = map[string]string{
 	"sslmode":                "disable, allow, prefer, require, verify-ca or verify-full",
 	"sslrootcert":            "a file with the certificates (PEM) to verify the server with, or system",
@@ -149,8 +148,8 @@ func checkPostgres(address string) error {
 	return blame(base, pairs)
 }
 
-// blame finds the parameter without which the address can be read: what the
-// library says of it has values in it.
+// blame finds the invalid parameter: without it, the address can be parsed. The library's
+// own error contains values.
 func blame(base string, pairs []string) error {
 	_, err := pgxpool.ParseConfig(base)
 	if err != nil {
@@ -171,7 +170,7 @@ func blame(base string, pairs []string) error {
 	return errors.New("has several parameters that are wrong, or that don't go together (sslcert and sslkey do)")
 }
 
-// unreadable returns why the file that a parameter names is of no use.
+// unreadable returns why the file named by a parameter can't be used.
 func unreadable(name, value string) error {
 	if !slices.Contains([]string{"sslrootcert", "sslcert", "sslkey", "servicefile"}, name) {
 		return nil
@@ -188,7 +187,7 @@ func unreadable(name, value string) error {
 	return errors.New("its content is not what it should be")
 }
 
-// closest returns the parameter that is most like name.
+// closest returns the allowed parameter most similar to name.
 func closest(name string) string {
 	return slices.MinFunc(slices.Sorted(maps.Keys(parameters)), func(a, b string) int {
 		return cmp.Compare(config.Distance(name, a), config.Distance(name, b))

@@ -32,7 +32,7 @@ func TestAddressesThatAreTaken(t *testing.T) {
 	}
 }
 
-// pieces of a password that is nowhere to be seen.
+// canary is part of a password. No four characters of it may appear in an error.
 const canary = "Kanarienvogel"
 
 func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
@@ -45,7 +45,7 @@ func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
 		canary:                       "must be postgres://",
 		"mysql://root:" + canary:     "must be postgres://",
 		"host=db password=" + canary: "must be postgres://",
-		// Passwords that are not percent-encoded.
+		// Passwords that aren't percent-encoded.
 		"postgres://ada:" + canary + "@ss@db/shop":       "more than one @",
 		"postgres://ada:" + canary + "p@ss/w#rd@db/shop": "has a #",
 		"postgres://ada:" + canary + "/x@db/shop":        "an @ after a / or ?",

@@ -1,5 +1,5 @@
-// Package database holds what PostgreSQL and SQLite have in common here: the
-// address that chooses between them, and the one error that is the same.
+// Package database has what PostgreSQL and SQLite share: database addresses, logins, pool
+// metrics, and the error for an unavailable database.
 package database
 
 import (
@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// ErrUnavailable says that the database could not be reached, or could not
-// answer now. The same call may succeed later.
+// ErrUnavailable means that the database can't be reached, or can't answer now. The same
+// call may succeed later.
 var ErrUnavailable = errors.New("the database is unavailable")
 
 // Kind is a kind of database.
 type Kind string
 
-// The kinds of database there are.
+// Kinds of database.
 const (
 	Postgres Kind = "postgres"
 	SQLite   Kind = "sqlite"
 )
 
-// KindOf returns the kind of database that address is of: postgres://… (or
-// postgresql://…), or sqlite://path. The error does not repeat the address,
-// which may hold a password.
+// KindOf returns the kind of database of an address: postgres://… (or
+// postgresql://…), or sqlite://path. The error doesn't contain the address, which may
+// have a password.
 func KindOf(address string) (Kind, error) {
 	scheme, rest, found := strings.Cut(address, "://")
 	switch {
@@ -38,11 +38,11 @@ func KindOf(address string) (Kind, error) {
 // SQLitePath returns the path in sqlite://path.
 func SQLitePath(address string) string { return strings.TrimPrefix(address, "sqlite://") }
 
-// Unavailable marks err as ErrUnavailable.
+// Unavailable wraps err as ErrUnavailable.
 func Unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
-// QueryName returns what a query is called, above which there is "-- name: GetUser", with
-// more behind it where sqlc has written it. Another is a "query".
+// QueryName returns the name of a query that begins with a line like "-- name: GetUser
+// :one", as sqlc writes it, or "query".
 func QueryName(sql string) string {
 	name, isNamed := strings.CutPrefix(sql, "-- name: ")
 	if !isNamed {

@@ -12,8 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Login is how a service is let into PostgreSQL, as far as DATABASE_URL doesn't say.
-// A service embeds it in its configuration.
+// Login has the credentials for PostgreSQL that DATABASE_URL doesn't contain. A service
+// embeds it in its configuration.
 type Login struct {
 	User         string `envconfig:"DATABASE_USER" desc:"PostgreSQL's user, where DATABASE_URL has none"`
 	Password     string `envconfig:"DATABASE_PASSWORD" desc:"the user's password, where DATABASE_URL has none"`
@@ -21,8 +21,8 @@ type Login struct {
 	TLS          string `envconfig:"DATABASE_TLS" default:"optional" oneof:"optional,required" desc:"whether a connection to PostgreSQL that leaves the machine may be in clear text, as it may with an sslmode below require"`
 }
 
-// Check returns what is wrong with an address, DATABASE_URL, and with what goes with
-// it, or nil. Nothing is dialled. No error has a piece of the values in it.
+// Check returns what is wrong with the address of DATABASE_URL together with the login,
+// or nil. It connects to nothing. The error contains no value.
 func (l Login) Check(address string) error {
 	err := Check(address)
 	if err != nil {
@@ -55,7 +55,7 @@ func (l Login) Check(address string) error {
 	return errors.Join(problems...)
 }
 
-// Warnings are what somebody should know of an address that Check does not refuse.
+// Warnings returns the risks of an address that Check accepts.
 func (l Login) Warnings(address string) []string {
 	if !isPostgres(address) || !inClearText(address) {
 		return nil
@@ -63,8 +63,8 @@ func (l Login) Warnings(address string) []string {
 	return []string{"what is said to the database may leave this machine in clear text: add sslmode=verify-full to DATABASE_URL; DATABASE_TLS=required refuses anything less than sslmode=require"}
 }
 
-// ReadPassword returns the password that is in PasswordFile now, without the line
-// break at its end.
+// ReadPassword returns the current password in PasswordFile, without the line break at
+// its end.
 func (l Login) ReadPassword() (string, error) {
 	b, err := os.ReadFile(filepath.Clean(l.PasswordFile))
 	var pathError *fs.PathError
@@ -86,7 +86,7 @@ func isPostgres(address string) bool {
 	return err == nil && kind == Postgres
 }
 
-// hasLogin says whether an address that Check has passed has a user, and a password.
+// hasLogin reports whether an address that Check accepts has a user, and a password.
 func hasLogin(address string) (user, password bool) {
 	_, rest, _ := strings.Cut(address, "://")
 	rest, query, _ := strings.Cut(rest, "?")
@@ -102,12 +102,12 @@ func hasLogin(address string) (user, password bool) {
 	return user, password
 }
 
-// inClearText says whether a connection to one of an address's hosts may leave this
-// machine without TLS.
+// inClearText reports whether a connection to any of the hosts may leave this machine
+// without TLS.
 func inClearText(address string) bool {
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return false // and it is refused
+		return false // Check rejects it
 	}
 	exposed := c.ConnConfig.TLSConfig == nil && !isLocal(c.ConnConfig.Host)
 	for _, other := range c.ConnConfig.Fallbacks {
@@ -116,7 +116,8 @@ func inClearText(address string) bool {
 	return exposed
 }
 
-// isLocal says whether a host is this machine: a socket, localhost, a loopback address.
+// isLocal reports whether a host is this machine: a socket, localhost or a loopback
+// address.
 func isLocal(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || err == nil && ip.Unmap().IsLoopback()

@@ -18,7 +18,7 @@ func TestALoginBesideAnAddress(t *testing.T) {
 	for name, row := range map[string]struct {
 		address string
 		login   database.Login
-		says    string // nothing: it's fine
+		says    string // "": valid
 	}{
 		"all in the address":             {full, database.Login{}, ""},
 		"nothing in it":                  {bare, database.Login{User: "ada", PasswordFile: file}, ""},
@@ -48,10 +48,11 @@ func TestALoginBesideAnAddress(t *testing.T) {
 	}
 }
 
-// TestClearTextThatLeavesTheMachine is warned of, and refused where TLS is required.
+// TestClearTextThatLeavesTheMachine: it is warned about, and rejected with
+// DATABASE_TLS=required.
 func TestClearTextThatLeavesTheMachine(t *testing.T) {
 	for address, exposed := range map[string]bool{
-		"postgres://ada@db/shop":                           true, // pgx prefers TLS, and does without
+		"postgres://ada@db/shop":                           true, // pgx prefers TLS, but falls back to clear text
 		"postgres://ada@db/shop?sslmode=disable":           true,
 		"postgres://ada@db/shop?sslmode=allow":             true,
 		"postgres://ada@db/shop?sslmode=prefer":            true,

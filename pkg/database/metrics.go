@@ -6,25 +6,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Stats is the state of a pool of connections, and of the schema.
+// Stats is the state of the connection pool and of the schema.
 type Stats struct {
 	Used, Idle, Max int
-	// Waits counts the times that a connection had to be waited for, and
-	// Waited is how long that took altogether.
+	// Waits counts how often a caller had to wait for a connection, and Waited is the total
+	// time.
 	Waits  int64
 	Waited time.Duration
-	// Abandoned counts those who didn't get one in their time. SQLite's are among
-	// the Waits; PostgreSQL's pool counts them apart, and not their time.
+	// Abandoned counts the waits that ended without a connection. SQLite includes them in
+	// Waits; PostgreSQL's pool counts them separately, without their time.
 	Abandoned int64
-	// Pending is how many of the program's migrations the schema lacked when it
-	// last said so.
+	// Pending is the number of migrations that the schema lacked at the last successful
+	// check.
 	Pending int
 }
 
-// Collector gives the state of a database to Prometheus.
+// Collector exports Stats to Prometheus.
 type Collector struct{ stats func() Stats }
 
-// NewCollector returns a collector of what stats returns.
+// NewCollector returns a collector that calls stats for each scrape.
 func NewCollector(stats func() Stats) *Collector { return &Collector{stats} }
 
 var (
@@ -36,14 +36,14 @@ var (
 	pending         = prometheus.NewDesc("db_migrations_pending", "Migrations of this program that the schema lacks.", nil, nil)
 )
 
-// Describe is part of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (*Collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{poolConnections, poolMax, poolWaits, poolWaited, poolAbandoned, pending} {
 		ch <- d
 	}
 }
 
-// Collect is part of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.stats()
 	ch <- prometheus.MustNewConstMetric(poolConnections, prometheus.GaugeValue, float64(s.Used), "used")

@@ -31,10 +31,10 @@ func (*Consumer) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Pattern: "^[a-z0-9-]{1,63}$", Examples: []any{"order-service"}}
 }
 
-// ConsumerList is a setting: names with commas between them.
+// ConsumerList is a setting: names separated by commas.
 type ConsumerList []Consumer
 
-// Decode is part of envconfig.Decoder.
+// Decode implements envconfig.Decoder.
 func (l *ConsumerList) Decode(s string) error {
 	*l = nil
 	for name := range strings.SplitSeq(s, ",") {

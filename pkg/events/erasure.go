@@ -7,20 +7,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// Erasure is what became of a resource that was deleted.
+// Erasure is the state of a deleted resource.
 type Erasure struct {
 	DeletedAt time.Time
-	// Consumers are the services that follow the feed, and when each had done what the
-	// deletion asks of it; nil: not yet.
+	// Consumers maps each consumer of the feed to when it acknowledged the deletion; nil:
+	// not yet.
 	Consumers map[string]*time.Time
 }
 
-// Consumers are the services that follow the feed of a database.
+// Consumers keeps the acknowledgements of a feed's consumers.
 type Consumers interface {
-	// Acknowledge notes that a consumer has done what all events up to a cursor ask for.
-	// A cursor that is further back than the last, as when the consumer was restored from
-	// a backup, takes back what came after it. It returns ErrAhead.
+	// Acknowledge records that a consumer has applied all events up to a cursor. A cursor
+	// before the consumer's last one, as after a restore from a backup, withdraws the
+	// acknowledgement of the later events. It returns ErrAhead if the cursor is ahead of
+	// all events.
 	Acknowledge(ctx context.Context, name string, c Cursor, now time.Time) error
-	// Erasure returns what became of a deleted resource; false: there was no such deletion.
+	// Erasure returns the state of a deleted resource. It returns false if there was no
+	// deletion.
 	Erasure(ctx context.Context, subject uuid.UUID) (Erasure, bool, error)
 }

@@ -1,8 +1,9 @@
-// Package events tells other services what happens in one, as CloudEvents 1.0 in a feed
-// that they pull, and follows such a feed so that each event has its effect exactly once.
+// Package events publishes the changes of a service's resources as CloudEvents 1.0, in a
+// feed that other services pull. A Follower reads such a feed and applies each event
+// exactly once.
 //
-// The events of a database are written by its triggers, in the transaction of the change
-// that they tell of (docs/events.md). This package reads, serves, follows and purges them.
+// Triggers of the database write the events, in the transaction of the change
+// (docs/events.md). This package reads, serves, follows and purges them.
 package events
 
 import (
@@ -16,40 +17,40 @@ import (
 	"github.com/google/uuid"
 )
 
-// The types of events, as databases keep them.
+// Event types, as stored.
 const (
 	Created = "created"
 	Updated = "updated"
 	Deleted = "deleted"
 )
 
-// typePrefix begins the type of every event on the wire (CloudEvents 1.0, section
-// "type": a reversed DNS name of who defines it).
+// typePrefix begins the type of every event on the wire. CloudEvents 1.0, section "type",
+// recommends a reversed DNS name.
 const typePrefix = "com.example."
 
-// Event is what happened to one resource.
+// Event is a change of one resource.
 type Event struct {
 	Cursor  Cursor
 	Subject uuid.UUID
 	Type    string
-	// Version is the one that the resource has since, or would have had, had it not been
-	// deleted.
+	// Version is the resource's version after the change. A deletion has the version that
+	// would have come next.
 	Version int64
 	Time    time.Time
-	// Data is a JSON object. It has nothing personal but ids.
+	// Data is a JSON object without personal data, except ids.
 	Data []byte
 }
 
-// Cursor is a place in a feed: behind an event. The zero value is the beginning.
+// Cursor is a position in a feed, after an event. The zero value is the beginning.
 type Cursor struct{ Turn, Position int64 }
 
-// ErrAhead says that a cursor is of what has not happened, as where the database was
-// restored from a backup: what its reader has read is not what is there.
+// ErrAhead means that a cursor is ahead of all events, as when the database was restored
+// from a backup: its reader has seen events that no longer exist.
 var ErrAhead = errors.New("the cursor is ahead of all events")
 
 var errCursor = errors.New("is not a cursor of this feed; use that of the last event, unchanged")
 
-// String returns what ParseCursor reads: "" for the beginning.
+// String returns the form that ParseCursor parses; "" for the beginning.
 func (c Cursor) String() string {
 	if c == (Cursor{}) {
 		return ""
@@ -57,20 +58,20 @@ func (c Cursor) String() string {
 	return fmt.Sprintf("%d-%d", c.Turn, c.Position)
 }
 
-// ParseCursor reads a cursor. Its error is fit to be shown to whoever sent s.
+// ParseCursor parses a cursor. Its error may be shown to the client.
 func ParseCursor(s string) (Cursor, error) {
 	if s == "" {
 		return Cursor{}, nil
 	}
 	turn, position, _ := strings.Cut(s, "-")
 	c := Cursor{Turn: number(turn), Position: number(position)}
-	if c.Turn < 0 || c.Position < 0 || fmt.Sprintf("%d-%d", c.Turn, c.Position) != s { // one form only
+	if c.Turn < 0 || c.Position < 0 || fmt.Sprintf("%d-%d", c.Turn, c.Position) != s { // one spelling only
 		return Cursor{}, errCursor
 	}
 	return c, nil
 }
 
-// number reads a whole number that isn't negative, or returns -1, which no cursor has.
+// number parses a whole number of at least 0, or returns -1.
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
@@ -79,7 +80,7 @@ func number(s string) int64 {
 	return n
 }
 
-// Compare returns -1, 0 or +1: a is before b, the same, or after it.
+// Compare returns -1, 0 or +1 if c is before, at or after b.
 func (c Cursor) Compare(b Cursor) int {
 	switch {
 	case c == b:
@@ -90,17 +91,18 @@ func (c Cursor) Compare(b Cursor) int {
 	return 1
 }
 
-// Store is the events of a database.
+// Store reads and purges the events of a database.
 type Store interface {
-	// EventsAfter returns the events after a cursor, in the order in which readers get
-	// them, at most limit: those of one resource in the order of its versions. An event
-	// that it returned none of is never committed later with a smaller cursor. It returns
-	// ErrAhead.
+	// EventsAfter returns at most limit events after a cursor, in the order of the feed;
+	// those of one resource are in the order of its versions. No event is committed later
+	// with a cursor below one that was returned, so a reader misses none. It returns
+	// ErrAhead if the cursor is ahead of all events.
 	EventsAfter(ctx context.Context, c Cursor, limit int) ([]Event, error)
-	// EventsOf returns the events of a resource, newest first, whose versions are below
-	// one, at most limit.
+	// EventsOf returns at most limit events of a resource with versions below the given
+	// one, newest first.
 	EventsOf(ctx context.Context, subject uuid.UUID, below int64, limit int) ([]Event, error)
-	// PurgeEvents deletes at most limit events of before a time, and returns how many it
-	// was. Those of deleted users stay: a reader that was away for long must not miss one.
+	// PurgeEvents deletes at most limit events from before a time, and returns how many it
+	// deleted. A store may keep deletions for ever, so that a consumer that was stopped for
+	// long doesn't miss one.
 	PurgeEvents(ctx context.Context, before time.Time, limit int) (int, error)
 }

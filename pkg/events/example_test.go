@@ -13,8 +13,8 @@ import (
 	"github.com/example/microservices/pkg/events"
 )
 
-// letters is a sink of a service that has a box of letters for each user, in memory. A
-// real one changes its rows and moves the cursor in one transaction.
+// letters is the sink of a service that keeps a mailbox for each user, in memory. A real
+// one changes its rows and moves the cursor in one transaction.
 type letters struct {
 	cursor events.Cursor
 	boxes  map[string]int
@@ -32,7 +32,7 @@ func (l *letters) Follow(_ context.Context, _ string, from, to events.Cursor, e 
 		delete(l.boxes, e.Subject.String())
 	}
 	l.cursor = to
-	l.stop() // the example's end
+	l.stop() // ends the example
 	return nil
 }
 

@@ -16,18 +16,18 @@ import (
 	"github.com/example/microservices/pkg/httpapi"
 )
 
-// ScopeRead is the scope of whoever may read the events of everyone: other services.
+// ScopeRead is the scope of services that may read the events of all users.
 const ScopeRead = "events:read"
 
 const (
-	// maxWait is how long a reader may wait for the next event at most.
+	// maxWait is the maximum time of a long poll.
 	maxWait = 30 * time.Second
-	// interval is the time between two looks for one.
+	// interval is the time between two reads of the store during a long poll.
 	interval = 250 * time.Millisecond
-	// maxWaiting is how many readers may wait at once.
+	// maxWaiting limits how many long polls wait at once.
 	maxWaiting = 32
-	// maxEvents is how many events a batch has at most, and batchMemory what that may
-	// take while it is answered, in bytes.
+	// maxEvents is the maximum number of events in a batch, and batchMemory the memory to
+	// render it, in bytes.
 	maxEvents   = 500
 	batchMemory = 256 << 10
 )
@@ -45,8 +45,8 @@ type CloudEvent[Data any] struct {
 	Data            Data            `json:"data" doc:"What changed. Nothing personal but ids."`
 }
 
-// Feed serves the events of a store. Data is what the events' data has. path is that of
-// the collection, and noun what one of its resources is called.
+// Feed serves the events of a store. Data is the type of the events' data, path the path
+// of the collection, and noun the name of one resource, such as "user".
 type Feed[Data any] struct {
 	store      Store
 	path, noun string
@@ -96,7 +96,7 @@ func (f *Feed[Data]) list(ctx context.Context, in *feedInput) (batch httpapi.Bat
 	return batch, nil
 }
 
-// read returns the events after a cursor, and waits for them if it is asked to.
+// read returns the events after a cursor. If there are none, it waits for in.Wait.
 func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 	end := time.Now().Add(time.Duration(in.Wait))
 	for held := false; ; {
@@ -118,12 +118,12 @@ func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 			}
 		}
 		if !httpapi.Wait(ctx, min(interval, left)) {
-			return nil, nil // the service stops: ask another
+			return nil, nil // the service is stopping: the client retries with another replica
 		}
 	}
 }
 
-// Gone is the answer to whoever has a cursor that is ahead of all events.
+// Gone returns the 410 for a cursor that is ahead of all events.
 func Gone() error {
 	return httpapi.NewProblem(http.StatusGone, "the cursor is ahead of all events: the service was restored from a backup; begin anew, without a cursor")
 }
@@ -140,13 +140,13 @@ func (f *Feed[Data]) toWire(e Event) (CloudEvent[Data], error) {
 	return c, nil
 }
 
-// CursorPattern is the form of a cursor, but that of the beginning.
+// CursorPattern matches a cursor, except the beginning.
 const CursorPattern = "^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})$"
 
 // CursorParam is a cursor in a query.
 type CursorParam Cursor
 
-// UnmarshalText is ParseCursor.
+// UnmarshalText calls ParseCursor.
 func (c *CursorParam) UnmarshalText(b []byte) error {
 	parsed, err := ParseCursor(string(b))
 	*c = CursorParam(parsed)
@@ -158,12 +158,12 @@ func (*CursorParam) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Pattern: CursorPattern, Examples: []any{"734-19"}}
 }
 
-// WaitParam is how long to wait.
+// WaitParam is the time of a long poll, 0 to maxWait.
 type WaitParam time.Duration
 
 var errWait = errors.New("must be a time such as 20s, at most 30s")
 
-// UnmarshalText reads a duration.
+// UnmarshalText parses a duration.
 func (w *WaitParam) UnmarshalText(b []byte) error {
 	d, err := time.ParseDuration(string(b))
 	if err != nil || d < 0 || d > maxWait {

@@ -21,32 +21,34 @@ import (
 	"github.com/example/microservices/pkg/resilience"
 )
 
-// ErrMoved is a sink's answer when its cursor isn't where it was said to be: another
-// replica was faster. Nothing was done.
+// ErrMoved is returned by a Sink whose cursor isn't at from, because another replica has
+// moved it. The sink has changed nothing.
 var ErrMoved = errors.New("the cursor has moved")
 
-// Sink is where events have their effect.
+// Sink applies events, and stores the cursor.
 type Sink interface {
-	// Followed returns up to where the events of a source have had their effect.
+	// Followed returns the cursor of a source: the events up to it are applied.
 	Followed(ctx context.Context, source string) (Cursor, error)
-	// Follow moves the cursor of a source from one place to another and, unless e is nil,
-	// gives that event its effect, both or neither. It returns ErrMoved.
+	// Follow moves the cursor of a source and applies the event, unless it is nil, in one
+	// transaction. It returns ErrMoved if the cursor isn't at from.
 	Follow(ctx context.Context, source string, from, to Cursor, e *Event) error
 }
 
-// Follower gives the events of another service's feed their effect, each once.
+// Follower applies the events of another service's feed, each exactly once.
 type Follower struct {
-	// Source is what the service is called, and Name what this one is called there.
+	// Source is the name of the service with the feed, and Name this service's name as its
+	// consumer.
 	Source, Name string
-	// URL is that of the feed: …/events.
+	// URL is the URL of the feed: …/events.
 	URL *url.URL
-	// Client sends the requests, which may take a minute.
+	// Client sends the requests. Its timeout must allow long polls of a minute.
 	Client *http.Client
 	Sink   Sink
-	// Concerns reports whether an event has an effect here.
+	// Concerns reports whether an event is to be applied.
 	Concerns func(Event) bool
 	Log      *slog.Logger
-	// Jitter is that of the waits between tries (resilience.Backoff); nil is the usual one.
+	// Jitter randomises the delays between attempts (resilience.Backoff); nil is the
+	// default.
 	Jitter func(time.Duration) time.Duration
 
 	acknowledged   Cursor
@@ -58,26 +60,27 @@ type Follower struct {
 const (
 	batchSize = 500
 	pollWait  = 20 * time.Second
-	// gather is the time after a batch that wasn't full until the next is asked for: where
-	// much happens, events are read, acknowledged and noted many at a time, not one by one.
+	// gather is the pause after a batch that wasn't full. On a busy feed, events are then
+	// read, acknowledged and recorded in batches, not one by one.
 	gather = 100 * time.Millisecond
-	// requestTimeout is how long one request may take, with the wait for an event.
+	// requestTimeout limits one request, including its long poll.
 	requestTimeout = pollWait + 20*time.Second
-	// emptyPause is how long to wait after an answer without events that came at once.
+	// emptyPause is the pause after an empty answer that came at once.
 	emptyPause = time.Second
-	// acknowledgeAgain is for how long an acknowledgement is taken to be known: one of
-	// before it, that was late or sent twice on the way, has taken it back otherwise.
+	// acknowledgeAgain is how often an unchanged cursor is acknowledged again. An earlier
+	// acknowledgement that arrives late, or twice, moves the source's record back; this
+	// repairs it.
 	acknowledgeAgain = 30 * time.Second
-	// maxBatch is the size of the largest answer that is read, in bytes.
+	// maxBatch is the maximum size of an answer, in bytes.
 	maxBatch = 4 << 20
 )
 
 type followerMetrics struct {
 	applied, failures prometheus.Counter
-	caughtUp          atomic.Int64 // in nanoseconds since 1970
+	caughtUp          atomic.Int64 // Unix nanoseconds
 }
 
-// Register adds the follower's metrics.
+// Register registers the follower's metrics. Call it before Run.
 func (f *Follower) Register(r prometheus.Registerer) {
 	labels := prometheus.Labels{"source": f.Source}
 	f.metrics.applied = prometheus.NewCounter(prometheus.CounterOpts{
@@ -95,8 +98,8 @@ func (f *Follower) Register(r prometheus.Registerer) {
 	}, func() float64 { return time.Since(time.Unix(0, f.metrics.caughtUp.Load())).Seconds() }))
 }
 
-// Run follows the feed until ctx is done. What fails is tried again, for ever: an event
-// that can't have its effect holds up those after it.
+// Run follows the feed until ctx is done. It retries failures for ever: an event that
+// can't be applied blocks those after it.
 func (f *Follower) Run(ctx context.Context) error {
 	backoff := resilience.Backoff{Base: time.Second, Max: 30 * time.Second, Jitter: f.Jitter}
 	for failures := 0; ctx.Err() == nil; {
@@ -120,7 +123,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	return nil
 }
 
-// wait returns after a time, or when ctx is done.
+// wait returns after d, or when ctx is done.
 func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -130,7 +133,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// note logs that the feed can't be followed, and that it can again: once each.
+// note logs the first failure, and the recovery.
 func (f *Follower) note(ctx context.Context, err error) {
 	switch {
 	case err != nil && !f.failing:
@@ -141,7 +144,7 @@ func (f *Follower) note(ctx context.Context, err error) {
 	f.failing = err != nil
 }
 
-// step reads a batch, gives its events their effect, and returns how many they were.
+// step reads a batch, applies its events and returns how many it had.
 func (f *Follower) step(ctx context.Context) (n int, err error) {
 	at, err := f.Sink.Followed(ctx, f.Source)
 	if err != nil {
@@ -161,7 +164,7 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(batch) == 0 && time.Since(began) < emptyPause { // the source doesn't wait, as while it stops
+	if len(batch) == 0 && time.Since(began) < emptyPause { // the source didn't wait, for example because it is stopping
 		wait(ctx, emptyPause)
 	}
 	from, to := at, at
@@ -189,8 +192,9 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	return len(batch), nil
 }
 
-// beginAnew goes back to the beginning of a feed that has gone back itself. What was done
-// already is done again, which has no effect, and what happened since is not missed.
+// beginAnew resets the cursor to the beginning, after the feed was restored from a
+// backup. Events that were applied before are applied again, without effect, and none of
+// the new ones is missed.
 func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
 	err := f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)
 	if err == nil {
@@ -200,7 +204,7 @@ func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
 	return err
 }
 
-// fetch returns the events after a cursor. It waits for them.
+// fetch returns the events after a cursor, by a long poll.
 func (f *Follower) fetch(ctx context.Context, after Cursor) ([]Event, error) {
 	query := url.Values{"limit": {strconv.Itoa(batchSize)}, "wait": {pollWait.String()}}
 	if after != (Cursor{}) {
@@ -215,7 +219,7 @@ func (f *Follower) fetch(ctx context.Context, after Cursor) ([]Event, error) {
 	var sent []CloudEvent[struct{}]
 	err = json.Unmarshal(answer, &sent)
 	if err != nil {
-		return nil, errors.New("the answer is no batch of CloudEvents") // err may quote it
+		return nil, errors.New("the answer is no batch of CloudEvents") // err may quote the answer
 	}
 	batch := make([]Event, len(sent))
 	for i, c := range sent {
@@ -229,7 +233,7 @@ func (f *Follower) fetch(ctx context.Context, after Cursor) ([]Event, error) {
 	return batch, nil
 }
 
-// acknowledge tells the source that all events up to a cursor have had their effect.
+// acknowledge tells the source that all events up to a cursor are applied.
 func (f *Follower) acknowledge(ctx context.Context, at Cursor) error {
 	body, err := json.Marshal(map[string]string{"cursor": at.String()})
 	if err == nil {

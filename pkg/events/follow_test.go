@@ -24,11 +24,10 @@ import (
 	"github.com/example/microservices/pkg/events"
 )
 
-// source is a stand-in for a service with a feed, at the boundary of HTTP. It has n
-// events, of which every third is a deletion.
+// source is a fake HTTP service with a feed of n events. Every third is a deletion.
 type source struct {
 	n int
-	// answer, unless it is nil, is asked first; nil is no answer of its own.
+	// answer, if set, is asked first. It returns nil, nil to use the default answer.
 	answer func(*http.Request) (*http.Response, error)
 
 	asked        []time.Time
@@ -37,8 +36,8 @@ type source struct {
 	turns        *turns
 }
 
-// turns are taken by the test and the follower, so that the one may look at what the other
-// has done, and change what it will find.
+// turns synchronises the test with the follower, so that the test may read and change
+// shared state.
 type turns struct{ sync.Mutex }
 
 func (t *turns) take() {
@@ -46,7 +45,7 @@ func (t *turns) take() {
 	defer t.Unlock()
 }
 
-// cursorOf is that of the ith event, from 1. Turns leap.
+// cursorOf returns the cursor of event i, counted from 1. The turns have gaps.
 func cursorOf(i int) events.Cursor { return events.Cursor{Turn: int64(i/7) * 10, Position: int64(i)} }
 
 func subjectOf(i int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, i)) }
@@ -67,7 +66,7 @@ func respond(status int, body string) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
-// RoundTrip is part of http.RoundTripper.
+// RoundTrip implements http.RoundTripper.
 func (s *source) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.asked = append(s.asked, time.Now())
 	if s.agents == nil {
@@ -98,7 +97,7 @@ func (s *source) RoundTrip(r *http.Request) (*http.Response, error) {
 			batch = append(batch, wire(i))
 		}
 	}
-	if len(batch) == 0 { // it waits as it was asked to
+	if len(batch) == 0 { // long poll
 		wait, err := time.ParseDuration(r.URL.Query().Get("wait"))
 		if err != nil {
 			return nil, err
@@ -113,12 +112,12 @@ func (s *source) RoundTrip(r *http.Request) (*http.Response, error) {
 	return respond(http.StatusOK, "["+strings.Join(batch, ",")+"]")
 }
 
-// sink has in memory what a database would have.
+// sink keeps in memory what a database would.
 type sink struct {
 	cursor  events.Cursor
 	effects []events.Event
 	moves   int
-	// fail, unless it is nil, is asked before something is done.
+	// fail, if set, is called before each change.
 	fail  func(e *events.Event) error
 	turns *turns
 }
@@ -149,7 +148,7 @@ func (s *sink) Follow(_ context.Context, source string, from, to events.Cursor, 
 	return nil
 }
 
-// followed is a follower that runs.
+// followed is a running follower.
 type followed struct {
 	from  *source
 	to    *sink
@@ -159,15 +158,14 @@ type followed struct {
 	turns turns
 }
 
-// wait lets time pass, and returns when the follower waits for an event, or for its next
-// try.
+// wait advances the time by d, and returns when the follower is blocked.
 func (f *followed) wait(d time.Duration) {
 	f.turns.take()
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// follow runs a follower in a bubble, until test is done or calls stop.
+// follow runs a follower in a bubble until test returns or calls stop.
 func follow(t *testing.T, from *source, to *sink, test func(*testing.T, *followed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -229,7 +227,7 @@ func TestEachEventHasItsEffectOnce(t *testing.T) {
 		require.Empty(t, f.log.String())
 		require.Equal(t, map[string]bool{"me": true}, f.from.agents)
 
-		f.from.n = n + 3 // one more deletion, while it waits
+		f.from.n = n + 3 // one more deletion, during the long poll
 		f.wait(20 * time.Second)
 		require.Len(t, f.to.effects, (n+3)/3)
 		require.InDelta(t, 1, f.metric(t, "events_lag_seconds"), 0.2)
@@ -239,8 +237,8 @@ func TestEachEventHasItsEffectOnce(t *testing.T) {
 	})
 }
 
-// TestProgressIsAcknowledged when it was made, and once; after a restart again, as the
-// last one may not have come through.
+// TestProgressIsAcknowledged: progress is acknowledged, and again now and then, and after
+// a restart: the last acknowledgement may have been lost.
 func TestProgressIsAcknowledged(t *testing.T) {
 	from, to := &source{n: 600}, &sink{}
 	want := []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(500)), fmt.Sprintf(`{"cursor":%q}`, cursorOf(600))}
@@ -277,7 +275,7 @@ func TestAnAcknowledgementThatFailsIsMadeAgain(t *testing.T) {
 	})
 }
 
-// troubles are what a service may do in place of an answer.
+// troubles are the failures of a source.
 var troubles = map[string]func(*http.Request) (*http.Response, error){
 	"refused":    func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },
 	"500":        func(*http.Request) (*http.Response, error) { return respond(500, "[]") },
@@ -329,8 +327,8 @@ func (spaces) Read(p []byte) (int, error) {
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// TestWhatIsNoBatchHasNoEffect, not even its good part; it is asked for again, with waits
-// that grow, and all is well when there is one.
+// TestWhatIsNoBatchHasNoEffect: no event of an invalid answer is applied, not even the
+// valid ones. The follower retries with growing delays, and recovers.
 func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 	for name, trouble := range troubles {
 		t.Run(name, func(t *testing.T) {
@@ -343,7 +341,7 @@ func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 				require.InDelta(t, 180, f.metric(t, "events_lag_seconds"), 1)
 				require.Equal(t, 1, strings.Count(f.log.String(), "\n"), "not a line for each")
 				require.NotContains(t, f.log.String(), "secret")
-				if name != "silent" { // which takes its time itself
+				if name != "silent" { // whose requests time out instead
 					for i, longest := range []float64{1, 2, 4, 8, 16, 30, 30} {
 						wait := from.asked[i+1].Sub(from.asked[i]).Seconds()
 						require.LessOrEqual(t, wait, longest)
@@ -360,7 +358,7 @@ func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 	}
 }
 
-// TestASilentServiceIsGivenUp after twice the time for which it may hold an answer back.
+// TestASilentServiceIsGivenUp: a request times out after twice the long poll.
 func TestASilentServiceIsGivenUp(t *testing.T) {
 	from := &source{n: 3, answer: troubles["silent"]}
 	follow(t, from, &sink{}, func(t *testing.T, f *followed) {
@@ -371,7 +369,7 @@ func TestASilentServiceIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestAnEventHoldsUpThoseAfterIt: none has its effect before the ones before it.
+// TestAnEventHoldsUpThoseAfterIt: an event is applied only after those before it.
 func TestAnEventHoldsUpThoseAfterIt(t *testing.T) {
 	failing := true
 	to := &sink{fail: func(e *events.Event) error {
@@ -392,13 +390,13 @@ func TestAnEventHoldsUpThoseAfterIt(t *testing.T) {
 	})
 }
 
-// TestAnotherReplicaMayBeFaster: that the cursor has moved is no failure, and it is gone
-// on from where it is, without a wait.
+// TestAnotherReplicaMayBeFaster: ErrMoved is no failure. The follower continues at the
+// new cursor without a delay.
 func TestAnotherReplicaMayBeFaster(t *testing.T) {
 	to := &sink{}
 	to.fail = func(e *events.Event) error {
 		if e != nil && e.Subject == subjectOf(6) && to.cursor != cursorOf(9) {
-			to.cursor = cursorOf(9) // the other has done so far
+			to.cursor = cursorOf(9) // moved by the other replica
 			return fmt.Errorf("written by another: %w", events.ErrMoved)
 		}
 		return nil
@@ -414,8 +412,8 @@ func TestAnotherReplicaMayBeFaster(t *testing.T) {
 	})
 }
 
-// TestAStopNeedsNoWait, wherever it comes: while it waits for an event, for an answer that
-// doesn't come, and for its next try. (follow requires that it is at once.)
+// TestAStopNeedsNoWait: a stop ends Run at once during a long poll, a silent request or a
+// backoff. (follow asserts it.)
 func TestAStopNeedsNoWait(t *testing.T) {
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
 		"for an event": nil, "for an answer": troubles["silent"], "for the next try": troubles["refused"],
@@ -430,8 +428,8 @@ func TestAStopNeedsNoWait(t *testing.T) {
 	}
 }
 
-// TestABusyFeedIsReadManyAtATime: where something happens all the time, requests and
-// transactions are so many a second, not one for each event.
+// TestABusyFeedIsReadManyAtATime: on a busy feed, requests and transactions are limited
+// per second, and don't grow with the events.
 func TestABusyFeedIsReadManyAtATime(t *testing.T) {
 	from := &source{n: 0}
 	from.answer = func(r *http.Request) (*http.Response, error) {
@@ -448,8 +446,8 @@ func TestABusyFeedIsReadManyAtATime(t *testing.T) {
 	})
 }
 
-// TestAFeedThatWentBackIsReadFromTheBeginning: its service was restored from a backup, and
-// has other events where those were that had their effect here.
+// TestAFeedThatWentBackIsReadFromTheBeginning: the source was restored from a backup, and
+// has other events at cursors that were already applied.
 func TestAFeedThatWentBackIsReadFromTheBeginning(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprint("restarted ", restarted), func(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Retention is what a service with events can be told of how long it keeps them.
+// Retention configures how long events are kept.
 type Retention struct {
 	TTL time.Duration `envconfig:"EVENTS_TTL" default:"720h" min:"1m" desc:"how long events are kept; deletions of users are kept for ever"`
 }
@@ -17,7 +17,8 @@ const (
 	purgeBatch = 1000
 )
 
-// Purge returns what deletes the events that are too old, in batches that hold nothing up.
+// Purge returns a function that deletes expired events. It deletes in small batches, so
+// that it blocks no writes.
 func (r Retention) Purge(s Store) func(context.Context) error {
 	return func(ctx context.Context) error {
 		for {

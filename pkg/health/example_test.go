@@ -12,6 +12,6 @@ func Example() {
 	monitor := health.NewMonitor(slog.New(slog.DiscardHandler), health.Dependency{
 		Name: "database", Required: true, Check: func(context.Context) error { return nil },
 	})
-	fmt.Println(monitor.Report().Status) // nothing has been looked at yet
+	fmt.Println(monitor.Report().Status) // not checked yet
 	// Output: not_ready
 }

@@ -1,5 +1,5 @@
-// Package health knows whether a service is alive and whether it is ready, and
-// asks its dependencies in the background, so that a probe never waits for one.
+// Package health reports whether a service is alive and ready. It checks the dependencies
+// in the background, so that a probe never waits for one.
 package health
 
 import (
@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Status is the state of a service or of one of its dependencies.
+// Status is the state of a service or of a dependency.
 type Status string
 
-// The states there are. Up and Down are a dependency's, Ready and NotReady a
-// service's.
+// Up and Down are states of a dependency, Ready and NotReady of a service, and Degraded
+// of both.
 const (
 	Up       Status = "up"
 	Down     Status = "down"
@@ -27,36 +27,35 @@ const (
 )
 
 const (
-	// interval is the time between two checks of a dependency, and timeout
-	// how long one may take: together they bound how late a change is seen.
+	// interval is the time between two checks of a dependency, and timeout limits one
+	// check. Together they bound how late a change is noticed.
 	interval = 2 * time.Second
 	timeout  = time.Second
 )
 
-// ErrDegraded is wrapped by the error of a check when the dependency is there, and
-// does a part of what it should. It makes no service not ready.
+// ErrDegraded is wrapped by the error of a check if the dependency works in part. The
+// service stays ready.
 var ErrDegraded = errors.New("degraded")
 
 // Dependency is something that a service needs.
 type Dependency struct {
 	Name string
-	// Required says that the service is not ready without it. It is merely
-	// degraded without another.
+	// Required: the service is not ready without it. Otherwise it is only degraded.
 	Required bool
-	// Check returns nil when the dependency is there.
+	// Check returns nil if the dependency is available.
 	Check func(context.Context) error
 }
 
-// unknown is a dependency that has not been checked yet. It is reported as down.
+// unknown is the state before the first check. It is reported as down.
 const unknown Status = ""
 
-// Report is the state of a service and of each dependency.
+// Report is the state of a service and its dependencies.
 type Report struct {
 	Status       Status            `json:"status" enum:"ready,degraded,not_ready" doc:"ready: everything is there. degraded: it serves, without something. not_ready: send no requests."`
 	Dependencies map[string]Status `json:"dependencies" doc:"Each dependency: up, degraded or down."`
 }
 
-// Monitor watches the dependencies of a service.
+// Monitor checks the dependencies of a service.
 type Monitor struct {
 	log      *slog.Logger
 	deps     []Dependency
@@ -66,7 +65,7 @@ type Monitor struct {
 	state map[string]Status
 }
 
-// NewMonitor returns a monitor. A dependency is down until Run has seen it.
+// NewMonitor returns a monitor. A dependency is down until Run has checked it.
 func NewMonitor(log *slog.Logger, deps ...Dependency) *Monitor {
 	m := &Monitor{log: log, deps: deps, state: make(map[string]Status, len(deps))}
 	for _, d := range deps {
@@ -75,8 +74,7 @@ func NewMonitor(log *slog.Logger, deps ...Dependency) *Monitor {
 	return m
 }
 
-// Run checks the dependencies, at once and then again and again, until ctx is
-// done.
+// Run checks the dependencies, at once and then at each interval, until ctx is done.
 func (m *Monitor) Run(ctx context.Context) error {
 	var g errgroup.Group
 	for _, d := range m.deps {
@@ -125,10 +123,10 @@ func (m *Monitor) check(ctx context.Context, d Dependency) {
 	}
 }
 
-// Drain makes the service not ready for good: it is about to stop.
+// Drain makes the service not ready for good, because it is about to stop.
 func (m *Monitor) Drain() { m.draining.Store(true) }
 
-// Report returns what is known now. It never waits for a dependency.
+// Report returns the last known state, without waiting.
 func (m *Monitor) Report() Report {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/example/microservices/pkg/health"
 )
 
-// dependency is one that a test switches on and off.
+// dependency is a dependency that a test switches on and off.
 type dependency struct{ down, hung atomic.Bool }
 
 func (d *dependency) Check(ctx context.Context) error {
@@ -31,10 +31,10 @@ func (d *dependency) Check(ctx context.Context) error {
 	return nil
 }
 
-// TestADependencyThatWasNeverThereIsSaid, once.
+// TestADependencyThatWasNeverThereIsSaid: it is logged once.
 func TestADependencyThatWasNeverThereIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer // read when nothing runs
+		var log bytes.Buffer // read it only when nothing runs
 		var users dependency
 		users.down.Store(true)
 		m := health.NewMonitor(slog.New(slog.NewTextHandler(&log, nil)), health.Dependency{Name: "user-service", Check: users.Check})
@@ -62,7 +62,7 @@ func TestReportFollowsTheDependencies(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, health.Report{Status: health.Ready, Dependencies: map[string]health.Status{"database": "up", "user-service": "up"}}, m.Report())
 
-		// The promise is that readiness turns within five seconds.
+		// Readiness must change within five seconds.
 		turn := func() { time.Sleep(5 * time.Second); synctest.Wait() }
 		users.down.Store(true)
 		turn()
@@ -82,10 +82,10 @@ func TestReportFollowsTheDependencies(t *testing.T) {
 	})
 }
 
-// TestADependencyThatDoesAPartLeavesTheServiceReady: a database that is read-only.
+// TestADependencyThatDoesAPartLeavesTheServiceReady: for example a read-only database.
 func TestADependencyThatDoesAPartLeavesTheServiceReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer // read when nothing runs
+		var log bytes.Buffer // read it only when nothing runs
 		check := func(context.Context) error { return fmt.Errorf("it is read-only: %w", health.ErrDegraded) }
 		m := health.NewMonitor(slog.New(slog.NewTextHandler(&log, nil)), health.Dependency{Name: "database", Required: true, Check: check})
 		ctx, cancel := context.WithCancel(t.Context())

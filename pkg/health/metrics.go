@@ -7,13 +7,13 @@ var (
 	dependencyDesc = prometheus.NewDesc("service_dependency_up", "1 while a dependency's last check was good; 0 also for a database that is read-only.", []string{"dependency"}, nil)
 )
 
-// Describe is part of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *Monitor) Describe(ch chan<- *prometheus.Desc) {
 	ch <- readyDesc
 	ch <- dependencyDesc
 }
 
-// Collect is part of prometheus.Collector. It gives what Report says.
+// Collect implements prometheus.Collector with the values of Report.
 func (m *Monitor) Collect(ch chan<- prometheus.Metric) {
 	report := m.Report()
 	ch <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, number(report.Status != NotReady))

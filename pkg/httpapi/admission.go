@@ -14,16 +14,16 @@ import (
 	"github.com/example/microservices/pkg/overload"
 )
 
-// minBody is the memory that a request which changes something takes at least, in
-// bytes: that of its connection, and of a body of a usual size.
+// minBody is the minimum memory reserved for a request that writes, in bytes: for its
+// connection and a body of usual size.
 const minBody = 64 << 10
 
-// bodyMemory is how many times its size the memory of a body is: as it is read, parsed,
-// checked, answered and stored.
+// bodyMemory is the memory that a body takes, as a multiple of its size: it is read,
+// parsed, validated, rendered and stored.
 const bodyMemory = 5
 
-// memory returns how much memory a request takes before its body is there, in bytes:
-// that of its answer while it is made. 0 is too little to count.
+// memory returns how much memory to reserve before the body is read, in bytes. 0 means
+// too little to count.
 func (op *operation) memory() int64 {
 	switch {
 	case op.reads:
@@ -34,11 +34,11 @@ func (op *operation) memory() int64 {
 	return minBody
 }
 
-// admit lets a request through to the work of its operation, and sends the answer.
-// What costs little comes before what costs more, and nothing is done for a request
-// that is refused after all: size → who sends it, and how much of that there may be →
-// signature → rule → form → memory → body → turn → work → answer. The memory is held until
-// the last byte of the answer has been written. docs/overload.md has a picture.
+// admit checks a request, runs its operation and sends the answer. Cheap checks come
+// before expensive ones, so that a rejected request costs little: size → caller →
+// rate limit → signature → rule → query → content type → memory → body →
+// concurrency slot → operation → answer. The memory stays reserved until the last
+// byte of the answer is written. docs/overload.md has a diagram.
 func (a *API) admit(op *operation, x *exchange) {
 	g, ctx := x.g, &x.ctx
 	g.Writer.Header()["Cache-Control"] = noStore
@@ -64,7 +64,7 @@ func (a *API) admit(op *operation, x *exchange) {
 	ctx.caller, ctx.known = caller, true
 	share := name
 	if a.config.Auth.IsOpen() {
-		share = "" // whoever is behind a proxy looks the same
+		share = "" // without tokens, all clients behind a proxy look the same
 	}
 	held, err := a.config.Memory.Reserve(ctx, share, op.memory(), !op.reads)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *API) admit(op *operation, x *exchange) {
 		}
 	}
 	if counts {
-		p = a.withinVolume(name) // again: it may have waited while its others were answered
+		p = a.withinVolume(name) // check again: the request may have waited for memory while others of this caller were answered
 	}
 	var body []byte
 	if p == nil && op.maxBody > 0 {
@@ -100,11 +100,11 @@ func (a *API) admit(op *operation, x *exchange) {
 			return
 		}
 	}
-	defer turn.Drop() // if it has not left by then
+	defer turn.Drop() // no effect after the Drop below
 	x.buffer()
 	a.work(op, x, body)
 	if status := x.Status(); status < http.StatusBadRequest || status >= http.StatusInternalServerError {
-		turn.Done() // what was refused says nothing of how long the work takes
+		turn.Done() // a rejection says nothing about how long the work takes
 	}
 	turn.Drop()
 	if !op.reads && prefersMinimal(g.Request.Header[preferHeader]) {
@@ -115,7 +115,7 @@ func (a *API) admit(op *operation, x *exchange) {
 	x.send()
 }
 
-// work does what an operation does, in the time there is for it, and holds its answer.
+// work runs an operation within its deadline, and buffers the answer.
 func (a *API) work(op *operation, x *exchange, body []byte) {
 	x.ctx.limit(a.config.RequestTimeout + op.rule.waits)
 	err := op.run(x, body)
@@ -127,11 +127,10 @@ func (a *API) work(op *operation, x *exchange, body []byte) {
 
 var noStore = []string{"no-store"}
 
-// authenticate returns who sends a request, what the caller is called where it is
-// counted, whether it has asked for little lately, and the refusal if it may not go
-// on. A token that was seen before says who it is at little cost, so that the caller's
-// limit comes first. Any other costs the verification of a signature, of which each
-// address may have so many fail.
+// authenticate returns the caller, the name under which it is counted, whether it has
+// sent few requests lately, and the problem if the request is rejected. A token that was
+// verified before is recognised at little cost, so the caller's rate limit comes first.
+// Any other token costs a signature check, which comes before the limit; see verify.
 func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, name string, light bool, p *Problem) {
 	sent := g.Request.Header["Authorization"]
 	caller, known := a.config.Auth.Recall(sent)
@@ -148,14 +147,14 @@ func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, n
 			p = a.withinVolume(name)
 		}
 	}
-	// Whoever is behind a proxy looks the same without a token.
+	// Without tokens, all clients behind a proxy look the same.
 	return caller, name, light && !a.config.Auth.IsOpen(), p
 }
 
-// verify returns whose token it is that wasn't seen before. One that proves nothing
-// counts as a request of its address. How many of those are judged is limited while
-// requests wait for a processor; until then, a new token of somebody who shares the
-// address counts for more than the work.
+// verify returns the caller of a token that wasn't seen before. An invalid token counts
+// as a request of its address. While the CPU queue is long, the number of invalid tokens
+// per address is limited. Otherwise it isn't: rejecting a valid new token because of its
+// address would be worse than the extra work.
 func (a *API) verify(op *operation, g *gin.Context, sent []string) (auth.Caller, *Problem) {
 	address := a.clientOf(g)
 	if a.config.Overload.Busy() && !a.config.Limits.MayFail(address) {
@@ -176,7 +175,7 @@ func (a *API) verify(op *operation, g *gin.Context, sent []string) (auth.Caller,
 	return caller, p
 }
 
-// withinVolume returns the refusal of a caller who was sent too much lately.
+// withinVolume returns a 429 if the caller has recently been sent too many bytes.
 func (a *API) withinVolume(caller string) *Problem {
 	wait := a.config.Limits.Wait(caller)
 	if wait == 0 {
@@ -185,7 +184,7 @@ func (a *API) withinVolume(caller string) *Problem {
 	return TooMany(wait)
 }
 
-// authorize returns the refusal of a caller who has none of the scopes.
+// authorize returns a 403 if the caller has none of the rule's scopes.
 func (a *API) authorize(op *operation, caller auth.Caller) *Problem {
 	if caller.Has(op.rule.scopes...) {
 		return nil
@@ -194,8 +193,8 @@ func (a *API) authorize(op *operation, caller auth.Caller) *Problem {
 	return Forbidden(op.rule.scopes...)
 }
 
-// noMemory is the refusal of a request for which there is no memory: 429 where its
-// own caller holds it.
+// noMemory returns the problem of a request that gets no memory: 429 if its own caller
+// uses the caller's share, otherwise 503.
 func (a *API) noMemory(ctx context.Context, x *exchange, err error) *Problem {
 	switch {
 	case errors.Is(err, overload.ErrShare):
@@ -208,7 +207,7 @@ func (a *API) noMemory(ctx context.Context, x *exchange, err error) *Problem {
 	return a.classify(ctx, err)
 }
 
-// shed answers a request that is too much.
+// shed rejects a request because of overload.
 func (a *API) shed(g *gin.Context) {
 	x := exchangeOf(g)
 	if g.Request.Context().Err() == nil {
@@ -223,11 +222,10 @@ func overloaded() *Problem {
 	return Unavailable("more is asked of the service than it can answer right now", time.Second)
 }
 
-// complaint is when the log said last that there is too much to do.
+// complaint is when overload was last logged, in Unix seconds.
 type complaint struct{ at atomic.Int64 }
 
-// sayOverloaded writes one line a second at most: one for each request would be
-// more load.
+// sayOverloaded logs overload at most once a second: a line per request would add load.
 func (a *API) sayOverloaded(ctx context.Context, x *exchange) {
 	now := time.Now().Unix()
 	last := a.complaint.at.Load()
@@ -237,15 +235,15 @@ func (a *API) sayOverloaded(ctx context.Context, x *exchange) {
 }
 
 const (
-	// refusalPause is how long the refusal of one request too many, or of a wrong token,
-	// is held back: whoever asks again as soon as it is answered would keep a processor busy
-	// with refusals.
+	// refusalPause is how long a 429, or a 401 for an invalid token, is delayed. A client
+	// that retries at once would otherwise keep a CPU busy with rejections.
 	refusalPause = 100 * time.Millisecond
-	// maxPaused is how many are held back at once: each holds its connection's memory.
+	// maxPaused limits how many rejections are delayed at once: each keeps the memory of
+	// its connection.
 	maxPaused = 256
 )
 
-// refuse answers a request that goes no further.
+// refuse rejects a request. It delays 429, and 401 for an invalid token, by refusalPause.
 func (a *API) refuse(x *exchange, p *Problem) {
 	wrongToken := p.Status == http.StatusUnauthorized && x.g.Request.Header["Authorization"] != nil
 	if p.Status == http.StatusTooManyRequests || wrongToken {
@@ -259,12 +257,13 @@ func (a *API) refuse(x *exchange, p *Problem) {
 	a.write(x.g, p)
 }
 
-// metricsCost is the size that a scrape on the public port counts as, in bytes:
-// gathering takes a hundred times as long as answering a small request.
+// metricsCost is the size that a scrape on the public port counts as, in bytes: gathering
+// takes a hundred times as long as a small request.
 const metricsCost = 400 << 10
 
-// limitOthers limits, by address, what is no operation: the documentation, the
-// metrics, and paths that lead nowhere. Probes always are answered.
+// limitOthers limits, by address, all requests that are no operation: documentation,
+// metrics and unknown paths. While the CPU queue is long, it rejects all of these but
+// metrics. Probes are exempt.
 func (a *API) limitOthers(g *gin.Context) {
 	x := exchangeOf(g)
 	if a.operations[x.route] || isProbe(x.route) {

@@ -28,7 +28,7 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// generous is an API whose one operation has a large answer.
+// generous is an API with one operation, whose answer is large.
 type generous struct {
 	url, token, other string
 	registry          *prometheus.Registry
@@ -68,7 +68,7 @@ func newGenerous(t *testing.T, limit, volume ratelimit.Limit) *generous {
 	require.NoError(t, err)
 	a := New(Config{
 		Log: slog.New(slog.NewTextHandler(&c.log, nil)), Metrics: c.registry, Auth: v, Limits: c.limits, BodyTimeout: time.Minute,
-		// Each caller has room for one.
+		// Each caller has memory for one request.
 		Overload: overload.New(overload.Limits{Min: 500, Max: 500}, c.registry),
 		Memory:   overload.NewMemory(overload.MemoryConfig{RequestMemoryMiB: 4 * largeAnswer >> 20}, c.registry),
 	})
@@ -103,8 +103,8 @@ func (c *generous) get(t *testing.T, path, token string, headers ...string) (int
 	return response.StatusCode, response.Header, len(body)
 }
 
-// TestMemoryIsHeldUntilTheAnswerIsWritten: a caller who doesn't read its answer gets
-// no other, everybody else does, and it is a 499 when it leaves.
+// TestMemoryIsHeldUntilTheAnswerIsWritten: a caller who doesn't read its answer gets no
+// second one, other callers do. It is logged as 499 when it leaves.
 func TestMemoryIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	c := newGenerous(t, ratelimit.Limit{}, ratelimit.Limit{})
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(c.url, "http://"))
@@ -133,7 +133,8 @@ func TestMemoryIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	require.Equal(t, 2, count)
 }
 
-// TestWhoIsSentMuchWaits, and nobody else.
+// TestWhoIsSentMuchWaits: a caller beyond its volume gets 429, other callers are not
+// affected.
 func TestWhoIsSentMuchWaits(t *testing.T) {
 	c := newGenerous(t, ratelimit.Limit{}, ratelimit.Limit{Requests: 10, Period: time.Hour, Burst: 2 * largeAnswer >> 10})
 	for _, token := range []string{c.token, c.other} {
@@ -147,10 +148,10 @@ func TestWhoIsSentMuchWaits(t *testing.T) {
 	}
 }
 
-// TestSignaturesAreVerifiedWithinALimit of each address, while requests wait for a
-// processor; until then nobody is kept out who shares an address with whoever sends
-// bad tokens. A token that was seen before is never refused for that. The goroutines
-// really wait.
+// TestSignaturesAreVerifiedWithinALimit: while requests wait for a CPU, an address that
+// sends invalid tokens gets 429. Otherwise it gets 401 only, so clients that share the
+// address aren't locked out. A token that was verified before is never rejected for this.
+// The goroutines really wait.
 func TestSignaturesAreVerifiedWithinALimit(t *testing.T) {
 	c := newGenerous(t, ratelimit.Limit{}, ratelimit.Limit{})
 	status, _, _ := c.get(t, "/things", c.token)
@@ -175,7 +176,7 @@ func TestSignaturesAreVerifiedWithinALimit(t *testing.T) {
 	var sent, refused atomic.Int64
 	sent.Store(10)
 	var all sync.WaitGroup
-	for range 50 { // at once, as each refusal is held back
+	for range 50 { // in parallel, because each rejection is delayed
 		all.Go(func() {
 			for refused.Load() == 0 && sent.Load() < 10_000 {
 				status, header, _ := c.get(t, "/things", bad(int(sent.Add(1))))
@@ -191,7 +192,8 @@ func TestSignaturesAreVerifiedWithinALimit(t *testing.T) {
 	require.NotEqual(t, http.StatusTooManyRequests, status)
 }
 
-// TestWhatIsNoOperationIsLimited by address and by size, and probes never are.
+// TestWhatIsNoOperationIsLimited: documentation, metrics and unknown paths are limited by
+// address and by size, probes never.
 func TestWhatIsNoOperationIsLimited(t *testing.T) {
 	limit, volume := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 150}, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1200}
 	for path, most := range map[string]int{"/docs/swagger-ui-bundle.js": 1, "/metrics": 3, "/nowhere": 150} {
@@ -212,7 +214,8 @@ func TestWhatIsNoOperationIsLimited(t *testing.T) {
 	}
 }
 
-// TestAssetsAreSentOnce: compressed, and not at all to who has them.
+// TestAssetsAreSentOnce: assets are compressed, and answered with 304 to a client that
+// has them.
 func TestAssetsAreSentOnce(t *testing.T) {
 	c := newGenerous(t, ratelimit.Limit{}, ratelimit.Limit{})
 	for _, path := range []string{"/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png", "/openapi.json", "/openapi.yaml"} {

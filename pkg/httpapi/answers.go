@@ -14,7 +14,7 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// Nothing is an answer without a body: a 204.
+// Nothing is an answer without a body: 204.
 type Nothing struct{}
 
 func (Nothing) write(x *exchange, _ int) error {
@@ -22,13 +22,13 @@ func (Nothing) write(x *exchange, _ int) error {
 	return nil
 }
 
-// Resource is the answer with one resource: a 200.
+// Resource is an answer with one resource: 200.
 type Resource[T any] struct {
 	ETag string `header:"ETag" doc:"The resource's version, for If-Match and If-None-Match."`
 	Body T
 }
 
-// NewResource is the answer with a version of a resource.
+// NewResource returns the answer with a version of a resource.
 func NewResource[T any](version int64, resource T) Resource[T] {
 	return Resource[T]{ETag: ETag(version), Body: resource}
 }
@@ -38,12 +38,12 @@ func (r Resource[T]) write(x *exchange, status int) error {
 	return x.json(status, r.Body)
 }
 
-// Unversioned is the answer with something that has no version: a 200.
+// Unversioned is an answer with a body that has no version: 200.
 type Unversioned[T any] struct{ Body T }
 
 func (u Unversioned[T]) write(x *exchange, status int) error { return x.json(status, u.Body) }
 
-// Created is the answer to a POST: a 201, now or as it was the first time.
+// Created is the answer to a POST that creates a resource: 201, new or replayed.
 type Created[T any] struct {
 	Location string `header:"Location" doc:"Where the new resource is."`
 	ETag     string `header:"ETag" doc:"The resource's version, for If-Match and If-None-Match."`
@@ -51,7 +51,7 @@ type Created[T any] struct {
 	Body     rendered[T]
 }
 
-// rendered is a T that has been written as JSON already.
+// rendered is a T that is already encoded as JSON.
 type rendered[T any] []byte
 
 // Schema describes it as T.
@@ -59,14 +59,14 @@ func (rendered[T]) Schema(r huma.Registry) *huma.Schema {
 	return r.Schema(reflect.TypeFor[T](), true, "")
 }
 
-// NewCreated returns the answer to a POST to path that made a resource, so that it can be
-// kept.
+// NewCreated returns the answer to a POST to path that created a resource, in the form in
+// which an idempotency record stores it.
 func NewCreated[T any](path string, id uuid.UUID, version int64, resource T) (idempotency.Answer, error) {
 	body, err := json.Marshal(resource)
 	return idempotency.Answer{Status: http.StatusCreated, Location: path + "/" + id.String(), ETag: ETag(version), Body: body}, err
 }
 
-// Send is the answer to a request that has claimed its key.
+// Send returns the answer stored with a resolved claim.
 func Send[T any](claim *idempotency.Claim) Created[T] {
 	a := claim.Answer()
 	c := Created[T]{Location: a.Location, ETag: a.ETag, Body: a.Body}
@@ -89,23 +89,23 @@ func (c Created[T]) write(x *exchange, status int) error {
 	return err
 }
 
-// Listed is the answer with a page of a list: a 200.
+// Listed is an answer with one page of a list: 200.
 type Listed[T any] struct {
 	Link string `header:"Link" doc:"The next page (RFC 8288, rel=next)."`
 	Body List[T]
 }
 
-// List is the body of a list.
+// List is the body of a page.
 type List[T any] struct {
 	Items      []T     `json:"items" nullable:"false" doc:"The page's items, newest first."`
 	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null on the last."`
 }
 
-// isList says that the answer may be large.
+// isList marks an answer that can be large.
 func (Listed[T]) isList() {}
 
-// NewList makes the answer of a page, with each item converted for the wire. path is the
-// list's own, query the filters to keep in the link.
+// NewList returns the answer for a page. It converts each item with convert. path is the
+// path of the list, query has the filters to keep in the link to the next page.
 func NewList[T, W any](p page.Page[T], convert func(T) W, path string, query url.Values, limit int) Listed[W] {
 	var list Listed[W]
 	list.Body.Items = make([]W, len(p.Items))
@@ -128,13 +128,13 @@ func (l Listed[T]) write(x *exchange, status int) error {
 	return x.json(status, l.Body)
 }
 
-// Batch is the answer with some CloudEvents (CloudEvents 1.0, JSON Batch Format): a 200.
+// Batch is an answer with CloudEvents (CloudEvents 1.0, JSON Batch Format): 200.
 type Batch[T any] struct {
 	Link string `header:"Link" doc:"Asks for what comes after (RFC 8288, rel=next)."`
 	Body batchOf[T]
 }
 
-// isList says that the answer may be large.
+// isList marks an answer that can be large.
 func (Batch[T]) isList() {}
 
 // batchOf is the body of a Batch.
@@ -142,7 +142,7 @@ type batchOf[T any] []T
 
 const batchType = "application/cloudevents-batch+json"
 
-// ContentType is part of huma.ContentTypeFilter.
+// ContentType implements huma.ContentTypeFilter.
 func (batchOf[T]) ContentType(string) string { return batchType }
 
 func (b Batch[T]) write(x *exchange, status int) error {
@@ -153,7 +153,7 @@ func (b Batch[T]) write(x *exchange, status int) error {
 
 var jsonType = []string{"application/json"}
 
-// json writes a value as an answer's body.
+// json writes a value as a JSON body.
 func (x *exchange) json(status int, v any) error {
 	x.Header()["Content-Type"] = jsonType
 	return x.marshal(status, v)

@@ -1,6 +1,6 @@
-// Package httpapi is the HTTP side that the services share: the Gin engine and
-// its middleware, operations and their OpenAPI document, strict bodies,
-// conditional requests, pages, and one form for every error.
+// Package httpapi provides the HTTP layer that the services share: a Gin engine with
+// middleware, typed operations with their OpenAPI document, strict request bodies,
+// conditional requests, pagination, and problem details for every error.
 package httpapi
 
 import (
@@ -22,28 +22,28 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// Config says what a service is called and how patient it is.
+// Config configures an API.
 type Config struct {
-	// Title, Description and Version head the OpenAPI document.
+	// Title, Description and Version are the info of the OpenAPI document.
 	Title, Description, Version string
-	// BodyTimeout is how long a body may take to arrive.
+	// BodyTimeout limits how long a request body may take to arrive.
 	BodyTimeout time.Duration
-	// RequestTimeout is how long an operation may take.
+	// RequestTimeout limits how long an operation may run.
 	RequestTimeout time.Duration
-	// Log takes one line for each request.
+	// Log receives one line per request.
 	Log *slog.Logger
-	// Metrics takes the metrics of the requests.
+	// Metrics registers the metrics of the requests.
 	Metrics prometheus.Registerer
-	// Auth tells who sends a request.
+	// Auth authenticates callers. It is required.
 	Auth *auth.Verifier
-	// Limits say how much one caller may ask for; nil is any number.
+	// Limits are the rate limits per caller; nil means unlimited.
 	Limits *ratelimit.Policies
-	// Client says who a caller without a token is.
+	// Client identifies callers without a token.
 	Client ClientConfig
-	// Admin says that the metrics are served by AdminHandler only.
+	// Admin serves the metrics from AdminHandler only.
 	Admin bool
-	// Overload bounds how many operations are worked on, and Memory how much memory
-	// those under way may hold; nil is no bound.
+	// Overload limits how many operations run at once, and Memory the memory of the
+	// requests in flight. nil means unlimited.
 	Overload *overload.Gates
 	Memory   *overload.Memory
 }
@@ -54,19 +54,19 @@ type API struct {
 	huma   huma.API
 	log    *slog.Logger
 	config Config
-	// operations are the routes of those that were registered.
+	// operations has the routes of the registered operations.
 	operations            map[string]bool
 	metrics               *metrics
 	gatherer              prometheus.Gatherer
 	complaint             complaint
-	unreadable, untrusted sync.Once // see clientOf
+	unreadable, untrusted sync.Once // warn once; see clientOf
 	stopping              chan struct{}
-	paused                chan struct{} // see refuse
+	paused                chan struct{} // limits the delayed rejections; see refuse
 }
 
 var releaseMode sync.Once
 
-// New returns an API without operations.
+// New returns an API without operations. It panics if Config.Auth is nil.
 func New(c Config) *API {
 	if c.Auth == nil {
 		panic("httpapi: Config.Auth is missing; auth.Open() is for everybody")
@@ -75,10 +75,10 @@ func New(c Config) *API {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
-	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // what proxies add to; others a client may send through them
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // proxies append to this header; a client can send the others through them
 	err := engine.SetTrustedProxies(c.Client.TrustedProxies.strings())
 	if err != nil {
-		panic(err) // they are networks
+		panic(err) // can't happen: these were parsed as networks
 	}
 	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{}), paused: make(chan struct{}, maxPaused)}
 
@@ -115,17 +115,17 @@ func New(c Config) *API {
 	return a
 }
 
-// Stop ends what handlers wait for. It is called once.
+// Stop ends the waits of handlers (see Wait). Call it once.
 func (a *API) Stop() { close(a.stopping) }
 
-// Handler returns the handler of everything that the API serves.
+// Handler returns the handler that serves the operations, the documentation and the
+// probes.
 func (a *API) Handler() http.Handler { return headAsGet(keepSlashes(a.engine)) }
 
-// OpenAPI returns the document that describes the operations.
+// OpenAPI returns the OpenAPI document of the operations.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 
-// headAsGet answers HEAD wherever GET is (RFC 9110, section 9.3.2). The server
-// leaves the body out.
+// headAsGet serves HEAD as GET (RFC 9110, section 9.3.2). net/http omits the body.
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
@@ -139,15 +139,14 @@ func headAsGet(next http.Handler) http.Handler {
 
 var escapedSlash = regexp.MustCompile(`%2[Ff]`)
 
-// keepSlashes keeps a slash that is escaped part of its segment (RFC 3986, section
-// 2.2), which the router would take for one that separates two. Other escapes are the
-// characters that they stand for (section 6.2.2.2).
+// keepSlashes keeps an escaped slash inside its path segment (RFC 3986, section 2.2): the
+// router would take it for a separator. Other escapes are decoded (section 6.2.2.2).
 func keepSlashes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawPath != "" && escapedSlash.MatchString(r.URL.EscapedPath()) {
 			parts := escapedSlash.Split(r.URL.EscapedPath(), -1)
 			for i, part := range parts {
-				parts[i], _ = url.PathUnescape(part) // the whole was read already
+				parts[i], _ = url.PathUnescape(part) // can't fail: net/http has parsed the whole path
 			}
 			kept, address := *r, *r.URL
 			address.Path, address.RawPath = strings.Join(parts, "%2F"), ""

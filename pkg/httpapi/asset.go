@@ -13,14 +13,14 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// asset is a file of the documentation. It is compressed once, not for each request.
+// asset is a file of the documentation. It is compressed once, not per request.
 type asset struct {
 	etag       string
 	plain      func() []byte
-	compressed []byte // gzip; nil where that is no smaller
+	compressed []byte // gzip; nil if gzip doesn't make it smaller
 }
 
-// newAsset returns the asset with a content.
+// newAsset returns an asset with the content.
 func newAsset(content []byte) *asset {
 	var b bytes.Buffer
 	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -31,7 +31,7 @@ func newAsset(content []byte) *asset {
 		err = w.Close()
 	}
 	if err != nil {
-		panic(err) // memory takes it all
+		panic(err) // writing to memory can't fail
 	}
 	a := &asset{etag: tagOf(content), plain: func() []byte { return content }}
 	if b.Len() < len(content) {
@@ -40,13 +40,13 @@ func newAsset(content []byte) *asset {
 	return a
 }
 
-// newCompressed returns the asset whose content is compressed already. It is
-// expanded when the first client asks that can't do that itself.
+// newCompressed returns an asset from gzipped content. It is decompressed when the first
+// client without gzip asks for it.
 func newCompressed(compressed []byte) *asset {
 	return &asset{etag: tagOf(compressed), compressed: compressed, plain: sync.OnceValue(func() []byte {
 		r, err := gzip.NewReader(bytes.NewReader(compressed))
 		if err != nil {
-			panic(err) // it is part of the binary
+			panic(err) // can't fail: the content is embedded in the binary
 		}
 		content, err := io.ReadAll(r)
 		if err != nil {
@@ -61,8 +61,8 @@ func tagOf(content []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// serve answers with the asset, or with 304 where the browser has it already (RFC
-// 9110, section 13.1.2). Each form has an entity tag of its own (section 8.8.3.3).
+// serve answers with the asset, or with 304 if the client has it (RFC 9110, section
+// 13.1.2). Each encoding has its own entity tag (section 8.8.3.3).
 func (a *asset) serve(g *gin.Context, contentType string) {
 	content, etag := a.compressed, `"`+a.etag+`-gzip"`
 	header := g.Writer.Header()
@@ -72,7 +72,7 @@ func (a *asset) serve(g *gin.Context, contentType string) {
 		header.Set("Content-Encoding", "gzip")
 	}
 	header.Add("Vary", "Accept-Encoding")
-	header.Set("Cache-Control", "no-cache") // kept, and asked for again by its tag
+	header.Set("Cache-Control", "no-cache") // cached, and revalidated by its ETag
 	header.Set("Etag", etag)
 	tags, err := parseTags(g.GetHeader("If-None-Match"))
 	for _, tag := range tags {
@@ -85,7 +85,7 @@ func (a *asset) serve(g *gin.Context, contentType string) {
 	g.Data(http.StatusOK, contentType, content)
 }
 
-// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3).
+// acceptsGzip parses Accept-Encoding (RFC 9110, section 12.5.3).
 func acceptsGzip(header string) bool {
 	for coding := range strings.SplitSeq(header, ",") {
 		name, weight, _ := strings.Cut(coding, ";")

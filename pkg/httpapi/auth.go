@@ -14,68 +14,66 @@ import (
 	"github.com/example/microservices/pkg/auth"
 )
 
-// Rule says who may use an operation, and how much. Whose resources it then
-// reaches is the operation's to ask (auth.Caller.Reach).
+// Rule says who may use an operation, and with which limits. The handler checks which
+// resources a caller may access (auth.Caller.Reach).
 type Rule struct {
 	scopes []string
-	// unlimited is the scope of callers that no rate limit holds.
+	// unlimited is the scope of callers that are exempt from the rate limits.
 	unlimited string
-	// memory is what making an answer may take, and maxBody the size of the largest
-	// body; in bytes.
+	// memory is the memory needed to render an answer, and maxBody the maximum size of a
+	// body, both in bytes.
 	memory, maxBody int64
-	// waits is how long the handler may wait for something to happen; 0: it works at once.
+	// waits is how long the handler may wait; 0: it doesn't.
 	waits time.Duration
-	// deprecated is since when the operation is deprecated, sunset when it goes away;
-	// zero is not.
+	// deprecated is when the operation was deprecated, and sunset when it is removed. Zero
+	// means not, or not known.
 	deprecated, sunset time.Time
 }
 
-// Needs is the rule that a caller has one of the scopes. auth.Admin always will
-// do.
+// Needs returns the rule that a caller must have one of the scopes, or auth.Admin.
 func Needs(scopes ...string) Rule { return Rule{scopes: scopes} }
 
-// Unlimited is the rule with a scope whose callers no rate limit holds: services,
-// which ask on behalf of many and limit those.
+// Unlimited exempts callers with the scope from the rate limits. It is meant for
+// services, which act on behalf of many users and limit those.
 func (r Rule) Unlimited(scope string) Rule {
 	r.unlimited = scope
 	return r
 }
 
-// Memory is the rule with how much memory making an answer may take, in bytes, where
-// that is worth counting: where an answer may have more than some KiB.
+// Memory sets the memory needed to render an answer, in bytes. Set it if an answer can
+// exceed some KiB.
 func (r Rule) Memory(bytes int64) Rule {
 	r.memory = bytes
 	return r
 }
 
-// MaxBody is the rule with the size of the largest body, in bytes, where that isn't
-// MaxBodyBytes.
+// MaxBody sets the maximum size of a body, in bytes, instead of MaxBodyBytes.
 func (r Rule) MaxBody(bytes int64) Rule {
 	r.maxBody = bytes
 	return r
 }
 
-// Waits is the rule of an operation whose handler may wait for something to happen (see
-// Wait), beyond the time in which others are answered. It takes no turn: what it does
-// besides must be little, and the handler bounds how many wait.
+// Waits sets how long the handler may Wait, in addition to Config.RequestTimeout. Such an
+// operation takes no concurrency slot, so its other work must be small, and the handler
+// must limit how many requests wait.
 func (r Rule) Waits(d time.Duration) Rule {
 	r.waits = d
 	return r
 }
 
-// Deprecated is the rule of an operation that is not to be used any more, since a day,
-// and that goes away on another; zero: it isn't known when. Every answer says so (RFC
-// 9745, RFC 8594), and so does the document.
+// Deprecated marks the operation as deprecated since a day, and removed on another; a
+// zero sunset means that the day isn't known. Every answer says so (RFC 9745, RFC 8594),
+// and so does the OpenAPI document.
 func (r Rule) Deprecated(since, sunset time.Time) Rule {
 	r.deprecated, r.sunset = since, sunset
 	return r
 }
 
-// sunsetExtension is where the document has the day on which an operation goes away,
-// as oasdiff reads it.
+// sunsetExtension is the extension of the OpenAPI document from which oasdiff reads the
+// sunset date.
 const sunsetExtension = "x-sunset"
 
-// deprecate adds to the document that an operation is deprecated.
+// deprecate marks the operation as deprecated in the document.
 func (r Rule) deprecate(op *huma.Operation) {
 	if r.deprecated.IsZero() {
 		return
@@ -86,7 +84,7 @@ func (r Rule) deprecate(op *huma.Operation) {
 	}
 }
 
-// sayDeprecated adds to an answer that its operation is deprecated.
+// sayDeprecated adds the headers Deprecation and Sunset to an answer.
 func (r Rule) sayDeprecated(header http.Header) {
 	if r.deprecated.IsZero() {
 		return
@@ -97,7 +95,7 @@ func (r Rule) sayDeprecated(header http.Header) {
 	}
 }
 
-// securityScheme is what the OpenAPI document calls the tokens.
+// securityScheme is the name of the token scheme in the OpenAPI document.
 const securityScheme = "token"
 
 var securitySchemes = map[string]*huma.SecurityScheme{
@@ -107,7 +105,7 @@ var securitySchemes = map[string]*huma.SecurityScheme{
 	},
 }
 
-// check panics on a rule that can't be: a mistake in the program, which is not to start.
+// check panics on an invalid rule, which is a programming error.
 func (r Rule) check(operation string) {
 	if len(r.scopes) == 0 {
 		panic("httpapi: no rule says who may use " + operation)
@@ -117,7 +115,7 @@ func (r Rule) check(operation string) {
 	}
 }
 
-// protect adds the rule to what the document says of an operation.
+// protect adds the rule's errors and scopes to the document.
 func (r Rule) protect(op *huma.Operation) {
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	for _, scope := range append(r.scopes[:len(r.scopes):len(r.scopes)], auth.Admin) {
@@ -125,7 +123,7 @@ func (r Rule) protect(op *huma.Operation) {
 	}
 }
 
-// authProblem says what the errors of auth are in HTTP (RFC 6750, section 3.1).
+// authProblem converts an error of auth to a problem (RFC 6750, section 3.1).
 func (a *API) authProblem(ctx context.Context, err error) *Problem {
 	var wrong *auth.InvalidError
 	var unavailable *auth.UnavailableError
@@ -136,9 +134,9 @@ func (a *API) authProblem(ctx context.Context, err error) *Problem {
 		return NewProblem(http.StatusUnauthorized, wrong.Description).
 			with("WWW-Authenticate", fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, wrong.Description))
 	case ctx.Err() != nil:
-		return a.classify(ctx, err) // it left, or its time was over, while it waited for keys
+		return a.classify(ctx, err) // the client left, or the deadline passed, while it waited for keys
 	case errors.As(err, &unavailable) && unavailable.TooSoon:
-		// Not the service's failure: anybody can make up a key's id.
+		// Not a failure of the service: anybody can make up a key id.
 		return NewProblem(http.StatusTooManyRequests, "the token's key was not among its issuer's a moment ago; try again").
 			retryAfter(unavailable.RetryAfter)
 	case errors.As(err, &unavailable):
@@ -147,7 +145,7 @@ func (a *API) authProblem(ctx context.Context, err error) *Problem {
 	return Unavailable("the token can't be checked right now", 0)
 }
 
-// Forbidden is the 403 of a caller whose token lacks a scope: one of these.
+// Forbidden returns the 403 of a caller whose token has none of the scopes.
 func Forbidden(scopes ...string) *Problem {
 	detail := "the token lacks the scope " + strings.Join(scopes, " or ")
 	return NewProblem(http.StatusForbidden, detail).

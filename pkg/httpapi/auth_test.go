@@ -33,7 +33,7 @@ func TestAnOperationWithoutARuleDoesNotStart(t *testing.T) {
 	require.Equal(t, []map[string][]string{{"token": {"things:read"}}, {"token": {"admin"}}}, api.OpenAPI().Paths["/things"].Get.Security)
 }
 
-// TestWhatIsWrongWithATokenInHTTP is RFC 6750, section 3.1.
+// TestWhatIsWrongWithATokenInHTTP tests RFC 6750, section 3.1.
 func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)

@@ -20,8 +20,8 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// BenchmarkRequest is a request through all that stands before an operation, with
-// more and more that is told of it.
+// BenchmarkRequest measures a request up to its handler, with increasing logging and
+// tracing.
 func BenchmarkRequest(b *testing.B) {
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -78,8 +78,8 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-// BenchmarkInput is a request from its first byte to the handler, with parameters of all
-// kinds, and with a body.
+// BenchmarkInput measures a request from its first byte to the handler, with parameters
+// of all kinds, and with a body.
 func BenchmarkInput(b *testing.B) {
 	a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: auth.Open()})
 	Register(a, huma.Operation{OperationID: "get", Method: http.MethodGet, Path: "/things/{id}"}, Needs("x"), func(context.Context, *struct {

@@ -19,19 +19,18 @@ import (
 	"github.com/example/microservices/pkg/overload"
 )
 
-// MaxBodyBytes is the size of the largest body that is read, unless an operation's
-// rule says otherwise.
+// MaxBodyBytes is the maximum size of a body, unless the rule has MaxBody.
 const MaxBodyBytes = 64 << 10
 
-// Body is the body of a request, read strictly into a T (see jsonbody). It is
-// used as the type of an input's field called Body.
+// Body is the body of a request, decoded strictly into a T (see jsonbody). Use it as the
+// type of the input's field called Body.
 type Body[T any] struct {
 	Value T
 
 	raw []byte
 }
 
-// body is a Body.
+// body is implemented by *Body.
 type body interface{ decode(sent []byte) error }
 
 // Raw returns the bytes of the body.
@@ -47,8 +46,8 @@ func (b *Body[T]) decode(sent []byte) error {
 	return jsonbody.Decode(sent, &b.Value)
 }
 
-// decode reads a body, and adds what is wrong with it to the details. Its error is a
-// *Problem: there is no body, or it is not JSON, whatever else is wrong.
+// decode decodes a body, and appends the invalid fields to details. It returns a *Problem
+// (400) if the body is empty or isn't JSON.
 func decode(b body, sent []byte, details []Detail) ([]Detail, error) {
 	if len(sent) == 0 {
 		return nil, NewProblem(http.StatusBadRequest, "the body is empty", Detail{Location: "body", Message: "is required"})
@@ -65,11 +64,12 @@ func decode(b body, sent []byte, details []Detail) ([]Detail, error) {
 	return details, err
 }
 
-// mergePatch is the media type of a change (RFC 7396), which is what PATCH takes.
+// mergePatch is the media type of JSON Merge Patch (RFC 7396), which PATCH accepts
+// besides application/json.
 const mergePatch = "application/merge-patch+json"
 
-// requireJSON refuses a body that says to be something else than JSON, or
-// doesn't say what it is (RFC 9110, section 15.5.16).
+// requireJSON returns a 415 unless the body is JSON in UTF-8 without Content-Encoding
+// (RFC 9110, section 15.5.16).
 func requireJSON(r *http.Request) *Problem {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset, encoding := params["charset"], r.Header.Get("Content-Encoding")
@@ -93,18 +93,18 @@ func tooLarge(most int64) *Problem {
 	return NewProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body must be at most %d bytes", most))
 }
 
-// readBody reads the body of a request into memory. What is held for it grows as it
-// arrives, so that announcing a large one holds nothing.
+// readBody reads the body of a request. The memory reserved for it grows as it arrives,
+// so announcing a large body reserves nothing.
 func (a *API) readBody(op *operation, x *exchange, held *overload.Reservation) ([]byte, *Problem) {
 	r, ctx := x.g.Request, &x.ctx
 	if r.Body == nil || r.ContentLength == 0 {
-		return nil, nil // decode says that it is missing
+		return nil, nil // decode reports that it is missing
 	}
 	err := http.NewResponseController(x).SetReadDeadline(time.Now().Add(a.config.BodyTimeout))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, a.bodyProblem(ctx, err)
 	}
-	size := r.ContentLength + 1 // for the end
+	size := r.ContentLength + 1 // one byte more, to reach the end of the body
 	if size <= 0 || size > minBody/bodyMemory {
 		size = minBody / bodyMemory
 	}
@@ -117,7 +117,7 @@ func (a *API) readBody(op *operation, x *exchange, held *overload.Reservation) (
 			return nil, tooLarge(op.maxBody)
 		}
 		if len(content) == cap(content) && err == nil {
-			refused := held.Grow(ctx, 3*int64(cap(content))) // the old and the new
+			refused := held.Grow(ctx, 3*int64(cap(content))) // the old and the new buffer
 			if refused != nil {
 				return nil, a.noMemory(ctx, x, refused)
 			}
@@ -134,7 +134,7 @@ func (a *API) readBody(op *operation, x *exchange, held *overload.Reservation) (
 	return content, nil
 }
 
-// bodyProblem is the refusal of a body that didn't arrive.
+// bodyProblem returns the problem of a body that didn't arrive.
 func (a *API) bodyProblem(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -9,37 +9,37 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// ETag returns the strong entity tag of the version of a resource (RFC 9110,
-// section 8.8.3).
+// ETag returns the strong entity tag of a version (RFC 9110, section 8.8.3), such as "3"
+// with the quotes.
 func ETag(version int64) string { return strconv.Quote(strconv.FormatInt(version, 10)) }
 
-// Conditions are those of a request on one resource (RFC 9110, section 13). They are
-// looked at on every method.
+// Conditions are the preconditions of a request on one resource (RFC 9110, section 13),
+// for any method.
 type Conditions struct {
 	IfMatch     Tags `header:"If-Match" doc:"Go on only if the resource still has one of these ETags; else 412 (RFC 9110, section 13.1.1)."`
 	IfNoneMatch Tags `header:"If-None-Match" doc:"Go on only if the resource has none of these ETags; else 304 for a GET, and 412 for a change (RFC 9110, section 13.1.2)."`
 }
 
-// Tags is a list of entity tags, or "*". A header that is there and has none is refused,
-// even an empty one: what was meant to be conditional must not be done without a condition.
+// Tags is a list of entity tags, or "*". A header without any tag is rejected, even if it
+// is empty: a request that was meant to be conditional must not run unconditionally.
 type Tags []string
 
-// UnmarshalText reads a list (RFC 9110, section 13.1.1).
+// UnmarshalText parses a list of entity tags (RFC 9110, section 13.1.1).
 func (t *Tags) UnmarshalText(b []byte) (err error) {
 	*t, err = parseTags(string(b))
 	return err
 }
 
-// Schema describes a list.
+// Schema describes a list of entity tags.
 func (Tags) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, MinLength: new(1)}
 }
 
-// isList says that it may be sent in several lines.
+// isList allows the header to be sent in several lines.
 func (Tags) isList() {}
 
-// CheckRead returns the answer in place of a resource with this tag, if the conditions
-// want one: a 412, or a 304. It is nil otherwise.
+// CheckRead returns a 412 or 304 *Problem if the preconditions ask for it, given the
+// current ETag, otherwise nil.
 func (c *Conditions) CheckRead(etag string) error {
 	err := c.checkMatch(etag)
 	if err == nil && c.noneMatches(etag) {
@@ -48,7 +48,8 @@ func (c *Conditions) CheckRead(etag string) error {
 	return err
 }
 
-// CheckChange returns a 412 problem unless a resource with this tag may be changed.
+// CheckChange returns a 412 *Problem if the preconditions forbid a change, given the
+// current ETag, otherwise nil.
 func (c *Conditions) CheckChange(etag string) error {
 	err := c.checkMatch(etag)
 	if err == nil && c.noneMatches(etag) {
@@ -57,7 +58,7 @@ func (c *Conditions) CheckChange(etag string) error {
 	return err
 }
 
-// checkMatch is If-Match, which compares strongly: weak tags never match.
+// checkMatch evaluates If-Match with the strong comparison: weak tags never match.
 func (c *Conditions) checkMatch(etag string) error {
 	weak := false
 	for _, tag := range c.IfMatch {
@@ -75,7 +76,7 @@ func (c *Conditions) checkMatch(etag string) error {
 	return NewProblem(http.StatusPreconditionFailed, "the resource has changed since: its ETag is "+etag).with("ETag", etag)
 }
 
-// noneMatches reports whether If-None-Match, which compares weakly, has the tag.
+// noneMatches reports whether If-None-Match contains the tag, by the weak comparison.
 func (c *Conditions) noneMatches(etag string) bool {
 	for _, tag := range c.IfNoneMatch {
 		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
@@ -87,13 +88,13 @@ func (c *Conditions) noneMatches(etag string) bool {
 
 var errTags = errors.New(`must be * or a list of entity tags, such as "3"`)
 
-// parseTags splits a list of entity tags (RFC 9110, section 13.1.1).
+// parseTags parses a list of entity tags (RFC 9110, section 13.1.1).
 func parseTags(header string) ([]string, error) {
 	if strings.TrimSpace(header) == "*" {
 		return []string{"*"}, nil
 	}
 	var tags []string
-	rest := strings.Trim(header, ", \t") // empty elements count for nothing (RFC 9110, section 5.6.1)
+	rest := strings.Trim(header, ", \t") // ignore empty elements (RFC 9110, section 5.6.1)
 	for rest != "" {
 		weak := ""
 		if strings.HasPrefix(rest, "W/") {
@@ -122,7 +123,7 @@ func parseTags(header string) ([]string, error) {
 	return tags, nil
 }
 
-// NotModified is the documentation of a 304, for a GET with Conditions.
+// NotModified documents the 304 of a GET with Conditions.
 func NotModified() map[string]*huma.Response {
 	return map[string]*huma.Response{"304": {Description: "The resource still has one of the ETags in If-None-Match."}}
 }

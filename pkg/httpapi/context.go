@@ -9,14 +9,14 @@ import (
 	"github.com/example/microservices/pkg/requestid"
 )
 
-// requestContext is the context of a request: what is known of it in one value, and
-// the end of its time, for which there is a timer only where someone waits for it.
+// requestContext is the context of a request. It keeps the request's values in one
+// allocation, and starts a timer for the deadline only if somebody waits for Done.
 type requestContext struct {
-	context.Context // of the connection, with the request's span
+	context.Context // the connection's, with the request's span
 
 	id     string
 	caller auth.Caller
-	known  bool // the caller is
+	known  bool // caller is set
 	x      *exchange
 
 	deadline time.Time // zero: none
@@ -29,21 +29,21 @@ type timedContext struct {
 	cancel context.CancelFunc
 }
 
-// limit ends the context after a while; 0 is never.
+// limit sets the deadline to d from now; 0 means none.
 func (c *requestContext) limit(d time.Duration) {
 	if d > 0 {
 		c.deadline = time.Now().Add(d)
 	}
 }
 
-// release frees what the context has. It is not used any more.
+// release stops the timer. The context must not be used afterwards.
 func (c *requestContext) release() {
 	if timed := c.timed.Load(); timed != nil {
 		timed.cancel()
 	}
 }
 
-// Deadline is part of context.Context.
+// Deadline implements context.Context.
 func (c *requestContext) Deadline() (time.Time, bool) {
 	if c.deadline.IsZero() {
 		return c.Context.Deadline()
@@ -51,7 +51,7 @@ func (c *requestContext) Deadline() (time.Time, bool) {
 	return c.deadline, true
 }
 
-// Done is part of context.Context.
+// Done implements context.Context.
 func (c *requestContext) Done() <-chan struct{} {
 	if c.deadline.IsZero() {
 		return c.Context.Done()
@@ -70,7 +70,7 @@ func (c *requestContext) Done() <-chan struct{} {
 	return timed.Done()
 }
 
-// Err is part of context.Context.
+// Err implements context.Context.
 func (c *requestContext) Err() error {
 	if timed := c.timed.Load(); timed != nil {
 		return timed.Err()
@@ -82,10 +82,10 @@ func (c *requestContext) Err() error {
 	return err
 }
 
-// exchangeKey is under which the context has the exchange.
+// exchangeKey is the context key of the exchange.
 type exchangeKey struct{}
 
-// Value is part of context.Context.
+// Value implements context.Context.
 func (c *requestContext) Value(key any) any {
 	switch key.(type) {
 	case requestid.Key:
@@ -98,7 +98,7 @@ func (c *requestContext) Value(key any) any {
 		}
 	}
 	if timed := c.timed.Load(); timed != nil {
-		return timed.Value(key) // so that contexts made of this one need no goroutine
+		return timed.Value(key) // lets package context derive contexts without a goroutine
 	}
 	return c.Context.Value(key)
 }

@@ -14,11 +14,10 @@ import (
 	"github.com/example/microservices/pkg/requestid"
 )
 
-// Origins are those of web pages (RFC 6454, section 6).
+// Origins is a list of web origins (RFC 6454, section 6).
 type Origins []string
 
-// UnmarshalText reads a list that is separated by commas. "*" is refused: whose page
-// it is matters.
+// UnmarshalText parses a list separated by commas. It rejects "*": origins must be named.
 func (o *Origins) UnmarshalText(text []byte) error {
 	*o = nil
 	for part := range strings.SplitSeq(string(text), ",") {
@@ -32,12 +31,13 @@ func (o *Origins) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// preflightAge is how long a browser remembers what it may send.
+// preflightAge is how long a browser may cache the answer to a preflight request.
 const preflightAge = time.Hour
 
-// allowOrigins lets pages of these origins use the API (https://fetch.spec.whatwg.org,
-// section 3.3). Others are answered as if there were none, and their browser tells them
-// nothing. Credentials are no part of it: a token is a header that a script sets.
+// allowOrigins allows pages of these origins to call the API by CORS
+// (https://fetch.spec.whatwg.org, section 3.3). Requests of other origins are answered
+// without CORS headers, so browsers hide the answers from their pages. Credentials aren't
+// allowed: scripts send the token in a header.
 func allowOrigins(origins Origins) gin.HandlerFunc {
 	allow := cors.New(cors.Config{
 		AllowOrigins: origins,

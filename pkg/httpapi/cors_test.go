@@ -23,8 +23,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// TestPagesOfOtherOrigins: a browser is told whether a page's script may use the API,
-// and of every answer what it may read, errors included.
+// TestPagesOfOtherOrigins: only pages of allowed origins get CORS headers, on errors as
+// well.
 func TestPagesOfOtherOrigins(t *testing.T) {
 	const known = "https://shop.example.com"
 	serve := func(origins Origins) http.Handler {

@@ -15,12 +15,12 @@ import (
 //go:embed docs/index.html docs/start.js
 var docsPage embed.FS
 
-// docsPolicy lets the page load what this service serves, and nothing else.
-// Swagger UI sets styles from its script, which only unsafe-inline permits.
+// docsPolicy allows the page to load from this service only. Swagger UI sets styles from
+// its script, which requires unsafe-inline.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// serveDocs adds the OpenAPI document, and a page to browse and try it with:
-// Swagger UI, from files that are part of the binary.
+// serveDocs serves the OpenAPI document, and Swagger UI from files embedded in the
+// binary.
 func (a *API) serveDocs() {
 	document := sync.OnceValues(func() (doc documents, err error) {
 		asJSON, err := json.Marshal(a.served())
@@ -43,7 +43,7 @@ func (a *API) serveDocs() {
 	a.engine.GET("/openapi.json", asJSON)
 	a.engine.GET("/openapi.yaml", serve("application/openapi+yaml", func(d documents) *asset { return d.yaml }))
 
-	// The page's own copy, so that it works where only /docs is let through.
+	// A copy for the page, so that it works behind a proxy that forwards /docs only.
 	a.engine.GET("/docs/openapi.json", asJSON)
 	a.engine.GET("/docs", a.docsFile("index.html", "text/html; charset=utf-8"))
 	a.engine.GET("/docs/start.js", a.docsFile("start.js", "text/javascript; charset=utf-8"))
@@ -60,7 +60,7 @@ type documents struct{ json, yaml *asset }
 func (a *API) docsFile(name, contentType string) gin.HandlerFunc {
 	content, err := docsPage.ReadFile("docs/" + name)
 	if err != nil {
-		panic(err) // it is part of the binary
+		panic(err) // can't fail: the file is embedded in the binary
 	}
 	page := newAsset([]byte(strings.ReplaceAll(string(content), "{{title}}", a.config.Title)))
 	return func(g *gin.Context) {
@@ -69,7 +69,7 @@ func (a *API) docsFile(name, contentType string) gin.HandlerFunc {
 	}
 }
 
-// swaggerFile returns a file of Swagger UI, most of which are there compressed only.
+// swaggerFile returns a file of Swagger UI. Most are embedded in gzip only.
 func swaggerFile(name string) *asset {
 	content, err := swaggerui.FS.ReadFile(name)
 	if err == nil {
@@ -77,12 +77,12 @@ func swaggerFile(name string) *asset {
 	}
 	compressed, err := swaggerui.FS.ReadFile(name + ".gz")
 	if err != nil {
-		panic(err) // it is part of the binary
+		panic(err) // can't fail: the file is embedded in the binary
 	}
 	return newCompressed(compressed)
 }
 
-// YAML writes an OpenAPI document as YAML.
+// YAML encodes an OpenAPI document as YAML.
 func YAML(document *huma.OpenAPI) ([]byte, error) {
 	b, err := document.YAML()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// answerHeaders are the headers of answers that no operation says of itself. The
-// document has each once, if an answer has it.
+// answerHeaders are the response headers that operations share. A header is added to the
+// document's components when an answer has it.
 var answerHeaders = map[string]*huma.Header{
 	"Accept":           {Description: "What the body may be (RFC 9110, section 12.5.1).", Schema: &huma.Schema{Type: huma.TypeString}},
 	"Accept-Encoding":  {Description: "What the body's Content-Encoding may be: identity (RFC 9110, section 12.5.3).", Schema: &huma.Schema{Type: huma.TypeString}},
@@ -25,7 +25,8 @@ var answerHeaders = map[string]*huma.Header{
 	"X-Request-Id":     {Description: "Names this request in the logs: what the request said, or a new one.", Schema: &huma.Schema{Type: huma.TypeString}},
 }
 
-// headersOf returns the names of the headers of an operation's answer.
+// headersOf returns the names of the shared headers of an operation's answer with a
+// status.
 func headersOf(op *huma.Operation, status int) []string {
 	names := []string{"X-Request-Id"}
 	if len(op.Security) > 0 {
@@ -47,18 +48,19 @@ func headersOf(op *huma.Operation, status int) []string {
 	case http.StatusTooManyRequests:
 		names = append(names, "Retry-After")
 	case http.StatusServiceUnavailable:
-		if len(op.Security) > 0 { // a probe doesn't say when
+		if len(op.Security) > 0 { // probes have no Retry-After
 			names = append(names, "Retry-After")
 		}
 	case http.StatusConflict:
-		if op.Method == http.MethodPost { // another request with the same Idempotency-Key is under way
+		if op.Method == http.MethodPost { // another request with the same Idempotency-Key is in flight
 			names = append(names, "Retry-After")
 		}
 	}
 	return names
 }
 
-// describe adds to the document what every operation has in common.
+// describe adds the shared headers, and PATCH's second media type, to an operation in the
+// document.
 func describe(document *huma.OpenAPI, op *huma.Operation) {
 	for status, response := range op.Responses {
 		if response.Headers == nil {
@@ -75,8 +77,8 @@ func describe(document *huma.OpenAPI, op *huma.Operation) {
 	}
 }
 
-// served returns the document of this API as it runs: where no token is needed, it
-// asks for none, so that whoever goes by it lets a request without one through.
+// served returns the document as this API runs. Without authentication it requires no
+// token, so that a gateway configured from it doesn't demand one.
 func (a *API) served() *huma.OpenAPI {
 	if !a.config.Auth.IsOpen() {
 		return a.OpenAPI()

@@ -15,7 +15,7 @@ import (
 	"github.com/example/microservices/pkg/auth"
 )
 
-// TestADeprecatedOperationSaysSo is RFC 9745 and RFC 8594, on whatever is answered.
+// TestADeprecatedOperationSaysSo: every answer has the headers of RFC 9745 and RFC 8594.
 func TestADeprecatedOperationSaysSo(t *testing.T) {
 	since, sunset := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(2027, 3, 4, 5, 6, 7, 0, time.UTC)
 	api := newTestAPI(auth.Open())
@@ -70,7 +70,7 @@ func TestADeprecatedOperationSaysSo(t *testing.T) {
 	require.NotContains(t, paths["/new"].Post.Responses["204"].Headers, "Deprecation")
 }
 
-// TestNoOperationGoesAwayBeforeItIsDeprecated (RFC 9745, section 4).
+// TestNoOperationGoesAwayBeforeItIsDeprecated tests RFC 9745, section 4.
 func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
 	since := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	register := func(sunset time.Time) func() {
@@ -84,8 +84,8 @@ func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
 	require.PanicsWithValue(t, "httpapi: old goes away before it is deprecated (RFC 9745, section 4)", register(since.Add(-time.Second)))
 }
 
-// TestAnOpenServicesDocumentDemandsNoToken holds the document against what runs: a
-// gateway that goes by it would answer 401 to everybody.
+// TestAnOpenServicesDocumentDemandsNoToken: a gateway configured from the document would
+// otherwise answer 401 to everybody.
 func TestAnOpenServicesDocumentDemandsNoToken(t *testing.T) {
 	api := newTestAPI(auth.Open())
 	Register(api, huma.Operation{OperationID: "change", Method: http.MethodPatch, Path: "/things"}, Needs("x"),

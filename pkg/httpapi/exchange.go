@@ -14,36 +14,35 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// exchange is a request and its answer, as a gin.ResponseWriter: what the log and
-// the metrics say of it, and the answer while it is made.
+// exchange is a request and its answer. As a gin.ResponseWriter it buffers the answer,
+// and records what the log and the metrics need.
 type exchange struct {
 	gin.ResponseWriter
 	g     *gin.Context
 	ctx   requestContext
 	route string
-	body  *requestBody // nil where the request has none
+	body  *requestBody // nil if the request has none
 	query url.Values   // see readQuery
-	// problem is what was answered, if it was one.
+	// problem is the problem that was sent, if any.
 	problem *Problem
 
-	// read is how much was read of what the answer is about, in bytes, if more than a
-	// little.
+	// read is the size of the resource that the answer is based on, in bytes; see HasRead.
 	read int64
-	// charge, if any, is told the size of an answer before it is sent.
+	// charge, if set, is called with the size of an answer before it is written.
 	charge func(size int)
-	// buffered holds the answer until it is sent; nil where it isn't held.
+	// buffered holds the answer until it is sent; nil if it isn't buffered.
 	buffered *bytes.Buffer
-	// waited is how long the client was waited for: for its body, and until it had
-	// taken the answer; and how long it had a handler wait.
+	// waited is the time spent waiting for the client (for its body, and until it took the
+	// answer), and in Wait.
 	waited time.Duration
 	// stopping is closed when the service stops.
 	stopping <-chan struct{}
-	// shed says that the request was too much, cutOff that the client has not got
-	// all of the answer.
+	// shed: the request was rejected because of overload. cutOff: the client didn't get all
+	// of the answer.
 	shed, cutOff bool
 }
 
-// exchangeOf returns the exchange that observe has begun.
+// exchangeOf returns the exchange that observe has created.
 func exchangeOf(g *gin.Context) *exchange {
 	x, _ := g.Writer.(*exchange)
 	return x
@@ -51,10 +50,10 @@ func exchangeOf(g *gin.Context) *exchange {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// keptBuffer is the size of the largest buffer that is used again, in bytes.
+// keptBuffer is the capacity of the largest buffer that is reused, in bytes.
 const keptBuffer = 64 << 10
 
-// buffer has the answer held until send.
+// buffer starts to buffer the answer, until send.
 func (x *exchange) buffer() { x.buffered, _ = buffers.Get().(*bytes.Buffer) }
 
 func release(b *bytes.Buffer) {
@@ -64,7 +63,7 @@ func release(b *bytes.Buffer) {
 	}
 }
 
-// discard takes back what was written of an answer that isn't sent.
+// discard drops a buffered answer.
 func (x *exchange) discard() {
 	if x.buffered != nil {
 		release(x.buffered)
@@ -72,7 +71,7 @@ func (x *exchange) discard() {
 	}
 }
 
-// status is the answer's, or that of a client that has not got it.
+// status returns the status of the answer, or 499 if the client didn't get it.
 func (x *exchange) status() int {
 	if x.cutOff {
 		return statusClientClosedRequest
@@ -80,18 +79,18 @@ func (x *exchange) status() int {
 	return x.Status()
 }
 
-// bodyCost is how many times its size a body counts against its caller: it is stored,
-// kept as the answer to an Idempotency-Key, and in the database's log of both.
+// bodyCost is how many bytes each byte of a body counts: it is stored in the row and in
+// the idempotency record, and both in the database's log.
 const bodyCost = 4
 
-// cost is what the request and the answer that is held count against the caller, in
-// bytes.
+// cost returns how many bytes the request and its buffered answer count against the
+// caller's volume.
 func (x *exchange) cost(reads bool) int64 {
 	n := x.read
 	if x.buffered != nil {
 		n = max(n, int64(x.buffered.Len()))
 	}
-	if !reads && x.Status() < http.StatusMultipleChoices { // it is written anew
+	if !reads && x.Status() < http.StatusMultipleChoices { // the resource is written again
 		n += bodyCost * x.read
 	}
 	if x.body != nil {
@@ -100,8 +99,9 @@ func (x *exchange) cost(reads bool) int64 {
 	return n
 }
 
-// HasRead says that an operation whose rule has Memory, or a large MaxBody, has read a
-// resource of so many bytes. They count against the caller, also where the answer doesn't hold them.
+// HasRead records that an operation has read a resource of so many bytes. They count
+// against the caller's volume even if the answer doesn't contain them. Call it where the
+// rule has Memory or a large MaxBody.
 func HasRead(ctx context.Context, bytes int) {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	if ok {
@@ -109,8 +109,8 @@ func HasRead(ctx context.Context, bytes int) {
 	}
 }
 
-// Wait waits in a handler whose operation's rule is that it Waits. It returns false when
-// that is of no use any more: the client has left, the time is over, or the service stops.
+// Wait waits for d in a handler whose rule has Waits. It returns false if the handler
+// should stop: the client has left, the deadline has passed, or the service is stopping.
 func Wait(ctx context.Context, d time.Duration) bool {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
 	return ok && x.wait(d)
@@ -131,8 +131,7 @@ func (x *exchange) wait(d time.Duration) bool {
 	}
 }
 
-// send sends the answer that is held, and takes note of whether the client has
-// taken it.
+// send sends the buffered answer, and records whether the client took it.
 func (x *exchange) send() {
 	held := x.buffered
 	x.buffered = nil
@@ -154,7 +153,7 @@ func (x *exchange) send() {
 	x.waited += time.Since(began)
 }
 
-// Write is part of http.ResponseWriter.
+// Write implements http.ResponseWriter.
 func (x *exchange) Write(p []byte) (int, error) {
 	if x.buffered != nil {
 		return x.buffered.Write(p)
@@ -165,7 +164,7 @@ func (x *exchange) Write(p []byte) (int, error) {
 	return x.noteCut(x.ResponseWriter.Write(p))
 }
 
-// WriteString is part of gin.ResponseWriter.
+// WriteString implements gin.ResponseWriter.
 func (x *exchange) WriteString(s string) (int, error) {
 	if x.buffered != nil {
 		return x.buffered.WriteString(s)
@@ -178,14 +177,14 @@ func (x *exchange) noteCut(n int, err error) (int, error) {
 	return n, err
 }
 
-// WriteHeaderNow is part of gin.ResponseWriter.
+// WriteHeaderNow implements gin.ResponseWriter.
 func (x *exchange) WriteHeaderNow() {
 	if x.buffered == nil {
 		x.ResponseWriter.WriteHeaderNow()
 	}
 }
 
-// beneath returns the writer beneath Gin's, whose Flush tells no error.
+// beneath returns the writer below Gin's, whose Flush returns no error.
 func (x *exchange) beneath() http.ResponseWriter {
 	wrapped, ok := x.ResponseWriter.(interface{ Unwrap() http.ResponseWriter })
 	if !ok {
@@ -194,19 +193,18 @@ func (x *exchange) beneath() http.ResponseWriter {
 	return wrapped.Unwrap()
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap supports http.ResponseController.
 func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
-// requestBody is the body of a request. The connection is kept only if the body has
-// been read to its end; otherwise net/http would wait for the rest before the answer
-// leaves.
+// requestBody is the body of a request. The connection is reused only if the body was
+// read to its end: otherwise net/http would wait for the rest before it sends the answer.
 type requestBody struct {
 	io.ReadCloser
 	x *exchange
-	// read counts its bytes, and ended says that there are no more.
+	// read is the number of bytes read. ended: the end was reached.
 	read  int64
 	ended bool
-	// closes says that the connection ends only because of it.
+	// closes: only this body causes Connection: close.
 	closes bool
 }
 
@@ -224,8 +222,8 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// watchBody replaces the body of a request that has one. The request must be a copy
-// of net/http's, which reads on in its own when the answer is sent.
+// watchBody replaces the request's body, if it has one. r must be a copy of net/http's
+// request: net/http reads on in its own body when the answer is sent.
 func (x *exchange) watchBody(r *http.Request) {
 	if r.ContentLength == 0 || r.Body == nil {
 		return
@@ -236,26 +234,25 @@ func (x *exchange) watchBody(r *http.Request) {
 }
 
 const (
-	// drained is how much of a body is read that nobody wants, in bytes, and
-	// drainTime for how long. A client that sends all of its body before it looks
-	// for an answer gets it then, rather than a reset connection (RFC 9112, section
-	// 9.6).
+	// drained limits how many bytes of an unread body are discarded, and drainTime for how
+	// long. A client that sends its whole body before it reads the answer then gets the
+	// answer instead of a reset connection (RFC 9112, section 9.6).
 	drained   = 16 << 20
 	drainTime = 5 * time.Second
-	// drainIdle is how long nothing may arrive of it meanwhile.
+	// drainIdle is how long to wait for further bytes.
 	drainIdle = time.Second
-	// drainStep is what is read of it at once, in bytes, and drainPause the time
-	// between two reads: 32 MB in a second, which costs a processor little.
+	// drainStep is how many bytes are discarded at once, and drainPause the time between
+	// two reads: 32 MB a second, which costs little CPU.
 	drainStep  = 64 << 10
 	drainPause = 2 * time.Millisecond
-	// drains is how many bodies are read on at once.
+	// drains limits how many bodies are discarded at once.
 	drains = 8
 )
 
 var draining = make(chan struct{}, drains)
 
-// drain ends a body that wasn't read to its end, once the answer has been sent. What is
-// on its way is read on, if there is room and it arrives; then net/http, which would
+// drain discards the rest of a body that wasn't read to its end, after the answer was
+// sent. It stops at the limits above, or when nothing arrives. Then net/http, which would
 // wait for more, reads nothing any more.
 func (x *exchange) drain(r *http.Request) {
 	b := x.body
@@ -263,9 +260,9 @@ func (x *exchange) drain(r *http.Request) {
 		return
 	}
 	control := http.NewResponseController(x.beneath())
-	defer func() { _ = control.SetReadDeadline(time.Now()) }() // the connection ends anyway
+	defer func() { _ = control.SetReadDeadline(time.Now()) }() // the connection is closed anyway
 	if b.read == 0 && r.Header.Get("Expect") != "" {
-		return // it waits to be asked for the body
+		return // the client sends the body only if asked to
 	}
 	select {
 	case draining <- struct{}{}:

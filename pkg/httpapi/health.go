@@ -30,13 +30,14 @@ type healthOutput struct{ Body healthBody }
 
 type readyOutput struct{ Body health.Report }
 
-// Starting answers while a service is being opened, in the forms that it has later: it
-// is alive, and not ready for anything else. open says that no token will be needed.
+// Starting returns the handler for the time until the service is open: it answers the
+// probes as alive and not ready, and everything else with 503. open says that the service
+// will require no token.
 func Starting(service, version string, open bool) http.Handler {
 	alive, ready := newHealthBody(service, version, open), health.Report{Status: health.NotReady, Dependencies: map[string]health.Status{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := requestid.With(r.Context(), identify(w, r))
-		if r.ContentLength != 0 { // nobody reads it
+		if r.ContentLength != 0 { // the body is not read
 			w.Header().Set("Connection", "close")
 			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }()
 		}
@@ -47,7 +48,7 @@ func Starting(service, version string, open bool) http.Handler {
 		case "/health/ready":
 			status, body = http.StatusServiceUnavailable, ready
 		default:
-			_ = Unavailable("the service is starting", time.Second).send(ctx, w) // nobody is there to be told
+			_ = Unavailable("the service is starting", time.Second).send(ctx, w) // the client is gone, and nothing is left to report it to
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -64,15 +65,14 @@ func newHealthBody(service, version string, open bool) healthBody {
 	return body
 }
 
-// RegisterHealth adds the probes, and the metrics unless they are on a port of their
-// own (Config.Admin).
+// RegisterHealth adds the probes, and the metrics unless Config.Admin moves them to their
+// own port.
 func RegisterHealth(a *API, service, version string, monitor *health.Monitor, metrics prometheus.Gatherer) {
 	body := newHealthBody(service, version, a.config.Auth.IsOpen())
 	alive := func(g *gin.Context) { a.answer(g, http.StatusOK, body) }
 	tags, nobody := []string{"Health"}, []map[string][]string{}
 	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Health", Description: "Whether the service runs, and may be sent requests."})
-	// These have no errors of their own: the response is spelled out so that
-	// huma adds none.
+	// Probes have no problem answers: an explicit Responses keeps huma from adding any.
 	describeProbe[healthOutput](a, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
 		Summary: "What is running", Description: "Asks no dependency, and always answers.", Security: nobody, Responses: map[string]*huma.Response{},
@@ -99,7 +99,7 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 	})
 	a.gatherer = metrics
 	if !a.config.Admin {
-		// One at a time: gathering takes a processor.
+		// One at a time: gathering keeps a CPU busy.
 		a.engine.GET(metricsPath, gin.WrapH(a.metricsHandler(1)))
 	}
 	for _, path := range []string{"/health", "/health/live", "/health/ready"} {
@@ -107,7 +107,7 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 	}
 }
 
-// describeProbe adds a route that is no operation, and that the document has.
+// describeProbe serves a route that is no operation, and adds it to the document.
 func describeProbe[Output any](a *API, op huma.Operation, serve gin.HandlerFunc) {
 	huma.Register(a.huma, op, func(context.Context, *struct{}) (*Output, error) { panic("httpapi: huma serves nothing") })
 	a.engine.Handle(op.Method, op.Path, serve)
@@ -125,13 +125,13 @@ func (a *API) metricsHandler(most int) http.Handler {
 	return promhttp.HandlerFor(a.gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: most})
 }
 
-// maxScrapes is how many may gather the metrics at once on the port for operators.
+// maxScrapes limits how many scrapes run at once on the admin port.
 const maxScrapes = 3
 
-// maxProfile is how long a profile may be taken, whatever is asked for.
+// maxProfile limits the duration of a profile, whatever the request says.
 const maxProfile = 2 * time.Minute
 
-// takenFor ends each request's context after a time, and with it the profile.
+// takenFor cancels each request's context, and so its profile, after most.
 func takenFor(most time.Duration, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), most)
@@ -140,8 +140,8 @@ func takenFor(most time.Duration, h http.Handler) http.Handler {
 	})
 }
 
-// AdminHandler returns what is for operators only: the metrics, the probes, and with
-// profiles Go's profiles (https://pkg.go.dev/net/http/pprof).
+// AdminHandler returns the handler of the admin port: the metrics, the probes and, if
+// profiles is set, the profiles of net/http/pprof.
 func (a *API) AdminHandler(profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+metricsPath, a.metricsHandler(maxScrapes))

@@ -6,19 +6,19 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// IdempotencyKey is the header that makes a POST safe to send again.
+// IdempotencyKey is the header that makes a POST safe to retry.
 type IdempotencyKey struct {
 	Key Key `header:"Idempotency-Key" doc:"Makes it safe to send the request again: the same key and body get the same answer, and happen once. 1 to 255 printable ASCII characters, kept for 24 hours." example:"8e03978e-40d5-43e8-bc93-6894a57f9324"`
 }
 
-// Key is the value of an Idempotency-Key.
+// Key is the value of an Idempotency-Key header.
 type Key string
 
 const maxIdempotencyKey = 255
 
 var errKey = errors.New("must be 1 to 255 printable ASCII characters")
 
-// UnmarshalText checks the key.
+// UnmarshalText checks that the key is 1 to 255 printable ASCII characters.
 func (k *Key) UnmarshalText(b []byte) error {
 	if len(b) < 1 || len(b) > maxIdempotencyKey {
 		return errKey

@@ -10,28 +10,29 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Instant is a point in time on the wire: RFC 3339 in UTC, always with three decimals,
-// as JavaScript's Date keeps it. Whoever keeps more must cut it off first.
+// Instant is a point in time in JSON: RFC 3339 in UTC, always with three decimals, like
+// JavaScript's Date. MarshalJSONTo cuts off further digits, so truncate a time to
+// InstantUnit before you compare it with one.
 type Instant time.Time
 
-// InstantUnit is how exact an Instant is.
+// InstantUnit is the precision of an Instant.
 const InstantUnit = time.Millisecond
 
 const instantLayout = `"2006-01-02T15:04:05.000Z"`
 
-// MarshalJSONTo is part of json.MarshalerTo.
+// MarshalJSONTo implements json.MarshalerTo.
 func (i Instant) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteValue(time.Time(i).UTC().AppendFormat(enc.AvailableBuffer(), instantLayout))
 }
 
-// rfc3339 is its form: time.Parse also takes an hour of one digit, a comma, and an offset
-// of a day.
+// rfc3339 is stricter than time.Parse, which also accepts a one-digit hour, a decimal
+// comma, and an offset of a day.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 var errInstant = errors.New("must be an instant such as 2026-01-02T03:04:05Z (RFC 3339), with a + written as %2B")
 
-// parseInstant reads RFC 3339, whose letters may be small ones (section 5.6). There are no
-// leap seconds here.
+// parseInstant parses RFC 3339. Lower-case t and z are allowed (section 5.6), leap
+// seconds are not.
 func parseInstant(s string) (time.Time, error) {
 	s = strings.ToUpper(s)
 	if !rfc3339.MatchString(s) {
@@ -40,8 +41,8 @@ func parseInstant(s string) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, s)
 }
 
-// UnmarshalText reads RFC 3339, as exactly as it is written. It refuses what is in no year
-// of four digits in UTC, and so can't be written again.
+// UnmarshalText parses RFC 3339 at the precision sent. It rejects times outside the years
+// 0 to 9999 in UTC, which can't be formatted again.
 func (i *Instant) UnmarshalText(b []byte) error {
 	t, err := parseInstant(string(b))
 	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {

@@ -16,8 +16,8 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// TestTheLogForEyes says what was asked and why it was refused, and no value; JSON says
-// the route only.
+// TestTheLogForEyes: the text log has the path and the reason of a rejection, without
+// values. The JSON log has the route only.
 func TestTheLogForEyes(t *testing.T) {
 	served := func(format string) string {
 		var written strings.Builder

@@ -15,11 +15,11 @@ import (
 type metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
-	routes   sync.Map // method and route → *series
+	routes   sync.Map // [2]string{method, route} → *series
 }
 
-// of returns the series of a route, of which there are few: the method is one that HTTP
-// knows, and the route a template.
+// of returns the series of a method and a route. There are few: method is a known HTTP
+// method or "other", and route a template.
 func (m *metrics) of(method, route string) *series {
 	known, ok := m.routes.Load([2]string{method, route})
 	if !ok {
@@ -35,7 +35,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name:    "http_server_request_duration_seconds",
 			Help:    "Time to answer a request, but for the wait for its body, by route template and status code.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-			// Native buckets, too, for who scrapes them: 10 % apart.
+			// Native histograms as well, for scrapers that support them: buckets 10 % apart.
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"method", "route", "status"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -47,15 +47,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	return m
 }
 
-// series are those of a route: looked up once, which takes longer than to count.
+// series are the metrics of a route. They are looked up once: a lookup takes longer than
+// counting.
 type series struct {
 	method, route string
 	metrics       *metrics
 	byStatus      sync.Map // int → prometheus.Observer
 }
 
-// expect makes the series of an operation that count for its objectives, at zero: a
-// rate over one that appears with its first failures misses these.
+// expect creates the series that the service level objectives use, at zero. A rate over a
+// series that first appears with its first failures would miss these failures.
 func (s *series) expect(success int) {
 	for _, status := range []int{success, http.StatusInternalServerError, http.StatusServiceUnavailable} {
 		s.of(status)
@@ -71,8 +72,7 @@ func (s *series) of(status int) prometheus.Observer {
 	return observer
 }
 
-// record counts a request. If its span is kept, the trace's id goes along as an
-// exemplar.
+// record counts a request. If its span is kept, the trace id is added as an exemplar.
 func (s *series) record(ctx context.Context, status int, took time.Duration, kept bool) {
 	observer := s.of(status)
 	exemplars, ok := observer.(prometheus.ExemplarObserver)

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatFailsIsCountedFromTheStart: a rate over a series that appears with its
-// first failures misses these.
+// TestWhatFailsIsCountedFromTheStart: a rate over a series that first appears with its
+// first failures would miss these failures.
 func TestWhatFailsIsCountedFromTheStart(t *testing.T) {
 	c := newCrowded(t)
 	families, err := c.registry.Gather()

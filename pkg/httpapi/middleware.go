@@ -16,11 +16,11 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// maxRequestID is the longest request id that is taken from a client.
+// maxRequestID is the maximum length of a request id from a client.
 const maxRequestID = 64
 
-// identify gives the request an id: the client's, if it is fit to be logged, or a
-// new one. The answer carries it, too.
+// identify returns the request id and sets it on the answer: the client's if it is safe
+// to log, otherwise a new one.
 func identify(w http.ResponseWriter, r *http.Request) string {
 	id := r.Header.Get(requestid.Header)
 	if !fitsLog(id) {
@@ -30,7 +30,7 @@ func identify(w http.ResponseWriter, r *http.Request) string {
 	return id
 }
 
-// nosniff keeps browsers from taking an answer for something else than it says.
+// nosniff keeps browsers from guessing another content type.
 func nosniff(g *gin.Context) { g.Header("X-Content-Type-Options", "nosniff") }
 
 func fitsLog(id string) bool {
@@ -43,9 +43,8 @@ func fitsLog(id string) bool {
 	return id != "" && len(id) <= maxRequestID
 }
 
-// observe gives the request an id and a span, and writes a line of the log and
-// counts the request when it is done. All name the route's template: a raw path
-// holds what clients like to put there.
+// observe gives each request an id and a span, and at its end logs and counts it. All use
+// the route template: a raw path contains whatever clients send.
 func (a *API) observe(m *metrics) gin.HandlerFunc {
 	begin := untraced
 	if telemetry.Tracing() {
@@ -72,7 +71,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 		x.watchBody(g.Request)
 		answered := false
 		defer func() {
-			if answered { // and not cut off on purpose
+			if answered { // not aborted by a panic
 				x.drain(g.Request)
 			}
 		}()
@@ -89,7 +88,8 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			if !line.Enabled(ctx, severity) {
 				return
 			}
-			// The logger would look up where in the code this is, for each request.
+			// A Record is built by hand: the logger would look up the caller's source line for
+			// each request.
 			r := slog.NewRecord(start.Add(took), severity, "request", 0)
 			r.AddAttrs(
 				slog.String("method", method),
@@ -101,15 +101,15 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			if eyes && x.problem != nil {
 				r.AddAttrs(slog.String("path", g.Request.URL.EscapedPath()), slog.String("reason", x.problem.reason()))
 			}
-			_ = line.Handle(ctx, r) // nor would the logger say that it failed
+			_ = line.Handle(ctx, r) // the logger would ignore the error as well
 		}()
 		g.Next()
 		answered = true
 	}
 }
 
-// level keeps the probes and the scrapes out of the log while all is well, and
-// what was shed: that there is too much to do is said once.
+// level returns the log level of a request. Probes and scrapes are logged only if they
+// fail. Shed requests are hidden, because overload is logged once a second.
 func level(route string, status int, shed bool) slog.Level {
 	switch {
 	case shed, status == http.StatusTooManyRequests: // it is in the metrics
@@ -122,14 +122,14 @@ func level(route string, status int, shed bool) slog.Level {
 	return slog.LevelInfo
 }
 
-// isAsset reports whether a route is a file of the documentation.
+// isAsset reports whether a route belongs to the documentation.
 func isAsset(route string) bool {
 	return route == "/docs" || strings.HasPrefix(route, "/docs/") || strings.HasPrefix(route, "/openapi.")
 }
 
 func isProbe(route string) bool { return strings.HasPrefix(route, "/health") }
 
-// knownMethod bounds the values of a label: a client may send any word.
+// knownMethod bounds the values of a metric label: a client can send any method.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodHead:
@@ -138,7 +138,7 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-// recoverPanic turns a panic into a 500 and a line in the log.
+// recoverPanic turns a panic into a 500 and a log line.
 func (a *API) recoverPanic(g *gin.Context) {
 	defer func() {
 		cause := recover()

@@ -14,38 +14,40 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// operation is an operation as it was registered: all that can be known of it before a
-// request comes.
+// operation is a registered operation, with all that is computed before a request
+// arrives.
 type operation struct {
 	method, route string
 	rule          Rule
-	policy        *ratelimit.Policy // nil: any number of requests
+	policy        *ratelimit.Policy // nil: unlimited
 	reads         bool
-	// maxBody is the size of the largest body, in bytes; 0 where there is none.
+	// maxBody is the maximum size of a body, in bytes; 0 if the operation takes none.
 	maxBody int64
-	// status is that of a success.
+	// status is the status of a success.
 	status     int
 	parameters []parameter
-	// run reads the input of a request whose body is given, calls the handler, and has
-	// its answer held. Its error is what the handler returned, or a *Problem.
+	// run parses the input of a request, calls the handler and writes its answer to the
+	// buffer. It returns the handler's error, or a *Problem for invalid input.
 	run func(x *exchange, body []byte) error
 }
 
-// Answer is what a handler returns: Resource, Created, Listed or Nothing.
+// Answer is what a handler returns: Resource, Unversioned, Created, Listed, Batch or
+// Nothing.
 type Answer interface {
-	// write puts the answer where it is held.
+	// write writes the answer to the exchange.
 	write(x *exchange, status int) error
 }
 
-// Register adds an operation: a route, who may use it, what the document says of it, and
-// what it does.
+// Register adds an operation: its route, its rule, its entry in the document, and its
+// handler.
 //
-// Input is a struct whose fields are parameters (tagged path, query or header; see
-// Param) and, called Body, a Body. The handler's error may be a *Problem, the errors of a
-// domain that the API's service maps to one, invalid.Fields, or any other error, which
-// becomes a 500. op.Errors lists the statuses beyond success that it can have; 401, 403,
-// 429, 422 (for a path or a body), 500, 503 and, for a body, 400, 408, 413 and 415 are
-// added. Register panics where the rule has no scope, or a list no bound of its memory.
+// Input is a struct. Its fields with a path, query or header tag are parameters (see
+// Param); a field called Body, of type Body, is the body. The handler may return a
+// *Problem, an error that the service maps to one, or invalid.Fields. Any other error
+// becomes a 500. op.Errors lists the handler's own error statuses. Register adds 401,
+// 403, 429, 500 and 503; 422 for a path parameter or a body; and 400, 408, 413 and 415
+// for a body. It panics if the rule has no scope, or if the answer is a list and the rule
+// has no Memory.
 func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, handler func(context.Context, *Input) (Output, error)) {
 	rule.check(op.OperationID)
 	status := http.StatusOK
@@ -91,26 +93,26 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 		}
 		return output.write(x, o.status)
 	}
-	// huma describes the operation. It never sees a request.
+	// huma only describes the operation. It never gets a request.
 	huma.Register(a.huma, op, func(context.Context, *Input) (*Output, error) { panic("httpapi: huma serves nothing") })
 	a.operations[o.route] = true
 	a.metrics.of(op.Method, o.route).expect(o.status)
 	a.engine.Handle(op.Method, o.route, func(g *gin.Context) { a.admit(o, exchangeOf(g)) })
 }
 
-// describing is huma's adapter for an API of which it writes the document only.
+// describing is the huma adapter of an API that only generates the document.
 type describing struct{}
 
-// Handle is part of huma.Adapter.
+// Handle implements huma.Adapter.
 func (describing) Handle(*huma.Operation, func(huma.Context)) {}
 
-// ServeHTTP is part of huma.Adapter.
+// ServeHTTP implements huma.Adapter.
 func (describing) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// description is how huma writes the document.
+// description returns the huma API that generates the document.
 func description(c Config) huma.API {
 	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	format := huma.Format{Unmarshal: json.Unmarshal} // of the examples in tags
+	format := huma.Format{Unmarshal: json.Unmarshal} // parses the examples in struct tags
 	return huma.NewAPI(huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI:        "3.1.0",
@@ -124,7 +126,7 @@ func description(c Config) huma.API {
 	}, describing{})
 }
 
-// ginPath makes Gin's template of a path of OpenAPI's.
+// ginPath converts an OpenAPI path template to Gin's.
 var ginPath = strings.NewReplacer("{", ":", "}", "")
 
 func takesBody(method string) bool {

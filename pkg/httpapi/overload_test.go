@@ -27,12 +27,12 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// crowded is an API with room for one read and one write.
+// crowded is an API with one concurrency slot for reads and one for writes.
 type crowded struct {
 	t        *testing.T
 	url      string
 	registry *prometheus.Registry
-	log      bytes.Buffer // to be read when nothing is under way
+	log      bytes.Buffer // read it only when no request is in flight
 	// A request to /things sends to arrived, and is answered when open is closed.
 	arrived chan struct{}
 	open    chan struct{}
@@ -89,7 +89,8 @@ func (c *crowded) do(method, path string, body io.Reader, headers ...string) (st
 	return response.StatusCode, response.Header, string(read)
 }
 
-// begin sends a request that is held, and returns where its status will come.
+// begin sends a request that blocks in its handler, and returns the channel of its
+// status.
 func (c *crowded) begin(method, path string, body io.Reader) <-chan int {
 	status := make(chan int, 1)
 	go func() {
@@ -100,7 +101,8 @@ func (c *crowded) begin(method, path string, body io.Reader) <-chan int {
 	return status
 }
 
-// TestABodyCountsThatGetsNoTurn: it was read all the same.
+// TestABodyCountsThatGetsNoTurn: a body counts even if its request gets no concurrency
+// slot, because it was read.
 func TestABodyCountsThatGetsNoTurn(t *testing.T) {
 	c := newCrowded(t)
 	held := c.begin(http.MethodPost, "/things", strings.NewReader(`{}`))
@@ -164,7 +166,7 @@ overload_refused_total{cause="processor",kind="write"} 0
 	require.NotContains(t, c.log.String(), "status=503")
 }
 
-// TestASlowUploadTakesNoRoom: whoever sends slowly keeps nobody out.
+// TestASlowUploadTakesNoRoom: slow uploads take no concurrency slot.
 func TestASlowUploadTakesNoRoom(t *testing.T) {
 	c := newCrowded(t)
 	var uploads []*io.PipeWriter
@@ -175,10 +177,10 @@ func TestASlowUploadTakesNoRoom(t *testing.T) {
 			status, _, _ := c.do(http.MethodPost, "/things", body)
 			statuses <- status
 		}()
-		_, err := upload.Write([]byte("{")) // the rest is still to come
+		_, err := upload.Write([]byte("{")) // the rest is sent later
 		require.NoError(t, err)
 		uploads = append(uploads, upload)
-		// Until it waits for the rest, it has a place.
+		// Until it waits for the rest, it may have the slot.
 		require.Eventually(t, func() bool {
 			status, _, _ := c.do(http.MethodPost, "/things", strings.NewReader("no JSON"))
 			return status == http.StatusBadRequest
@@ -186,7 +188,7 @@ func TestASlowUploadTakesNoRoom(t *testing.T) {
 	}
 	write := c.begin(http.MethodPost, "/things", strings.NewReader("{}"))
 
-	// The place is taken; those whose body is there now don't get one in time.
+	// The slot is taken: the uploads that are complete now get none in time.
 	for _, upload := range uploads {
 		_, err := upload.Write([]byte("}"))
 		require.NoError(t, err)
@@ -199,8 +201,9 @@ func TestASlowUploadTakesNoRoom(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, <-write)
 }
 
-// TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits for a processor, and probes and
-// metrics are not. The goroutines really wait.
+// TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits: while requests wait for a CPU,
+// documentation and unknown paths get 503; probes and metrics are answered. The
+// goroutines really wait.
 func TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits(t *testing.T) {
 	c := newCrowded(t)
 	status, _, _ := c.do(http.MethodGet, "/nowhere", nil)
@@ -238,8 +241,8 @@ func TestAPanicGivesItsPlaceBack(t *testing.T) {
 	}
 }
 
-// TestATokenThatWaitsForItsKeyTakesNoRoom: otherwise a few tokens with made-up key
-// ids would keep everybody out while the issuer's keys are slow to come.
+// TestATokenThatWaitsForItsKeyTakesNoRoom: otherwise a few tokens with made-up key ids
+// would block everybody while the issuer is slow.
 func TestATokenThatWaitsForItsKeyTakesNoRoom(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)

@@ -21,19 +21,19 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// parameter is one of an operation's.
+// parameter is a parameter of an operation.
 type parameter struct {
-	in, name string // path, query or header, and what it is called there
-	field    []int  // of the input
-	// set reads a value into the field. The text of its error is shown to the client.
+	in, name string // in: path, query or header
+	field    []int  // index in the input
+	// set parses a value into the field. Clients see the text of its error.
 	set func(field reflect.Value, value string) error
-	// absent is the value where none is given; "" leaves the field as it is.
+	// absent is the default; "" leaves the field unchanged.
 	absent string
-	list   bool // given more than once is the same as given at once
+	list   bool // a repeated header is joined to one list
 }
 
-// inputOf returns the parameters of an input, and which field its body is, or nil. It
-// panics when a field can't be read.
+// inputOf returns the parameters of an input type, and the index of its Body field or
+// nil. It panics if a field's type isn't supported.
 func inputOf(t reflect.Type) (parameters []parameter, body []int) {
 	for _, field := range reflect.VisibleFields(t) {
 		if field.Name == "Body" {
@@ -52,7 +52,7 @@ func inputOf(t reflect.Type) (parameters []parameter, body []int) {
 	return parameters, body
 }
 
-// setter returns what reads a parameter into a field.
+// setter returns the parser of a parameter's field.
 func setter(field reflect.StructField) func(reflect.Value, string) error {
 	if reflect.PointerTo(field.Type).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return func(v reflect.Value, value string) error {
@@ -88,7 +88,7 @@ func setter(field reflect.StructField) func(reflect.Value, string) error {
 	panic(fmt.Sprintf("httpapi: a parameter can't be read into %s %s: it must be a string, an int with minimum and maximum, or an encoding.TextUnmarshaler", field.Name, field.Type))
 }
 
-// readParameters reads those of a request into its input, and returns what is wrong.
+// readParameters parses a request's parameters into input, and returns what is invalid.
 func readParameters(all []parameter, input reflect.Value, x *exchange) (details []Detail) {
 	for i := range all {
 		p := &all[i]
@@ -105,7 +105,7 @@ func readParameters(all []parameter, input reflect.Value, x *exchange) (details 
 
 var errTwice = errors.New("is given more than once")
 
-// value returns what a request says, or nil.
+// value returns the parameter's value, its default, or nil.
 func (p *parameter) value(x *exchange) (*string, error) {
 	switch p.in {
 	case "path":
@@ -133,8 +133,8 @@ func (p *parameter) value(x *exchange) (*string, error) {
 	return &p.absent, nil
 }
 
-// readQuery parses a request's query. It refuses one that would be read in part only:
-// what can't be parsed, is given twice or is empty would silently ask for something else.
+// readQuery parses a request's query. It rejects unknown, repeated, empty and malformed
+// parameters: to ignore one would silently answer another question.
 func (o *operation) readQuery(raw string) (url.Values, *Problem) {
 	if raw == "" {
 		return nil, nil
@@ -164,7 +164,7 @@ func (o *operation) readQuery(raw string) (url.Values, *Problem) {
 	return query, nil
 }
 
-// known says which parameters a query may have.
+// known lists the query parameters of the operation, for a message.
 func (o *operation) known() string {
 	var names []string
 	for i := range o.parameters {
@@ -179,16 +179,16 @@ func (o *operation) known() string {
 }
 
 const (
-	// maxParameters is how many parameters of a query are looked at.
+	// maxParameters limits how many query parameters are parsed.
 	maxParameters = 32
-	// maxDetails is how many of their problems are reported.
+	// maxDetails limits how many invalid ones are reported.
 	maxDetails = 20
 )
 
 // ID is the id of a resource in a path or a query.
 type ID uuid.UUID
 
-// UnmarshalText reads an id with ids.Parse.
+// UnmarshalText parses an id with ids.Parse.
 func (id *ID) UnmarshalText(b []byte) error {
 	parsed, err := ids.Parse(string(b))
 	if err != nil {
@@ -203,14 +203,14 @@ func (*ID) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "uuid", Examples: []any{"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"}}
 }
 
-// Param is a parameter that may be left out. *T must be an encoding.TextUnmarshaler.
+// Param is an optional parameter. *T must implement encoding.TextUnmarshaler.
 type Param[T any] struct {
 	Value T
-	// Set says that it was given.
+	// Set reports whether the parameter was given.
 	Set bool
 }
 
-// UnmarshalText reads the value.
+// UnmarshalText parses the value.
 func (p *Param[T]) UnmarshalText(b []byte) error {
 	p.Set = true
 	value, _ := any(&p.Value).(encoding.TextUnmarshaler)
@@ -222,10 +222,11 @@ func (*Param[T]) Schema(r huma.Registry) *huma.Schema {
 	return huma.SchemaFromType(r, reflect.TypeFor[T]())
 }
 
-// Cursor says where a page of a list begins.
+// Cursor is the position in a list at which a page begins.
 type Cursor string
 
-// UnmarshalText checks the cursor's form. Which list it is of, PageParams.Request is told.
+// UnmarshalText checks that the cursor is well formed. PageParams.Request checks that it
+// belongs to the list.
 func (c *Cursor) UnmarshalText(b []byte) error {
 	*c = Cursor(b)
 	_, err := page.After(string(b), page.First(1))
@@ -240,14 +241,14 @@ func (Cursor) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(64), Pattern: "^[A-Za-z0-9_-]+$"}
 }
 
-// PageParams are the parameters of a list.
+// PageParams are the pagination parameters of a list.
 type PageParams struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many items a page has at most."`
 	Cursor Cursor `query:"cursor" doc:"The next_cursor of the page before; leave it out for the first page."`
 }
 
-// Request returns the page that is asked for, of a list whose first page is page.First or
-// page.FirstByTime. Its error is a *Problem.
+// Request returns the requested page. first returns the first page of the list:
+// page.First or page.FirstByTime. The error is a *Problem.
 func (p *PageParams) Request(first func(limit int) page.Request) (page.Request, error) {
 	r, err := page.After(string(p.Cursor), first(p.Limit))
 	if err != nil {
@@ -256,13 +257,13 @@ func (p *PageParams) Request(first func(limit int) page.Request) (page.Request, 
 	return r, nil
 }
 
-// CreatedParams are the parameters of a list that is filtered by creation.
+// CreatedParams filter a list by creation time.
 type CreatedParams struct {
 	CreatedAfter  Param[Instant] `query:"created_after" doc:"Only what was created after this instant (RFC 3339), which is not included."`
 	CreatedBefore Param[Instant] `query:"created_before" doc:"Only what was created before this instant (RFC 3339), which is not included."`
 }
 
-// Period returns the period that is asked for, and notes it in the query of the links to
+// Period returns the requested period, and adds its bounds to query, for the links to
 // further pages.
 func (p *CreatedParams) Period(query url.Values) (period page.Period) {
 	note := func(name string, given Param[Instant]) *time.Time {

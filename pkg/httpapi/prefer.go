@@ -14,8 +14,8 @@ const (
 	returnMinimal     = "return=minimal"
 )
 
-// prefersMinimal reports whether a client has no use for the resource that it makes or
-// changes (RFC 7240, section 4.2). Of two preferences of one name the first counts.
+// prefersMinimal reports whether the client asked for an answer without the resource
+// (return=minimal; RFC 7240, section 4.2). Of repeated preferences the first counts.
 func prefersMinimal(sent []string) bool {
 	for rest, more := strings.Join(sent, ","), true; more; {
 		var preference string
@@ -29,7 +29,8 @@ func prefersMinimal(sent []string) bool {
 	return false
 }
 
-// cutUnquoted is strings.Cut for a separator outside quoted strings (RFC 9110, section 5.6.4).
+// cutUnquoted is strings.Cut, but ignores separators in quoted strings (RFC 9110, section
+// 5.6.4).
 func cutUnquoted(s string, separator byte) (before, after string, found bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -47,7 +48,7 @@ func cutUnquoted(s string, separator byte) (before, after string, found bool) {
 
 var escaped = regexp.MustCompile(`\\(.)`)
 
-// unquoted returns the value of a token or a quoted string.
+// unquoted returns the value of a token or quoted string.
 func unquoted(word string) string {
 	if len(word) < 2 || word[0] != '"' || word[len(word)-1] != '"' {
 		return word
@@ -55,13 +56,13 @@ func unquoted(word string) string {
 	return escaped.ReplaceAllString(word[1:len(word)-1], "$1")
 }
 
-// minimize leaves the resource out of an answer that is held, if that is a success. What
-// a replay is made of keeps it: the next one may want it.
+// minimize removes the resource from a buffered 200 or 201. The idempotency record keeps
+// it, because a replay may ask for it.
 func (x *exchange) minimize() {
 	switch x.Status() {
 	case http.StatusOK:
 		x.WriteHeader(http.StatusNoContent)
-	case http.StatusCreated: // which says more than 204 does
+	case http.StatusCreated: // stays 201: 204 would say less
 	default:
 		return
 	}
@@ -70,15 +71,15 @@ func (x *exchange) minimize() {
 	x.Header().Set(preferenceApplied, returnMinimal)
 }
 
-// describePrefer adds the preference to what the document says of an operation that makes
-// or changes a resource.
+// describePrefer adds the header Prefer to the document of an operation that creates or
+// changes a resource.
 func describePrefer(_ *huma.OpenAPI, op *huma.Operation) {
 	if !takesBody(op.Method) {
 		return
 	}
 	op.Parameters = append(op.Parameters, &huma.Param{
 		Name: preferHeader, In: "header", Description: "return=minimal leaves the resource out of the answer (RFC 7240, section 4.2).",
-		Schema: &huma.Schema{Type: huma.TypeString}, // without an example, which /docs would send
+		Schema: &huma.Schema{Type: huma.TypeString}, // no example: /docs would send it
 	})
 	applied := &huma.Header{Description: "return=minimal where there is no body for that reason.", Schema: &huma.Schema{Type: huma.TypeString}}
 	if created := op.Responses["201"]; created != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPreferencesMayBeQuoted is RFC 7240, section 2.
+// TestPreferencesMayBeQuoted tests RFC 7240, section 2.
 func TestPreferencesMayBeQuoted(t *testing.T) {
 	for sent, minimal := range map[string]bool{
 		`return=minimal`:                                  true,

@@ -19,11 +19,11 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// statusClientClosedRequest is what the log and the metrics say of a request
-// whose client left before the answer. It is never seen on the wire.
+// statusClientClosedRequest is the status in the log and the metrics if the client left
+// before the answer. It is never sent.
 const statusClientClosedRequest = 499
 
-// Problem is the one form of every error (RFC 9457, application/problem+json).
+// Problem is the body of every error (RFC 9457, application/problem+json).
 type Problem struct {
 	Type      string   `json:"type,omitzero" format:"uri" doc:"Tells problems with the same status apart, where there is something to tell." example:"urn:problem-type:no-such-path"`
 	Title     string   `json:"title" doc:"What the status means." example:"Unprocessable Entity"`
@@ -37,39 +37,38 @@ type Problem struct {
 	cause  error
 }
 
-// Detail is one thing to change.
+// Detail is one invalid part of a request.
 type Detail struct {
 	Location string `json:"location" doc:"Where: a field of the body, a parameter, or a header." example:"body.items[1].quantity"`
 	Message  string `json:"message" doc:"What would be right there." example:"must be at least 1"`
 }
 
-// NewProblem returns a problem with a status code and an explanation, which is
-// shown to the client.
+// NewProblem returns a problem with a status and an explanation for the client.
 func NewProblem(status int, detail string, errs ...Detail) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Detail: detail, Errors: errs}
 }
 
-// Unavailable is a 503 that asks the client to come back after a while, given
-// in whole seconds and at least one (RFC 9110, section 10.2.3).
+// Unavailable returns a 503 with Retry-After: after, rounded up to whole seconds, at
+// least one (RFC 9110, section 10.2.3).
 func Unavailable(detail string, after time.Duration) *Problem {
 	return NewProblem(http.StatusServiceUnavailable, detail).retryAfter(after)
 }
 
-// retryAfter adds when to try again: a second from now at the earliest.
+// retryAfter sets Retry-After to at least one second.
 func (p *Problem) retryAfter(after time.Duration) *Problem {
 	return p.with("Retry-After", strconv.Itoa(max(1, int(math.Ceil(after.Seconds())))))
 }
 
-// NotFound is a 404 for a kind of resource, such as "user".
+// NotFound returns a 404 for a kind of resource, such as "user".
 func NotFound(kind string) *Problem {
 	return NewProblem(http.StatusNotFound, "there is no such "+kind)
 }
 
-// TypeNoSuchPath is the type of the 404 of a path that leads nowhere, unlike one
-// that leads to a resource that isn't there.
+// TypeNoSuchPath is the type of the 404 for an unknown path. The 404 for a missing
+// resource has no type.
 const TypeNoSuchPath = "urn:problem-type:no-such-path"
 
-// Because keeps what the problem comes of, for the log. No client is told.
+// Because sets the cause, which is logged and never sent.
 func (p *Problem) Because(err error) *Problem {
 	p.cause = err
 	return p
@@ -83,7 +82,7 @@ func (p *Problem) with(name, value string) *Problem {
 	return p
 }
 
-// identify names the request, so that it can be found again.
+// identify sets the request id and the trace id.
 func (p *Problem) identify(ctx context.Context) {
 	p.RequestID, p.TraceID = requestid.From(ctx), telemetry.TraceID(ctx)
 }
@@ -108,7 +107,8 @@ func (p *Problem) send(ctx context.Context, w http.ResponseWriter) error {
 	return err
 }
 
-// reason says in a line what went wrong and where. It has no value that was sent.
+// reason returns one line for the log: what was invalid and where, without any value from
+// the request.
 func (p *Problem) reason() string {
 	reason := p.Detail
 	for i, d := range p.Errors {
@@ -125,15 +125,14 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType returns the media type of a problem.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-// huma keeps the constructor of its errors, whose form the document has, in package
-// variables; this is the one place that sets them.
+// huma keeps the constructor of its errors, from which it documents their schema, in a
+// package variable. Only this function sets it.
 func init() {
 	huma.NewError = func(status int, message string, _ ...error) huma.StatusError { return NewProblem(status, message) }
 }
 
-// problem makes a problem of an error that an operation returned. It is the
-// one place where errors become HTTP; what it does not know is logged and
-// becomes a 500 that says nothing.
+// problem converts the error of an operation to a problem. Errors become HTTP nowhere
+// else. An unknown error is logged, and becomes a 500 without details.
 func (a *API) problem(ctx context.Context, err error) *Problem {
 	p := a.classify(ctx, err)
 	if p == nil {
@@ -164,7 +163,7 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 	case errors.Is(err, idempotency.ErrMismatch):
 		return NewProblem(http.StatusUnprocessableEntity, validationFailed, Detail{Location: "header.Idempotency-Key", Message: "was used with another body; use a new key for a new request"})
 	case errors.Is(ctx.Err(), context.Canceled):
-		// Whatever err is, it comes of that.
+		// Whatever err is, this is its cause.
 		return NewProblem(statusClientClosedRequest, "the client closed the request")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		a.log.WarnContext(ctx, "request timed out", slog.Any("error", err))

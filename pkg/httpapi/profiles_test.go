@@ -12,8 +12,8 @@ import (
 	"github.com/example/microservices/pkg/auth"
 )
 
-// TestAProfileIsBounded, whatever is asked for: it costs the requests time. (The one of
-// the processor is no test's: it doesn't go by a bubble's time.)
+// TestAProfileIsBounded: a profile slows down requests, so its duration is limited. (The
+// CPU profile can't be tested here: it doesn't use the bubble's clock.)
 func TestAProfileIsBounded(t *testing.T) {
 	handler := newTestAPI(auth.Open()).AdminHandler(true)
 	synctest.Test(t, func(t *testing.T) {

@@ -13,16 +13,17 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// ClientConfig says who a client is where there is no token.
+// ClientConfig configures how clients without a token are identified, and which web pages
+// may call the API.
 type ClientConfig struct {
 	CORSOrigins    Origins  `envconfig:"CORS_ORIGINS" desc:"origins allowed by CORS, such as https://shop.example.com,http://localhost:3000; empty: none"`
 	TrustedProxies Networks `envconfig:"TRUSTED_PROXIES" desc:"networks of trusted proxies, whose X-Forwarded-For names the client, such as 10.0.0.0/16,fd00::/8; empty: none is trusted"`
 }
 
-// Networks are ranges of addresses, in CIDR notation.
+// Networks are IP networks in CIDR notation.
 type Networks []netip.Prefix
 
-// UnmarshalText reads a list that is separated by commas.
+// UnmarshalText parses a list separated by commas.
 func (n *Networks) UnmarshalText(text []byte) error {
 	*n = nil
 	for part := range strings.SplitSeq(string(text), ",") {
@@ -35,8 +36,8 @@ func (n *Networks) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Validate refuses a network that is written with the address of one of its hosts: one
-// machine may be meant, and all of the network would be trusted.
+// Validate rejects a network written with a host's address, such as 10.0.0.1/8: if one
+// host is meant, the whole network would be trusted.
 func (c *ClientConfig) Validate() error {
 	var problems []error
 	for _, prefix := range c.TrustedProxies {
@@ -48,7 +49,7 @@ func (c *ClientConfig) Validate() error {
 	return errors.Join(problems...)
 }
 
-// strings returns the networks as text.
+// strings returns the networks in CIDR notation.
 func (n Networks) strings() []string {
 	var all []string
 	for _, prefix := range n {
@@ -57,12 +58,14 @@ func (n Networks) strings() []string {
 	return all
 }
 
-// subnet is as much of an IPv6 address as one client usually has.
+// subnet is the prefix length by which IPv6 clients are counted: a client usually has a
+// whole /64.
 const subnet = 64
 
 const forwardedFor = "X-Forwarded-For"
 
-// clientOf tells clients apart by their address.
+// clientOf returns the key of the client's address, for rate limits: an IPv4 address or
+// an IPv6 subnet.
 func (a *API) clientOf(g *gin.Context) string {
 	if said := g.Request.Header[forwardedFor]; len(said) > 0 && len(a.config.Client.TrustedProxies) > 0 {
 		g.Request.Header[forwardedFor] = []string{a.withoutPorts(said)}
@@ -79,14 +82,14 @@ func (a *API) clientOf(g *gin.Context) string {
 	}
 	address = address.Unmap().WithZone("")
 	if address.Is6() {
-		prefix, _ := address.Prefix(subnet) // it has that many bits
+		prefix, _ := address.Prefix(subnet) // can't fail: IPv6 addresses have more bits
 		return prefix.String()
 	}
 	return address.String()
 }
 
-// withoutPorts returns what proxies have added to X-Forwarded-For as addresses only:
-// some add the port as well, or brackets. What is no address ends the list for Gin.
+// withoutPorts removes ports and brackets, which some proxies add, from X-Forwarded-For.
+// At an element that is no address, Gin ignores the rest of the list.
 func (a *API) withoutPorts(said []string) string {
 	hops := strings.Split(strings.Join(said, ","), ",")
 	for i, hop := range hops {
@@ -106,7 +109,7 @@ func (a *API) withoutPorts(said []string) string {
 	return strings.Join(hops, ", ")
 }
 
-// policy is what limits an operation's method; nil is nothing.
+// policy returns the rate limit of an HTTP method; nil means unlimited.
 func (a *API) policy(method string) *ratelimit.Policy {
 	switch {
 	case a.config.Limits == nil:
@@ -117,9 +120,9 @@ func (a *API) policy(method string) *ratelimit.Policy {
 	return a.config.Limits.Write
 }
 
-// limit counts a request of a caller under a policy, and reports whether there were
-// few lately. The answer says how many more there may be; if this is one too many, the
-// refusal is returned.
+// limit counts a request of a caller under a policy, and sets the RateLimit headers.
+// light reports whether the caller has sent few requests lately. The problem is a 429 if
+// the limit is exceeded.
 func (a *API) limit(g *gin.Context, policy *ratelimit.Policy, caller string) (light bool, _ *Problem) {
 	if policy == nil {
 		return false, nil
@@ -134,8 +137,8 @@ func (a *API) limit(g *gin.Context, policy *ratelimit.Policy, caller string) (li
 	return false, TooMany(d.RetryAfter)
 }
 
-// TooMany is the 429 of a caller who may ask again after a while, given in whole
-// seconds and at least one.
+// TooMany returns a 429 with Retry-After: after, rounded up to whole seconds, at least
+// one.
 func TooMany(after time.Duration) *Problem {
 	p := Unavailable("you have sent too many requests; Retry-After says when to go on", after)
 	p.Status, p.Title = http.StatusTooManyRequests, http.StatusText(http.StatusTooManyRequests)

@@ -11,8 +11,8 @@ import (
 	"github.com/example/microservices/pkg/jsonbody"
 )
 
-// ReadOnly compares the members of a body that can't be changed with what is
-// stored: a resource that was read may be sent back whole.
+// ReadOnly compares a body's read-only members with the stored values. They may be sent
+// if they are equal, so that a client can send back a resource as it read it.
 type ReadOnly struct{ problems invalid.Fields }
 
 // ID compares an id.
@@ -24,8 +24,8 @@ func (r *ReadOnly) ID(field string, got jsonbody.Optional[string], stored uuid.U
 	r.Same(field, err == nil && id == stored)
 }
 
-// Time compares a time, given as RFC 3339, as exactly as it was written, and at most as
-// exactly as an Instant is: there are clients that keep whole seconds.
+// Time compares an RFC 3339 time at the precision sent, but at most that of an Instant:
+// some clients keep whole seconds only.
 func (r *ReadOnly) Time(field string, got jsonbody.Optional[string], stored time.Time) {
 	if !got.Set {
 		return
@@ -35,7 +35,8 @@ func (r *ReadOnly) Time(field string, got jsonbody.Optional[string], stored time
 	r.Same(field, err == nil && t.Truncate(unit).Equal(stored.Truncate(unit)))
 }
 
-// writtenUnit is that of the last digit of a time, given as RFC 3339.
+// writtenUnit returns the unit of the last digit of an RFC 3339 time, such as 10ms for
+// two decimals.
 func writtenUnit(t string) time.Duration {
 	unit := time.Second
 	if point := strings.IndexByte(t, '.'); point >= 0 {
@@ -47,12 +48,12 @@ func writtenUnit(t string) time.Duration {
 	return unit
 }
 
-// Same takes note of whether a member is what is stored.
+// Same records a problem for a member that differs.
 func (r *ReadOnly) Same(field string, same bool) {
 	if !same {
 		r.problems.Add(field, "can't be changed; leave it out, or send it as it was read")
 	}
 }
 
-// Err returns invalid.Fields with what differs, or nil.
+// Err returns the differing members as invalid.Fields, or nil.
 func (r *ReadOnly) Err() error { return r.problems.Err() }

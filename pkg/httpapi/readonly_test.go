@@ -9,8 +9,8 @@ import (
 	"github.com/example/microservices/pkg/jsonbody"
 )
 
-// TestATimeIsComparedAsItWasWritten has the forms in which generated clients send back
-// what they read: ogen's keep whole seconds, Python's write microseconds.
+// TestATimeIsComparedAsItWasWritten has the formats in which generated clients send back
+// times: ogen's keep whole seconds, Python's write microseconds.
 func TestATimeIsComparedAsItWasWritten(t *testing.T) {
 	stored := time.Date(2026, 1, 2, 3, 4, 5, 670_891_234, time.UTC)
 	for text, same := range map[string]bool{

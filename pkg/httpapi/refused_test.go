@@ -25,8 +25,8 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// TestTheAnswerToABodyThatIsRefusedArrives at clients that send all of the body
-// before they look for an answer, whatever the answer is.
+// TestTheAnswerToABodyThatIsRefusedArrives at clients that send the whole body before
+// they read the answer.
 func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
 	require.NoError(t, err)
 	other, err := i.Token([]string{"test"}, "another", "x")
 	require.NoError(t, err)
-	for range 100 { // until the other is over its limit
+	for range 100 { // until the other caller exceeds its limit
 		status, _ := sendAll(t, address, "POST /things HTTP/1.1\r\nAuthorization: Bearer "+other, 1, "")
 		require.Equal(t, http.StatusUnsupportedMediaType, status)
 	}
@@ -77,7 +77,7 @@ func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
 	}
 }
 
-// sendAll sends a request whole, and only then reads the answer.
+// sendAll sends a whole request, and only then reads the answer.
 func sendAll(t *testing.T, address, head string, size int, encoding string) (int, string) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
@@ -99,8 +99,8 @@ func sendAll(t *testing.T, address, head string, size int, encoding string) (int
 	return response.StatusCode, string(body)
 }
 
-// TestALengthThatIsTooLargeIsRefusedAtOnce: without the body, and without asking for
-// it (RFC 9110, section 10.1.1).
+// TestALengthThatIsTooLargeIsRefusedAtOnce: without the body, and without 100 Continue
+// (RFC 9110, section 10.1.1).
 func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	c := newCrowded(t)
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(c.url, "http://"))
@@ -113,14 +113,14 @@ func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	defer response.Body.Close()
 	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
 	require.True(t, response.Close)
-	body, err := io.ReadAll(response.Body) // to the end of the connection's half
+	body, err := io.ReadAll(response.Body) // until the server closes its side
 	require.NoError(t, err)
 	require.Contains(t, string(body), "at most 65536 bytes")
 }
 
-// TestRefusalsAreHeldBack for a while, so that whoever asks again at once is answered ten
-// times a second on a connection: of so many at once, not while the service stops, and
-// nobody else.
+// TestRefusalsAreHeldBack: a rejection is delayed, so a client that retries at once gets
+// ten a second per connection. At most maxPaused are delayed at once, none while the
+// service stops, and no other answers.
 func TestRefusalsAreHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())

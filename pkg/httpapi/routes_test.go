@@ -16,8 +16,8 @@ import (
 	"github.com/example/microservices/pkg/health"
 )
 
-// TestEveryRouteIsKnown: what is served is in the document, or is the documentation and
-// the metrics. A route that is added past Register would have no rule and no limit.
+// TestEveryRouteIsKnown: every route is in the document, or belongs to the documentation
+// or the metrics. A route added without Register would have no rule and no limit.
 func TestEveryRouteIsKnown(t *testing.T) {
 	a := newTestAPI(auth.Open())
 	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things/{id}"}, Needs("x"), func(context.Context, *struct {

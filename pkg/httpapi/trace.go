@@ -18,18 +18,18 @@ import (
 
 const tracerName = "github.com/example/microservices/pkg/httpapi"
 
-// untraced is startSpan where no traces are kept.
+// untraced replaces startSpan if tracing is off.
 func untraced(ctx context.Context, _ string, _ http.Header, _, _ string, _ time.Time) (context.Context, endSpan) {
 	return ctx, notKept
 }
 
-// endSpan ends a request's span, given the answer's status and whether the request
-// was shed, and reports whether the span is kept.
+// endSpan ends a request's span with the answer's status, and reports whether the span is
+// kept. shed: the request was rejected because of overload.
 type endSpan func(status int, shed bool) bool
 
 func notKept(int, bool) bool { return false }
 
-// tracing is what spans are made with, looked up once.
+// tracing has the tracer and the propagator, which are looked up once.
 type tracing struct {
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
@@ -39,12 +39,12 @@ func newTracing() tracing { return tracing{otel.Tracer(tracerName), otel.GetText
 
 var serverSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
 
-// startSpan begins a request's span, as a part of the client's trace if it says
-// which (https://www.w3.org/TR/trace-context/), and returns its context and what
-// ends it. The span has what OpenTelemetry's conventions for HTTP want to be there
-// (https://opentelemetry.io/docs/specs/semconv/http/http-spans/), but nothing that
-// a client can fill in: no path, no query, no address. Probes and scrapes have
-// none.
+// startSpan starts a request's span and returns its context and the function that ends
+// it. It continues the client's trace, if the request has one
+// (https://www.w3.org/TR/trace-context/). The span has the required attributes of
+// OpenTelemetry's HTTP conventions
+// (https://opentelemetry.io/docs/specs/semconv/http/http-spans/), but nothing that a
+// client can fill in: no path, query or address. Probes and scrapes have no span.
 func (t tracing) startSpan(ctx context.Context, id string, header http.Header, method, route string, start time.Time) (context.Context, endSpan) {
 	if strings.HasPrefix(route, "/health") || route == metricsPath {
 		return ctx, notKept
@@ -52,7 +52,7 @@ func (t tracing) startSpan(ctx context.Context, id string, header http.Header, m
 	if header["Traceparent"] != nil {
 		ctx = t.propagator.Extract(ctx, propagation.HeaderCarrier(header))
 		remote := trace.SpanContextFromContext(ctx)
-		if remote.TraceState().Len() > 0 { // free text of the client's
+		if remote.TraceState().Len() > 0 { // free text from the client
 			ctx = trace.ContextWithRemoteSpanContext(ctx, remote.WithTraceState(trace.TraceState{}))
 		}
 	}
@@ -61,7 +61,8 @@ func (t tracing) startSpan(ctx context.Context, id string, header http.Header, m
 	ctx, span := t.tracer.Start(ctx, name, serverSpan...)
 	return ctx, func(status int, shed bool) bool {
 		failed := status >= http.StatusInternalServerError
-		// What was shed is too much already.
+		// Record failures even if they weren't sampled, but not shed requests: these would
+		// add load.
 		if failed && !span.SpanContext().IsSampled() && !shed {
 			_, span = t.tracer.Start(telemetry.Keep(caller, span.SpanContext()), name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(start))
 		}

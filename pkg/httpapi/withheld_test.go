@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestABodyThatNeverComesEndsSoon: whoever announces one and is refused, or answered
-// without it, keeps its connection no longer than it takes to see that nothing comes.
+// TestABodyThatNeverComesEndsSoon: a client that announces a body and doesn't send it
+// keeps its connection only for a short time after the answer.
 func TestABodyThatNeverComesEndsSoon(t *testing.T) {
 	c := newCrowded(t)
 	began := time.Now()

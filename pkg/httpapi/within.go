@@ -7,9 +7,9 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// Within counts what the caller of an operation is about to do under a policy of its
-// own, beside the one for all requests. Beyond the limit it returns a 429. A nil policy
-// has no limit, and neither has who reaches everything anyway (auth.Caller.Admin).
+// Within counts an operation of the caller under a policy of its own, in addition to the
+// limit of all requests. It returns a 429 *Problem beyond the limit. A nil policy and
+// callers with auth.Caller.Admin are unlimited.
 func Within(ctx context.Context, policy *ratelimit.Policy) error {
 	caller := auth.From(ctx)
 	if policy == nil || caller.Admin() {

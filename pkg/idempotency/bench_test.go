@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// empty is a Store that keeps nothing.
+// empty is a Store without records.
 type empty struct{}
 
 func (empty) Recorded(context.Context, Key, time.Time) (Record, error) {
@@ -15,7 +15,7 @@ func (empty) Recorded(context.Context, Key, time.Time) (Record, error) {
 }
 func (empty) Purge(context.Context, time.Time, int) (int, error) { return 0, nil }
 
-// BenchmarkClaim claims a key, makes the record of the answer, and resolves the claim.
+// BenchmarkClaim claims a key, creates the record and resolves the claim.
 func BenchmarkClaim(b *testing.B) {
 	once, body := newOnce(empty{}), []byte(`{"name":"Ada Lovelace","email":"ada@example.com","age":36}`)
 	for name, value := range map[string]string{"with a key": "k", "without": ""} {

@@ -33,7 +33,7 @@ func Example() {
 		}
 		if !claim.Replayed() {
 			answer := idempotency.Answer{Status: http.StatusCreated, Body: []byte("made")}
-			store.Record = claim.Record(answer) // together with the effect
+			store.Record = claim.Record(answer) // in the transaction of the effect
 			err = claim.Resolve(ctx, answer, nil)
 			if err != nil {
 				panic(err)

@@ -1,6 +1,6 @@
-// Package idempotency makes a request that is sent twice happen once. The
-// client names it with a key; the answer of the first is kept, in the same
-// transaction as its effect, and is the answer of the others.
+// Package idempotency makes a request that is sent twice take effect once. The client
+// sends a key with it. The answer to the first request is recorded in the transaction of
+// its effect, and replayed to later requests with the key. Only successes are recorded.
 package idempotency
 
 import (
@@ -20,58 +20,55 @@ import (
 )
 
 var (
-	// ErrInFlight says that a request with the same key is being answered.
+	// ErrInFlight means that a request with the same key is in flight.
 	ErrInFlight = errors.New("a request with this Idempotency-Key is still being answered")
-	// ErrMismatch says that the key was used for another body.
+	// ErrMismatch means that the key was used with another body.
 	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
-	// ErrGone says that what the first request with the key made has been deleted.
+	// ErrGone means that the resource created with the key has been deleted.
 	ErrGone = errors.New("what was made with this Idempotency-Key has been deleted")
-	// ErrTaken is a store's answer to a record whose key it has already, and
-	// whose time has not run out. Nothing was stored.
+	// ErrTaken is returned by a store that already has an unexpired record of the key. It
+	// has stored nothing.
 	ErrTaken = errors.New("the idempotency key is taken")
-	// ErrNotFound is a store's answer to a key that it doesn't have.
+	// ErrNotFound is returned by a store without a record of the key.
 	ErrNotFound = errors.New("there is no such idempotency key")
 )
 
-// Key names a request. Each caller has keys of its own.
+// Key identifies a request. Each caller has its own keys.
 type Key struct {
 	Caller string
 	Value  string
 }
 
-// Answer is what the first request was answered: always a success.
+// Answer is the answer to the first request: always a success.
 type Answer struct {
 	Status         int
 	Location, ETag string
 	Body           []byte
 }
 
-// Record is an answer under its key.
+// Record is the idempotency record of a key.
 type Record struct {
 	Key Key
-	// Fingerprint is of the request's body: the same bytes, the same print.
+	// Fingerprint is the SHA-256 of the request's body.
 	Fingerprint []byte
 	Answer      Answer
 	CreatedAt   time.Time
-	// ExpiresAt is when the key may be used anew.
+	// ExpiresAt is when the key may be reused.
 	ExpiresAt time.Time
 }
 
-// Erased reports whether a store has erased the record, together with the resource
-// that the answer was about. Its key is taken until it expires, or the request would
-// make another one.
+// Erased reports whether the answer was erased together with its resource. The key stays
+// taken until it expires: otherwise a retry would create another resource.
 func (r Record) Erased() bool { return len(r.Fingerprint) == 0 }
 
-// Store is what a service's store does for this package. It also stores a record
-// together with the effect of its request, and erases the records of a resource (all
-// but the key and its times; see [Record.Erased]) together with the resource. Those
-// are the ones whose Answer.Location ends with the resource's id.
+// Store is what this package needs of a service's store. In addition, the store writes a
+// record in the transaction of the request's effect. When it deletes a resource, it
+// erases the records whose Answer.Location ends with the resource's id, except their keys
+// and times (see [Record.Erased]).
 type Store interface {
-	// Recorded returns the record of a key that has not expired by now, or
-	// ErrNotFound.
+	// Recorded returns the unexpired record of a key, or ErrNotFound.
 	Recorded(ctx context.Context, key Key, now time.Time) (Record, error)
-	// Purge deletes at most limit records that have expired by now, and
-	// returns how many it was.
+	// Purge deletes at most limit expired records, and returns how many it deleted.
 	Purge(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
@@ -86,26 +83,27 @@ type Once struct {
 	inFlight map[Key]struct{}
 }
 
-// NewOnce returns a Once that keeps answers for some time.
+// NewOnce returns a Once that keeps records for the duration keep.
 func NewOnce(store Store, keep time.Duration, registerer prometheus.Registerer) *Once {
 	return &Once{store: store, keep: keep, now: time.Now, metrics: newMetrics(registerer), inFlight: map[Key]struct{}{}}
 }
 
-// Claim is a request that holds its key until it is released.
+// Claim is a request that holds its key until Release.
 type Claim struct {
 	once        *Once
 	key         Key
 	fingerprint []byte
-	holds       bool // so that others get ErrInFlight
+	holds       bool // others get ErrInFlight meanwhile
 	answer      Answer
-	// replayed says that the answer is an earlier request's, answered that it is sent.
+	// replayed: the answer is that of an earlier request. answered: it is being sent.
 	replayed, answered bool
-	err                error // why it is not
+	err                error // why it isn't answered
 }
 
-// Claim claims the key of a request with a body, and looks for the answer that an earlier
-// one got (see Claim.Replayed). Without a key (Value is "") there is nothing to claim and
-// nothing kept. The errors are ErrInFlight, ErrMismatch, ErrGone and the store's.
+// Claim claims the key of a request, and looks up the answer to an earlier request with
+// it (see Claim.Replayed). Without a key (Value is "") nothing is claimed or recorded.
+// The errors are ErrInFlight, ErrMismatch, ErrGone and the store's. Call Release if there
+// is no error.
 func (o *Once) Claim(ctx context.Context, key Key, body []byte) (*Claim, error) {
 	c := &Claim{once: o, key: key}
 	if key.Value == "" {
@@ -117,7 +115,7 @@ func (o *Once) Claim(ctx context.Context, key Key, body []byte) (*Claim, error) 
 	err := c.recall(ctx)
 	if errors.Is(err, ErrNotFound) {
 		err = nil
-		if !c.holds { // nothing is recorded yet by whoever came before
+		if !c.holds { // the request that holds the key has recorded nothing yet
 			err = ErrInFlight
 		}
 	}
@@ -129,7 +127,7 @@ func (o *Once) Claim(ctx context.Context, key Key, body []byte) (*Claim, error) 
 	return c, nil
 }
 
-// recall looks for the answer that an earlier request got.
+// recall looks up the answer to an earlier request.
 func (c *Claim) recall(ctx context.Context) error {
 	record, err := c.once.store.Recorded(ctx, c.key, c.once.now())
 	switch {
@@ -144,12 +142,12 @@ func (c *Claim) recall(ctx context.Context) error {
 	return nil
 }
 
-// Replayed reports whether the answer is that of an earlier request. The caller may have
-// lost the right to it since.
+// Replayed reports whether the answer is that of an earlier request. Check that the
+// caller may still see it.
 func (c *Claim) Replayed() bool { return c.replayed }
 
-// Record returns the record of an answer, to be stored together with the effect of the
-// request; nil where there is no key.
+// Record returns the record of an answer, to be stored in the transaction of the
+// request's effect. It is nil if there is no key.
 func (c *Claim) Record(a Answer) *Record {
 	if c.key.Value == "" {
 		return nil
@@ -158,9 +156,9 @@ func (c *Claim) Record(a Answer) *Record {
 	return &Record{Key: c.key, Fingerprint: c.fingerprint, Answer: a, CreatedAt: now, ExpiresAt: now.Add(c.once.keep)}
 }
 
-// Resolve takes what came of storing a record with this answer. ErrTaken says that
-// another process was faster with the key: its answer is the one then. The errors are
-// those of Once.Claim, and err.
+// Resolve takes the error of storing the effect and the record. On ErrTaken, another
+// process was faster: the answer is then the other's. It returns the errors of
+// Once.Claim, or err.
 func (c *Claim) Resolve(ctx context.Context, a Answer, err error) error {
 	c.answer = a
 	if errors.Is(err, ErrTaken) {
@@ -170,7 +168,7 @@ func (c *Claim) Resolve(ctx context.Context, a Answer, err error) error {
 	return err
 }
 
-// Resource returns the id of what the request made.
+// Resource returns the id of the created resource.
 func (c *Claim) Resource() (uuid.UUID, error) {
 	id, err := ids.Parse(c.answer.Location[strings.LastIndexByte(c.answer.Location, '/')+1:])
 	if err != nil {
@@ -179,13 +177,14 @@ func (c *Claim) Resource() (uuid.UUID, error) {
 	return id, nil
 }
 
-// Answer returns the answer, which is about to be sent.
+// Answer returns the answer. Call it only to send it: the request then counts as
+// answered.
 func (c *Claim) Answer() Answer {
 	c.answered = true
 	return c.answer
 }
 
-// Release lets go of the key. It is called once.
+// Release releases the key. Call it once.
 func (c *Claim) Release() {
 	if c.holds {
 		c.once.leave(c.key)
@@ -217,7 +216,8 @@ const PurgeInterval = 10 * time.Minute
 
 const purgeBatch = 1000
 
-// Purge deletes what has expired, in batches that hold nothing up.
+// Purge deletes expired records. It deletes in small batches, so that it blocks no
+// writes.
 func (o *Once) Purge(ctx context.Context) error {
 	for {
 		n, err := o.store.Purge(ctx, o.now(), purgeBatch)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// store is a Store in memory. The real ones are tested where they are.
+// store is a Store in memory. keytest tests the real ones.
 type store map[Key]Record
 
 func (s store) Recorded(_ context.Context, key Key, now time.Time) (Record, error) {
@@ -35,7 +35,7 @@ func (s store) Purge(_ context.Context, now time.Time, limit int) (int, error) {
 	return n, nil
 }
 
-// answer answers a request as an operation does: it does something once, counted in done.
+// answer answers a request like an operation. done counts its effects.
 func (s store) answer(t *testing.T, once *Once, key Key, body string, done *int) (_ Answer, replayed bool, _ error) {
 	c, err := once.Claim(t.Context(), key, []byte(body))
 	if err != nil {
@@ -108,8 +108,8 @@ func TestAFailureIsNotRecorded(t *testing.T) {
 	require.Equal(t, 1, done)
 }
 
-// TestAnotherProcessWasFaster: the store has the key when the effect is to be
-// stored, though it had not when it was looked up.
+// TestAnotherProcessWasFaster: the store gets the key after it was looked up, and before
+// the effect is stored.
 func TestAnotherProcessWasFaster(t *testing.T) {
 	for body, want := range map[string]error{"b": nil, "another": ErrMismatch} {
 		s := store{}
@@ -137,7 +137,7 @@ func TestASecondInFlightIsRefused(t *testing.T) {
 	done := 0
 	c, err := once.Claim(t.Context(), Key{Value: "k"}, nil)
 	require.NoError(t, err)
-	for range 2 { // the refused one lets nobody in
+	for range 2 { // the rejected request doesn't release the key
 		_, _, err = s.answer(t, once, Key{Value: "k"}, "", &done)
 		require.ErrorIs(t, err, ErrInFlight)
 	}
@@ -149,7 +149,7 @@ func TestASecondInFlightIsRefused(t *testing.T) {
 	require.Equal(t, 2, done)
 }
 
-// TestManyMayHaveAnAnswerAtOnce: only the first of all is in anybody's way.
+// TestManyMayHaveAnAnswerAtOnce: concurrent replays don't block each other.
 func TestManyMayHaveAnAnswerAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store{}
@@ -174,7 +174,7 @@ func TestManyMayHaveAnAnswerAtOnce(t *testing.T) {
 	})
 }
 
-// gate is a store that answers when it is open.
+// gate is a store that blocks until open is closed.
 type gate struct {
 	store
 	open chan struct{}
@@ -185,7 +185,7 @@ func (g gate) Recorded(ctx context.Context, key Key, now time.Time) (Record, err
 	return g.store.Recorded(ctx, key, now)
 }
 
-// TestAReplayThatIsNotSentIsNone: the caller may have lost the right to it.
+// TestAReplayThatIsNotSentIsNone: the caller may no longer be allowed to see it.
 func TestAReplayThatIsNotSentIsNone(t *testing.T) {
 	s := store{}
 	once := newOnce(s)

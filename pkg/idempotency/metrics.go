@@ -22,7 +22,7 @@ func newMetrics(registerer prometheus.Registerer) metrics {
 	return m
 }
 
-// count counts a request that had a key.
+// count counts a request with a key.
 func (m *metrics) count(c *Claim) {
 	switch {
 	case c.answered && c.replayed:

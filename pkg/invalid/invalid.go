@@ -1,7 +1,5 @@
-// Package invalid says which fields of an input break a rule, and how.
-//
-// It is what a domain answers to bad input: it knows fields and messages, and
-// nothing of HTTP or JSON.
+// Package invalid reports which fields of an input break which rules. Domains return it.
+// It knows nothing of HTTP or JSON.
 package invalid
 
 import (
@@ -11,13 +9,13 @@ import (
 
 // Field is one broken rule.
 type Field struct {
-	// Path names the field in the input, such as "items[1].quantity".
+	// Path is the field, such as "items[1].quantity".
 	Path string
-	// Message says what would be right, such as "must be at least 1".
+	// Message says what is valid, such as "must be at least 1".
 	Message string
 }
 
-// Fields is every broken rule of one input. As an error it is never empty.
+// Fields are all broken rules of one input. As an error it is never empty.
 type Fields []Field
 
 func (f Fields) Error() string {
@@ -28,13 +26,13 @@ func (f Fields) Error() string {
 	return strings.Join(parts, "; ")
 }
 
-// Add records that the field at path breaks the rule that message states.
+// Add records that the field at path breaks the rule in message.
 func (f *Fields) Add(path, message string) {
 	*f = append(*f, Field{Path: path, Message: message})
 }
 
-// Check records err, unless it is nil, as a broken rule of the field at path.
-// An err that is itself Fields is recorded field by field, below path.
+// Check records err, unless it is nil, as a broken rule of the field at path. If err is
+// Fields, it records each field below path.
 func (f *Fields) Check(path string, err error) {
 	if err == nil {
 		return
@@ -49,7 +47,7 @@ func (f *Fields) Check(path string, err error) {
 	f.Add(path, err.Error())
 }
 
-// Err returns f as an error, or nil when no rule was broken.
+// Err returns f as an error, or nil if it is empty.
 func (f Fields) Err() error {
 	if len(f) == 0 {
 		return nil

@@ -6,21 +6,21 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Optional is a member that may be left out of an object, but not be null.
+// Optional is a member that may be omitted, but not null.
 type Optional[T any] struct {
 	Value T
-	// Set says that the member was there.
+	// Set: the member was present.
 	Set bool
 }
 
-// Nullable is a member that may be left out of an object, and may be null.
+// Nullable is a member that may be omitted or null.
 type Nullable[T any] struct {
 	Value T
-	// Set says that the member was there; Null, that it was null.
+	// Set: the member was present. Null: it was null.
 	Set, Null bool
 }
 
-// Ptr returns the value, or nil when the member was left out.
+// Ptr returns the value, or nil if the member was omitted.
 func (o *Optional[T]) Ptr() *T {
 	if !o.Set {
 		return nil
@@ -28,7 +28,7 @@ func (o *Optional[T]) Ptr() *T {
 	return &o.Value
 }
 
-// Ptr returns the value, or nil when the member was left out or null.
+// Ptr returns the value, or nil if the member was omitted or null.
 func (n *Nullable[T]) Ptr() *T {
 	if !n.Set || n.Null {
 		return nil
@@ -36,10 +36,10 @@ func (n *Nullable[T]) Ptr() *T {
 	return &n.Value
 }
 
-// optional is a member whose absence means something.
+// optional is a member that may be omitted.
 type optional interface {
-	// present takes note that the member is there, and returns where its
-	// value goes: nil when the value is null and may be.
+	// present records that the member is present, and returns the target of its value, or
+	// nil for an allowed null.
 	present(null bool) any
 }
 

@@ -1,10 +1,9 @@
-// Package jsonbody reads the JSON body of a request strictly (RFC 8259, with
-// the rules of I-JSON, RFC 7493): a member that is unknown, missing, given
-// twice or of the wrong type is refused and located, as are trailing data,
-// invalid UTF-8 and lone surrogates. It reports every problem of a body, not
-// just the first.
+// Package jsonbody decodes JSON request bodies strictly (RFC 8259, with the rules of
+// I-JSON, RFC 7493). It rejects and locates unknown, missing, repeated and mistyped
+// members, trailing data, invalid UTF-8 and lone surrogates. It reports all problems of a
+// body, not just the first.
 //
-// It knows the shape of a body. What its values may be is the domain's to say.
+// It checks the structure of a body. The domain checks the values.
 package jsonbody
 
 import (
@@ -24,25 +23,25 @@ import (
 )
 
 const (
-	// MaxDepth is how deep arrays and objects may be nested.
+	// MaxDepth is the maximum nesting of arrays and objects.
 	MaxDepth = 32
-	// maxProblems is how many problems of one body are reported.
+	// maxProblems limits the problems reported for a body.
 	maxProblems = 50
-	// maxName is how much of an unknown member's name is given back, in bytes.
+	// maxName limits how many bytes of an unknown member's name are echoed.
 	maxName = 64
-	// maxNumber is the size of the longest number whose value is computed, in bytes.
+	// maxNumber is the maximum length of a number that is evaluated, in bytes.
 	maxNumber = 64
-	// maxPath is about how long a path that is given back may get, in bytes.
+	// maxPath is the approximate maximum length of an echoed path, in bytes.
 	maxPath = 128
 )
 
-// SyntaxError says that a body is not one JSON text.
+// SyntaxError means that a body is not one valid JSON text.
 type SyntaxError struct {
-	// Path is where the text stops to be JSON, such as "items[1]", or "".
+	// Path is the location of the error, such as "items[1]", or "".
 	Path string
-	// Message says what is wrong there.
+	// Message says what is wrong.
 	Message string
-	// Offset counts the bytes before that place.
+	// Offset is the location in bytes.
 	Offset int64
 }
 
@@ -50,11 +49,10 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s (at byte %d)", e.Message, e.Offset)
 }
 
-// Decode reads data into the struct that dst points to. Members are named by
-// their json tags. A member is required unless its type is Optional or
-// Nullable. Whole numbers are read by value: 2.0 and 2e0 are 2. A type that
-// implements json.Unmarshaler reads its own value, and the text of its error
-// is shown to whoever sent the body.
+// Decode decodes data into the struct that dst points to. Members are named by json tags.
+// A member is required unless its type is Optional or Nullable. Whole numbers are read by
+// value: 2.0 and 2e0 are 2. A type that implements json.Unmarshaler decodes its own
+// value; clients see the text of its error.
 //
 // The error is a *SyntaxError, or invalid.Fields with the path of each member
 // ("items[1].quantity"; "" for the body itself).
@@ -62,8 +60,8 @@ func Decode(data []byte, dst any) error {
 	return (&decoder{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}).decode(dst)
 }
 
-// DecodeSetting is Decode for what may hold a secret in any place: no name is given
-// back that isn't a member's.
+// DecodeSetting is Decode for data that may contain a secret anywhere: errors echo no
+// unknown name.
 func DecodeSetting(data []byte, dst any) error {
 	return (&decoder{dec: jsontext.NewDecoder(bytes.NewBuffer(data)), discreet: true}).decode(dst)
 }
@@ -86,11 +84,12 @@ func (d *decoder) decode(dst any) error {
 type decoder struct {
 	dec      *jsontext.Decoder
 	problems invalid.Fields
-	// discreet says that no unknown name is given back.
+	// discreet: errors echo no unknown name.
 	discreet bool
 }
 
-// full says that no more problems are reported: the rest is read for its syntax only.
+// full reports whether maxProblems is reached. The rest is then checked for its syntax
+// only.
 func (d *decoder) full() bool { return len(d.problems) >= maxProblems }
 
 func (d *decoder) problem(path, message string) {
@@ -99,9 +98,8 @@ func (d *decoder) problem(path, message string) {
 	}
 }
 
-// value reads the next value into v, which is a list of most elements at most, or of
-// any number if that is 0. Its error is one of syntax; what is wrong with the value
-// becomes a problem.
+// value decodes the next value into v. most is the maximum number of list elements; 0 is
+// unlimited. It returns syntax errors only; an invalid value is recorded as a problem.
 func (d *decoder) value(path string, v reflect.Value, most int) error {
 	if d.full() {
 		return d.dec.SkipValue()
@@ -137,7 +135,7 @@ func (d *decoder) value(path string, v reflect.Value, most int) error {
 	panic(fmt.Sprintf("jsonbody: %s can't be read into a %s", path, v.Type()))
 }
 
-// own reads a value of a type that knows how to read itself.
+// own decodes a value of a type that implements json.Unmarshaler.
 func (d *decoder) own(path string, dst json.Unmarshaler) error {
 	switch d.dec.PeekKind() {
 	case '{', '[':
@@ -189,8 +187,8 @@ func wholeNumber(s string) (int64, error) {
 		exponent, err := strconv.Atoi(s[i+1:])
 		switch {
 		case err != nil || exponent > len(s)+20 || exponent < -len(s)-20:
-			// Too far from the point to matter: zero, too large, or a
-			// fraction. Computing it would cost what the sender likes.
+			// The exponent decides alone: zero, out of range, or a fraction. Evaluating the
+			// number could be arbitrarily expensive.
 			if strings.Trim(s[:i], "-0.") == "" {
 				return 0, nil
 			}
@@ -213,8 +211,8 @@ func wholeNumber(s string) (int64, error) {
 	return r.Num().Int64(), nil
 }
 
-// array reads a list. Of one that is too long it reads as many elements as show that,
-// and no more.
+// array decodes a list. It decodes at most one element more than allowed, which is enough
+// to report the list as too long.
 func (d *decoder) array(path string, v reflect.Value, most int) error {
 	if d.dec.PeekKind() != '[' {
 		return d.refuse(path, "must be a list")
@@ -254,7 +252,7 @@ func (d *decoder) object(path string, v reflect.Value) error {
 	s := shapeOf(v.Type())
 	seen := make([]bool, len(s.members))
 	for d.dec.PeekKind() != '}' {
-		if d.full() { // a name, or its value
+		if d.full() { // a name or its value
 			err := d.dec.SkipValue()
 			if err != nil {
 				return err
@@ -289,7 +287,7 @@ func (d *decoder) object(path string, v reflect.Value) error {
 	return err
 }
 
-// refuse reads past the next value, and reports it.
+// refuse skips the next value, and records a problem.
 func (d *decoder) refuse(path, message string) error {
 	if d.full() {
 		return d.dec.SkipValue()
@@ -322,7 +320,7 @@ func (d *decoder) syntaxError(err error) error {
 			path = pointerPath(syntax.JSONPointer)
 		}
 		if strings.Contains(syntax.Err.Error(), "max depth") {
-			// The tokenizer's own limit, far beyond ours.
+			// The tokenizer's limit, which is far above MaxDepth.
 			return invalid.Fields{{Path: path, Message: tooDeep}}
 		}
 		return &SyntaxError{Path: path, Message: syntaxMessage(syntax.Err), Offset: syntax.ByteOffset}
@@ -334,8 +332,7 @@ func (d *decoder) syntaxError(err error) error {
 
 var tooDeep = fmt.Sprintf("is nested more than %d levels deep", MaxDepth)
 
-// syntaxMessage says in our own words what the tokenizer found: its own quote
-// the body.
+// syntaxMessage translates the tokenizer's error, which quotes the body.
 func syntaxMessage(err error) string {
 	said := err.Error()
 	switch {
@@ -353,7 +350,7 @@ func syntaxMessage(err error) string {
 	return "the body is not valid JSON: there is an unexpected character"
 }
 
-// pointerPath writes a JSON Pointer (RFC 6901) as a path: /items/1 is items[1].
+// pointerPath converts a JSON Pointer (RFC 6901) to a path: /items/1 is items[1].
 func pointerPath(p jsontext.Pointer) string {
 	path := ""
 	for token := range p.Tokens() {
@@ -376,7 +373,7 @@ func join(path, member string) string {
 	return path + "." + member
 }
 
-// Shorten cuts a name that someone sent to what is fit to be given back.
+// Shorten truncates a name from a request so that it can be echoed.
 func Shorten(name string) string {
 	if len(name) > maxName {
 		return strings.ToValidUTF8(name[:maxName], "") + "…"

@@ -105,8 +105,8 @@ func TestDecodeRefusesWhatIsNotOneJSONText(t *testing.T) {
 	}
 }
 
-// TestProblemsAreBounded: what a sender repeats a thousand times is not given
-// back a thousand times, nor at full length.
+// TestProblemsAreBounded: a thousand long unknown names aren't all echoed, nor at full
+// length.
 func TestProblemsAreBounded(t *testing.T) {
 	var in strings.Builder
 	in.WriteString(`{"name":"a"`)
@@ -143,8 +143,8 @@ func TestWholeNumbersAreReadByValue(t *testing.T) {
 	})
 }
 
-// FuzzDecode: Decode never panics, takes nothing that encoding/json calls
-// invalid, and says of everything it refuses which of the two kinds it is.
+// FuzzDecode: Decode never panics, accepts only valid JSON, and reports each problem as
+// the right kind.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"name":"Ada","age":36,"email":"a@b.c","items":[{"product":"p","quantity":1,"price":0.1}]}`,
@@ -171,8 +171,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestWhatIsTooMuchIsNotBuilt: of a list that is too long, or a body that is all wrong,
-// only so much is made as shows that.
+// TestWhatIsTooMuchIsNotBuilt: of a list that is too long, or a body with many errors,
+// only as much is decoded as is reported.
 func TestWhatIsTooMuchIsNotBuilt(t *testing.T) {
 	type item struct {
 		Name string `json:"name"`

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// shape is what there is to know of a struct's members.
+// shape describes the members of a struct.
 type shape struct {
 	members []member
 	index   map[string]int
@@ -19,7 +19,7 @@ type member struct {
 	name     string
 	field    int
 	required bool
-	// most is how many elements a list may have; 0 is any number.
+	// most is the maximum number of list elements; 0 is unlimited.
 	most int
 }
 
@@ -40,7 +40,7 @@ func shapeOf(t reflect.Type) *shape {
 		}
 		_, isOptional := reflect.New(field.Type).Interface().(optional)
 		s.index[name] = len(s.members)
-		most, _ := strconv.Atoi(field.Tag.Get("maxItems")) // without a bound: 0
+		most, _ := strconv.Atoi(field.Tag.Get("maxItems")) // 0 if there is no tag
 		s.members = append(s.members, member{name: name, field: i, required: !isOptional, most: most})
 		names = append(names, name)
 	}

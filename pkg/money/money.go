@@ -1,5 +1,5 @@
-// Package money is an amount of money that is decimal from the wire to the
-// disk: whole hundredths in an int64, never a binary fraction.
+// Package money provides decimal amounts of money: whole hundredths in an int64, never a
+// binary fraction.
 package money
 
 import (
@@ -13,7 +13,7 @@ import (
 // Amount is an amount of money in hundredths of the currency's unit.
 type Amount int64
 
-// ErrOverflow says that a sum or a product is too large for an Amount.
+// ErrOverflow means that a sum or a product doesn't fit into an Amount.
 var ErrOverflow = errors.New("the amount is too large")
 
 var (
@@ -23,14 +23,13 @@ var (
 
 const (
 	decimals = 2
-	// maxDigits is how many digits an Amount can surely hold.
+	// maxDigits is how many digits always fit into an Amount.
 	maxDigits = 18
 )
 
-// Parse reads a number as JSON writes it (RFC 8259, section 6) by its value:
-// "1.000", "1e2" and "-0" are 1, 100 and 0. It refuses a value with more than
-// two decimals, and one that does not fit. Its errors are fit to be shown to
-// whoever sent s.
+// Parse parses a JSON number (RFC 8259, section 6) by its value: "1.000", "1e2" and "-0"
+// are 1, 100 and 0. It rejects values with more than two decimals, and those of 10^16 or
+// more (ErrOverflow). Its errors may be shown to the client.
 func Parse(s string) (Amount, error) {
 	digits, exponent, negative, err := scan(s)
 	if err != nil {
@@ -59,15 +58,14 @@ func Parse(s string) (Amount, error) {
 	return Amount(n), nil
 }
 
-// scan splits a JSON number into its digits, without the point, and the power
-// of ten that they are to be multiplied with.
+// scan splits a JSON number into its digits, without the point, and a power of ten.
 func scan(s string) (digits string, exponent int, negative bool, err error) {
 	s, negative = strings.CutPrefix(s, "-")
 	mantissa := s
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
 		mantissa = s[:i]
-		// Beyond the number's own length an exponent makes it too large, or
-		// leaves decimals, whatever it is: 1e999999999 costs nothing.
+		// An exponent beyond the number's length makes it too large or too precise, whatever
+		// the digits. So it is capped, and 1e999999999 costs nothing.
 		exponent, err = scanExponent(s[i+1:], len(s)+maxDigits)
 		if err != nil {
 			return "", 0, false, err
@@ -129,7 +127,7 @@ func (a Amount) Mul(n int64) (Amount, error) {
 	return product, nil
 }
 
-// String writes a with two decimals: "0.30".
+// String returns a with two decimals, such as "0.30".
 func (a Amount) String() string { return string(a.append(nil)) }
 
 func (a Amount) append(b []byte) []byte {
@@ -142,10 +140,10 @@ func (a Amount) append(b []byte) []byte {
 	return append(b, '.', byte('0'+n%100/10), byte('0'+n%10))
 }
 
-// MarshalJSON writes a as a JSON number with two decimals.
+// MarshalJSON returns a JSON number with two decimals.
 func (a Amount) MarshalJSON() ([]byte, error) { return a.append(nil), nil }
 
-// UnmarshalJSON reads a JSON number with Parse.
+// UnmarshalJSON parses a JSON number with Parse.
 func (a *Amount) UnmarshalJSON(b []byte) error {
 	parsed, err := Parse(string(b))
 	if err != nil {
@@ -155,10 +153,10 @@ func (a *Amount) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Value gives a to a database as the text of a decimal number.
+// Value implements driver.Valuer: the decimal number as text.
 func (a Amount) Value() (driver.Value, error) { return a.String(), nil }
 
-// Scan takes a from a database: the text of a decimal number.
+// Scan implements sql.Scanner for a decimal number as text.
 func (a *Amount) Scan(src any) error {
 	var s string
 	switch v := src.(type) {

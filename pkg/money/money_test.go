@@ -53,7 +53,7 @@ func TestSumsAreExact(t *testing.T) {
 	require.Equal(t, "0.30", sum.String())
 }
 
-// TestArithmeticAgreesWithBigIntegers holds Add and Mul against math/big.
+// TestArithmeticAgreesWithBigIntegers compares Add and Mul with math/big.
 func TestArithmeticAgreesWithBigIntegers(t *testing.T) {
 	any64 := rapid.OneOf(rapid.Int64(), rapid.SampledFrom([]int64{math.MinInt64, -1, 0, 1, math.MaxInt64}))
 	rapid.Check(t, func(t *rapid.T) {
@@ -88,8 +88,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	})
 }
 
-// FuzzParse holds Parse against math/big: it takes exactly the JSON numbers
-// whose value is a whole number of hundredths, and gives that value.
+// FuzzParse compares Parse with math/big: it accepts exactly the JSON numbers whose value
+// is a whole number of hundredths, and returns that value.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"0", "-0", "999.99", "1e2", "1.000", "1e-3", "01", ".5", "1e999999999", "123456789012345678", "1.10e1"} {
 		f.Add(seed)
@@ -102,7 +102,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if i := strings.IndexAny(s, "eE"); i >= 0 && len(s)-i > 5 {
-			return // more than big.Rat should be asked to hold
+			return // too large for big.Rat
 		}
 		value, ok := new(big.Rat).SetString(s)
 		require.True(t, ok)

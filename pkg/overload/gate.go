@@ -8,32 +8,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Found by simulation (TestTwiceTheLoad, with others): with these nothing is
-// refused at 90 % of what can be carried, nor when a load sets in all of a sudden,
-// and at twice of it the bound is down in a few seconds.
+// Found by simulation (TestTwiceTheLoad and others). With these values nothing is
+// rejected at 90 % of the capacity or when load starts suddenly, and at twice the
+// capacity the limit has adapted after a few seconds.
 const (
-	// window is the least time between two changes of the bound, samples the
-	// requests that must have ended in it, and longest the most time.
+	// window is the minimum time between two changes of the limit, longest the maximum, and
+	// samples the number of requests that must have ended before a change.
 	window  = 20 * time.Millisecond
 	samples = 20
 	longest = 10 * time.Second
-	// memory is over how many windows the usual duration is an average.
+	// memory is the number of windows over which the usual duration is averaged.
 	memory = 50
-	// headroom is how high the bound may be while little is under way, and
-	// roomFactor how many times of that while more is: for bursts.
+	// headroom is the maximum of the limit while few requests are in flight. With more, the
+	// maximum is roomFactor times the requests in flight, to leave room for bursts.
 	headroom   = 150
 	roomFactor = 5
 )
 
-// Gates bound how many requests are worked on: reads and writes apart, so that
-// writes which wait for something slow don't keep reads out. They also bound how
-// many requests wait for a processor. A nil *Gates lets everything through.
+// Gates limit how many requests run at once. Reads and writes have separate limits, so
+// that slow writes don't block reads. Gates also reject requests while the CPU queue is
+// too long. A nil *Gates admits everything.
 type Gates struct {
 	read, write *gate
 	queue       *queue
 }
 
-// New returns the gates of a service, or nil when there is no bound.
+// New returns the gates of a service, or nil if the limits are off.
 func New(l Limits, registerer prometheus.Registerer) *Gates {
 	if l.Off() {
 		return nil
@@ -50,7 +50,7 @@ type gate struct {
 	limiter  adaptivelimiter.AdaptiveLimiter[any]
 	most     int
 	patience patience
-	// byLimit and byQueue count what was refused.
+	// byLimit and byQueue count the rejections.
 	byLimit, byQueue prometheus.Counter
 }
 
@@ -74,10 +74,10 @@ func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer p
 	return g
 }
 
-// Enter waits for a request's turn, which only reads or not, and is of a caller who
-// has asked for little lately or not: such a one is refused last. It returns false if
-// the turn doesn't come soon: more is asked than can be answered, or ctx is done.
-// Whoever got a Slot must leave it: Done or Drop.
+// Enter waits for a concurrency slot. reads says whether the request only reads. light
+// says that its caller has sent few requests lately; such callers are rejected last.
+// Enter returns false if there is no slot soon, because of overload, or if ctx is done.
+// Release a Slot with Done or Drop.
 func (g *Gates) Enter(ctx context.Context, reads, light bool) (Slot, bool) {
 	if g == nil {
 		return Slot{}, true
@@ -104,15 +104,15 @@ func (g *Gates) Enter(ctx context.Context, reads, light bool) (Slot, bool) {
 	return Slot{permit}, true
 }
 
-// Busy reports whether so many requests wait for a processor that none should be
-// answered, also of those that need no turn.
+// Busy reports whether the CPU queue is so long that requests must be rejected, including
+// those that need no slot.
 func (g *Gates) Busy() bool { return g != nil && g.queue.Full(false) }
 
-// Slot is the turn of a request that is worked on. The zero value is one of a
-// service without a bound. It is not safe for concurrent use.
+// Slot is the concurrency slot of a running request. The zero value holds none. It is not
+// safe for concurrent use.
 type Slot struct{ permit adaptivelimiter.Permit }
 
-// Done leaves. How long the work took counts for the bound.
+// Done releases the slot. The duration of the request adapts the limit.
 func (s *Slot) Done() {
 	if s.permit != nil {
 		s.permit.Record()
@@ -120,8 +120,7 @@ func (s *Slot) Done() {
 	}
 }
 
-// Drop leaves, and nothing is learnt of how long the work took. After Done it does
-// nothing.
+// Drop releases the slot without adapting the limit. After Done it does nothing.
 func (s *Slot) Drop() {
 	if s.permit != nil {
 		s.permit.Drop()

@@ -1,6 +1,6 @@
-// Package overload keeps a service fast when more is asked of it than it can
-// carry: it bounds how many requests are under way, and refuses the rest at once.
-// The bound follows from how long requests take.
+// Package overload keeps a service fast under overload: it limits how many requests run
+// at once and how much memory they use, and rejects the rest at once. The concurrency
+// limit adapts to how long requests take.
 package overload
 
 import (
@@ -9,14 +9,15 @@ import (
 	"strings"
 )
 
-// Limits are what the bound moves between. The zero value is no bound.
+// Limits are the minimum and maximum of the concurrency limit. The zero value means
+// unlimited.
 type Limits struct{ Min, Max int }
 
-// maxConcurrency is the largest bound that can be asked for.
+// maxConcurrency is the largest limit that can be configured.
 const maxConcurrency = 100_000
 
-// UnmarshalText reads "20:500", or "0" for no bound. Two numbers that are the same
-// are a bound that doesn't move.
+// UnmarshalText parses a range such as "20:500"; "0" means unlimited. With equal numbers
+// the limit is fixed.
 func (l *Limits) UnmarshalText(text []byte) error {
 	if string(text) == "0" {
 		*l = Limits{}
@@ -32,7 +33,7 @@ func (l *Limits) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the limits as UnmarshalText reads them.
+// String returns the limits in the form that UnmarshalText parses.
 func (l Limits) String() string {
 	if l.Off() {
 		return "0"
@@ -40,10 +41,10 @@ func (l Limits) String() string {
 	return fmt.Sprintf("%d:%d", l.Min, l.Max)
 }
 
-// Off reports whether there is no bound.
+// Off reports whether there is no limit.
 func (l Limits) Off() bool { return l.Max == 0 }
 
-// ConcurrencyConfig says how many requests may be under way.
+// ConcurrencyConfig configures the concurrency limit.
 type ConcurrencyConfig struct {
 	ConcurrencyLimit Limits `envconfig:"CONCURRENCY_LIMIT" default:"20:500" desc:"concurrent reads, and likewise writes: minimum and maximum of the adaptive limit, such as 20:500; 0: unlimited"`
 }

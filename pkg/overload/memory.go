@@ -12,39 +12,37 @@ import (
 )
 
 var (
-	// ErrFull says that the requests under way hold all the memory there is for
-	// them.
+	// ErrFull means that the requests in flight hold all the memory for requests.
 	ErrFull = errors.New("too much memory is held by requests under way")
-	// ErrShare says that one caller's requests under way hold its share of it.
+	// ErrShare means that one caller's requests in flight hold the caller's share.
 	ErrShare = errors.New("too much memory is held by this caller's requests under way")
 )
 
 const (
 	mebibyte = 1 << 20
-	// withoutLimit is the memory for requests where GOMEMLIMIT isn't set.
+	// withoutLimit is the memory for requests without GOMEMLIMIT, in bytes.
 	withoutLimit = 64 * mebibyte
-	// ofLimit is the share of GOMEMLIMIT that is for requests, and ofMemory that of
-	// this memory which one caller may hold: one in so many.
+	// ofLimit and ofMemory are divisors: requests may hold a quarter of GOMEMLIMIT, and one
+	// caller a quarter of that.
 	ofLimit, ofMemory = 4, 4
-	// maxQueue is how many requests wait for memory, and maxOwnQueue how many of one
-	// caller do for its share.
+	// maxQueue limits how many requests wait for memory, and maxOwnQueue how many of one
+	// caller wait for its share.
 	maxQueue, maxOwnQueue = 500, 64
-	// maxWrites is how many requests of one caller may change something at once: they
-	// are worked on one after the other anyway, and those that change the same thing
-	// make each other begin again.
+	// maxWrites limits one caller's concurrent writes. The database runs them one after the
+	// other anyway, and writes to the same resource make each other start over.
 	maxWrites = 8
-	// keptAccounts is how many accounts are kept for the next callers.
+	// keptAccounts is how many unused accounts are kept for reuse.
 	keptAccounts = 64
 )
 
-// MemoryConfig says how much memory the requests under way may hold.
+// MemoryConfig configures the memory for requests.
 type MemoryConfig struct {
 	RequestMemoryMiB int64 `envconfig:"REQUEST_MEMORY_MIB" default:"0" min:"0" max:"1048576" desc:"memory for bodies and responses of requests in flight, in MiB; one caller may use a quarter of it; 0: a quarter of GOMEMLIMIT, or 64 without one"`
 }
 
-// Memory bounds how many bytes the bodies and answers under way hold, in all and
-// for each caller, from before a body is read until the last byte of the answer
-// has been written. It is safe for concurrent use. A nil *Memory is no bound.
+// Memory limits how many bytes the bodies and answers of requests in flight hold, in
+// total and per caller, from before the body is read until the last byte of the answer is
+// written. It is safe for concurrent use. A nil *Memory is unlimited.
 type Memory struct {
 	total, share int64
 	all          *semaphore.Weighted
@@ -57,16 +55,16 @@ type Memory struct {
 	byAll, byCaller prometheus.Counter
 }
 
-// account is what one caller holds. It is there for as long as it has users.
+// account is what one caller holds. It exists while it has users.
 type account struct {
 	*semaphore.Weighted
-	// writes are the requests at work that change something.
+	// writes limits the caller's concurrent writes.
 	writes   *semaphore.Weighted
 	patience patience
 	users    int
 }
 
-// NewMemory returns the bound that c asks for.
+// NewMemory returns the limit that c configures.
 func NewMemory(c MemoryConfig, registerer prometheus.Registerer) *Memory {
 	total := c.RequestMemoryMiB * mebibyte
 	if total == 0 {
@@ -88,11 +86,11 @@ func NewMemory(c MemoryConfig, registerer prometheus.Registerer) *Memory {
 	return m
 }
 
-// Reserve takes n bytes for a request of a caller, and waits for a while if there
-// are not as many. More than a caller's share counts as the share; "" is a caller who
-// can't be told from others, and has no share. Of requests that change something a
-// caller has some at a time. The error is ErrShare, ErrFull or ctx's. The reservation
-// must be released.
+// Reserve reserves n bytes for a request of a caller, and waits for a while if they
+// aren't free. More than a caller's share counts as the share. "" is for callers that
+// can't be told apart, and has no share. changes says that the request writes: a caller
+// may have maxWrites of these. The error is ErrShare, ErrFull or ctx's. Release the
+// reservation.
 func (m *Memory) Reserve(ctx context.Context, caller string, n int64, changes bool) (Reservation, error) {
 	if m == nil || n <= 0 {
 		return Reservation{}, nil
@@ -119,12 +117,12 @@ func (m *Memory) Reserve(ctx context.Context, caller string, n int64, changes bo
 	return r, nil
 }
 
-// acquire waits for n bytes of s. They are given in the order of asking.
+// acquire waits for n bytes of s, in FIFO order.
 func acquire(ctx context.Context, s *semaphore.Weighted, p *patience, most int, n int64) bool {
 	return s.TryAcquire(n) || p.wait(ctx, most, func(ctx context.Context) error { return s.Acquire(ctx, n) })
 }
 
-// refusal counts a refusal, unless the caller has left.
+// refusal counts a rejection, unless the caller has left.
 func refusal(ctx context.Context, err error, counted prometheus.Counter) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -145,7 +143,7 @@ func (m *Memory) open(caller string) *account {
 	return own
 }
 
-// newAccount returns the account of a caller who holds nothing.
+// newAccount returns an account that holds nothing.
 func (m *Memory) newAccount() *account {
 	if last := len(m.unused) - 1; last >= 0 {
 		own := m.unused[last]
@@ -169,19 +167,19 @@ func (m *Memory) close(caller string, own *account) {
 	}
 }
 
-// Reservation is the bytes that a request holds. The zero value holds none. It is
-// not safe for concurrent use.
+// Reservation is the bytes that a request holds. The zero value holds none. It is not
+// safe for concurrent use.
 type Reservation struct {
 	memory *Memory
 	caller string
-	own    *account // nil where the caller has no share
+	own    *account // nil if the caller has no share
 	bytes  int64
-	// changes says that it is one of the caller's requests that change something.
+	// changes: the request holds one of the caller's maxWrites.
 	changes bool
 }
 
-// Grow takes as many bytes more as make it n, and waits for a while if there are not
-// as many. The errors are those of Reserve; what was held is held still.
+// Grow grows the reservation to n bytes, and waits for a while if they aren't free. It
+// returns the errors of Reserve, and then keeps the old size.
 func (r *Reservation) Grow(ctx context.Context, n int64) error {
 	if r.memory == nil {
 		return nil
@@ -222,7 +220,7 @@ func (r *Reservation) giveBack(n int64) {
 	}
 }
 
-// Release gives all bytes back. A second time it does nothing.
+// Release gives all bytes back. Further calls do nothing.
 func (r *Reservation) Release() {
 	if r.memory == nil {
 		return

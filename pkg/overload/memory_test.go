@@ -18,7 +18,7 @@ func newMemory(mib int64) *Memory {
 	return NewMemory(MemoryConfig{RequestMemoryMiB: mib}, prometheus.NewRegistry())
 }
 
-// TestOneCallerHoldsAShare: a caller who wants it all leaves the rest to others.
+// TestOneCallerHoldsAShare: a caller who asks for everything leaves the rest to others.
 func TestOneCallerHoldsAShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4)
@@ -49,14 +49,15 @@ func TestOneCallerHoldsAShare(t *testing.T) {
 		require.NoError(t, err, "who can't be told from others has no share")
 		for _, held := range append(others, greedy, r, everybody) {
 			held.Release()
-			held.Release() // once is enough
+			held.Release() // has no effect
 		}
 		require.Empty(t, m.callers, "nothing is kept of who holds nothing")
 		require.True(t, m.all.TryAcquire(4*mebibyte))
 	})
 }
 
-// TestOneCallerChangesSomeThingsAtATime, and nobody else has to wait for that.
+// TestOneCallerChangesSomeThingsAtATime: one caller's writes are limited. Reads and other
+// callers are not affected.
 func TestOneCallerChangesSomeThingsAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(64)
@@ -83,8 +84,8 @@ func TestOneCallerChangesSomeThingsAtATime(t *testing.T) {
 	})
 }
 
-// TestAReservationGrows as a body arrives: whoever announces much and sends little holds
-// little.
+// TestAReservationGrows: it grows as a body arrives, so a client that announces much and
+// sends little holds little.
 func TestAReservationGrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4)
@@ -119,7 +120,7 @@ func TestWhoLeavesGetsNoMemory(t *testing.T) {
 	require.Empty(t, m.callers)
 }
 
-// TestTheMemoryIsNeverExceeded by many callers at once, who ask for what they like.
+// TestTheMemoryIsNeverExceeded by many concurrent callers with random sizes.
 func TestTheMemoryIsNeverExceeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const total = 4 * mebibyte

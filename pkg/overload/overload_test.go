@@ -23,13 +23,13 @@ func TestLimitsAsText(t *testing.T) {
 	}
 }
 
-// withoutQueue is for gates in a bubble: the processors outside of it may be busy.
+// withoutQueue is for gates in a bubble, where the CPU queue outside doesn't matter.
 func withoutQueue(g *Gates) *Gates {
 	g.queue.waiting = func() float64 { return 0 }
 	return g
 }
 
-// fixed returns gates whose bound doesn't move.
+// fixed returns gates with a fixed limit.
 func fixed(n int) (*Gates, *prometheus.Registry) {
 	r := prometheus.NewRegistry()
 	return withoutQueue(New(Limits{n, n}, r)), r
@@ -37,7 +37,7 @@ func fixed(n int) (*Gates, *prometheus.Registry) {
 
 func enter(t testing.TB, g *Gates, reads bool) (Slot, bool) {
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // whoever would have to wait is refused
+	cancel() // reject requests that would have to wait
 	return g.Enter(ctx, reads, false)
 }
 
@@ -54,7 +54,7 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 	write.Done()
 
 	a.Done()
-	a.Done() // once is enough
+	a.Done() // has no effect
 	a.Drop()
 	c, ok := enter(t, gates, true)
 	require.True(t, ok)
@@ -81,8 +81,8 @@ func TestWithoutABoundEverythingIsLetIn(t *testing.T) {
 	}
 }
 
-// TestABurstWaitsItsTurn: 500 at once, of which 150 have a turn at first, on a
-// service that was idle and takes 150 ms for each.
+// TestABurstWaitsItsTurn: 500 requests at once, of which 150 get a slot at first, on an
+// idle service that takes 150 ms for each.
 func TestABurstWaitsItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates := withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry()))
@@ -101,7 +101,8 @@ func TestABurstWaitsItsTurn(t *testing.T) {
 	})
 }
 
-// TestNobodyWaitsInAnOverload: what could only be late is refused at once.
+// TestNobodyWaitsInAnOverload: requests that could only be answered late are rejected at
+// once.
 func TestNobodyWaitsInAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates, _ := fixed(1)

@@ -7,36 +7,35 @@ import (
 )
 
 const (
-	// maxWait is how long a request waits for what others hold. In a burst nothing is
-	// refused that could be answered soon.
+	// maxWait limits how long a request waits for a slot or memory. In a burst, requests
+	// that could be answered soon are not rejected.
 	maxWait = time.Second
-	// burst is how long requests may be waiting without a pause until that is an
-	// overload. Then none waits: what is refused is refused at once.
+	// burst is how long requests may be waiting without interruption before this counts as
+	// overload. From then on, no request waits: it is rejected at once.
 	burst = 500 * time.Millisecond
-	// calm is how long nothing must be refused until an overload is over.
+	// calm is how long no request may be rejected until the overload is over.
 	calm = time.Second
 )
 
-// patience tells a burst, which waits its turn, from a queue that stands, in which
-// all who wait would only be late (RFC 8289, section 3.2). It is safe for concurrent
-// use.
+// patience tells a burst, in which requests wait, from a standing queue, in which they
+// would all be late (RFC 8289, section 3.2). It is safe for concurrent use.
 type patience struct {
 	began time.Time
-	// endless says that requests always wait, for as long as maxWait: those of one
-	// caller, who keeps only itself waiting.
+	// endless: requests always wait, for up to maxWait. It is for the queue of one caller,
+	// which delays only itself.
 	endless bool
 
 	mu      sync.Mutex
 	waiting int
-	// since and refused are times after began: since when requests wait without a
-	// pause, and when one was refused last.
+	// since is when requests began to wait without interruption, and refused when one was
+	// last rejected. Both count from began.
 	since, refused time.Duration
 }
 
 func (p *patience) start() { p.began = time.Now().Add(-2 * calm) }
 
-// wait waits for acquire, unless there is an overload or as many wait as may. It
-// reports whether acquire has succeeded.
+// wait calls acquire, and reports whether it has succeeded. It returns false at once
+// during overload, or if most requests are waiting.
 func (p *patience) wait(ctx context.Context, most int, acquire func(context.Context) error) bool {
 	if !p.begin(most) {
 		return false
@@ -48,7 +47,7 @@ func (p *patience) wait(ctx context.Context, most int, acquire func(context.Cont
 	return err == nil
 }
 
-// begin reports whether one more may wait.
+// begin reports whether one more request may wait.
 func (p *patience) begin(most int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,7 +64,7 @@ func (p *patience) begin(most int) bool {
 	return true
 }
 
-// end takes note of one that waits no more.
+// end records the end of a wait.
 func (p *patience) end(refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

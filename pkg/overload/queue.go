@@ -9,59 +9,58 @@ import (
 )
 
 const (
-	// queued is how many goroutines may wait for each processor. A request is two
-	// of them: one answers it, one watches its connection.
+	// queued is how many runnable goroutines per CPU are accepted. A request has two: one
+	// answers it, one watches its connection.
 	queued = 32
-	// forLight is how many times of that may wait until callers are refused who have
-	// asked for little lately: it is the others who ask for too much.
+	// forLight multiplies queued for callers who have sent few requests lately: the
+	// overload comes from others.
 	forLight = 8
-	// patienceTime is how long there must be more until a request is refused, and
-	// no more until none is: a burst is no overload (as in RFC 8289, section 3.2).
+	// patienceTime is how long the queue must be too long before requests are rejected, and
+	// short enough before none is: a burst is no overload (as in RFC 8289, section 3.2).
 	patienceTime = 100 * time.Millisecond
-	// glance is the time between two looks at the queue.
+	// glance is the time between two measurements of the queue.
 	glance = 200 * time.Microsecond
 )
 
-// queue sees that requests wait for a processor. One that needs nothing else is
-// under way only while it has one, and what waits before it waits where a bound on
-// what is under way doesn't see it: for its goroutine to run. It is safe for
-// concurrent use.
+// queue detects a long CPU queue. A concurrency limit can't: a request that needs only
+// CPU counts as running only while it runs. Before that, it waits in the scheduler's
+// queue. It is safe for concurrent use.
 type queue struct {
-	// waiting returns how many goroutines wait for a processor.
+	// waiting returns how many goroutines wait for a CPU.
 	waiting func() float64
 	began   time.Time
 
-	// next is when to look again, after began.
+	// next is when to measure again. It counts from began, like the times below.
 	next atomic.Int64
 
 	mu sync.Mutex
-	// looked is when it was looked at last, after began.
+	// looked is when the queue was last measured.
 	looked    time.Duration
 	all, some standing
 }
 
-// standing is whether the queue has been too long for a while.
+// standing tells whether the queue has been too long for a while.
 type standing struct {
 	full atomic.Bool
-	// since when it is as long or as short as it was when it was looked at last.
+	// since when tooLong has its value
 	since             time.Duration
 	tooLong, shedding bool
 }
 
 func newQueue() *queue { return &queue{waiting: runnable, began: time.Now()} }
 
-// runnable returns how many goroutines are ready to run and don't.
+// runnable returns how many goroutines are runnable but not running.
 func runnable() float64 {
 	sample := []metrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
 	metrics.Read(sample)
 	return float64(sample[0].Value.Uint64())
 }
 
-// bound is how many may wait.
+// bound is the maximum length of the queue.
 func bound() float64 { return float64(queued * runtime.GOMAXPROCS(0)) }
 
-// Full reports whether so many wait that whoever asks is too much. A light caller is
-// so later than others.
+// Full reports whether a request must be rejected. Light callers are rejected at a longer
+// queue than others.
 func (q *queue) Full(light bool) bool {
 	now := time.Since(q.began)
 	next := q.next.Load()
@@ -77,7 +76,7 @@ func (q *queue) Full(light bool) bool {
 func (q *queue) look(now time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	waiting, fresh := q.waiting(), now-q.looked >= patienceTime // who doesn't ask for long isn't many
+	waiting, fresh := q.waiting(), now-q.looked >= patienceTime // a queue that nobody asked about for long isn't too long
 	q.some.note(now, waiting > bound(), fresh)
 	q.all.note(now, waiting > forLight*bound(), fresh)
 	q.looked = now

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// line is a queue whose length is given.
+// line returns a queue with a settable length.
 func line() (*queue, *float64) {
 	length := 0.0
 	q := newQueue()
@@ -19,7 +19,7 @@ func line() (*queue, *float64) {
 	return q, &length
 }
 
-// ask asks for a while, every millisecond, and returns how many were too much.
+// ask calls Full every millisecond for a while, and returns how often it was true.
 func ask(q *queue, span time.Duration) (refused int) {
 	for range span / time.Millisecond {
 		time.Sleep(time.Millisecond)
@@ -65,8 +65,8 @@ func TestBurstsAreNoOverload(t *testing.T) {
 	})
 }
 
-// TestGoroutinesThatWaitAreSeen holds the real figure against goroutines that
-// really wait for a processor.
+// TestGoroutinesThatWaitAreSeen tests the real metric with goroutines that really wait
+// for a CPU.
 func TestGoroutinesThatWaitAreSeen(t *testing.T) {
 	var done atomic.Bool
 	defer done.Store(true)

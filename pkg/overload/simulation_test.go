@@ -13,15 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// server does what it is asked to in about the time given, so many at once; more
-// have to wait. That is what a service is like, in the bubble's time.
+// server simulates a service in the bubble's time: it has some workers, each request
+// takes about service, and others wait.
 type server struct {
 	gates   *Gates
 	workers chan struct{}
 	service time.Duration
 }
 
-// peak is how many requests it can carry in a second.
+// peak is the capacity in requests per second.
 func (s *server) peak() float64 { return float64(cap(s.workers)) / s.service.Seconds() }
 
 func (s *server) answer(took time.Duration) bool {
@@ -36,8 +36,8 @@ func (s *server) answer(took time.Duration) bool {
 	return true
 }
 
-// outcome is what came of a load: the answers a second ÷ the peak, the share that
-// was refused, and the latencies of those let in, shortest first.
+// outcome is the result of a load: answers per second ÷ peak, the share that was
+// rejected, and the latencies of the others, shortest first.
 type outcome struct {
 	goodput, refused float64
 	latencies        []time.Duration
@@ -45,8 +45,8 @@ type outcome struct {
 
 func (o outcome) p99() time.Duration { return o.latencies[len(o.latencies)*99/100] }
 
-// offer sends so many times the peak, as if from many clients: the time between
-// two requests and that of each are random.
+// offer sends load times the peak, as if from many clients: the times between requests
+// and the durations are random.
 func (s *server) offer(rng *rand.Rand, load float64, span time.Duration) outcome {
 	type result struct {
 		latency time.Duration
@@ -78,9 +78,9 @@ func (s *server) offer(rng *rand.Rand, load float64, span time.Duration) outcome
 	return o
 }
 
-// TestTwiceTheLoad: a service that is asked for twice what it can carry carries as
-// much as before, and what it lets in is not kept waiting; at a normal load, also
-// one that sets in all of a sudden, nothing is refused.
+// TestTwiceTheLoad: at twice its capacity, a service still answers at its capacity, and
+// the requests it admits don't wait long. At a normal load, even one that starts
+// suddenly, nothing is rejected.
 func TestTwiceTheLoad(t *testing.T) {
 	limits := Limits{20, 500} // the default
 	for _, c := range []struct {
@@ -97,7 +97,7 @@ func TestTwiceTheLoad(t *testing.T) {
 				require.Less(t, normal.refused, 0.01, "it is seven times as much all of a sudden")
 				require.Zero(t, s.offer(rng, 0.7, 5*time.Second).refused)
 
-				// The bound falls by steps, each of which takes so many requests.
+				// The limit falls in steps. Each step needs a number of requests.
 				settling := time.Duration(25_000 / s.peak() * float64(time.Second))
 				first := s.offer(rng, 2, settling)
 				require.Greater(t, first.goodput, 0.9)
@@ -105,8 +105,8 @@ func TestTwiceTheLoad(t *testing.T) {
 				settled := s.offer(rng, 2, 5*time.Second)
 				require.Greater(t, settled.goodput, 0.9)
 				t.Logf("p99 %s; at twice the load %s at first, then %s", normal.p99(), first.p99(), settled.p99())
-				// As many wait as the bound lets in, which is its least in the end, or
-				// what a server that does many things at once needs to be busy.
+				// As many requests wait as the limit admits. In the end that is its minimum, or
+				// what a server with many workers needs to be busy.
 				queue := time.Duration(float64(c.service) * float64(limits.Min) / float64(c.workers))
 				require.Less(t, settled.p99(), 3*max(normal.p99(), queue))
 
@@ -117,7 +117,7 @@ func TestTwiceTheLoad(t *testing.T) {
 	}
 }
 
-// TestABurstOutOfNothing: many clients who come at once are no overload.
+// TestABurstOutOfNothing: many clients that come at once are no overload.
 func TestABurstOutOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{gates: withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry())), workers: make(chan struct{}, 2), service: time.Millisecond}

@@ -6,7 +6,7 @@ import (
 	"github.com/example/microservices/pkg/ids"
 )
 
-// BenchmarkCursor writes the cursor of a page, and reads it again.
+// BenchmarkCursor encodes a page's cursor and parses it.
 func BenchmarkCursor(b *testing.B) {
 	id, err := ids.New()
 	if err != nil {

@@ -1,8 +1,7 @@
-// Package page is keyset pagination, newest first: a page ends with the id of
-// its last row, and the next one starts below that id. A list whose ids don't sort by
-// creation may be sorted by time instead, and by id where times are the same. However deep the page,
-// it costs the same; rows that come and go between two pages neither repeat
-// nor hide a row that was there all along.
+// Package page provides keyset pagination, newest first. A page ends with the id of its
+// last row, and the next page starts below it. A list whose ids don't sort by creation
+// can be sorted by time and then id instead. The cost doesn't depend on the depth of a
+// page. Rows inserted or deleted between two pages neither repeat nor hide other rows.
 package page
 
 import (
@@ -18,15 +17,15 @@ import (
 )
 
 const (
-	// DefaultLimit is the size of a page when none is asked for.
+	// DefaultLimit is the default page size.
 	DefaultLimit = 20
-	// MaxLimit is the size of the largest page.
+	// MaxLimit is the maximum page size.
 	MaxLimit = 100
-	// MaxBytes is about how much a page may hold, in bytes: one of large rows ends
-	// before it has as many as were asked for.
+	// MaxBytes is the approximate maximum size of a page, in bytes. A page of large rows
+	// has fewer rows than requested.
 	MaxBytes = 512 << 10
 
-	// The first byte of a cursor says its form: an id, or a time and an id.
+	// The first byte of a cursor is its version: an id, or a time and an id.
 	versionID   = 1
 	versionTime = 2
 	timeBytes   = 8
@@ -34,38 +33,38 @@ const (
 
 var (
 	errCursor = errors.New("is not a cursor; use next_cursor of the page before, unchanged")
-	// ErrOtherList says that a cursor is of a list that is sorted in another way. Its text
-	// is fit to be shown to whoever sent the cursor.
+	// ErrOtherList means that a cursor belongs to a list with another order. Its text may
+	// be shown to the client.
 	ErrOtherList = errors.New("is of another list, or of this one with other filters; send it where it is from, with the same filters, or begin with the first page")
 
-	// endOfTime is after every row's time.
+	// endOfTime is later than the time of any row.
 	endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 
 	encoding = base64.RawURLEncoding.Strict()
 )
 
-// Request is the page that is asked for.
+// Request is a request for a page.
 type Request struct {
-	// Before is the id that every row of the page is below.
+	// Before is an id above all rows of the page.
 	Before uuid.UUID
-	// At is zero unless the list is sorted by time. Then every row of the page is earlier,
-	// or of the same time and below Before.
+	// At is zero if the list is sorted by id. Otherwise every row of the page is earlier
+	// than At, or at the same time with an id below Before.
 	At time.Time
-	// Limit is the largest number of rows, 1 to MaxLimit.
+	// Limit is the maximum number of rows, 1 to MaxLimit.
 	Limit int
 }
 
-// First returns a request for the first page of a list that is sorted by id.
+// First returns a request for the first page of a list sorted by id.
 func First(limit int) Request { return Request{Before: ids.Max, Limit: limit} }
 
-// FirstByTime returns a request for the first page of a list that is sorted by time.
+// FirstByTime returns a request for the first page of a list sorted by time.
 func FirstByTime(limit int) Request {
 	return Request{Before: ids.Max, At: endOfTime, Limit: limit}
 }
 
-// After returns the request for the page that cursor stands for: first when it is "".
-// Its error is fit to be shown to whoever sent the cursor. It is ErrOtherList if the
-// cursor's list is sorted in another way than that of first.
+// After returns the request for the page at cursor, or first if cursor is "". The error
+// may be shown to the client. It is ErrOtherList if cursor belongs to a list with another
+// order than first.
 func After(cursor string, first Request) (Request, error) {
 	if cursor == "" {
 		return first, nil
@@ -93,7 +92,7 @@ func After(cursor string, first Request) (Request, error) {
 	return r, nil
 }
 
-// Includes reports whether a row is on the page, or after it.
+// Includes reports whether a row is on the page or a later one.
 func (r Request) Includes(at time.Time, id uuid.UUID) bool {
 	if r.At.IsZero() || at.Equal(r.At) {
 		return bytes.Compare(id[:], r.Before[:]) < 0
@@ -101,14 +100,14 @@ func (r Request) Includes(at time.Time, id uuid.UUID) bool {
 	return at.Before(r.At)
 }
 
-// Period is the time between two instants, neither of them included. nil is no bound.
+// Period is the time between two instants, both exclusive; nil is unbounded.
 type Period struct{ After, Before *time.Time }
 
 // IsBound reports whether the period has a bound.
 func (p Period) IsBound() bool { return p.After != nil || p.Before != nil }
 
-// Bounds returns the instants as exactly as databases keep them: no time of a row is on
-// another side of one for that.
+// Bounds returns the instants at the precision of the databases, rounded such that the
+// same rows are included.
 func (p Period) Bounds() (after, before time.Time) {
 	before = endOfTime
 	if p.After != nil {
@@ -125,13 +124,12 @@ func (p Period) Includes(t time.Time) bool {
 	return (p.After == nil || t.After(*p.After)) && (p.Before == nil || t.Before(*p.Before))
 }
 
-// Page is some rows, and where the rows after them start.
+// Page is some rows, and the position after them.
 type Page[T any] struct {
 	Items []T
-	// Next is the cursor of the page after this one, or "" when this is the
-	// last.
+	// Next is the cursor of the next page, or "" on the last.
 	Next string
-	// Read is how much was read for it, in bytes, where rows have a Size.
+	// Read is how many bytes were read for the page, if Rows has Size.
 	Read int
 }
 
@@ -139,16 +137,16 @@ type Page[T any] struct {
 type Rows[T any] struct {
 	// Below returns the newest rows that a request includes, newest first.
 	Below func(Request) ([]T, error)
-	// ID is a row's, Time its time in a list that is sorted by time, and Size how much of
-	// a page it takes, in bytes. Without Size no row is large.
+	// ID returns a row's id, Time its time if the list is sorted by time, and Size its size
+	// in bytes. Size is nil if no row is large.
 	ID   func(T) uuid.UUID
 	Time func(T) time.Time
 	Size func(T) int
 }
 
-// Collect reads a page from a store. Of rows that may be large it reads some at first,
-// and then as many as there seems to be room for, but never more at a time than those
-// of a usual page, so that it never holds many more than the page. The errors are those of Below.
+// Collect reads a page. If rows have a Size, it reads in steps of at most DefaultLimit+1
+// rows, as many as probably fit, so that it never holds much more than the page. The
+// errors are those of Below.
 func (rows Rows[T]) Collect(r Request) (Page[T], error) {
 	var page Page[T]
 	size, next := 0, r
@@ -179,7 +177,7 @@ func (rows Rows[T]) Collect(r Request) (Page[T], error) {
 	}
 }
 
-// first is how many rows to read at first: one more than the page holds, which tells
+// first returns how many rows to read first: one more than the page has, to find out
 // whether there is another page.
 func (rows Rows[T]) first(r Request) int {
 	if rows.Size == nil {
@@ -195,7 +193,7 @@ func (rows Rows[T]) size(row T) int {
 	return rows.Size(row)
 }
 
-// Cursor returns the cursor that After makes the request of, but for its limit.
+// Cursor returns the cursor from which After makes this request, except its limit.
 func (r Request) Cursor() string {
 	b := []byte{versionID}
 	if !r.At.IsZero() {

@@ -16,8 +16,8 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// TestWalkSeesEveryRowThatStays walks a set from its first page to its last
-// while rows come and go: a row that was there all along is seen exactly once.
+// TestWalkSeesEveryRowThatStays walks a list from its first to its last page while rows
+// are inserted and deleted. Each row that was there all the time is seen exactly once.
 func TestWalkSeesEveryRowThatStays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows := make([]uuid.UUID, rapid.IntRange(0, 60).Draw(t, "rows"))
@@ -66,7 +66,7 @@ func TestWalkSeesEveryRowThatStays(t *testing.T) {
 
 func self(id uuid.UUID) uuid.UUID { return id }
 
-// rowsOf are rows in memory, newest first.
+// rowsOf returns rows in memory, newest first.
 func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID] {
 	return page.Rows[uuid.UUID]{
 		Below: func(r page.Request) ([]uuid.UUID, error) {
@@ -82,9 +82,9 @@ func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID] {
 	}
 }
 
-// TestAPageHoldsAboutSoManyBytes: walking sees every row once, in order, whatever the
-// rows weigh; no page holds more than the bound unless it is one row, and what is read
-// for a page isn't many times of it.
+// TestAPageHoldsAboutSoManyBytes: walking a list sees each row once, in order, whatever
+// their sizes. No page exceeds MaxBytes unless it is one row, and not much more than that
+// is read for a page.
 func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		largest := rapid.SampledFrom([]int{100, 10_000, 130_000, 2 * page.MaxBytes}).Draw(t, "largest")
@@ -127,8 +127,8 @@ func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
 	})
 }
 
-// TestAListByTimeIsWalkedOnce: ids say nothing of when a row was made, and rows are of
-// the same time. Each is seen once, newest first.
+// TestAListByTimeIsWalkedOnce: with random ids and equal times, each row is seen once,
+// newest first.
 func TestAListByTimeIsWalkedOnce(t *testing.T) {
 	type row struct {
 		at time.Time
@@ -206,8 +206,7 @@ func FuzzAfter(f *testing.F) {
 			if err != nil || cursor == "" {
 				continue
 			}
-			// A cursor that is taken is the one that was given: there is no
-			// second way to write it.
+			// A cursor has only one spelling.
 			require.Equal(t, cursor, r.Cursor())
 		}
 	})

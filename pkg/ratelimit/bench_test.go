@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkAllow counts a request against its caller, and says so in its header: one that
-// is let through, and one that isn't.
+// BenchmarkAllow counts a request and renders its header, once allowed and once limited.
 func BenchmarkAllow(b *testing.B) {
 	for name, limit := range map[string]Limit{
 		"allowed": {Requests: maxRequests, Period: time.Second, Burst: maxRequests},

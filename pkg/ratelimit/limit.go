@@ -1,6 +1,6 @@
-// Package ratelimit bounds how much one caller may ask for, by the generic cell
-// rate algorithm: so many requests in a period, evenly spread, and a burst above
-// it. The count is one process's, or that of all replicas, in Valkey or Redis.
+// Package ratelimit limits how much one caller may request, by the generic cell rate
+// algorithm (GCRA): a rate, spread evenly, and a burst. The count is kept by one process,
+// or shared by all replicas in Valkey or Redis.
 package ratelimit
 
 import (
@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// Limit is how much one caller may ask for. The zero value is no limit.
+// Limit is a caller's rate and burst. The zero value means unlimited.
 type Limit struct {
-	// Requests may be made in each Period, for ever.
+	// Requests is the sustained number of requests per Period.
 	Requests int
 	// Period is a second, a minute or an hour.
 	Period time.Duration
-	// Burst is how many may come at once, after a rest.
+	// Burst is how many requests may come at once after a pause.
 	Burst int
 }
 
@@ -25,8 +25,8 @@ var periods = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": 
 // maxRequests keeps the time between two requests well above a nanosecond.
 const maxRequests = 1_000_000
 
-// ParseLimit reads a limit: "100/s", "100/s:500" with a burst of its own, "0" for
-// none. Without one, the burst is what a period allows.
+// ParseLimit parses a limit: "100/s", "100/s:500" with a burst, or "0" for unlimited. The
+// default burst is the number of requests per period.
 func ParseLimit(text string) (Limit, error) {
 	if text == "0" {
 		return Limit{}, nil
@@ -46,7 +46,7 @@ func ParseLimit(text string) (Limit, error) {
 	return l, nil
 }
 
-// UnmarshalText is [ParseLimit].
+// UnmarshalText calls [ParseLimit].
 func (l *Limit) UnmarshalText(text []byte) error {
 	parsed, err := ParseLimit(string(text))
 	if err != nil {
@@ -56,7 +56,7 @@ func (l *Limit) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the limit as [ParseLimit] reads it.
+// String returns the limit in the form that [ParseLimit] parses.
 func (l Limit) String() string {
 	if l.Off() {
 		return "0"
@@ -72,18 +72,18 @@ func (l Limit) String() string {
 // Off reports whether there is no limit.
 func (l Limit) Off() bool { return l.Requests == 0 }
 
-// share is what one of so many replicas may let through.
+// share returns one replica's share of the limit.
 func (l Limit) share(replicas int) Limit {
 	return Limit{Requests: l.Requests, Period: l.Period * time.Duration(replicas), Burst: max(1, l.Burst/replicas)}
 }
 
-// Decision is what becomes of a request.
+// Decision is the result for one request.
 type Decision struct {
 	Allowed bool
-	// Remaining is how many more would be allowed at this moment.
+	// Remaining is how many more requests would be allowed now.
 	Remaining int
-	// Reset is the time until the whole burst is there again.
+	// Reset is the time until the whole burst is available again.
 	Reset time.Duration
-	// RetryAfter is the time until one is allowed; 0 if this one is.
+	// RetryAfter is the time until a request is allowed; 0 if this one is.
 	RetryAfter time.Duration
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/example/microservices/pkg/health"
 )
 
-// PolicyConfig says how much one caller may ask of a service.
+// PolicyConfig configures the rate limits of a service.
 type PolicyConfig struct {
 	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"read requests per caller: so many per second (s), minute (m) or hour (h), and after the colon the burst; 0: unlimited"`
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"write requests per caller, in the form of RATE_LIMIT_READ; 0: unlimited"`
@@ -28,7 +28,7 @@ type PolicyConfig struct {
 	LimitReplicas int    `envconfig:"RATE_LIMIT_REPLICAS" default:"1" min:"1" desc:"number of replicas: each enforces its share of the limits while RATE_LIMIT_REDIS_URL is unavailable"`
 }
 
-// Validate returns what is wrong with the configuration.
+// Validate checks LimitRedisURL. The error contains no part of it.
 func (c *PolicyConfig) Validate() error {
 	if c.LimitRedisURL == "" {
 		return nil
@@ -39,21 +39,21 @@ func (c *PolicyConfig) Validate() error {
 	}
 	_, err = redis.ParseURL(c.LimitRedisURL)
 	if err != nil {
-		return errors.New("RATE_LIMIT_REDIS_URL must be a URL such as redis://:password@host:6379, rediss:// for TLS") // err may hold the password
+		return errors.New("RATE_LIMIT_REDIS_URL must be a URL such as redis://:password@host:6379, rediss:// for TLS") // err may contain the password
 	}
 	return nil
 }
 
-// callers is how many callers are remembered in memory: about 100 bytes each.
+// callers is how many callers are remembered in memory, at about 100 bytes each.
 const callers = 1 << 16
 
-// Policy is a limit that has a name.
+// Policy is a named limit.
 type Policy struct {
-	// Header is the value of RateLimit-Policy
-	// (draft-ietf-httpapi-ratelimit-headers-10, section 3).
+	// Header is the value of RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10,
+	// section 3).
 	Header string
 
-	state   string // how State begins
+	state   string // prefix of State
 	burst   int
 	limiter interface {
 		Allow(context.Context, string) Decision
@@ -63,27 +63,26 @@ type Policy struct {
 
 // Policies are the limits of a service. The zero value has none.
 type Policies struct {
-	// Read and Write are the limits of requests that read and of those that
-	// write; nil where there is none.
+	// Read and Write limit requests that read and that write; nil means unlimited.
 	Read, Write *Policy
 
 	volume   *Volume
 	failures *Local
 	client   *redis.Client
-	// shared are those that count in it.
+	// shared are the limiters that use client.
 	shared []*Shared
-	// away is what the last check of the client found.
+	// away: the last check of client failed.
 	away      atomic.Bool
 	awayGauge prometheus.Gauge
-	// What Add makes policies with.
+	// For Add.
 	service  string
 	replicas int
 	counts   *prometheus.CounterVec
 	changed  func(isAway bool)
 }
 
-// NewPolicies returns the limits that c asks for, under the name of the service.
-// What is there to close is closed by Close.
+// NewPolicies returns the limits that c configures. service names them in Redis. Call
+// Close when done.
 func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prometheus.Registerer) (*Policies, error) {
 	counts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rate_limit_requests_total",
@@ -106,7 +105,7 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 		if err != nil {
 			return nil, c.Validate()
 		}
-		// A try is one: Allow has another way to go on, and little time.
+		// No retries: Allow can fall back to the local share, and has little time.
 		options.MaxRetries, options.DialTimeout, options.ContextTimeoutEnabled = -1, askTimeout, true
 		p.client = redis.NewClient(options)
 	}
@@ -129,7 +128,7 @@ func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prome
 	return p, nil
 }
 
-// Add returns a policy under a name of its own, or nil where the limit is off.
+// Add returns a policy with its own name, or nil if the limit is off.
 func (p *Policies) Add(name string, limit Limit) (*Policy, error) {
 	if limit.Off() {
 		return nil, nil
@@ -153,7 +152,7 @@ func (p *Policies) Add(name string, limit Limit) (*Policy, error) {
 	return policy, nil
 }
 
-// Allow decides about one request of a caller.
+// Allow counts and decides one request of a caller.
 func (p *Policy) Allow(ctx context.Context, caller string) Decision {
 	d := p.limiter.Allow(ctx, caller)
 	if d.Allowed {
@@ -164,12 +163,12 @@ func (p *Policy) Allow(ctx context.Context, caller string) Decision {
 	return d
 }
 
-// Light reports whether a caller has asked for little lately: for less than a quarter
-// of its burst.
+// Light reports whether the caller has sent few requests lately: it has used at most a
+// quarter of its burst.
 func (p *Policy) Light(d Decision) bool { return p != nil && d.Remaining >= p.burst*3/4 }
 
-// State is the value of RateLimit (draft-ietf-httpapi-ratelimit-headers-10,
-// section 4) after a decision.
+// State returns the value of RateLimit (draft-ietf-httpapi-ratelimit-headers-10, section
+// 4) for a decision.
 func (p *Policy) State(d Decision) string {
 	b := append(make([]byte, 0, 32), p.state...)
 	b = strconv.AppendInt(b, int64(d.Remaining), 10)
@@ -177,7 +176,7 @@ func (p *Policy) State(d Decision) string {
 	return string(strconv.AppendInt(b, int64(seconds(d.Reset)), 10))
 }
 
-// Wait returns how long a caller has to wait since it was sent too much.
+// Wait returns how long a caller must wait because it exceeded its volume, or 0.
 func (p *Policies) Wait(caller string) time.Duration {
 	if p == nil {
 		return 0
@@ -185,34 +184,34 @@ func (p *Policies) Wait(caller string) time.Duration {
 	return p.volume.Wait(caller)
 }
 
-// Charge counts what a caller has sent and was sent by one request, in bytes.
+// Charge counts the bytes that one request of a caller sent and received.
 func (p *Policies) Charge(caller string, bytes int64) {
 	if p != nil {
 		p.volume.Charge(caller, bytes)
 	}
 }
 
-// MayFail reports whether the tokens from an address are to be judged: whether it may
-// send one more that proves nothing.
+// MayFail reports whether tokens from an address are still verified: it may send one more
+// invalid one.
 func (p *Policies) MayFail(address string) bool {
 	return p == nil || p.failures == nil || p.failures.remaining(address) > 0
 }
 
-// Failed counts a token from an address that proves nothing.
+// Failed counts an invalid token from an address.
 func (p *Policies) Failed(address string) {
 	if p != nil && p.failures != nil {
 		p.failures.Allow(context.Background(), address)
 	}
 }
 
-// Dependencies returns what counts for all replicas. Without it the service goes
-// on.
+// Dependencies returns the shared store for the readiness check, if any. The service
+// stays ready without it.
 func (p *Policies) Dependencies() []health.Dependency {
 	if len(p.shared) == 0 {
 		return nil
 	}
 	return []health.Dependency{{Name: "rate-limits", Check: func(ctx context.Context) error {
-		err := p.shared[0].Check(ctx) // the others count in the same way
+		err := p.shared[0].Check(ctx) // the others use the same store
 		p.away.Store(err != nil)
 		if err != nil {
 			p.awayGauge.Set(1)
@@ -223,7 +222,8 @@ func (p *Policies) Dependencies() []health.Dependency {
 	}}}
 }
 
-// The client writes to standard error past the log, and what a breaker says once.
+// The client logs to standard error, not to our log. The breaker reports the failure once
+// anyway.
 func init() { logging.Disable() }
 
 // Close closes the connections.
@@ -234,10 +234,10 @@ func (p *Policies) Close() error {
 	return p.client.Close()
 }
 
-// refill is the time after which a burst that is used up is there again.
+// refill returns the time until an empty burst is full again.
 func (l Limit) refill() time.Duration {
 	return time.Duration(float64(l.Period) * float64(l.Burst) / float64(l.Requests))
 }
 
-// seconds is a time in whole seconds, rounded up, and at least 1.
+// seconds returns d in whole seconds, rounded up, at least 1.
 func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }

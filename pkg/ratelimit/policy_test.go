@@ -18,13 +18,13 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// TestARedisThatAnswersAndDoesNotCount has no memory left, as one that has become a
-// replica may not write.
+// TestARedisThatAnswersAndDoesNotCount: a Redis that is out of memory, or has become a
+// replica, answers but can't write.
 func TestARedisThatAnswersAndDoesNotCount(t *testing.T) {
 	server := redis.Start(t)
 	client := server.Client()
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	limit := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1} // checks don't use it up
+	limit := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1} // the checks must not use it up
 	metrics := prometheus.NewRegistry()
 	policies, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{
 		ReadLimit: limit, WriteLimit: limit, LimitRedisURL: server.URL, LimitReplicas: 4,
@@ -32,7 +32,7 @@ func TestARedisThatAnswersAndDoesNotCount(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, policies.Close()) })
 	check := policies.Dependencies()[0].Check
-	eventually := func(is func(error) bool) { // a busy machine may take longer than a check has
+	eventually := func(is func(error) bool) { // a busy machine may need more time than a check has
 		t.Helper()
 		require.Eventually(t, func() bool { return is(check(t.Context())) }, time.Minute, time.Millisecond)
 	}
@@ -48,9 +48,9 @@ func TestARedisThatAnswersAndDoesNotCount(t *testing.T) {
 	require.True(t, policies.Read.Allow(t.Context(), "ada").Allowed)
 }
 
-// TestARedisThatHangs: the connection stays and nothing comes back. The check says
-// so, after which nobody asks it, and each replica lets its share through; when it
-// answers again it counts again.
+// TestARedisThatHangs: the connection stays open, without answers. The check fails, from
+// then on no request asks Redis, and each replica enforces its share. When Redis answers
+// again, it counts again.
 func TestARedisThatHangs(t *testing.T) {
 	server := redis.Listen(t, "127.0.0.1")
 	at, err := url.Parse(server.URL)

@@ -35,7 +35,7 @@ func TestParseLimit(t *testing.T) {
 	}
 }
 
-// TestLocal: the burst at once, then the rate, for each caller by itself.
+// TestLocal: the burst at once, then the rate, separately for each caller.
 func TestLocal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter, err := ratelimit.NewLocal(ratelimit.Limit{Requests: 10, Period: time.Second, Burst: 3}, 100)
@@ -65,7 +65,7 @@ func TestLocal(t *testing.T) {
 	})
 }
 
-// TestLocalForgets: a flood of names doesn't take memory for ever.
+// TestLocalForgets: many different callers don't use memory for ever.
 func TestLocalForgets(t *testing.T) {
 	limiter, err := ratelimit.NewLocal(ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}, 2)
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestLocalForgets(t *testing.T) {
 	require.True(t, limiter.Allow(t.Context(), "a").Allowed, "whom it has not seen for longest is forgotten")
 }
 
-// count asks at once from several limiters, and returns how many are allowed.
+// count asks several limiters concurrently, and returns how many requests are allowed.
 func count(t *testing.T, asks int, limiters ...func() ratelimit.Decision) int {
 	var allowed atomic.Int64
 	var wg sync.WaitGroup
@@ -101,7 +101,7 @@ func TestLocalIsExactWhateverTheConcurrency(t *testing.T) {
 	require.Equal(t, 500, count(t, 4000, func() ratelimit.Decision { return limiter.Allow(t.Context(), "ada") }))
 }
 
-// replica is one replica's limiter, and what it was told.
+// replica is the limiter of one replica, with the changes it reported.
 type replica struct {
 	*ratelimit.Shared
 	away atomic.Bool
@@ -131,8 +131,8 @@ func TestSharedIsOneLimitForAllReplicas(t *testing.T) {
 	for _, r := range all {
 		asks = append(asks, func() ratelimit.Decision { return r.Allow(t.Context(), "ada") })
 	}
-	// A busy machine may keep an answer waiting beyond its time, and that request
-	// is then counted by the replica: a few in the hundred.
+	// On a busy machine an answer may exceed its timeout, and the replica counts that
+	// request itself: a few per cent.
 	require.InEpsilon(t, 600, count(t, 800, asks...), 0.05)
 	d := all[0].Allow(t.Context(), "ada")
 	require.False(t, d.Allowed)
@@ -140,7 +140,8 @@ func TestSharedIsOneLimitForAllReplicas(t *testing.T) {
 	require.True(t, all[0].Allow(t.Context(), "grace").Allowed)
 }
 
-// TestWithoutRedisEachReplicaHasItsShare: neither open nor closed.
+// TestWithoutRedisEachReplicaHasItsShare: without Redis the limit neither disappears nor
+// rejects everything.
 func TestWithoutRedisEachReplicaHasItsShare(t *testing.T) {
 	server := redis.Start(t)
 	all := replicas(t, server, 3, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 600})

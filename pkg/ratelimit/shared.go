@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// askTimeout is how long the shared count may take. It's asked for every
-	// request, so it must not cost more than the request itself.
+	// askTimeout limits one call to Redis. Each request needs one, so it must not take
+	// longer than the request itself.
 	askTimeout = 100 * time.Millisecond
-	// awayFor is how long nobody asks for it once it is away.
+	// awayFor is how long Redis isn't asked after it failed.
 	awayFor = 2 * time.Second
-	// probe is the caller that a check counts. None is called that.
+	// probe is the caller that checks count. No caller has this name.
 	probe = ""
 )
 
-// probeLimit is never reached: what is limited isn't counted.
+// probeLimit is high enough that checks never reach it: a limited request writes nothing.
 var probeLimit = redis_rate.PerSecond(1000)
 
-// Shared counts in Valkey or Redis, for all replicas together. While that is away
-// each replica lets its own share through: the limit holds, about, and nobody is
-// shut out.
+// Shared counts in Valkey or Redis, for all replicas together. While that is unavailable,
+// each replica enforces its share: the limit holds approximately, and nobody is locked
+// out.
 type Shared struct {
 	name    string
 	limit   redis_rate.Limit
@@ -38,9 +38,9 @@ type Shared struct {
 	away    *atomic.Bool
 }
 
-// NewShared returns a limiter by a name that is the same in all replicas, of
-// which there are so many. onChange, if given, is told when the shared count
-// goes away (true) and comes back. While away, if given, says so, nobody asks it.
+// NewShared returns a limiter. All replicas use the same name, and replicas is their
+// number. onChange, if set, is called when the shared count becomes unavailable (true)
+// and available again. While away, if set, is true, Redis isn't asked.
 func NewShared(name string, limit Limit, client redis.UniversalClient, replicas, callers int, onChange func(away bool), away *atomic.Bool) (*Shared, error) {
 	if away == nil {
 		away = &atomic.Bool{}
@@ -68,8 +68,8 @@ func NewShared(name string, limit Limit, client redis.UniversalClient, replicas,
 	}, nil
 }
 
-// Check returns an error unless Redis counts, and in time. That it answers is not
-// enough: one that may not write does that, too. It has two tries.
+// Check returns an error unless Redis counts in time. An answer is not enough: a Redis
+// that can't write answers as well. It tries twice.
 func (s *Shared) Check(ctx context.Context) error {
 	_, err := s.try(ctx, probe, probeLimit)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Shared) Check(ctx context.Context) error {
 	return err
 }
 
-// Allow decides about one request of a caller.
+// Allow counts and decides one request of a caller.
 func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 	if s.away.Load() {
 		return s.local.Allow(ctx, caller)
@@ -95,8 +95,8 @@ func (s *Shared) Allow(ctx context.Context, caller string) Decision {
 	return Decision{Allowed: result.Allowed > 0, Remaining: result.Remaining, Reset: result.ResetAfter, RetryAfter: max(0, result.RetryAfter)}
 }
 
-// try asks Redis once, for a short while. An answer that can't be one is an error:
-// the library takes it for what it expects, and panics.
+// try asks Redis once. It returns an error for an answer of the wrong form, on which the
+// library panics.
 func (s *Shared) try(ctx context.Context, caller string, limit redis_rate.Limit) (result *redis_rate.Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -9,32 +9,31 @@ import (
 )
 
 const (
-	// free is how large a request and its answer may be together without counting, in
-	// bytes.
+	// free is how many bytes a request and its answer may have together without counting.
 	free = 8 << 10
-	// remembered is how long a caller's volume is.
+	// remembered is how long a caller's volume is kept.
 	remembered = 10 * time.Minute
 )
 
-// Volume bounds how much one caller may send and be sent, in this process. What an
-// answer costs is known when it is there, so that a caller may be in debt, and has to
-// wait then. It is safe for concurrent use. A nil *Volume is no bound.
+// Volume limits how many bytes one caller may send and receive, in this process. The cost
+// of an answer is known only when it exists, so a caller can go into debt, and must then
+// wait. It is safe for concurrent use. A nil *Volume is unlimited.
 type Volume struct {
 	limit   Limit
 	callers *ttlcache.Cache[string, *rate.Limiter]
-	// charged says that there is somebody in callers.
+	// charged: callers isn't empty.
 	charged atomic.Bool
 }
 
-// NewVolume returns the bound of a limit, in KiB. Of more than so many callers it
-// forgets whom it has not seen for longest.
+// NewVolume returns a limit in KiB. It remembers up to the given number of callers, and
+// forgets the least recently seen first.
 func NewVolume(limit Limit, callers uint64) *Volume {
 	return &Volume{limit: limit, callers: ttlcache.New(
 		ttlcache.WithCapacity[string, *rate.Limiter](callers), ttlcache.WithTTL[string, *rate.Limiter](remembered),
 	)}
 }
 
-// Wait returns how long a caller has to wait until it may ask for more.
+// Wait returns how long a caller must wait before its next request, or 0.
 func (v *Volume) Wait(caller string) time.Duration {
 	if v == nil || !v.charged.Load() {
 		return 0
@@ -50,7 +49,7 @@ func (v *Volume) Wait(caller string) time.Duration {
 	return time.Duration(missing / v.perSecond() * float64(time.Second))
 }
 
-// Charge counts what a caller has sent and was sent by one request, in bytes.
+// Charge counts the bytes that one request of a caller sent and received.
 func (v *Volume) Charge(caller string, bytes int64) {
 	if v == nil || bytes <= free {
 		return

@@ -1,23 +1,22 @@
-// Package requestid carries the id of the request being served through a
-// context, so that log lines, problem documents and outgoing calls name the
-// same request.
+// Package requestid carries the id of a request in a context, so that log lines, problems
+// and outgoing calls have the same id.
 package requestid
 
 import "context"
 
-// Header is the HTTP header that carries a request id between services, spelled as
-// net/http keeps it: another spelling is converted each time.
+// Header is the HTTP header of the request id, in net/http's canonical form: another
+// spelling would be converted each time.
 const Header = "X-Request-Id"
 
-// Key is under which a context has the id, as a *string.
+// Key is the context key of the id, a *string.
 type Key struct{}
 
-// With returns a context that carries id.
+// With returns a context with the id.
 func With(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, Key{}, &id)
 }
 
-// From returns the request id that ctx carries, or "" when it carries none.
+// From returns the request id in ctx, or "".
 func From(ctx context.Context) string {
 	id, ok := ctx.Value(Key{}).(*string)
 	if !ok {

@@ -5,20 +5,19 @@ import (
 	"time"
 )
 
-// Backoff says how long to wait before a retry: twice as long each time, and
-// never quite the same, so that clients that failed together don't come back
-// together.
+// Backoff computes the delays before retries. They double each time, and have jitter, so
+// that clients that failed together don't retry together.
 type Backoff struct {
-	// Base is the longest wait before the first retry.
+	// Base is the maximum delay before the first retry.
 	Base time.Duration
-	// Max is the longest wait before any retry.
+	// Max is the maximum delay before any retry.
 	Max time.Duration
-	// Jitter returns a random duration in [0, n). Nil is rand.N; a simulation has its own.
+	// Jitter returns a random duration in [0, n); nil means rand.N. Simulations set it.
 	Jitter func(n time.Duration) time.Duration
 }
 
-// Delay returns the wait before a retry; 0 is the first. It lies between one
-// half and the whole of Base doubled retry times, the whole being at most Max.
+// Delay returns the delay before a retry, counted from 0. It is between half and all of
+// Base × 2^retry, where all is at most Max.
 func (b Backoff) Delay(retry int) time.Duration {
 	ceiling := b.ceiling(retry)
 	if ceiling <= 0 {
@@ -31,7 +30,7 @@ func (b Backoff) Delay(retry int) time.Duration {
 	return half + rand.N(ceiling-half+1) //nolint:gosec // jitter is no secret
 }
 
-// ceiling doubles step by step, because a shift by an unbounded count overflows.
+// ceiling doubles step by step: a shift by an unbounded count would overflow.
 func (b Backoff) ceiling(retry int) time.Duration {
 	ceiling := b.Base
 	for range retry {

@@ -22,8 +22,7 @@ func bad() error  { return errBad }
 func gone() error { return errGone }
 func fine() error { return errFine }
 
-// mustNotBeNil reports whether err is target. The breaker promises never to ask
-// about nil.
+// mustNotBeNil reports whether err is target. The breaker must never pass nil.
 func mustNotBeNil(err, target error) bool {
 	if err == nil {
 		panic("asked about nil")
@@ -31,8 +30,8 @@ func mustNotBeNil(err, target error) bool {
 	return errors.Is(err, target)
 }
 
-// breakerUnderTest trips on half of at least 4 outcomes within 10s, and stays
-// open for 5s.
+// breakerUnderTest trips on half of at least 4 outcomes within 10s, and stays open for
+// 5s.
 func breakerUnderTest(onChange func(from, to State)) *Breaker {
 	return NewBreaker(BreakerConfig{
 		Window:     10 * time.Second,
@@ -89,7 +88,7 @@ func TestBreakerWindowRolls(t *testing.T) {
 		require.NoError(t, b.Do(good))
 		pass(9 * time.Second)
 		require.ErrorIs(t, b.Do(bad), errBad)
-		pass(8500 * time.Millisecond) // the good one has left, this one hasn't
+		pass(8500 * time.Millisecond) // the good one has left the window, this one hasn't
 		for range 3 {
 			require.ErrorIs(t, b.Do(bad), errBad)
 		}
@@ -170,8 +169,8 @@ func TestBreakerCountsPanics(t *testing.T) {
 		_ = b.Do(bad)
 	}
 	require.Panics(t, func() { _ = b.Do(func() error { panic("oh") }) })
-	// The panic is neither a failure nor excluded by the tests' rules, and still
-	// it must have ended the call: the next failure trips.
+	// By the tests' rules the panic is neither a failure nor excluded. It must still have
+	// ended the call: the next failure trips the breaker.
 	_ = b.Do(bad)
 	require.Equal(t, Open, b.State())
 }

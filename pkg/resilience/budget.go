@@ -2,16 +2,16 @@ package resilience
 
 import "sync"
 
-// token is the worth of one retry. Budgets count in thousandths, as whole
-// numbers, so that the bound they keep is exact.
+// token is the price of one retry. Budgets count in integer thousandths, so that their
+// bound is exact.
 const token = 1000
 
-// Budget bounds how many retries a client adds to its requests, over all of its
-// callers. Without one, N tries per request become N times the load at the very
-// moment when the other side can bear it least.
+// Budget limits how many retries a client adds to its requests, over all callers. Without
+// one, N attempts per request multiply the load by N just when the called service is
+// overloaded.
 //
-// It is a token bucket that time does not fill: every request puts in a fraction
-// of a token, every retry takes out a whole one. For any number of requests:
+// It is a token bucket that is filled by requests, not by time: each request adds a
+// fraction of a token, each retry takes a whole one. For any number of requests:
 //
 //	retries <= reserve + ratio * requests
 //
@@ -23,10 +23,9 @@ type Budget struct {
 	deposit int64
 }
 
-// NewBudget returns a full budget. Ratio is the number of retries earned by one
-// request, to a thousandth: 0.2 is one retry for five requests. Reserve is the
-// number of retries that may be made before any is earned, and the most that can
-// be saved up. Negative values count as 0.
+// NewBudget returns a full budget. ratio is the number of retries per request, rounded
+// down to a thousandth: 0.2 is one retry per five requests. reserve is the number of
+// retries available at first, and the most that can be saved. Negative values count as 0.
 func NewBudget(ratio float64, reserve int) *Budget {
 	limit := int64(max(reserve, 0)) * token
 	return &Budget{
@@ -36,14 +35,14 @@ func NewBudget(ratio float64, reserve int) *Budget {
 	}
 }
 
-// Deposit counts one request. Call it once per request, not once per try.
+// Deposit counts one request. Call it once per request, not per attempt.
 func (b *Budget) Deposit() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tokens = min(b.tokens+b.deposit, b.limit)
 }
 
-// Withdraw asks for one retry and reports whether it may be made.
+// Withdraw takes one retry, and reports whether it may be made.
 func (b *Budget) Withdraw() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 )
 
 func Example() {
-	budget := resilience.NewBudget(0.2, 1) // a retry for five requests, and one to begin with
+	budget := resilience.NewBudget(0.2, 1) // one retry per five requests, and one at first
 	fmt.Println(budget.Withdraw(), budget.Withdraw())
 	// Output: true false
 }

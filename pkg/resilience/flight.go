@@ -9,23 +9,23 @@ import (
 )
 
 var (
-	// ErrAbandoned is the cause with which a shared call's context is cancelled
-	// when the last of its waiters has gone.
+	// ErrAbandoned is the cancellation cause of a shared call after its last caller has
+	// left.
 	ErrAbandoned = errors.New("nobody waits for the call any more")
-	// ErrClosed is what Flight.Do returns after Close, and the cause with which
-	// Close cancels the calls under way.
+	// ErrClosed is returned by Flight.Do after Close, and is the cancellation cause of the
+	// calls in flight.
 	ErrClosed = errors.New("closed")
 
-	// errNoReturn is the result of a call that ended in runtime.Goexit.
+	// errNoReturn is the result of a call that ended with runtime.Goexit.
 	errNoReturn = errors.New("the shared call did not return")
 )
 
-// Flight makes one call for any number of callers that ask for the same key at
-// the same time. In contrast to x/sync/singleflight the call belongs to nobody:
-// it runs detached from the caller that came first, a caller that gives up
-// leaves the others alone, and the last one to give up ends the call.
+// Flight makes one call for all callers that ask for the same key at the same time.
+// Unlike x/sync/singleflight, the call is detached from its first caller: a caller that
+// gives up doesn't affect the others, and the call is cancelled when the last one gives
+// up.
 //
-// The zero value is ready. A Flight is safe for concurrent use.
+// The zero value is ready to use. A Flight is safe for concurrent use.
 type Flight[K comparable, V any] struct {
 	mu     sync.Mutex
 	calls  map[K]*sharedCall[V]
@@ -43,16 +43,16 @@ type sharedCall[V any] struct {
 	panics error
 }
 
-// Do returns what call returns for key, made now or already under way.
+// Do returns the result of call for key: of a new call, or of the one in flight.
 //
-// The context that call gets carries the values of the first caller's ctx but
-// not its cancellation nor its deadline, so call must bound itself. It is
-// cancelled with the cause ErrAbandoned when no caller waits any more, and with
-// ErrClosed by Close. The values must stay usable after the first caller has
-// returned; those of an http.Request's context do.
+// The context passed to call has the values of the first caller's ctx, but neither its
+// cancellation nor its deadline, so call must limit itself. It is cancelled with the
+// cause ErrAbandoned when no caller waits any more, and with ErrClosed by Close. The
+// values must stay usable after the first caller has returned; those of an http.Request's
+// context do.
 //
-// When ctx ends first, Do returns ctx's error at once. A panic in call reaches
-// every caller that waits.
+// If ctx ends first, Do returns ctx's error at once. A panic in call is raised in every
+// waiting caller.
 func (f *Flight[K, V]) Do(ctx context.Context, key K, call func(context.Context) (V, error)) (V, error) {
 	var zero V
 	err := ctx.Err()
@@ -75,8 +75,8 @@ func (f *Flight[K, V]) Do(ctx context.Context, key K, call func(context.Context)
 	}
 }
 
-// Close ends every call under way, waits until they are over, and makes Do fail
-// with ErrClosed from now on.
+// Close cancels the calls in flight and waits for them. Do returns ErrClosed from then
+// on.
 func (f *Flight[K, V]) Close() {
 	f.mu.Lock()
 	f.closed = true
@@ -113,8 +113,8 @@ func (f *Flight[K, V]) join(ctx context.Context, key K, call func(context.Contex
 	return c, nil
 }
 
-// leave takes one waiter off a call, and ends the call if that was the last.
-// Forgetting it under the same lock keeps anyone from joining a dying call.
+// leave removes one waiter from a call, and cancels the call after the last one. It
+// removes the call under the same lock, so that nobody joins a cancelled call.
 func (f *Flight[K, V]) leave(key K, c *sharedCall[V]) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,8 +136,8 @@ func (f *Flight[K, V]) forget(key K, c *sharedCall[V]) {
 	}
 }
 
-// run keeps a panic from ending the process on a goroutine where nobody can
-// recover it; the waiters pass it on where someone can.
+// run recovers a panic, which would end the process on this goroutine. The waiters raise
+// it again.
 func (c *sharedCall[V]) run(ctx context.Context, call func(context.Context) (V, error)) {
 	defer func() {
 		r := recover()

@@ -90,7 +90,7 @@ func TestFlightEndsACallThatNobodyWaitsFor(t *testing.T) {
 		_, err := f.Do(ctx, "key", func(ctx context.Context) (int, error) {
 			<-ctx.Done()
 			cause <- context.Cause(ctx)
-			pass(time.Hour) // slow to go
+			pass(time.Hour) // slow to return
 			return 1, nil
 		})
 		require.ErrorIs(t, err, context.DeadlineExceeded)

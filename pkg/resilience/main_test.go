@@ -9,5 +9,5 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// pass lets d go by on the synthetic clock of a synctest bubble.
+// pass advances the clock of a synctest bubble by d.
 func pass(d time.Duration) { <-time.After(d) }

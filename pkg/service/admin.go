@@ -7,15 +7,14 @@ import (
 	"sync/atomic"
 )
 
-// adminServer serves what is for operators, on a port of its own: it answers
-// whatever goes on at the other one, from before the service is opened until after
-// it has been closed.
+// adminServer serves the admin port: metrics, probes and profiles. It answers from before
+// the service opens until after it has closed, whatever the load on the public port.
 type adminServer struct {
 	server  *Server
 	handler atomic.Pointer[http.Handler]
 }
 
-// adminConnections is how many connections there may be.
+// adminConnections limits the connections of the admin port.
 const adminConnections = 100
 
 func (c *Config) listenAdmin(ctx context.Context, log *slog.Logger, starting http.Handler) (*adminServer, error) {
@@ -29,7 +28,7 @@ func (c *Config) listenAdmin(ctx context.Context, log *slog.Logger, starting htt
 	limits := *c
 	limits.MaxConnections = adminConnections
 	a.server = limits.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*a.handler.Load()).ServeHTTP(w, r) }), log)
-	go func() { _ = a.server.Serve(listener) }() // until close
+	go func() { _ = a.server.Serve(listener) }() // runs until close
 	return a, nil
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// Store is what a service keeps its resources in, as far as every service's is the same.
+// Store is the database of a service, as far as all services use it alike.
 type Store interface {
 	Migrate(context.Context, *slog.Logger) error
 	Check(context.Context) error
@@ -28,14 +28,14 @@ type Store interface {
 	Close() error
 }
 
-// Runtime is what a service is built with, in one try to open it.
+// Runtime is what Program.Open builds the service with, in one attempt.
 type Runtime struct {
 	Log *slog.Logger
-	// Metrics are those of this try: another begins anew.
+	// Metrics is the registry of this attempt; the next one starts empty.
 	Metrics *prometheus.Registry
 	// API takes the operations.
 	API *httpapi.API
-	// Limits take policies of the service's own.
+	// Limits takes the service's own rate limit policies.
 	Limits *ratelimit.Policies
 
 	config       *Config
@@ -45,8 +45,8 @@ type Runtime struct {
 	runs         *prometheus.CounterVec
 }
 
-// Keep takes a store: it is closed at the end, brought up to date unless
-// MIGRATE_ON_START says otherwise, watched and measured.
+// Keep takes over a store: it closes it at the end, migrates it unless MIGRATE_ON_START
+// is false, and adds its readiness check and its metrics.
 func (rt *Runtime) Keep(ctx context.Context, s Store) error {
 	rt.OnClose(s.Close)
 	if rt.config.MigrateOnStart {
@@ -60,18 +60,18 @@ func (rt *Runtime) Keep(ctx context.Context, s Store) error {
 	return nil
 }
 
-// OnClose has something released when the service stops, or can't be opened after all: what
-// came last first.
+// OnClose registers a function that runs when the service stops, or when opening it
+// fails. The last one registered runs first.
 func (rt *Runtime) OnClose(release func() error) { rt.closers = append(rt.closers, release) }
 
-// Need has readiness depend on something.
+// Need adds dependencies to the readiness check.
 func (rt *Runtime) Need(d ...health.Dependency) { rt.dependencies = append(rt.dependencies, d...) }
 
-// Run has work done beside the server, until its context is done. An error stops the
-// service.
+// Run runs work in the background until its context is done. An error stops the service.
 func (rt *Runtime) Run(work func(context.Context) error) { rt.background = append(rt.background, work) }
 
-// Every has a task done now and then, again and again. Failures are logged and counted.
+// Every runs a task in the background, at once and then at each interval. Failures are
+// logged and counted, and don't stop the service.
 func (rt *Runtime) Every(interval time.Duration, task string, do func(context.Context) error) {
 	if rt.runs == nil {
 		rt.runs = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -113,20 +113,20 @@ func (rt *Runtime) close() error {
 // App is a service that has been built.
 type App struct {
 	Handler http.Handler
-	// Admin serves what is for operators, on ADMIN_PORT.
+	// Admin is the handler of ADMIN_PORT.
 	Admin   http.Handler
 	Monitor *health.Monitor
-	// Background runs beside the server, until its context is done.
+	// Background is run until its context is done.
 	Background []func(context.Context) error
-	// Stop ends what handlers wait for. It is called once.
+	// Stop ends the waits of handlers. Call it once.
 	Stop func()
-	// Close releases what the service holds. It is called once nothing uses
-	// the service any more.
+	// Close releases the resources of the service. Call it when nothing uses the service
+	// any more.
 	Close func() error
 }
 
-// Build builds the service, whose configuration has been read. process are the metrics of
-// the process.
+// Build builds the service from its loaded configuration. process has the metrics of the
+// process.
 func (p Program) Build(ctx context.Context, log *slog.Logger, process prometheus.Gatherer) (app *App, err error) {
 	c := p.Config.Common()
 	rt := &Runtime{Log: log, Metrics: prometheus.NewRegistry(), config: c}
@@ -164,14 +164,14 @@ func (p Program) Build(ctx context.Context, log *slog.Logger, process prometheus
 	}, nil
 }
 
-// newAPI returns the API without its operations.
+// newAPI returns an API without operations.
 func (p Program) newAPI(c httpapi.Config) *httpapi.API {
 	c.Title, c.Version = p.Name, "1.0.0"
 	c.Description = strings.ToUpper(p.Summary[:1]) + p.Summary[1:] + "."
 	return httpapi.New(c)
 }
 
-// Document describes the operations. Nothing behind them is needed for that.
+// Document returns the OpenAPI document. It needs no database and no configuration.
 func (p Program) Document() *huma.OpenAPI {
 	metrics := prometheus.NewRegistry()
 	a := p.newAPI(httpapi.Config{Log: slog.New(slog.DiscardHandler), Metrics: metrics, Auth: auth.Open()})

@@ -19,7 +19,7 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// opened returns a program that is opened by a function, and its configuration.
+// opened returns a program with the function as its Open.
 func opened(t *testing.T, open func(context.Context, *Runtime) error) Program {
 	t.Helper()
 	c := &Config{DatabaseURL: "sqlite://unused.db"}
@@ -27,7 +27,7 @@ func opened(t *testing.T, open func(context.Context, *Runtime) error) Program {
 	return Program{Name: "test", Summary: "tests", Config: c, Open: open}
 }
 
-// store is a Store that notes what is done with it.
+// store is a Store that records its calls.
 type store struct {
 	did     *[]string
 	migrate error
@@ -71,7 +71,8 @@ func TestAStoreThatCantBeMigratedIsClosed(t *testing.T) {
 	require.Equal(t, []string{"migrate", "close the store"}, did)
 }
 
-// TestEachTryToOpenBeginsAnew: what the one before has registered is in nobody's way.
+// TestEachTryToOpenBeginsAnew: metrics registered by a failed attempt don't collide with
+// the next one.
 func TestEachTryToOpenBeginsAnew(t *testing.T) {
 	tries := 0
 	p := opened(t, func(ctx context.Context, rt *Runtime) error {

@@ -16,8 +16,8 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// Config is what every service can be told. A service embeds it in a struct of
-// its own.
+// Config is the configuration that all services share. A service embeds it in its own
+// struct.
 type Config struct {
 	Host string `envconfig:"HOST" desc:"address to listen on; empty is all of them"`
 	Port int    `envconfig:"PORT" min:"0" max:"65535" desc:"port to listen on; 0 is any free one"`
@@ -54,15 +54,15 @@ type Config struct {
 // Common returns c, for a struct that embeds it.
 func (c *Config) Common() *Config { return c }
 
-// LogValue is part of slog.LogValuer: what the log says of it at the start.
+// LogValue implements slog.LogValuer. It has what is logged at the start.
 func (c *Config) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("database", database.Place(c.DatabaseURL)))
 }
 
-// Warnings are what the log says of it besides.
+// Warnings returns the risky settings, to be logged.
 func (c *Config) Warnings() []string { return c.Login.Warnings(c.DatabaseURL) }
 
-// Validate checks what concerns more than the form of a value.
+// Validate checks the settings that depend on each other.
 func (c *Config) Validate() error {
 	var admin error
 	switch {
@@ -74,20 +74,20 @@ func (c *Config) Validate() error {
 	return errors.Join(admin, c.Login.Check(c.DatabaseURL), c.IssuerConfig.Validate(), c.PolicyConfig.Validate(), c.ClientConfig.Validate(), c.TraceConfig.Validate())
 }
 
-// OnPostgres reports whether DATABASE_URL is PostgreSQL's; else it is SQLite's.
+// OnPostgres reports whether DATABASE_URL is for PostgreSQL. Otherwise it is for SQLite.
 func (c *Config) OnPostgres() bool {
 	kind, _ := database.KindOf(c.DatabaseURL)
 	return kind == database.Postgres
 }
 
-// SQLitePath is where SQLite's file is.
+// SQLitePath returns the path of the SQLite file.
 func (c *Config) SQLitePath() string { return database.SQLitePath(c.DatabaseURL) }
 
 func (c *Config) address() string { return net.JoinHostPort(c.host(), strconv.Itoa(c.Port)) }
 
 func (c *Config) adminAddress() string { return net.JoinHostPort(c.host(), strconv.Itoa(c.AdminPort)) }
 
-// host is Host without the brackets that an IPv6 address has in a URL.
+// host returns Host without the brackets of an IPv6 address.
 func (c *Config) host() string {
 	inner, opened := strings.CutPrefix(c.Host, "[")
 	inner, closed := strings.CutSuffix(inner, "]")
@@ -97,7 +97,7 @@ func (c *Config) host() string {
 	return c.Host
 }
 
-// localAddress is where this machine reaches the service.
+// localAddress returns the address at which the service is reachable from the same host.
 func (c *Config) localAddress() string {
 	host := c.host()
 	ip := net.ParseIP(host)

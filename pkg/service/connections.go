@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// connections bounds how many connections a server has. When there is one too many
-// it closes the one that has waited longest for its client: first of those that have
-// sent no request yet, as a client that means no good leaves them, then of a sample of
-// those that are idle, then of those that don't take their answer. A request that is worked on is
-// never cut off; where all are, the newest connection is closed.
+// connections limits the number of connections of a server. Above the limit it closes
+// one: the oldest that has sent no request yet; otherwise, of a sample, the one that has
+// been idle longest; otherwise, of a sample, the one whose client has stalled longest. A
+// request that is being processed is never cut off: if all are, the newest connection is
+// closed.
 type connections struct {
 	most int
 
 	mu  sync.Mutex
 	all map[*steadyConn]bool
-	// fresh are those of them that have sent no request yet, longest first.
+	// fresh has the connections that have sent no request yet, oldest first.
 	fresh *list.List
 }
 
@@ -30,7 +30,8 @@ func newConnections(most int) *connections {
 	return &connections{most: most, all: map[*steadyConn]bool{}, fresh: list.New()}
 }
 
-// track is http.Server.ConnState. Between two requests of a connection it takes no lock.
+// track is the http.Server.ConnState. It takes no lock between two requests of a
+// connection.
 func (c *connections) track(conn net.Conn, state http.ConnState) {
 	s, ok := conn.(*steadyConn)
 	if !ok {
@@ -41,7 +42,7 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		surplus := c.add(s)
 		if surplus != nil {
-			_ = surplus.Close() // whose end it is anyway
+			_ = surplus.Close() // the error doesn't matter
 		}
 	case http.StateIdle:
 		s.idle.Store(int64(sinceStart()))
@@ -54,7 +55,7 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// add adds a new connection, and returns one to be closed, if there are too many.
+// add adds a new connection, and returns one to close if there are too many.
 func (c *connections) add(s *steadyConn) (surplus *steadyConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +64,7 @@ func (c *connections) add(s *steadyConn) (surplus *steadyConn) {
 	if len(c.all) <= c.most {
 		return nil
 	}
-	if c.fresh.Len() == 1 { // the new one itself
+	if c.fresh.Len() == 1 { // only the new one
 		surplus = c.longest(func(s *steadyConn) int64 { return s.idle.Load() }, 0)
 		if surplus == nil {
 			surplus = c.longest(func(s *steadyConn) int64 { return s.writing.Load() }, stalledAfter)
@@ -76,7 +77,7 @@ func (c *connections) add(s *steadyConn) (surplus *steadyConn) {
 	return surplus
 }
 
-// begin takes note of the first request of a connection.
+// begin records the first request of a connection.
 func (c *connections) begin(s *steadyConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,22 +101,23 @@ func (c *connections) forget(s *steadyConn) {
 	}
 }
 
-// stalledAfter is how long a client must have taken nothing of its answer until it may
-// make room for another.
+// stalledAfter is how long a client must have read nothing of its answer before its
+// connection may be closed to make room.
 const stalledAfter = time.Second
 
-// start is what times of connections are counted from, so that they don't depend on a
-// clock that may be set back.
-var start = time.Now().Add(-2 * stalledAfter) // no time is 0
+// start is the origin of the connections' times, which are monotonic: setting the clock
+// back doesn't affect them.
+var start = time.Now().Add(-2 * stalledAfter) // so that no time is 0, which means none
 
 func sinceStart() time.Duration { return time.Since(start) }
 
-// maxLooked is how many connections are looked at to find one that makes room: a look
-// at all of many would hold each accept up.
+// maxLooked limits how many connections longest samples: scanning all of them would delay
+// each accept.
 const maxLooked = 256
 
-// longest returns the connection that has been so for longest, and for as long as least,
-// among some: a map is read from a place taken at random. since tells since when, or 0.
+// longest returns the connection of a sample whose since is earliest, if that is at least
+// least ago. since returns nanoseconds after start, or 0 for none. The sample is random,
+// because map iteration is.
 func (c *connections) longest(since func(*steadyConn) int64, least time.Duration) (longest *steadyConn) {
 	before, looked := int64(sinceStart()-least), 0
 	for s := range c.all {
@@ -129,14 +131,13 @@ func (c *connections) longest(since func(*steadyConn) int64, least time.Duration
 	return longest
 }
 
-// steadyListener accepts connections whose answers may be taken slowly, but not
-// without any progress.
+// steadyListener accepts connections whose clients may read slowly, but not stall.
 type steadyListener struct {
 	net.Listener
 	timeout time.Duration
 }
 
-// Accept is part of net.Listener.
+// Accept implements net.Listener.
 func (l steadyListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -145,36 +146,35 @@ func (l steadyListener) Accept() (net.Conn, error) {
 	return &steadyConn{Conn: conn, timeout: l.timeout}, nil
 }
 
-// maxHeaderLines is how many lines a request's header may have: each takes far more
-// memory than it is long.
+// maxHeaderLines limits the lines of a request header: each takes far more memory than
+// its length.
 const maxHeaderLines = 128
 
 var errHeaderLines = errors.New("the header has too many lines")
 
-// tooManyLines is the answer to a header of more lines (RFC 6585, section 5).
+// tooManyLines is the answer to a header with more lines (RFC 6585, section 5).
 const tooManyLines = "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-// steadyConn gives up on a write when the client has taken nothing of it for as long
-// as timeout, or an eighth less. Whoever goes on reading, however slowly, gets all of it. It also bounds
-// the lines of a header, which net/http doesn't.
+// steadyConn fails a write when the client has taken no byte of it for timeout, or up to
+// an eighth less. A client that keeps reading, however slowly, gets everything. It also
+// limits the lines of a header, which net/http doesn't.
 type steadyConn struct {
 	net.Conn
 	timeout time.Duration
-	// deadline is that of a write.
+	// deadline is the current write deadline.
 	deadline time.Time
-	// idle is since when the connection waits for another request, and writing since
-	// when the client is waited for to take more (nanoseconds after start); 0 is not at
-	// all.
+	// idle is since when the connection waits for its next request, and writing since when
+	// a write waits for the client. Both are nanoseconds after start; 0 means not.
 	idle, writing atomic.Int64
-	// fresh is where connections has it while it has sent no request.
+	// fresh is the element in connections.fresh, until the first request.
 	fresh *list.Element
-	// inHeader says that what is read is the header of a request, which has had so
-	// many lines.
+	// inHeader reports whether a request header is being read, and lines how many lines it
+	// has had.
 	inHeader atomic.Bool
 	lines    int
 }
 
-// Read is part of net.Conn.
+// Read implements net.Conn.
 func (c *steadyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if !c.inHeader.Load() {
@@ -183,19 +183,19 @@ func (c *steadyConn) Read(p []byte) (int, error) {
 	}
 	c.lines += bytes.Count(p[:n], []byte("\n"))
 	if c.lines > maxHeaderLines {
-		_, _ = c.Write([]byte(tooManyLines)) // nothing else is written before a request
+		_, _ = c.Write([]byte(tooManyLines)) // no answer is being written while a header is read
 		return 0, errHeaderLines
 	}
 	return n, err
 }
 
-// Write is part of net.Conn.
+// Write implements net.Conn.
 func (c *steadyConn) Write(p []byte) (written int, err error) {
 	defer c.writing.Store(0)
 	for {
 		now := time.Now()
 		c.writing.Store(int64(now.Sub(start)))
-		if c.deadline.Sub(now) < c.timeout-c.timeout/8 { // setting one costs as much as a small write
+		if c.deadline.Sub(now) < c.timeout-c.timeout/8 { // not each time: to set a deadline costs as much as a small write
 			c.deadline = now.Add(c.timeout)
 			err = c.Conn.SetWriteDeadline(c.deadline)
 			if err != nil {
@@ -210,12 +210,12 @@ func (c *steadyConn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// SetWriteDeadline does nothing: Write has deadlines of its own. net/http takes any away
-// after each request, and the next answer would have none.
+// SetWriteDeadline does nothing, because Write sets its own deadlines. net/http removes
+// the deadline after each request, and the next answer would have none.
 func (*steadyConn) SetWriteDeadline(time.Time) error { return nil }
 
-// CloseWrite ends what is sent, so that the client reads it to its end (net/http does
-// so before it closes a connection whose client still sends).
+// CloseWrite closes the sending side. net/http calls it before it closes a connection
+// whose client is still sending, so that the client can read the answer.
 func (c *steadyConn) CloseWrite() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok {

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestASlowReaderGetsItAll: it takes a byte a second, and has never been idle for as
-// long as the timeout.
+// TestASlowReaderGetsItAll: it reads one byte a second, so it never stalls for the
+// timeout.
 func TestASlowReaderGetsItAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
@@ -63,8 +63,8 @@ func TestAReaderThatStopsIsCutOff(t *testing.T) {
 	})
 }
 
-// TestConnectionsThatWaitMakeRoom: first those that have sent no request yet, as many
-// half-open ones would be, then the idle; never one that is being answered.
+// TestConnectionsThatWaitMakeRoom: connections without a request are closed first, then
+// idle ones, never one with a request in flight.
 func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 	arrived, open := make(chan struct{}), make(chan struct{})
 	c := &Config{MaxConnections: 4, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, IdleTimeout: time.Hour, WriteTimeout: time.Hour}
@@ -102,7 +102,7 @@ func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
-		<-idled // a moment after the answer
+		<-idled // it becomes idle shortly after the answer
 	}
 	closed := func(conn net.Conn) {
 		t.Helper()
@@ -126,18 +126,19 @@ func TestConnectionsThatWaitMakeRoom(t *testing.T) {
 	closed(half[1])
 	second := dial(held)
 	<-arrived
-	closed(idle) // it has been idle for longer than the other
+	closed(idle) // it has been idle longer than the other
 	third := dial(held)
 	<-arrived
 	closed(another)
-	closed(dial(whole)) // all are being answered: the newest is too much
+	closed(dial(whole)) // all have a request in flight: the newest is closed
 	close(open)
 	for _, conn := range []net.Conn{first, last, second, third} {
 		answered(conn)
 	}
 }
 
-// TestMakingRoomLooksAtFewConnections, and takes the best of them.
+// TestMakingRoomLooksAtFewConnections: it samples maxLooked connections, and takes the
+// one that waits longest.
 func TestMakingRoomLooksAtFewConnections(t *testing.T) {
 	c := newConnections(1)
 	for range 10_000 {
@@ -153,7 +154,8 @@ func TestMakingRoomLooksAtFewConnections(t *testing.T) {
 	require.Same(t, last, longest)
 }
 
-// TestConnectionsDontGoByTheClock: it may be set back, and then they would make no room.
+// TestConnectionsDontGoByTheClock: with wall-clock times, a clock that is set back would
+// keep connections from making room.
 func TestConnectionsDontGoByTheClock(t *testing.T) {
 	here, there := net.Pipe()
 	s := &steadyConn{Conn: here, timeout: time.Hour}
@@ -172,7 +174,7 @@ func TestConnectionsDontGoByTheClock(t *testing.T) {
 	require.Error(t, <-done)
 }
 
-// serve serves on a real port as the services do.
+// serve serves on a real port with the service's limits.
 func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
 	t.Helper()
 	listener, err := listen(t.Context(), "127.0.0.1:0", "PORT")
@@ -187,7 +189,8 @@ func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
 	return listener.Addr().String()
 }
 
-// TestALaterAnswerThatNobodyTakesIsCutOff, as the first one of a connection is.
+// TestALaterAnswerThatNobodyTakesIsCutOff: the write timeout also applies after the first
+// answer of a connection.
 func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
 	cut := make(chan error, 1)
 	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, WriteTimeout: time.Second}, func(w http.ResponseWriter, r *http.Request) {
@@ -217,8 +220,8 @@ func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatNobodyTakesWaitsHere, where it is counted, and not in the kernel;
-// and its connection makes room for another.
+// TestAnAnswerThatNobodyTakesWaitsHere: an unread answer stays in the process, where its
+// memory is counted, not in the kernel. Its connection makes room for another.
 func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
 	var written atomic.Int64
 	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, WriteTimeout: time.Hour}, func(w http.ResponseWriter, r *http.Request) {
@@ -232,7 +235,7 @@ func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
 				return
 			}
 		}
-		written.Add(1 << 40) // all of it went
+		written.Add(1 << 40) // all of it was written
 	})
 	dial := func(path string) net.Conn {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
@@ -255,7 +258,7 @@ func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
 	require.Less(t, written.Load(), int64(4<<20), "the kernel holds little of it")
 }
 
-// TestAHeaderOfManyLinesIsRefused: each takes more memory than it is long.
+// TestAHeaderOfManyLinesIsRefused: each line takes more memory than its length.
 func TestAHeaderOfManyLinesIsRefused(t *testing.T) {
 	address := serve(t, &Config{MaxConnections: 10, HeaderTimeout: time.Hour, WriteTimeout: time.Hour}, func(http.ResponseWriter, *http.Request) {})
 	for lines, want := range map[int]int{100: http.StatusOK, 3000: http.StatusRequestHeaderFieldsTooLarge} {

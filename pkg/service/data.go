@@ -11,22 +11,22 @@ import (
 	"github.com/example/microservices/pkg/database/postgres"
 )
 
-// operands are what the subcommands take, in their order; those in brackets may be
-// left out. The others take none.
+// operands are the operands of the subcommands, in order. Those in brackets are optional.
+// Other subcommands take none.
 var operands = map[string][]string{
 	"backup":  {"FILE-OR-FOLDER", "[KEEP]"},
 	"restore": {"FILE-OR-FOLDER"},
 	"copy":    {"SQLITE-FILE"},
 }
 
-// takes says whether a subcommand takes so many operands.
+// takes reports whether a subcommand accepts n operands.
 func takes(command string, n int) bool {
 	known := operands[command]
 	optional := strings.Count(strings.Join(known, " "), "[")
 	return n <= len(known) && n >= len(known)-optional
 }
 
-// file is the path of the service's SQLite file.
+// file returns the path of the SQLite file, or an ExitUsage error on PostgreSQL.
 func (c *Config) file(command string) (string, error) {
 	if c.OnPostgres() {
 		return "", &exitError{ExitUsage, errors.New("DATABASE_URL is PostgreSQL's: " + command + " is for SQLite, and PostgreSQL has pg_dump and its host's snapshots")}
@@ -66,7 +66,7 @@ func (p Program) restore(ctx context.Context, stdout io.Writer, args []string) e
 	return p.Data.Restore(ctx, args[0], target, log)
 }
 
-// copyData copies a SQLite file into the database that DATABASE_URL names.
+// copyData copies a SQLite file into the PostgreSQL database of DATABASE_URL.
 func (p Program) copyData(ctx context.Context, stdout io.Writer, args []string) error {
 	log, _, err := p.configure(stdout)
 	if err != nil {

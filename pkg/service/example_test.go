@@ -12,7 +12,7 @@ import (
 func Example() {
 	program := service.Program{
 		Name: "shop-service", Summary: "keeps a shop", Config: &service.Config{Port: 8002, DatabaseURL: "sqlite://shop.db"},
-		Describe: func(*httpapi.API) {}, // adds operations
+		Describe: func(*httpapi.API) {}, // registers the operations
 		Open:     func(context.Context, *service.Runtime) error { return nil },
 	}
 	code := program.Main(context.Background(), []string{"serve", "twice"}, os.Stdout, os.Stdout)

@@ -1,5 +1,5 @@
-// Package service is the life of a service's process: its subcommands, its
-// configuration, start, readiness, drain and stop.
+// Package service runs a service's process: subcommands, configuration, start, readiness,
+// drain and stop.
 package service
 
 import (
@@ -24,51 +24,49 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// The exit codes of a program.
+// Exit codes.
 const (
 	ExitOK = 0
-	// ExitFailure: it could not do what it was asked to.
+	// ExitFailure: the command failed.
 	ExitFailure = 1
-	// ExitUsage: the arguments or the configuration are wrong. Trying again
-	// without changing them is of no use.
+	// ExitUsage: the arguments or the configuration are wrong. A retry without a change
+	// fails again.
 	ExitUsage = 2
-	// ExitCutOff: it stopped as asked, but requests were still in flight when
-	// DRAIN_TIMEOUT had passed, and were cut off.
+	// ExitCutOff: stopped as requested, but requests still in flight after DRAIN_TIMEOUT
+	// were cut off.
 	ExitCutOff = 3
-	// ExitSignal + n: a second signal, of number n, ended it at once.
+	// ExitSignal + n: a second signal, number n, ended the process at once.
 	ExitSignal = 128
 )
 
-// Program is a service, as its main describes it.
+// Program describes a service. Its main fills it in.
 type Program struct {
-	// Name is the service's, such as "user-service"; Summary says in one line
-	// what it does.
+	// Name is the service's name, such as "user-service". Summary says in one line what it
+	// does.
 	Name, Summary string
-	// Config points to the struct that the environment is read into. It embeds
-	// this package's Config.
+	// Config points to the struct that is loaded from the environment. It embeds Config of
+	// this package.
 	Config interface{ Common() *Config }
-	// Data is what the service keeps.
+	// Data describes the service's tables, for the subcommands backup, restore and copy.
 	Data transfer.Store
-	// Store opens the store that DATABASE_URL names.
+	// Store opens the database of DATABASE_URL.
 	Store func(context.Context) (Store, error)
-	// Describe adds the operations to an API that only describes them.
+	// Describe adds the operations to an API that only generates the document.
 	Describe func(*httpapi.API)
-	// Open opens what the service needs, and adds the operations to rt.API. It is tried
-	// again for a while when it fails with database.ErrUnavailable.
+	// Open opens the service's dependencies, and adds the operations to rt.API. On
+	// database.ErrUnavailable it is retried, for START_TIMEOUT.
 	Open func(ctx context.Context, rt *Runtime) error
-	// Extra are subcommands of the service's own. They write to the writer.
+	// Extra has the service's own subcommands. They write to the writer.
 	Extra map[string]func(context.Context, io.Writer) error
 
-	// log is where lines of the log go instead of the output of the commands;
-	// nil is there, too.
+	// log receives the log; nil means stdout.
 	log *telemetry.Output
 }
 
-// version is set by the linker where there is no version control to ask.
+// version is set by the linker if the build has no version control information.
 var version string
 
-// Version returns the version of this build: what the linker was told, the
-// module's version, or the commit it was built from.
+// Version returns the version of this build: the linker's, the module's, or the commit.
 func Version() string {
 	if version != "" {
 		return version
@@ -88,8 +86,8 @@ func Version() string {
 	return "devel"
 }
 
-// Main does what the arguments (without the program's name) say, and returns
-// the code to exit with.
+// Main runs the subcommand in args (without the program's name; default serve), and
+// returns the exit code.
 func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	command := "serve"
 	if len(args) > 0 {
@@ -119,7 +117,7 @@ func (p Program) Main(ctx context.Context, args []string, stdout, stderr io.Writ
 	return ExitFailure
 }
 
-// commands are the subcommands, with their operands.
+// commands returns the subcommands by name.
 func (p Program) commands(stdout io.Writer, args []string) map[string]func(context.Context) error {
 	commands := map[string]func(context.Context) error{
 		"serve": func(ctx context.Context) error {
@@ -181,8 +179,8 @@ func (p Program) migrate(ctx context.Context, log *slog.Logger) error {
 	return errors.Join(s.Migrate(ctx, log), s.Close())
 }
 
-// configure reads the environment, and returns the log, which goes to stdout, where a
-// container's log is expected, and the metrics of the process.
+// configure loads the configuration, and returns the logger, which writes to stdout, and
+// the metrics of the process.
 func (p Program) configure(stdout io.Writer) (*slog.Logger, *prometheus.Registry, error) {
 	err := config.Load(p.Config)
 	if err != nil {
@@ -200,7 +198,8 @@ func (p Program) configure(stdout io.Writer) (*slog.Logger, *prometheus.Registry
 	return telemetry.NewLogger(lines, p.Config.Common().LogConfig, p.Name, Version()), metrics, nil
 }
 
-// introduce says in the log what the program does, with which database, and which variables may be meant to be settings.
+// introduce logs what the program does and with which database. It warns about risky
+// settings, and about variables that look like misspelt settings.
 func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, attrs ...slog.Attr) {
 	c := p.Config.Common()
 	attrs = append(attrs, c.LogValue().Group()...)
@@ -223,7 +222,7 @@ func (e *exitError) Unwrap() error { return e.err }
 
 const healthcheckTimeout = 3 * time.Second
 
-// healthcheck asks the service that runs beside it whether it is ready.
+// healthcheck returns an error unless the service on the same host is ready.
 func healthcheck(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()
@@ -231,7 +230,7 @@ func healthcheck(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Transport: &http.Transport{}} // no proxy on the way to this machine
+	client := &http.Client{Transport: &http.Transport{}} // ignores proxy settings
 	response, err := client.Do(request)
 	if err != nil {
 		return err
@@ -243,16 +242,15 @@ func healthcheck(ctx context.Context, address string) error {
 	return nil
 }
 
-// gcPercent lets the heap grow to three times what is live before it is
-// collected: what is live is a few megabytes, so that a twentieth of the
-// processor's time is cheaply won. GOGC and GOMEMLIMIT overrule it.
+// gcPercent lets the heap grow to three times the live data before a collection, instead
+// of twice. The live data is a few megabytes, so this saves a twentieth of the CPU time
+// for little memory. GOGC and GOMEMLIMIT override it.
 const gcPercent = 200
 
-// linesTimeout bounds writing the last lines of the log: whoever reads them may
-// hang.
+// linesTimeout limits writing the last log lines: the reader may hang.
 const linesTimeout = 3 * time.Second
 
-// Exit runs the program with the process's arguments, and ends the process.
+// Exit runs the program with the arguments of the process, and exits.
 func (p Program) Exit() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -261,7 +259,7 @@ func (p Program) Exit() {
 	p.end(p.Main(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// end ends the process, once the last lines of its log have been written.
+// end exits after it has written the last log lines.
 func (p Program) end(code int) {
 	if p.log != nil {
 		p.log.Flush(linesTimeout)

@@ -23,26 +23,24 @@ import (
 )
 
 const (
-	// maxHeaderBytes makes 16 KiB the most that a client may send before the
-	// body: net/http adds 4 KiB of its own to what it is told.
+	// maxHeaderBytes limits a request header to 16 KiB: net/http adds 4 KiB.
 	maxHeaderBytes = 16<<10 - 4<<10
-	// stopTimeout bounds each step after the drain.
+	// stopTimeout limits each step after the drain.
 	stopTimeout = 5 * time.Second
-	// flushTimeout bounds sending the last traces.
+	// flushTimeout limits sending the last traces.
 	flushTimeout = 3 * time.Second
-	// retryInterval is the time between two tries to open the service.
+	// retryInterval is the time between two attempts to open the service.
 	retryInterval = 500 * time.Millisecond
 )
 
-// serve opens the service and serves it until the process is told to stop:
-// not ready → drain → stop background work → close.
+// serve opens the service and serves it until SIGINT or SIGTERM. Then: not ready →
+// drain → stop background work → close.
 func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheus.Registry) error {
 	ctx, stop := withSignals(ctx, log, p.end)
 	defer stop()
 	c := p.Config.Common()
 
-	// Listen first: a port that is taken is found out before the database is
-	// touched.
+	// Listen first, to detect a port in use before the database is touched.
 	listener, err := listen(ctx, c.address(), "PORT")
 	if err != nil {
 		return err
@@ -55,7 +53,7 @@ func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheu
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
-		defer admin.close() // last: until then it says how the service is
+		defer admin.close() // last, so that the probes are answered until the end
 	}
 	p.introduce(ctx, log, "starting", slog.String("address", address))
 	var handler atomic.Pointer[http.Handler]
@@ -72,7 +70,7 @@ func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheu
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
-	defer func() { // once all has been closed
+	defer func() { // after everything is closed
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()
 		stopTracing(limited)
@@ -84,7 +82,7 @@ func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheu
 	})
 	if err != nil {
 		if ctx.Err() != nil {
-			err = nil // told to stop before it had begun
+			err = nil // stopped before it was open
 		}
 		return errors.Join(err, server.Close())
 	}
@@ -96,11 +94,11 @@ func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheu
 	return errors.Join(err, bounded("close", app.Close))
 }
 
-// listen listens on an address. variable is the setting of its port.
+// listen listens on an address. variable is the setting of its port, for the error.
 func listen(ctx context.Context, address, variable string) (net.Listener, error) {
-	// Whatever a connection waits for has a time of its own: the system need not probe it.
+	// No TCP keep-alive: every wait of a connection has its own timeout.
 	config := net.ListenConfig{Control: fewUnsent, KeepAlive: -1}
-	config.SetMultipathTCP(false) // whose connections don't take the listener's options on
+	config.SetMultipathTCP(false) // MPTCP connections don't inherit the listener's options
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("can't listen on %s: %w (HOST and %s choose another address)", address, cause(err), variable)
@@ -108,10 +106,10 @@ func listen(ctx context.Context, address, variable string) (net.Listener, error)
 	return listener, nil
 }
 
-// serveApp serves an app that has been opened.
+// serveApp serves an open app until it is told to stop, and drains it.
 func serveApp(ctx context.Context, c *Config, log *slog.Logger, app *App, server *Server, served <-chan error, set func(http.Handler)) error {
 	var draining atomic.Bool
-	// Background work outlives ctx: it goes on until the server has drained.
+	// Background work runs until the drain is over, so it doesn't end with ctx.
 	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	background, backgroundCtx := errgroup.WithContext(backgroundCtx)
@@ -140,19 +138,19 @@ func serveApp(ctx context.Context, c *Config, log *slog.Logger, app *App, server
 	return failure
 }
 
-// Server is an http.Server whose connections are bounded, in their number and in what
-// each may wait for.
+// Server is an http.Server that limits the number of its connections, and each wait of a
+// connection.
 type Server struct {
 	*http.Server
 	writeTimeout time.Duration
 }
 
-// Serve is that of http.Server.
+// Serve is http.Server.Serve with stall detection for writes.
 func (s *Server) Serve(l net.Listener) error {
 	return s.Server.Serve(steadyListener{l, s.writeTimeout})
 }
 
-// Server returns a server with the limits that c sets.
+// Server returns a server with the limits of c.
 func (c *Config) Server(handler http.Handler, log *slog.Logger) *Server {
 	return &Server{writeTimeout: c.WriteTimeout, Server: &http.Server{
 		Handler:           handler,
@@ -165,8 +163,7 @@ func (c *Config) Server(handler http.Handler, log *slog.Logger) *Server {
 	}}
 }
 
-// drain waits for the requests in flight, and cuts them off when it takes too
-// long.
+// drain waits for the requests in flight, and cuts them off after timeout.
 func drain(ctx context.Context, server *Server, timeout time.Duration) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
@@ -177,8 +174,8 @@ func drain(ctx context.Context, server *Server, timeout time.Duration) error {
 	return errors.Join(&exitError{ExitCutOff, fmt.Errorf("requests were cut off after DRAIN_TIMEOUT (%s)", timeout)}, server.Close())
 }
 
-// closeWhenDraining tells clients to let go of their connections, so that none
-// sends a request into one that is about to be closed.
+// closeWhenDraining sends Connection: close while the service drains, so that no client
+// sends a request on a connection that is about to be closed.
 func closeWhenDraining(next http.Handler, draining *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if draining.Load() {
@@ -188,8 +185,8 @@ func closeWhenDraining(next http.Handler, draining *atomic.Bool) http.Handler {
 	})
 }
 
-// withSignals returns a context that the first SIGINT or SIGTERM ends. A second
-// one ends the process at once.
+// withSignals returns a context that the first SIGINT or SIGTERM cancels. A second one
+// ends the process at once.
 func withSignals(ctx context.Context, log *slog.Logger, end func(code int)) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
@@ -205,7 +202,7 @@ func withSignals(ctx context.Context, log *slog.Logger, end func(code int)) (con
 					number, _ := s.(syscall.Signal)
 					end(ExitSignal + int(number))
 				}
-				cancel() // first: the log may be slow
+				cancel() // before logging, which may block
 				log.InfoContext(ctx, "stopping", slog.String("signal", s.String()))
 			}
 		}
@@ -217,8 +214,8 @@ func withSignals(ctx context.Context, log *slog.Logger, end func(code int)) (con
 	}
 }
 
-// retryOpen tries until it succeeds, while the database is unavailable and for
-// as long as timeout.
+// retryOpen calls open until it succeeds. It retries for timeout while the error is
+// database.ErrUnavailable.
 func retryOpen(ctx context.Context, timeout time.Duration, log *slog.Logger, open func() error) error {
 	deadline := time.Now().Add(timeout)
 	for {
@@ -227,7 +224,7 @@ func retryOpen(ctx context.Context, timeout time.Duration, log *slog.Logger, ope
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("DATABASE_URL: %w", err) // which names the address, not what to change
+			return fmt.Errorf("DATABASE_URL: %w", err) // err has the address, but not the setting to change
 		}
 		log.WarnContext(ctx, "waiting for the database", slog.Any("error", err))
 		timer := time.NewTimer(retryInterval)
@@ -240,8 +237,8 @@ func retryOpen(ctx context.Context, timeout time.Duration, log *slog.Logger, ope
 	}
 }
 
-// bounded gives up on a step of the stop that takes too long, so that none can
-// hold up the end of the process.
+// bounded gives up on a step of the stop after stopTimeout, so that no step blocks the
+// exit.
 func bounded(step string, do func() error) error {
 	if do == nil {
 		return nil
@@ -264,8 +261,7 @@ func wait(d time.Duration) {
 	<-timer.C
 }
 
-// cause is what the system said, without the address that the message has
-// already.
+// cause returns the system's error without the address, which the message already has.
 func cause(err error) error {
 	var system *os.SyscallError
 	if errors.As(err, &system) {

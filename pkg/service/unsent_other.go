@@ -4,5 +4,6 @@ package service
 
 import "syscall"
 
-// fewUnsent is net.ListenConfig.Control, for systems without TCP_NOTSENT_LOWAT.
+// fewUnsent is a net.ListenConfig.Control for systems without TCP_NOTSENT_LOWAT. It does
+// nothing.
 func fewUnsent(_, _ string, _ syscall.RawConn) error { return nil }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkLogLine writes the line of a request.
+// BenchmarkLogLine writes the log line of a request.
 func BenchmarkLogLine(b *testing.B) {
 	log := NewLogger(io.Discard, LogConfig{Level: "info", Format: "json"}, "service", "1.0.0")
 	ctx := context.Background()

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// eyes writes lines that are short enough to follow: of a request what was asked, the
-// status and how long it took, and why it was refused.
+// eyes writes short lines for developers: of a request the method, path, status,
+// duration, and the reason of a rejection.
 type eyes struct {
 	mu    *sync.Mutex
 	w     io.Writer
@@ -22,8 +22,8 @@ type eyes struct {
 	attrs []slog.Attr
 }
 
-// ForEyes reports whether a handler's lines are for a developer to read, and kept by
-// nobody: they may say more of a request than its route.
+// ForEyes reports whether a handler writes lines for developers only, which nobody
+// stores. They may contain more of a request than its route.
 func ForEyes(h slog.Handler) bool {
 	r, ok := h.(requestHandler)
 	if !ok {
@@ -33,7 +33,8 @@ func ForEyes(h slog.Handler) bool {
 	return ok
 }
 
-// machines are the fields that lead from one line to others, which eyes don't follow.
+// machines are fields that link lines to each other. They are omitted below the level
+// WARN.
 var machines = []string{"request_id", "trace_id", "span_id"}
 
 func (h *eyes) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
@@ -74,7 +75,7 @@ func (h *eyes) Handle(_ context.Context, r slog.Record) error {
 	return err
 }
 
-// writeRequest writes what a line of a request has, and returns the other fields.
+// writeRequest writes the line of a request, and returns the other fields.
 func writeRequest(b *strings.Builder, attrs []slog.Attr) (others []slog.Attr) {
 	fields := map[string]slog.Value{}
 	for _, a := range attrs {
@@ -94,7 +95,7 @@ func writeRequest(b *strings.Builder, attrs []slog.Attr) (others []slog.Attr) {
 	if v, has := fields["duration_us"]; has {
 		took *= time.Duration(v.Int64())
 	}
-	for took > 100*unit { // two or three digits tell enough
+	for took > 100*unit { // two or three digits are enough
 		unit *= 10
 	}
 	for _, word := range []string{fields["method"].String(), place.String(), fields["status"].String(), took.Round(unit).String()} {
@@ -106,7 +107,7 @@ func writeRequest(b *strings.Builder, attrs []slog.Attr) (others []slog.Attr) {
 	return others
 }
 
-// quoted quotes what would be read as something else, such as a terminal's commands.
+// quoted quotes a text that could be misread, or that has terminal control sequences.
 func quoted(s, special string) string {
 	if s == "" || strings.ContainsAny(s, special) || strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return strconv.Quote(s)

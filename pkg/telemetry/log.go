@@ -1,4 +1,5 @@
-// Package telemetry makes the logger and the metrics registry of a service.
+// Package telemetry provides the logger, the metrics registry and the tracing of a
+// service.
 package telemetry
 
 import (
@@ -14,15 +15,15 @@ import (
 	"github.com/example/microservices/pkg/requestid"
 )
 
-// LogConfig says what is logged, and how.
+// LogConfig configures the log.
 type LogConfig struct {
 	Level  string `envconfig:"LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" desc:"least severe level that is logged"`
 	Format string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto,json,text,color" desc:"form of a log line: json, or text for a developer's eyes; color is text with levels in colours, auto is that on a terminal, else json"`
 }
 
-// NewLogger returns a logger that writes to w, and names the service and its
-// version in every JSON line. A line that is written with a request's context
-// carries the request's id, and those of its trace and its span.
+// NewLogger returns a logger that writes to w. Each JSON line has the service and its
+// version. A line logged with a request's context has the ids of the request, the trace
+// and the span.
 func NewLogger(w io.Writer, c LogConfig, service, version string) *slog.Logger {
 	var level slog.Level
 	err := level.UnmarshalText([]byte(c.Level))
@@ -51,11 +52,11 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// requestHandler adds what the context knows of the request.
+// requestHandler adds the ids in the context.
 type requestHandler struct{ slog.Handler }
 
 func (h requestHandler) Handle(ctx context.Context, r slog.Record) error {
-	var more [3]slog.Attr // added at once: a record makes room each time
+	var more [3]slog.Attr // added at once, so that the record grows only once
 	n := 0
 	if id := requestid.From(ctx); id != "" {
 		more[n] = slog.String("request_id", id)

@@ -7,8 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// NewRegistry returns a registry with the metrics that every service has: the
-// Go runtime's, the process's, and which build this is.
+// NewRegistry returns a registry with the metrics of every service: Go runtime, process
+// and build.
 func NewRegistry(service, version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{

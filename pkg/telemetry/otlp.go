@@ -19,18 +19,17 @@ import (
 )
 
 const (
-	// otlpTimeout bounds one request to the collector.
+	// otlpTimeout limits one request to the collector.
 	otlpTimeout = 5 * time.Second
-	// otlpPause is the time before it is tried again.
+	// otlpPause is the delay before the retry.
 	otlpPause = 500 * time.Millisecond
-	// complainInterval is the least time between two lines of the log that say
-	// that traces can't be sent.
+	// complainInterval is the minimum time between two log lines about failed exports.
 	complainInterval = time.Minute
 )
 
-// otlpClient sends spans by OTLP over HTTP
+// otlpClient exports spans by OTLP over HTTP
 // (https://opentelemetry.io/docs/specs/otlp/#otlphttp). OpenTelemetry's own client
-// brings gRPC along, which is a quarter of an image.
+// depends on gRPC, which would be a quarter of the image.
 type otlpClient struct {
 	url     string
 	headers map[string]string
@@ -42,7 +41,7 @@ func newOTLPClient(url string, headers map[string]string, counts spanCounts) *ot
 	return &otlpClient{
 		url: url, headers: headers, counts: counts,
 		client: &http.Client{
-			// It would take the headers, and so the credentials, elsewhere.
+			// A redirect would send the headers, and so the credentials, elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Timeout:       otlpTimeout,
 			Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: time.Minute},
@@ -52,18 +51,18 @@ func newOTLPClient(url string, headers map[string]string, counts spanCounts) *ot
 
 var _ otlptrace.Client = (*otlpClient)(nil)
 
-// Start is part of otlptrace.Client.
+// Start implements otlptrace.Client.
 func (c *otlpClient) Start(context.Context) error { return nil }
 
-// Stop is part of otlptrace.Client.
+// Stop implements otlptrace.Client.
 func (c *otlpClient) Stop(context.Context) error {
 	c.client.CloseIdleConnections()
 	return nil
 }
 
-// UploadTraces sends spans. If that fails in a way that may pass, it tries once more
-// (https://opentelemetry.io/docs/specs/otlp/#failures-1), then leaves the collector
-// alone: a queue waits behind it.
+// UploadTraces exports spans. It retries a temporary failure once
+// (https://opentelemetry.io/docs/specs/otlp/#failures-1), and not more often, because a
+// queue waits behind it.
 func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSpans) error {
 	rejected, err := c.upload(ctx, spans)
 	c.counts.sending(spans, rejected, err)
@@ -73,10 +72,9 @@ func (c *otlpClient) UploadTraces(ctx context.Context, spans []*tracepb.Resource
 	return err
 }
 
-// upload sends spans, and returns how many of them were rejected when others were
-// taken.
+// upload exports spans. rejected is how many the collector rejected in a partial success.
 func (c *otlpClient) upload(ctx context.Context, spans []*tracepb.ResourceSpans) (rejected int64, err error) {
-	// On the wire this is an ExportTraceServiceRequest.
+	// This has the wire format of an ExportTraceServiceRequest.
 	encoded, err := proto.Marshal(&tracepb.TracesData{ResourceSpans: spans})
 	if err != nil {
 		return 0, fmt.Errorf("encode spans: %w", err)
@@ -96,8 +94,8 @@ func (c *otlpClient) upload(ctx context.Context, spans []*tracepb.ResourceSpans)
 	return rejected, err
 }
 
-// post sends a message. It returns how many of the spans were rejected when others
-// were taken, and whether it makes sense to try again when that failed.
+// post sends a message. rejected is how many spans the collector rejected in a partial
+// success. again reports whether a retry makes sense.
 func (c *otlpClient) post(ctx context.Context, encoded []byte) (rejected int64, again bool, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(encoded))
 	if err != nil {
@@ -111,9 +109,9 @@ func (c *otlpClient) post(ctx context.Context, encoded []byte) (rejected int64, 
 	if err != nil {
 		timeout := os.IsTimeout(err)
 		if failed, ok := errors.AsType[*url.Error](err); ok {
-			err = failed.Err // the address may hold a credential
+			err = failed.Err // the URL may contain a credential
 		}
-		return 0, !timeout, fmt.Errorf("%s://%s: %w", request.URL.Scheme, request.URL.Host, err) // what was slow may have come
+		return 0, !timeout, fmt.Errorf("%s://%s: %w", request.URL.Scheme, request.URL.Host, err) // don't retry after a timeout: the spans may have arrived
 	}
 	defer response.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
@@ -122,12 +120,12 @@ func (c *otlpClient) post(ctx context.Context, encoded []byte) (rejected int64, 
 	}
 	switch response.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		again = response.Header.Get("Retry-After") == "" // else it is for longer
+		again = response.Header.Get("Retry-After") == "" // with Retry-After the collector needs more time
 	}
 	return 0, again, fmt.Errorf("%s://%s answers %s", request.URL.Scheme, request.URL.Host, response.Status)
 }
 
-// occasional writes what goes wrong with traces into the log, but not each time.
+// occasional logs export failures, at most one per complainInterval.
 type occasional struct {
 	log  *slog.Logger
 	mu   sync.Mutex
@@ -136,7 +134,7 @@ type occasional struct {
 
 func newOccasional(log *slog.Logger) *occasional { return &occasional{log: log} }
 
-// Handle is part of otel.ErrorHandler.
+// Handle implements otel.ErrorHandler.
 func (o *occasional) Handle(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

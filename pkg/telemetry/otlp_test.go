@@ -15,8 +15,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 )
 
-// answers are a collector's, one after the other; with them there is no network, and
-// in a bubble no time is lost.
+// answers are a collector's answers, in order. Without a network, time in a bubble is
+// exact.
 type answers []func() (*http.Response, error)
 
 func (a *answers) RoundTrip(*http.Request) (*http.Response, error) {
@@ -39,11 +39,11 @@ func failure(err error) func() (*http.Response, error) {
 	return func() (*http.Response, error) { return nil, err }
 }
 
-// TestABatchIsSentOnceMoreWhereThatMayHelp, and never twice where it may have come.
+// TestABatchIsSentOnceMoreWhereThatMayHelp: and never twice if it may have arrived.
 func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
 	for name, test := range map[string]struct {
 		collector answers
-		left      int // of its answers
+		left      int // unused answers
 		fails     bool
 	}{
 		"it is taken":            {answers{answer(200), answer(200)}, 1, false},
@@ -70,7 +70,7 @@ func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
 	}
 }
 
-// TestSpansAreCounted by what came of them.
+// TestSpansAreCounted by whether they were sent.
 func TestSpansAreCounted(t *testing.T) {
 	some := []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: make([]*tracepb.Span, 2)}, {Spans: make([]*tracepb.Span, 3)}}}}
 	for i := range some[0].ScopeSpans {

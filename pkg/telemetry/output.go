@@ -8,32 +8,30 @@ import (
 )
 
 const (
-	// maxPending is how much may wait to be written, in bytes. Whoever writes more
-	// waits, as for the file itself.
+	// maxPending limits the buffered bytes. Beyond it, Write blocks.
 	maxPending = 1 << 20
-	// patience is how long whoever writes waits.
+	// patience is how long Write blocks before it drops lines.
 	patience = time.Second
-	// delay is how old a line may get before it is written: to wake a goroutine for each
-	// costs more than the line.
+	// delay is the maximum age of a buffered line: waking a goroutine for each line costs
+	// more than the line.
 	delay = 10 * time.Millisecond
 )
 
-// Output writes to a file from a goroutine of its own. The lines that come within ten
-// milliseconds, or while a write is under way, go along with the first of them: many
-// requests share what a write costs, and none waits for it. What comes while the file takes nothing,
-// for so long that a service would stand still, is dropped and counted. It is safe
-// for concurrent use.
+// Output writes to a file from its own goroutine. Lines that arrive within delay, or
+// during a write, are written together, so that many requests share a write and none
+// waits for it. If the file accepts nothing for longer than patience, lines are dropped
+// and counted. It is safe for concurrent use.
 type Output struct {
 	file *os.File
 
 	mu sync.Mutex
-	// changed says that there is something to write, or that it has been.
+	// changed signals that there is something to write, or that it was written.
 	changed *sync.Cond
-	// hurry says that what there is should be written at once.
+	// hurry makes run write at once.
 	hurry   chan struct{}
 	pending []byte
 	writing bool
-	// stuck says that somebody has waited in vain.
+	// stuck: a Write has waited for patience in vain.
 	stuck    bool
 	dropped  int
 	patience time.Duration
@@ -55,8 +53,8 @@ func newOutput(write func([]byte) (int, error)) *Output {
 	return o
 }
 
-// Write is part of io.Writer. It never fails: that the file could not be written
-// comes out too late, and there is no other place to say it.
+// Write implements io.Writer. It never fails: a write error is known too late, and there
+// is nowhere else to report it.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -81,13 +79,13 @@ func (o *Output) Write(p []byte) (int, error) {
 func (o *Output) writeNow() {
 	select {
 	case o.hurry <- struct{}{}:
-	default: // it has been said
+	default: // already requested
 	}
 }
 
 func (o *Output) full() bool { return len(o.pending) > maxPending }
 
-// await waits until there is room, or nobody should wait any more.
+// await waits until there is room, or the output is stuck.
 func (o *Output) await() {
 	timer := time.AfterFunc(o.patience, func() {
 		o.mu.Lock()
@@ -101,14 +99,14 @@ func (o *Output) await() {
 	}
 }
 
-// Dropped returns how many lines were dropped, or could not be written.
+// Dropped returns how many lines were dropped or could not be written.
 func (o *Output) Dropped() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.dropped
 }
 
-// Flush waits until all has been written, or for so long.
+// Flush waits until everything is written, for at most the given time.
 func (o *Output) Flush(within time.Duration) {
 	written := make(chan struct{})
 	o.writeNow()
@@ -128,11 +126,10 @@ func (o *Output) Flush(within time.Duration) {
 	}
 }
 
-// Fd is the file's descriptor.
+// Fd returns the file descriptor.
 func (o *Output) Fd() uintptr { return o.file.Fd() }
 
-// run writes what comes, for ever. After a line that could be written in part only,
-// the next one begins on a line of its own.
+// run writes buffered lines, for ever. After a partly written line it starts a new line.
 func (o *Output) run(write func([]byte) (int, error)) {
 	var spare []byte
 	torn := false
@@ -156,7 +153,7 @@ func (o *Output) run(write func([]byte) (int, error)) {
 			_, err := write(newline)
 			torn = err != nil
 		}
-		n, _ := write(now) // there is no other place to say why; what is lost is counted
+		n, _ := write(now) // lost lines are counted; there is nowhere to report the error
 		torn = torn && n == 0 || n > 0 && now[n-1] != '\n'
 		spare = now
 		o.mu.Lock()

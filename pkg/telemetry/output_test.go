@@ -106,8 +106,7 @@ func TestWhatNobodyReadsIsDroppedAndCounted(t *testing.T) {
 	dropped := output.Dropped()
 	require.Positive(t, dropped)
 
-	// Somebody reads again: all that was taken comes, in order, and so does what
-	// is written now.
+	// The reader continues: all buffered lines arrive in order, and new ones as well.
 	read := make(chan []string)
 	go func() {
 		var all []string
@@ -133,7 +132,7 @@ func TestWhatNobodyReadsIsDroppedAndCounted(t *testing.T) {
 // TestALineThatIsTornTakesNoOtherAlong: the disk is full for a while.
 func TestALineThatIsTornTakesNoOtherAlong(t *testing.T) {
 	var file strings.Builder
-	room := []int{5, 0, 0} // bytes that are taken, write by write; then all
+	room := []int{5, 0, 0} // bytes accepted by each write; later writes accept all
 	output := newOutput(func(b []byte) (int, error) {
 		if len(room) == 0 {
 			return file.Write(b)

@@ -10,9 +10,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// sampler keeps the traces that Keep names, a part of those that begin here, and
-// those that a caller keeps (https://www.w3.org/TR/trace-context/#sampled-flag), which
-// anybody may say: as many a second as parentSampler allows.
+// sampler samples the spans given to Keep, a share of the traces that begin here, and the
+// traces that a caller sampled (https://www.w3.org/TR/trace-context/#sampled-flag).
+// Anybody can set that flag, so parentSampler limits these.
 type sampler struct{ sdktrace.Sampler }
 
 func newSampler(ratio float64, parents int) sampler {
@@ -20,7 +20,7 @@ func newSampler(ratio float64, parents int) sampler {
 	return sampler{sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio), sdktrace.WithRemoteParentSampled(bounded))}
 }
 
-// ShouldSample is part of sdktrace.Sampler.
+// ShouldSample implements sdktrace.Sampler.
 func (s sampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	if p.ParentContext.Value(keepKey{}) != nil {
 		return keep(p)
@@ -32,9 +32,9 @@ func keep(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	return sdktrace.SamplingResult{Decision: sdktrace.RecordAndSample, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
 }
 
-// parentSampler keeps up to limit traces a second because a caller does, and ratio of
-// the rest. Which of the rest is left to chance: the trace's id, which decides
-// elsewhere, is the caller's to choose.
+// parentSampler samples up to limit traces per second because the caller sampled them,
+// and a share, ratio, of the rest. That share is random, and not derived from the trace
+// id, which the caller chooses.
 type parentSampler struct {
 	ratio, limit float64
 
@@ -43,7 +43,7 @@ type parentSampler struct {
 	last time.Time
 }
 
-// ShouldSample is part of sdktrace.Sampler.
+// ShouldSample implements sdktrace.Sampler.
 func (s *parentSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
 	if s.take(time.Now()) || rand.Float64() < s.ratio { //nolint:gosec // nobody gains by guessing it
 		return keep(p)
@@ -51,7 +51,7 @@ func (s *parentSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Sam
 	return sdktrace.SamplingResult{Decision: sdktrace.Drop, Tracestate: trace.SpanContextFromContext(p.ParentContext).TraceState()}
 }
 
-// take reports whether there is room for one more, which it then takes.
+// take takes one from the limit, and reports whether it could.
 func (s *parentSampler) take(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *parentSampler) take(now time.Time) bool {
 	return true
 }
 
-// Description is part of sdktrace.Sampler.
+// Description implements sdktrace.Sampler.
 func (s *parentSampler) Description() string {
 	return fmt.Sprintf("ParentSampler{%g a second, then %g}", s.limit, s.ratio)
 }

@@ -12,8 +12,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// asked begins a span of a trace that a caller keeps, or not, and reports whether it
-// is kept here. The trace's id is the lowest there is, which every ratio keeps.
+// asked starts a span in a trace of a caller with the flags, and reports whether it is
+// sampled. The trace id is low, so that every ratio would sample it.
 func asked(t *testing.T, tracer trace.Tracer, n uint64, flags trace.TraceFlags) bool {
 	t.Helper()
 	var id trace.TraceID
@@ -35,8 +35,8 @@ func newTracer(t *testing.T, ratio float64, parents int) trace.Tracer {
 	return provider.Tracer("test")
 }
 
-// TestWhatCallersKeepIsBounded: anybody may send a traceparent that says so, with an
-// id that any ratio would keep.
+// TestWhatCallersKeepIsBounded: anybody can send a traceparent with the sampled flag, and
+// an id that any ratio would sample.
 func TestWhatCallersKeepIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracer := newTracer(t, 0.01, 100)

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// spanCounts say what becomes of spans. OpenTelemetry drops those that its queue
-// has no room for without a word.
+// spanCounts count ended, sent and failed spans. OpenTelemetry silently drops spans when
+// its queue is full.
 type spanCounts struct{ ended, sent, failed prometheus.Counter }
 
 func newSpanCounts(metrics prometheus.Registerer) spanCounts {
@@ -20,13 +20,13 @@ func newSpanCounts(metrics prometheus.Registerer) spanCounts {
 	return spanCounts{ended: spans.WithLabelValues("ended"), sent: spans.WithLabelValues("sent"), failed: spans.WithLabelValues("failed")}
 }
 
-// counting counts the spans that end on their way to what sends them.
+// counting counts ended spans on their way to the exporter.
 type counting struct {
 	sdktrace.SpanProcessor
 	ended prometheus.Counter
 }
 
-// OnEnd is part of sdktrace.SpanProcessor.
+// OnEnd implements sdktrace.SpanProcessor.
 func (c counting) OnEnd(span sdktrace.ReadOnlySpan) {
 	if span.SpanContext().IsSampled() {
 		c.ended.Inc()
@@ -34,8 +34,7 @@ func (c counting) OnEnd(span sdktrace.ReadOnlySpan) {
 	c.SpanProcessor.OnEnd(span)
 }
 
-// sending counts what came of a message with spans, of which the collector rejected
-// so many.
+// sending counts the spans of one export, of which the collector rejected some.
 func (c spanCounts) sending(spans []*tracepb.ResourceSpans, rejected int64, err error) {
 	var all int64
 	for _, resource := range spans {
@@ -51,17 +50,18 @@ func (c spanCounts) sending(spans []*tracepb.ResourceSpans, rejected int64, err 
 	c.failed.Add(float64(rejected))
 }
 
-// rejectedSpans reads an ExportTraceServiceResponse
-// (https://opentelemetry.io/docs/specs/otlp/#partial-success-1): how many spans the
-// collector did not take. The type itself comes with gRPC.
+// rejectedSpans returns how many spans the collector rejected, from an
+// ExportTraceServiceResponse
+// (https://opentelemetry.io/docs/specs/otlp/#partial-success-1). The Go type of the
+// message would import gRPC.
 func rejectedSpans(answer []byte) int64 {
-	const partialSuccess, rejected = 1, 1 // the fields' numbers
+	const partialSuccess, rejected = 1, 1 // field numbers
 	partial, _ := field(answer, partialSuccess, protowire.BytesType)
 	_, count := field(partial, rejected, protowire.VarintType)
 	return int64(count) //nolint:gosec // it is one: int64
 }
 
-// field returns the value of a field of a message.
+// field returns the value of a field of a protobuf message.
 func field(message []byte, number protowire.Number, kind protowire.Type) (content []byte, value uint64) {
 	for len(message) > 0 {
 		n, k, size := protowire.ConsumeTag(message)

@@ -22,9 +22,9 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// TraceConfig says which traces are kept and where they go. The variables and
-// what they mean are OpenTelemetry's
-// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+// TraceConfig configures tracing. The variables are OpenTelemetry's
+// (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
+// except TRACE_PARENT_LIMIT.
 type TraceConfig struct {
 	TraceEndpoint    string  `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"OTLP over HTTP endpoint for traces, such as http://collector:4318; empty: no traces"`
 	TraceURL         string  `envconfig:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" desc:"full URL for traces, such as http://collector:4318/v1/traces; overrides OTEL_EXPORTER_OTLP_ENDPOINT"`
@@ -44,7 +44,7 @@ type TraceConfig struct {
 	TraceTimeout int `envconfig:"OTEL_BSP_EXPORT_TIMEOUT" default:"30000" min:"1" max:"3600000" desc:"timeout of an export with its retry, in milliseconds"`
 }
 
-// url returns where traces go; "" is nowhere.
+// url returns the URL to export to; "" means no tracing.
 func (c *TraceConfig) url() string {
 	switch {
 	case c.TracesOff || c.TraceExporter == "none":
@@ -57,10 +57,10 @@ func (c *TraceConfig) url() string {
 	return ""
 }
 
-// Validate returns what is wrong with the configuration, all at once.
+// Validate returns everything that is wrong with the configuration.
 func (c *TraceConfig) Validate() error {
 	if c.url() == "" {
-		return nil // whatever else is set for everything in a cluster
+		return nil // ignore the rest: it may be set for a whole cluster
 	}
 	var problems []error
 	if c.TraceExporter != "" && c.TraceExporter != "otlp" {
@@ -86,8 +86,8 @@ func (c *TraceConfig) Validate() error {
 	return errors.Join(append(problems, err)...)
 }
 
-// first returns a variable and its value: that of traces alone if it is set, else
-// that of all signals.
+// first returns a variable and its value: the one for traces if it is set, otherwise the
+// one for all signals.
 func first(variable, value, general, generalValue string) (name, what string) {
 	if value != "" {
 		return variable, value
@@ -95,7 +95,7 @@ func first(variable, value, general, generalValue string) (name, what string) {
 	return general, generalValue
 }
 
-// headers reads the headers. Their values may be percent-encoded.
+// headers parses the headers. Values may be percent-encoded.
 func (c *TraceConfig) headers() (map[string]string, error) {
 	headers := map[string]string{}
 	variable, text := first("OTEL_EXPORTER_OTLP_TRACES_HEADERS", c.TraceOwnHeaders, "OTEL_EXPORTER_OTLP_HEADERS", c.TraceHeaders)
@@ -114,9 +114,8 @@ func (c *TraceConfig) headers() (map[string]string, error) {
 	return headers, nil
 }
 
-// StartTracing makes the process keep traces, if c says where they go, and
-// returns what sends the last of them. That, and all that goes wrong with
-// sending, holds nobody up: what can't be sent is dropped.
+// StartTracing enables tracing, if c has an endpoint. stop exports the remaining spans.
+// Export never blocks requests: spans that can't be exported are dropped.
 func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, metrics prometheus.Registerer, service, version string) (stop func(context.Context), err error) {
 	counts := newSpanCounts(metrics)
 	if c.url() == "" {
@@ -153,17 +152,16 @@ func StartTracing(ctx context.Context, c TraceConfig, log *slog.Logger, metrics 
 	}, nil
 }
 
-// Tracing reports whether the process keeps traces.
+// Tracing reports whether tracing is enabled.
 func Tracing() bool {
 	_, on := otel.GetTracerProvider().(*sdktrace.TracerProvider)
 	return on
 }
 
-// Recording reports whether what happens in ctx becomes part of a trace that is
-// kept.
+// Recording reports whether ctx has a span that is sampled.
 func Recording(ctx context.Context) bool { return trace.SpanFromContext(ctx).IsRecording() }
 
-// TraceID returns the id of the trace that ctx belongs to, or "".
+// TraceID returns the trace id of ctx, or "".
 func TraceID(ctx context.Context) string {
 	span := trace.SpanContextFromContext(ctx)
 	if !span.HasTraceID() {
@@ -172,19 +170,19 @@ func TraceID(ctx context.Context) string {
 	return span.TraceID().String()
 }
 
-// Keep makes the span that begins in the context be kept, whatever the sampling
-// says: that of a failure, which is known only when it is over. It takes the place
-// of a span that isn't kept, with its ids, which are in the log.
+// Keep makes the span started with the returned context sampled, whatever the sampler
+// decides. It is for failures, which are known only at the end. The new span replaces the
+// unsampled one, and has its ids, which are in the log.
 func Keep(ctx context.Context, instead trace.SpanContext) context.Context {
 	return context.WithValue(ctx, keepKey{}, instead)
 }
 
 type keepKey struct{}
 
-// ids makes the ids of spans, or takes those that Keep was given.
+// ids generates span ids, or uses those given to Keep.
 type ids struct{}
 
-// NewIDs is part of sdktrace.IDGenerator.
+// NewIDs implements sdktrace.IDGenerator.
 func (i ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	instead, kept := ctx.Value(keepKey{}).(trace.SpanContext)
 	if kept {
@@ -198,7 +196,7 @@ func (i ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
 	return id, i.NewSpanID(ctx, id)
 }
 
-// NewSpanID is part of sdktrace.IDGenerator.
+// NewSpanID implements sdktrace.IDGenerator.
 func (ids) NewSpanID(ctx context.Context, _ trace.TraceID) trace.SpanID {
 	instead, kept := ctx.Value(keepKey{}).(trace.SpanContext)
 	if kept {

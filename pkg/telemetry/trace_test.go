@@ -30,7 +30,7 @@ func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhereTracesGo is OpenTelemetry's, of endpoints by signal
+// TestWhereTracesGo tests OpenTelemetry's rules for endpoints
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
 func TestWhereTracesGo(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -1,5 +1,4 @@
-// Package text holds the rules of texts that people write: how long they may
-// be, and which characters they may hold.
+// Package text validates texts that people write: their length and their characters.
 package text
 
 import (
@@ -17,10 +16,9 @@ var (
 	errBlockControl = errors.New("must not contain control characters other than tabs and line breaks")
 )
 
-// Line returns s without the white space around it. It refuses a text that is
-// not 1 to max characters (Unicode code points) long after that, or that holds
-// a control character, a line break or hidden text anywhere. Its errors are fit to be
-// shown to whoever sent s.
+// Line returns s without surrounding white space. It rejects a text that is then not 1 to
+// max characters (Unicode code points) long, or that contains a control character, a line
+// break or hidden text. Its errors may be shown to the client.
 func Line(s string, max int) (string, error) {
 	return check(s, max, errControl, func(r rune) bool {
 		return unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
@@ -34,12 +32,12 @@ func Block(s string, max int) (string, error) {
 	})
 }
 
-// Ignorable says that a character is not displayed by itself: it has the property
-// Default_Ignorable_Code_Point of Unicode (DerivedCoreProperties.txt, of the version
-// that the unicode package names).
+// Ignorable reports whether a character has Unicode's property
+// Default_Ignorable_Code_Point (DerivedCoreProperties.txt, in the version of the unicode
+// package): it isn't displayed by itself.
 func Ignorable(r rune) bool {
 	switch {
-	case r < '\u00ad': // the first of them
+	case r < '\u00ad': // the first one
 		return false
 	case unicode.In(r, unicode.White_Space, unicode.Prepended_Concatenation_Mark), r >= 0xfff9 && r <= 0xfffb, r >= 0x13430 && r <= 0x13440:
 		return false
@@ -47,33 +45,34 @@ func Ignorable(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// brailleBlank is the one graphic character that shows nothing, and isn't ignorable.
+// brailleBlank is the only graphic character that shows nothing, and is neither white
+// space nor ignorable.
 const brailleBlank = '\u2800'
 
-// visible says that a character leaves a mark.
+// visible reports whether a character is visible.
 func visible(r rune) bool {
 	return unicode.IsGraphic(r) && !unicode.Is(unicode.White_Space, r) && !Ignorable(r) && r != brailleBlank
 }
 
-// turnsDirection says that a character embeds, overrides or isolates the direction of
-// the text after it (UAX #9, section 2): a name with one changes how the page around it
-// reads. The marks (U+200E, U+200F, U+061C) don't.
+// turnsDirection reports whether a character embeds, overrides or isolates the direction
+// of the following text (UAX #9, section 2): a name with one would change how the page
+// around it reads. The marks (U+200E, U+200F, U+061C) don't.
 func turnsDirection(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
 const (
-	// blackFlag begins the flag of a region, which is written in tags, some at most, up
-	// to the last of them (UTS #51, section 1.4.9).
+	// blackFlag begins a region's flag: up to maxTags tags follow, and lastTag is the last
+	// (UTS #51, section 1.4.9).
 	blackFlag, lastTag, maxTags = '\U0001f3f4', '\U000e007f', 6
-	// maxIgnorable is how many ignorable characters there may be in a row: an emoji has
+	// maxIgnorable is the maximum number of consecutive ignorable characters: an emoji has
 	// a variation selector and a joiner.
 	maxIgnorable = 2
 )
 
 func isTag(r rune) bool { return r >= 0xe0020 && r <= 0xe007f }
 
-// hides says that a text has parts that its reader doesn't see.
+// hides reports whether a text has parts that its reader doesn't see.
 func hides(s string) bool {
-	inARow, tags := 0, 0 // of tags, how many may follow
+	inARow, tags := 0, 0 // the number of tags that may follow
 	for _, r := range s {
 		switch {
 		case turnsDirection(r):

@@ -13,24 +13,24 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// Access is what callers of an operation are answered.
+// Access is the expected access to an operation.
 type Access struct {
-	// Prepare makes what the operation is about, which belongs to the subject
-	// owner, and returns the path and the body of the request.
+	// Prepare creates what the operation needs, owned by the subject owner, and returns the
+	// path and the body of the request.
 	Prepare func(t *testing.T, owner string) (path string, body any)
-	// Owner, Other, Admin and Service are the status that each is answered: the
-	// owner, another subject with the same scopes, one with the scope admin, and
-	// the other service with what it is granted.
+	// Owner, Other, Admin and Service are the expected statuses for the owner, another
+	// subject with the same scopes, one with the scope admin, and the other service with
+	// its granted scope.
 	Owner, Other, Admin, Service int
-	// Check, if any, looks at an answer that is a success.
+	// Check, if set, checks a success.
 	Check func(t *testing.T, who, subject, owner string, a *Answer)
 }
 
-// TestAccess asks for every operation of the document with every kind of token.
-// An operation that the document says is open must be in open; any other must
-// have its row in table.
+// TestAccess calls every operation of the document with every kind of token. An operation
+// without security in the document must be listed in open; any other must have a row in
+// table.
 func (c *Client) TestAccess(t *testing.T, is *Issuers, open []string, table map[string]Access) {
-	// Whether a key is unknown can't be told right after the keys were fetched.
+	// Right after a fetch of the keys, an unknown key can't be told from a new one.
 	for _, unknown := range []string{is.Refused(t, uuid.NewString())["an unknown key"], is.RefusedServices(t)["a service's with an unknown key"]} {
 		Eventually(t, "an unknown key is told from a new one", func() bool {
 			return c.For(t).Do(http.MethodGet, c.protected(), nil, "Authorization", unknown).Status == http.StatusUnauthorized
@@ -58,7 +58,7 @@ func (c *Client) TestAccess(t *testing.T, is *Issuers, open []string, table map[
 	}
 }
 
-// protected returns the path of a GET that needs a token, and no parameter.
+// protected returns the path of a GET that needs a token and has no parameter.
 func (c *Client) protected() string {
 	for _, op := range c.document.ByID() {
 		if op.Method == http.MethodGet && len(op.Security) > 0 && !strings.Contains(op.Path, "{") {
@@ -85,7 +85,7 @@ func (c *Client) testRefused(t *testing.T, is *Issuers, op Operation, row Access
 	}
 }
 
-// allScopes returns all there are, but for admin.
+// allScopes returns all scopes except admin.
 func allScopes(t *testing.T) []string {
 	services, err := catalog.Read(catalog.Root())
 	require.NoError(t, err)
@@ -150,9 +150,8 @@ func (c *Client) testOwnership(t *testing.T, is *Issuers, op Operation, row Acce
 	}
 }
 
-// state is what an admin sees of what a request to change something is about: the
-// resource with its ETag, and the newest of all there are. A request that is
-// refused leaves it as it was.
+// state returns what an admin sees of the target of a request: the resource with its
+// ETag, and the list. A rejected request must not change it.
 func (c *Client) state(t *testing.T, is *Issuers, op Operation, path string) string {
 	t.Helper()
 	read := func(o Operation) bool { return o.Method == http.MethodGet && o.Path == op.Path }

@@ -1,6 +1,6 @@
-// Package apitest is an HTTP client for tests that holds every answer against
-// the service's OpenAPI document, and counts which of the document's operations
-// and statuses the tests have seen.
+// Package apitest provides an HTTP client for tests that validates every answer against
+// the service's OpenAPI document, and records which operations and statuses of the
+// document were tested.
 package apitest
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Document is the OpenAPI document of a service, and what has been seen of it.
+// Document is a service's OpenAPI document, with what was tested of it.
 type Document struct {
 	api *huma.OpenAPI
 
@@ -29,7 +29,8 @@ type Document struct {
 	seen      map[string]bool
 }
 
-// NewDocument returns a document of which nothing has been seen.
+// NewDocument returns a document of which nothing was tested. It returns an error if the
+// document is invalid.
 func NewDocument(api *huma.OpenAPI) (*Document, error) {
 	text, err := api.YAML()
 	if err != nil {
@@ -50,8 +51,8 @@ func NewDocument(api *huma.OpenAPI) (*Document, error) {
 	return &Document{api: api, validator: v, seen: map[string]bool{}}, nil
 }
 
-// Untested returns the operations and statuses of the document that no test
-// has seen, such as "GET /api/v1/users 422".
+// Untested returns the operations and statuses that weren't tested, such as "GET
+// /api/v1/users 422".
 func (d *Document) Untested() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,7 +83,7 @@ func operations(item *huma.PathItem) map[string]*huma.Operation {
 	return all
 }
 
-// find returns the path of the document that a request's path belongs to.
+// find returns the path template and the operation of a request.
 func (d *Document) find(method, path string) (string, *huma.Operation) {
 	best, op := "", (*huma.Operation)(nil)
 	for template, item := range d.api.Paths {
@@ -107,7 +108,7 @@ func matches(template, path string) bool {
 	return true
 }
 
-// check holds an answer against the document.
+// check validates an answer against the document.
 func (d *Document) check(t testing.TB, request *http.Request, response *http.Response, body []byte) {
 	t.Helper()
 	if request.Method == http.MethodHead {
@@ -116,7 +117,7 @@ func (d *Document) check(t testing.TB, request *http.Request, response *http.Res
 	}
 	template, op := d.find(request.Method, request.URL.Path)
 	if op == nil {
-		// Not an operation: the router's own 404 and 405.
+		// Not an operation: the router's own 404 or 405.
 		require.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, response.StatusCode, "%s %s is not in the document", request.Method, request.URL.Path)
 		require.Equal(t, "application/problem+json", response.Header.Get("Content-Type"))
 		return
@@ -165,8 +166,8 @@ func (d *Document) ByID() map[string]Operation {
 	return all
 }
 
-// Scopes returns the scopes of which the operation needs one, as the document
-// says, without admin. There are none for one that needs no token.
+// Scopes returns the scopes of which the operation requires one, without admin. It
+// returns none if no token is required.
 func (o Operation) Scopes() []string {
 	var scopes []string
 	for _, requirement := range o.Security {

@@ -14,9 +14,9 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// Handler builds a service with all that it does to a request in production, its log
-// included, and returns what serves it in this process. limited says that one caller may
-// ask for next to nothing; otherwise that is counted, and never too much.
+// Handler builds a service as in production, including its log, and returns its handler.
+// If limited is set, the rate limits allow one request an hour; otherwise they are
+// counted, but never reached.
 func Handler(tb testing.TB, p service.Program, limited bool) http.Handler {
 	tb.Helper()
 	c := p.Config.Common()
@@ -32,10 +32,10 @@ func Handler(tb testing.TB, p service.Program, limited bool) http.Handler {
 	return app.Handler
 }
 
-// Call is a request to a handler in this process that can be made over and over, with next
-// to no allocations but the handler's. It is not safe for concurrent use.
+// Call is a request to a handler in this process that can be repeated, with almost no
+// allocations besides the handler's. It is not safe for concurrent use.
 type Call struct {
-	// Status and Answer are what the handler has answered last.
+	// Status and Answer are those of the last response.
 	Status int
 	Answer bytes.Buffer
 
@@ -45,7 +45,7 @@ type Call struct {
 	body    bytes.Reader
 }
 
-// NewCall returns a request without a body, with headers (a name, its value, …).
+// NewCall returns a request without a body. headers are names and values.
 func NewCall(tb testing.TB, handler http.Handler, method, path string, headers ...string) *Call {
 	tb.Helper()
 	target, err := url.ParseRequestURI(path)
@@ -61,7 +61,7 @@ func NewCall(tb testing.TB, handler http.Handler, method, path string, headers .
 	return c
 }
 
-// Send sends the request with another body, and header (a name, its value, …).
+// Send sends the request with a body and additional headers (names and values).
 func (c *Call) Send(body []byte, headers ...string) {
 	c.body.Reset(body)
 	c.request.Body, c.request.ContentLength = io.NopCloser(&c.body), int64(len(body))
@@ -71,7 +71,7 @@ func (c *Call) Send(body []byte, headers ...string) {
 	c.Do()
 }
 
-// Do sends the request as it is.
+// Do sends the request again.
 func (c *Call) Do() {
 	clear(c.header)
 	c.Answer.Reset()
@@ -79,14 +79,14 @@ func (c *Call) Do() {
 	c.handler.ServeHTTP(c, c.request)
 }
 
-// Header is part of http.ResponseWriter.
+// Header implements http.ResponseWriter.
 func (c *Call) Header() http.Header { return c.header }
 
-// WriteHeader is part of http.ResponseWriter.
+// WriteHeader implements http.ResponseWriter.
 func (c *Call) WriteHeader(status int) { c.Status = status }
 
-// Write is part of http.ResponseWriter.
+// Write implements http.ResponseWriter.
 func (c *Call) Write(p []byte) (int, error) { return c.Answer.Write(p) }
 
-// Flush is part of http.Flusher.
+// Flush implements http.Flusher.
 func (c *Call) Flush() {}

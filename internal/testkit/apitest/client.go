@@ -20,8 +20,8 @@ type Client struct {
 	http     *http.Client
 }
 
-// NewClient returns a client of the service at base, such as
-// http://127.0.0.1:8000. Its connections are closed at the end of the test.
+// NewClient returns a client of the service at base, such as http://127.0.0.1:8000. Its
+// connections are closed at the end of the test. A nil document isn't checked.
 func NewClient(t testing.TB, document *Document, base string) *Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -43,7 +43,7 @@ type Answer struct {
 	Body   []byte
 }
 
-// Problem is an error as a client reads it.
+// Problem is an error as a client sees it.
 type Problem struct {
 	Title, Detail string
 	Status        int
@@ -51,9 +51,8 @@ type Problem struct {
 	RequestID     string `json:"request_id"`
 }
 
-// Do sends a request. A body that is not a string or nil is sent as JSON; any
-// body is sent with Content-Type: application/json unless a header says
-// otherwise.
+// Do sends a request. A body that is neither a string nor nil is sent as JSON. The
+// default Content-Type of a body is application/json.
 func (c *Client) Do(method, path string, body any, headers ...string) *Answer {
 	c.t.Helper()
 	answer, err := c.Try(method, path, body, headers...)
@@ -69,7 +68,7 @@ func (c *Client) DoReader(method, path string, body io.Reader, headers ...string
 	return answer
 }
 
-// Try is Do for requests that may not be answered.
+// Try is Do for requests that may get no answer.
 func (c *Client) Try(method, path string, body any, headers ...string) (*Answer, error) {
 	c.t.Helper()
 	var reader io.Reader
@@ -92,7 +91,7 @@ func (c *Client) send(method, path string, body io.Reader, headers []string) (*A
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	given := http.Header{} // one may be given several times
+	given := http.Header{} // a header may be given several times
 	for i := 0; i+1 < len(headers); i += 2 {
 		given.Add(headers[i], headers[i+1])
 	}
@@ -115,7 +114,7 @@ func (c *Client) send(method, path string, body io.Reader, headers []string) (*A
 	return &Answer{t: c.t, Status: response.StatusCode, Header: response.Header, Body: read}, nil
 }
 
-// checkProblem checks what the document can't say of an error.
+// checkProblem checks what the document can't express about errors.
 func (c *Client) checkProblem(response *http.Response, body []byte) {
 	c.t.Helper()
 	require.Equal(c.t, "application/problem+json", response.Header.Get("Content-Type"))
@@ -140,7 +139,7 @@ func (a *Answer) Want(status int) *Answer {
 	return a
 }
 
-// Decode reads the body into dst.
+// Decode decodes the body into dst.
 func (a *Answer) Decode(dst any) {
 	a.t.Helper()
 	require.NoError(a.t, json.Unmarshal(a.Body, dst), "%s", a.Body)
@@ -164,7 +163,7 @@ func (a *Answer) ID() string {
 	return id
 }
 
-// Locations returns the places that an error names.
+// Locations returns the locations in an error.
 func (a *Answer) Locations() []string {
 	a.t.Helper()
 	var p Problem
@@ -176,7 +175,7 @@ func (a *Answer) Locations() []string {
 	return locations
 }
 
-// Detail returns an error's explanation.
+// Detail returns the detail of an error.
 func (a *Answer) Detail() string {
 	a.t.Helper()
 	var p Problem

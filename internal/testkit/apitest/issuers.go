@@ -16,26 +16,26 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// Issuers are those that a service under test trusts.
+// Issuers are the issuers trusted by a service under test.
 type Issuers struct {
-	// Audience is what the service is called.
+	// Audience is the service's name in tokens.
 	Audience string
-	// People issues the tokens of users, Services those of other services, as a
-	// cluster does.
+	// People issues the tokens of users. Services issues those of other services, like a
+	// Kubernetes cluster.
 	People, Services *issuer.Issuer
-	// Setting is AUTH_ISSUERS.
+	// Setting is the value of AUTH_ISSUERS.
 	Setting string
 
 	peopleKeys, servicesKeys string
-	// stranger is trusted by nobody.
+	// stranger is an untrusted issuer.
 	stranger *issuer.Issuer
 }
 
-// ServiceSubject is the other service's subject.
+// ServiceSubject is the subject of the other service.
 const ServiceSubject = "system:serviceaccount:shop:order-service"
 
-// NewIssuers returns issuers that a service trusts. The other service is granted
-// a scope.
+// NewIssuers returns issuers for a service. granted are the scopes granted to the other
+// service.
 func NewIssuers(t testing.TB, audience, granted string) *Issuers {
 	t.Helper()
 	stranger, err := issuer.New()
@@ -58,15 +58,15 @@ func newIssuer(t testing.TB, url string) (*issuer.Issuer, string) {
 	return i, keys
 }
 
-// SettingOf returns the AUTH_ISSUERS of a service that is called audience and
-// grants scopes, with spaces between them, to the other service.
+// SettingOf returns the AUTH_ISSUERS of a service named audience, which grants scopes
+// (separated by spaces) to the other service.
 func (is *Issuers) SettingOf(audience, granted string) string {
 	people := is.People.Setting(audience, is.peopleKeys)
 	services := is.Services.Setting(audience, is.servicesKeys, `"profile":"kubernetes"`, `"grants":[{"subject":"`+ServiceSubject+`","scopes":["`+strings.Join(strings.Fields(granted), `","`)+`"]}]`)
 	return people[:len(people)-1] + "," + services[1:]
 }
 
-// Token returns the value of the Authorization header for a subject.
+// Token returns an Authorization header for a user.
 func (is *Issuers) Token(t testing.TB, subject, scopes string, changes ...func(*issuer.Token)) string {
 	t.Helper()
 	token, err := is.People.Token([]string{is.Audience, "another"}, subject, scopes, changes...)
@@ -74,14 +74,14 @@ func (is *Issuers) Token(t testing.TB, subject, scopes string, changes ...func(*
 	return "Bearer " + token
 }
 
-// Service returns the value of the header for another service.
+// Service returns an Authorization header for another service.
 func (is *Issuers) Service(t testing.TB, subject string) string {
 	t.Helper()
 	return "Bearer " + is.ServiceToken(t, is.Audience, subject)
 }
 
-// ServiceToken returns the token of another service for the one called audience, as
-// a cluster issues it (a projected token of a ServiceAccount).
+// ServiceToken returns another service's token for audience, as a cluster issues it (a
+// projected ServiceAccount token).
 func (is *Issuers) ServiceToken(t testing.TB, audience, subject string, changes ...func(*issuer.Token)) string {
 	t.Helper()
 	account := func(t *issuer.Token) { delete(t.Header, "typ") }
@@ -90,8 +90,8 @@ func (is *Issuers) ServiceToken(t testing.TB, audience, subject string, changes 
 	return token
 }
 
-// Refused are values of the Authorization header that prove nothing, for a
-// subject that could do everything.
+// Refused returns invalid Authorization headers by name, for a subject with the scope
+// admin.
 func (is *Issuers) Refused(t testing.TB, subject string) map[string]string {
 	t.Helper()
 	token := func(changes ...func(*issuer.Token)) string { return is.Token(t, subject, "admin", changes...) }
@@ -123,8 +123,7 @@ func (is *Issuers) Refused(t testing.TB, subject string) map[string]string {
 	}
 }
 
-// RefusedServices are values of the Authorization header that prove nothing, for
-// the other service.
+// RefusedServices returns invalid Authorization headers by name, for the other service.
 func (is *Issuers) RefusedServices(t testing.TB) map[string]string {
 	t.Helper()
 	token := func(changes ...func(*issuer.Token)) string {
@@ -150,7 +149,7 @@ func (is *Issuers) RefusedServices(t testing.TB) map[string]string {
 	}
 }
 
-// forge gives the claims of a token another header and another signature.
+// forge replaces the header and the signature of a token.
 func forge(token, header string, sign func(signed string) []byte) string {
 	claims := strings.Split(token, ".")[1]
 	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + claims
@@ -170,7 +169,7 @@ func forgeHS256(t testing.TB, token string, key jose.JSONWebKey, more string) st
 	})
 }
 
-// tamper changes the claims and leaves the signature as it was.
+// tamper changes the claims without the signature.
 func tamper(token string) string {
 	parts := strings.Split(token, ".")
 	claims, _ := base64.RawURLEncoding.DecodeString(parts[1])

@@ -13,17 +13,16 @@ import (
 	"github.com/example/microservices/pkg/service"
 )
 
-// NoLimits has nothing refused for being too much or too late: tests keep a machine
-// busy, and send all from one address.
+// NoLimits turns off the concurrency and rate limits: tests keep a machine busy, and send
+// everything from one address.
 func NoLimits(c *service.Config) {
 	c.ConcurrencyLimit = overload.Limits{}
 	c.ReadLimit, c.WriteLimit = ratelimit.Limit{}, ratelimit.Limit{}
 	c.VolumeLimit, c.FailureLimit = ratelimit.Limit{}, ratelimit.Limit{}
 }
 
-// TestLimits asks for every operation that needs a token, with a limit of one
-// request an hour to read and one to write: the first of each is let through, and
-// of the others none.
+// TestLimits calls every operation that needs a token, with limits of one read and one
+// write an hour: the first of each is allowed, and all others are rejected.
 func (c *Client) TestLimits(t *testing.T) {
 	seen := map[string]bool{}
 	parameter := regexp.MustCompile(`\{[a-z_]+\}`)

@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// Main runs the tests of a service, and then fails when the document has an
-// operation or a status that no test has seen. A run of some of the tests is
-// not held to that.
+// Main runs the tests of a service. It then fails if an operation or status of the
+// document wasn't tested, unless only some tests were selected.
 func Main(m *testing.M, d *Document) int {
 	code := m.Run()
 	if code != 0 || partial() {

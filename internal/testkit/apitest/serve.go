@@ -13,9 +13,8 @@ import (
 	"github.com/example/microservices/pkg/service"
 )
 
-// Serve serves an app on a free port of 127.0.0.1, with the limits of c, and
-// returns the host and the port. At the end of the test it is stopped, and the
-// app closed.
+// Serve serves an app on a free port of 127.0.0.1, with the limits of c, and returns host
+// and port. At the end of the test it stops the server and closes the app.
 func Serve(t testing.TB, c *service.Config, app *service.App) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -36,7 +35,7 @@ func Serve(t testing.TB, c *service.Config, app *service.App) string {
 	return listener.Addr().String()
 }
 
-// Race does the same n times at once, and counts what comes of it.
+// Race calls do n times concurrently, and counts the results.
 func Race(n int, do func(int) int) map[int]int {
 	results := make([]int, n)
 	var wg sync.WaitGroup
@@ -56,7 +55,7 @@ func Race(n int, do func(int) int) map[int]int {
 	return counts
 }
 
-// Eventually waits for something that happens in the background.
+// Eventually waits, for up to a minute, for something in the background.
 func Eventually(t testing.TB, what string, happened func() bool) {
 	t.Helper()
 	require.Eventually(t, happened, time.Minute, 5*time.Millisecond, what)

@@ -9,9 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDocument compares what a service serves with the document that is committed,
-// file: the same where tokens are asked for, and without what is about tokens where none
-// are. start starts the service with these AUTH_ISSUERS, and returns where it is.
+// TestDocument compares the document that a service serves with the committed one in
+// file. They must be equal with authentication; without it, the served one must not
+// mention tokens. start starts the service with the given AUTH_ISSUERS, and returns its
+// address.
 func TestDocument(t *testing.T, file string, start func(issuers string) (address string)) {
 	committed, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -13,12 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Namespace is where Argo CD's own objects are.
+// Namespace is the namespace of Argo CD's own objects.
 const Namespace = "argocd"
 
-// Start runs Argo CD on the cluster that kubectl ($KUBECONFIG) points to, until
-// the test ends; then its namespace and its custom resource definitions are
-// removed, and with them all Applications. What those installed stays.
+// Start runs Argo CD for the cluster of kubectl ($KUBECONFIG), until the test ends. Then
+// it removes the namespace and the custom resource definitions, and with them all
+// Applications. What those installed stays.
 func Start(t testing.TB, root string, kubectl []string) {
 	t.Helper()
 	root, err := filepath.Abs(root)
@@ -27,7 +27,7 @@ func Start(t testing.TB, root string, kubectl []string) {
 		return must(t, root, stdin, kubectl[0], append(append([]string{}, kubectl[1:]...), arguments...)...)
 	}
 
-	// What an installation applies, without the pods.
+	// What an installation applies, except the pods.
 	manifests := filepath.Join(must(t, filepath.Join(root, ".ci/tools/argocd"), "", "go", "list", "-m", "-f", "{{.Dir}}", "github.com/argoproj/argo-cd/v3"), "manifests")
 	t.Cleanup(func() {
 		kube("", "delete", "namespace", Namespace, "--ignore-not-found")
@@ -36,7 +36,7 @@ func Start(t testing.TB, root string, kubectl []string) {
 	kube("", "apply", "--server-side", "--kustomize", filepath.Join(manifests, "crds"))
 	kube("", "create", "namespace", Namespace)
 	kube("", "apply", "--namespace", Namespace, "--kustomize", filepath.Join(manifests, "base", "config"))
-	// What the server would write when it first starts.
+	// The server would write it at its first start.
 	kube("", "patch", "secret", "argocd-secret", "--namespace", Namespace, "--patch", fmt.Sprintf(`{"stringData": {"server.secretkey": %q}}`, rand.Text()))
 
 	bin, state := t.TempDir(), t.TempDir()
@@ -47,7 +47,7 @@ func Start(t testing.TB, root string, kubectl []string) {
 	require.NoError(t, os.WriteFile(filepath.Join(state, "ssh", "ssh_known_hosts"), nil, 0o600))
 	environment := []string{
 		"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + state, "TMPDIR=" + filepath.Join(state, "tmp"), "KUBECONFIG=" + os.Getenv("KUBECONFIG"),
-		"ARGOCD_FAKE_IN_CLUSTER=true", // https://kubernetes.default.svc is the kubeconfig's cluster
+		"ARGOCD_FAKE_IN_CLUSTER=true", // https://kubernetes.default.svc means the kubeconfig's cluster
 		"ARGOCD_TLS_DATA_PATH=" + filepath.Join(state, "tls"), "ARGOCD_SSH_DATA_PATH=" + filepath.Join(state, "ssh"),
 		"ARGOCD_GPG_ENABLED=false", "ARGOCD_GNUPGHOME=" + filepath.Join(state, "gpg"), "ARGOCD_PLUGINSOCKFILEPATH=" + filepath.Join(state, "plugins"),
 	}
@@ -67,7 +67,7 @@ func Start(t testing.TB, root string, kubectl []string) {
 	}, time.Minute, 50*time.Millisecond, "the repo server listens")
 	processes["argocd-application-controller"] = start(t, "argocd-application-controller", environment, program, "argocd-application-controller", namespace,
 		"--repo-server="+address(repo), "--redis="+address(redis), fmt.Sprintf("--metrics-port=%d", freePort(t)),
-		// Says in the Application why each object isn't healthy: docs/gitops.md.
+		// Records in the Application why an object isn't healthy: docs/gitops.md.
 		"--persist-resource-health")
 	processes["argocd-applicationset-controller"] = start(t, "argocd-applicationset-controller", environment, program, "argocd-applicationset-controller", namespace,
 		"--argocd-repo-server="+address(repo), "--metrics-addr=0", "--probe-addr=0", "--webhook-addr="+address(freePort(t)))
@@ -78,7 +78,7 @@ func Start(t testing.TB, root string, kubectl []string) {
 	}
 }
 
-// install makes a folder of the programs that Argo CD looks for on its PATH.
+// install fills bin with the programs that Argo CD expects on its PATH.
 func install(t testing.TB, root, bin, module string) {
 	t.Helper()
 	for _, tool := range []string{"argocd", "helm", "kustomize"} {

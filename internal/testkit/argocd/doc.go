@@ -1,7 +1,7 @@
-// Package argocd runs Argo CD's core beside a cluster, for tests: the controllers
-// that keep the cluster in step with a git repository, without the server and its
-// pages. They are processes of this machine that use the kubeconfig; their
-// objects, such as Applications, are in the cluster's namespace argocd.
+// Package argocd runs Argo CD's core beside a cluster, for tests: the controllers that
+// sync the cluster with a git repository, without the API server and the user interface.
+// They run as local processes that use the kubeconfig. Their objects, such as
+// Applications, are in the cluster's namespace argocd.
 //
 //	this machine                                      the cluster
 //	├─ argocd-application-controller  ──────────────▶ Applications, AppProjects, and what they install
@@ -12,6 +12,5 @@
 //	└─ git daemon: the [Repository]
 //
 // Argo CD, Helm and Kustomize are built from their Go modules (.ci/tools); git and
-// redis-server are the distribution's. All listen at loopback addresses or are
-// reached by nobody, and end with the test.
+// redis-server are the distribution's. All end with the test.
 package argocd

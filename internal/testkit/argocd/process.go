@@ -20,8 +20,8 @@ type process struct {
 	log bytes.Buffer
 }
 
-// start runs a program with an environment of its own. It's killed at the end of
-// the test; if that has failed, the end of its log is shown.
+// start runs a program with only the given environment, and kills it at the end of the
+// test. If the test has failed, it logs the end of the program's output.
 func start(t testing.TB, name string, environment []string, program string, arguments ...string) *process {
 	t.Helper()
 	p := &process{exited: make(chan struct{})}
@@ -31,11 +31,11 @@ func start(t testing.TB, name string, environment []string, program string, argu
 	command.SysProcAttr = sysProcAttr()
 	require.NoError(t, command.Start())
 	go func() {
-		_ = command.Wait() // it is killed
+		_ = command.Wait() // fails because it is killed
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
-		// The whole group: git has a child for each connection.
+		// The whole group: git has a child per connection.
 		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 		<-p.exited
 		if t.Failed() {
@@ -45,7 +45,7 @@ func start(t testing.TB, name string, environment []string, program string, argu
 	return p
 }
 
-// Write keeps a part of the log.
+// Write appends to the log.
 func (p *process) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,7 +60,7 @@ func (p *process) tail(length int) string {
 	return string(log[max(0, len(log)-length):])
 }
 
-// running reports whether the program hasn't ended.
+// running reports whether the program is still running.
 func (p *process) running() bool {
 	select {
 	case <-p.exited:
@@ -70,7 +70,7 @@ func (p *process) running() bool {
 	}
 }
 
-// freePort returns a port that nobody listened to a moment ago.
+// freePort returns a port that was free a moment ago.
 func freePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,7 +80,7 @@ func freePort(t testing.TB) int {
 	return port
 }
 
-// listens reports whether somebody listens to a port of this machine.
+// listens reports whether a local port accepts connections.
 func listens(port int) bool {
 	connection, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {

@@ -15,18 +15,18 @@ import (
 	"github.com/example/microservices/internal/testkit/checkout"
 )
 
-// Repository is a fork of the project, served by git at a loopback address.
+// Repository is a fork of the project, served by git on the loopback address.
 type Repository struct {
-	// URL is where it is.
+	// URL is the git URL.
 	URL string
 
-	// bare is what is served, folder the checkout that commits are made in.
+	// bare is the served repository, folder the checkout for commits.
 	bare, folder string
 	mu           sync.Mutex
 }
 
-// NewRepository serves a fork of the project, with what isn't committed yet. It
-// is configured as a fork's owner would: make configure REPO=its address.
+// NewRepository serves a fork of the project, including uncommitted changes. It
+// configures the fork like an owner: make configure REPO=its URL.
 func NewRepository(t testing.TB, root string) *Repository {
 	t.Helper()
 	port := freePort(t)
@@ -40,17 +40,17 @@ func NewRepository(t testing.TB, root string) *Repository {
 	r.must(t, "", ".ci/configure", "REPO="+r.URL)
 	r.git(t, "commit", "--quiet", "--all", "--message", "Fork")
 	r.git(t, "push", "--quiet", "origin", "main")
-	// Not through git, whose child it would be: it's to go when the test is killed.
+	// Not through git: the daemon would be git's child, and survive when the test is
+	// killed.
 	daemon := filepath.Join(r.git(t, "--exec-path"), "git-daemon")
 	start(t, "git daemon", os.Environ(), daemon, "--reuseaddr", "--export-all", "--listen=127.0.0.1", fmt.Sprintf("--port=%d", port), "--base-path="+served, served)
 	require.Eventually(t, func() bool { return listens(port) }, time.Minute, 50*time.Millisecond, "git daemon listens")
 	return r
 }
 
-// Change commits to a branch, which is made from main if it isn't there, and
-// publishes that. What is changed is done by the function, in the checkout that
-// it's given; if it commits by itself, as .ci/promote does, that's fine.
-// It returns the commit.
+// Change commits to a branch and pushes it; it creates a missing branch from main. change
+// edits the checkout in folder. It may commit itself, as .ci/promote does. Change returns
+// the commit.
 func (r *Repository) Change(t testing.TB, branch, message string, change func(folder string)) string {
 	t.Helper()
 	r.mu.Lock()
@@ -67,7 +67,7 @@ func (r *Repository) Change(t testing.TB, branch, message string, change func(fo
 	return r.git(t, "rev-parse", "HEAD")
 }
 
-// Tag publishes a tag of a branch.
+// Tag tags a branch, and pushes the tag.
 func (r *Repository) Tag(t testing.TB, branch, tag string) {
 	t.Helper()
 	r.mu.Lock()
@@ -76,7 +76,7 @@ func (r *Repository) Tag(t testing.TB, branch, tag string) {
 	r.git(t, "push", "--quiet", "origin", tag)
 }
 
-// PushTag publishes a tag that a change has made, and returns its commit.
+// PushTag pushes a tag made by a change, and returns its commit.
 func (r *Repository) PushTag(t testing.TB, tag string) string {
 	t.Helper()
 	r.mu.Lock()
@@ -85,13 +85,14 @@ func (r *Repository) PushTag(t testing.TB, tag string) string {
 	return r.git(t, "rev-parse", tag+"^{commit}")
 }
 
-// Contains reports whether a commit is another one or comes after it.
+// Contains reports whether commit is earlier or a descendant of it.
 func (r *Repository) Contains(commit, earlier string) bool {
 	_, err := r.try("", "git", "merge-base", "--is-ancestor", earlier, commit)
 	return err == nil
 }
 
-// Edit replaces text in a file of a checkout; it must be there.
+// Edit replaces the first occurrence of old in a file. It fails the test if there is
+// none.
 func Edit(t testing.TB, file, old, by string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

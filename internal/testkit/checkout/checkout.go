@@ -1,4 +1,4 @@
-// Package checkout gives a test a copy of the project to change.
+// Package checkout makes copies of the project for tests that change it.
 package checkout
 
 import (
@@ -10,9 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// New copies the project at root, with what isn't committed yet, into a git
-// repository of the test's own, where it's one commit on main, and returns its
-// folder.
+// New copies the project at root, including uncommitted changes, into a new git
+// repository with one commit on main, and returns its folder.
 func New(t testing.TB, root string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -29,8 +28,8 @@ func New(t testing.TB, root string) string {
 	return folder
 }
 
-// Environ is os.Environ for what is run in a copy. Go keeps what it compiles there under
-// what it is, not under the copy's folder: the next copy finds it.
+// Environ is os.Environ for commands in a copy. With -trimpath, Go's build cache doesn't
+// depend on the folder, so the next copy can use it.
 func Environ() []string {
 	return append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -trimpath")
 }

@@ -1,5 +1,5 @@
 // Package collector runs a real OpenTelemetry Collector for a test (.ci/tools/otelcol),
-// and gives what it passes on.
+// and returns what it exports.
 package collector
 
 import (
@@ -21,9 +21,9 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 )
 
-// Collector is one that runs, and what it has passed on.
+// Collector is a running collector.
 type Collector struct {
-	// URL is what OTEL_EXPORTER_OTLP_ENDPOINT is to be.
+	// URL is the value for OTEL_EXPORTER_OTLP_ENDPOINT.
 	URL string
 
 	mu       sync.Mutex
@@ -31,7 +31,7 @@ type Collector struct {
 	log      log
 }
 
-// log is what the collector says of itself.
+// log is the collector's own log.
 type log struct {
 	mu   sync.Mutex
 	said strings.Builder
@@ -49,7 +49,7 @@ func (l *log) String() string {
 	return l.said.String()
 }
 
-// traces is the configuration of a collector that passes traces on before it answers.
+// traces configures a collector that exports traces before it answers.
 const traces = `
 receivers: { otlp: { protocols: { http: { endpoint: "${env:HOST}:0" } } } }
 exporters: { otlp_http: { endpoint: "${env:SINK}", encoding: json, sending_queue: { enabled: false } } }
@@ -60,14 +60,13 @@ service:
 
 var listens = regexp.MustCompile(`Starting HTTP server.*"endpoint": "([^"]+)"`)
 
-// Start starts a collector that takes traces, on a free port of the loopback address;
-// it ends with the test.
+// Start starts a collector for traces on a free port of 127.0.0.1, until the test ends.
 func Start(t testing.TB) *Collector {
 	t.Helper()
 	return StartAt(t, "127.0.0.1")
 }
 
-// StartAt is Start at another address of this machine.
+// StartAt is Start at another local address.
 func StartAt(t testing.TB, host string) *Collector {
 	t.Helper()
 	c := Run(t, "yaml:"+traces, "HOST="+host)
@@ -82,9 +81,8 @@ func StartAt(t testing.TB, host string) *Collector {
 	return c
 }
 
-// Run runs a collector with a configuration (file:… or yaml:…), which is to send what
-// it has to ${env:SINK} as JSON. In the environment %SINK% stands for the same. It
-// ends with the test.
+// Run runs a collector with a configuration (file:… or yaml:…) that exports JSON to
+// ${env:SINK}, until the test ends. In env, %SINK% is replaced by the same URL.
 func Run(t testing.TB, config string, env ...string) *Collector {
 	t.Helper()
 	c := &Collector{}
@@ -126,14 +124,14 @@ func read(r *http.Request) ([]byte, error) {
 	return io.ReadAll(unzipped)
 }
 
-// Received returns all that has come so far, as it was written.
+// Received returns everything exported so far, as text.
 func (c *Collector) Received() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return strings.Join(c.received, "\n")
 }
 
-// Spans returns the spans that have come so far.
+// Spans returns the spans exported so far.
 func (c *Collector) Spans(t testing.TB) []Span {
 	t.Helper()
 	c.mu.Lock()
@@ -156,21 +154,21 @@ func output(t testing.TB, dir, name string, arguments ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Span is one of those that were received.
+// Span is an exported span.
 type Span struct {
 	Service                 string
 	TraceID, SpanID, Parent string
 	Name                    string
-	// Server and Client say which kind it is; an internal one is neither.
+	// Server and Client tell the kind of the span; an internal span is neither.
 	Server, Client, Failed bool
 	Attributes             map[string]string
-	// Events are their names, in order.
+	// Events are the names of the events, in order.
 	Events []string
-	// Start and End are when it was.
+	// Start and End are the times of the span.
 	Start, End time.Time
 }
 
-// The parts of OTLP's JSON that are needed
+// The required parts of OTLP's JSON
 // (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding).
 type (
 	message struct {

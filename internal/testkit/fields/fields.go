@@ -1,5 +1,5 @@
-// Package fields looks at every field of a value, so that a test of what is stored fails
-// when a field was added to a type and nowhere else.
+// Package fields checks every field of a value. A test of a store then fails if a field
+// was added to a type but isn't stored.
 package fields
 
 import (
@@ -11,16 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RequireSet fails the test unless each field of a struct has a value of its own: a column
-// that is forgotten would be read as the zero value. Fields of structs within it, and of
-// the elements of slices, count as well.
+// RequireSet fails the test unless each field of a struct is non-zero: a forgotten column
+// would be read as the zero value. It includes nested structs and structs in slices.
 func RequireSet(t testing.TB, v any) {
 	t.Helper()
 	require.Empty(t, unset(reflect.ValueOf(v), reflect.TypeOf(v).String()), "give these a value: only that shows that they are stored")
 }
 
-// RequireDiffer fails the test unless each field of two structs has another value, but for
-// those that are named: only what is changed shows that a change is stored.
+// RequireDiffer fails the test unless each field of two structs differs, except those in
+// but: only a changed field shows that a change is stored.
 func RequireDiffer(t testing.TB, a, b any, but ...string) {
 	t.Helper()
 	before, after := reflect.ValueOf(a), reflect.ValueOf(b)
@@ -33,13 +32,13 @@ func RequireDiffer(t testing.TB, a, b any, but ...string) {
 	require.Empty(t, same, "give these another value")
 }
 
-// unset returns the paths of the fields that are zero.
+// unset returns the paths of the zero fields.
 func unset(v reflect.Value, path string) (found []string) {
 	switch {
 	case v.IsZero():
 		return []string{path}
 	case v.Kind() == reflect.Pointer:
-		return nil // what it points to may be anything, such as 0
+		return nil // the value it points to may be zero
 	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
 			if v.Type().Elem().Kind() == reflect.Struct {

@@ -1,5 +1,5 @@
-// Package gate is a proxy that counts the messages which pass, so that a test can strike
-// before and behind each in turn: at every statement of a transaction, at every request
+// Package gate provides a TCP proxy that counts messages, so that a test can interfere
+// before each of them in turn: at every statement of a transaction, or at every request
 // and its answer.
 package gate
 
@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// Gate leads to another address.
+// Gate is a proxy to another address.
 type Gate struct {
-	// Address is its host and port.
+	// Address is the proxy's host and port.
 	Address string
 
 	mu     sync.Mutex
@@ -20,7 +20,7 @@ type Gate struct {
 	strike func() (pass bool)
 }
 
-// New listens at a free port of 127.0.0.1 for t, and leads to target.
+// New starts a proxy to target on a free port of 127.0.0.1, until the test ends.
 func New(t testing.TB, target string) *Gate {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -53,8 +53,8 @@ func New(t testing.TB, target string) *Gate {
 	return g
 }
 
-// lead passes on what comes, message by message: what one side writes at once arrives so
-// on the loopback, up to the size of the buffer.
+// lead forwards data message by message. On the loopback, one write arrives as one read,
+// up to the size of the buffer.
 func (g *Gate) lead(ctx context.Context, to, from net.Conn) {
 	defer context.AfterFunc(ctx, func() { from.Close() })()
 	defer from.Close()
@@ -71,7 +71,7 @@ func (g *Gate) lead(ctx context.Context, to, from net.Conn) {
 	}
 }
 
-// count reports whether a message is to pass.
+// count counts a message, and reports whether to forward it.
 func (g *Gate) count() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -87,16 +87,16 @@ func (g *Gate) count() bool {
 	return strike()
 }
 
-// Arm has strike called, once, when the nth message from now on has come, to either side
-// of any connection, and before it is passed on, which strike decides. Meanwhile nothing
-// passes.
+// Arm calls strike once, when the nth message from now on has arrived in either direction
+// of any connection, and before it is forwarded; strike decides whether it is. Meanwhile
+// nothing is forwarded.
 func (g *Gate) Arm(n int, strike func() (pass bool)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.left, g.strike = n, strike
 }
 
-// Disarm reports whether it was armed still, and has nothing called any more.
+// Disarm removes strike, and reports whether it was still armed.
 func (g *Gate) Disarm() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

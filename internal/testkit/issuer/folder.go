@@ -12,8 +12,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Folder returns the issuer whose key is in a folder, with its JWK set beside
-// it. What isn't there yet is made. Only the owner can read the key.
+// Folder returns the issuer with the key in a folder, and writes its JWK set there. It
+// creates what is missing. Only the owner can read the key.
 func Folder(dir string) (*Issuer, error) {
 	path := filepath.Join(dir, "key.json")
 	content, err := os.ReadFile(path)
@@ -58,8 +58,8 @@ func makeKey(dir, path string) ([]byte, error) {
 	return content, replace(path, content, 0o600)
 }
 
-// Publish puts what the services need into another folder, for containers to
-// read: the JWK set, and the token by which one service is known to another.
+// Publish writes what the services need into another folder, for containers to read: the
+// JWK set, and the token of each service.
 func (i *Issuer) Publish(dir string, tokens map[string]string) error {
 	err := os.MkdirAll(dir, 0o755)
 	if err != nil {
@@ -69,7 +69,7 @@ func (i *Issuer) Publish(dir string, tokens map[string]string) error {
 	if err != nil {
 		return err
 	}
-	// A container's user is another one than this.
+	// World-readable: the container runs as another user.
 	err = replace(filepath.Join(dir, "jwks.json"), set, 0o644)
 	for service, token := range tokens {
 		err = errors.Join(err, replace(filepath.Join(dir, service+".token"), []byte(token), 0o644))
@@ -77,10 +77,10 @@ func (i *Issuer) Publish(dir string, tokens map[string]string) error {
 	return err
 }
 
-// WriteToken puts a token where a service reads it, at once and whole.
+// WriteToken writes a token file atomically.
 func WriteToken(path, token string) error { return replace(path, []byte(token), 0o600) }
 
-// replace writes a file so that nobody reads a part of it.
+// replace writes a file atomically.
 func replace(path string, content []byte, mode fs.FileMode) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {

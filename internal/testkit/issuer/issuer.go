@@ -1,5 +1,4 @@
-// Package issuer issues tokens for development and for tests. It is no part of
-// the services.
+// Package issuer issues tokens for development and tests. The services don't use it.
 package issuer
 
 import (
@@ -21,8 +20,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// URL is what the tokens of an issuer have as iss unless it says otherwise. The
-// name can never be anybody's (RFC 6761, section 6.4).
+// URL is the default iss of tokens. Nobody can own the name (RFC 6761, section 6.4).
 const URL = "https://issuer.invalid"
 
 // Issuer issues tokens. It is safe for concurrent use.
@@ -30,18 +28,18 @@ type Issuer struct {
 	URL string
 
 	mu sync.Mutex
-	// keys are the private keys that the JWK set has, the one to sign with last.
+	// keys are the private keys of the JWK set. The last one signs.
 	keys []jose.JSONWebKey
 }
 
-// New returns an issuer with a key of its own.
+// New returns an issuer with a new key.
 func New() (*Issuer, error) {
 	i := &Issuer{URL: URL}
 	return i, i.Rotate(1)
 }
 
-// Rotate makes a new key to sign with from now on. Of the older ones the newest
-// stay in the JWK set, so that it has keep keys in all.
+// Rotate creates a new signing key. Of the older keys the newest stay in the JWK set,
+// which then has at most keep keys.
 func (i *Issuer) Rotate(keep int) error {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -55,7 +53,7 @@ func (i *Issuer) Rotate(keep int) error {
 	return nil
 }
 
-// Add makes a private key the one to sign with; see Rotate.
+// Add makes a private key the signing key; see Rotate.
 func (i *Issuer) Add(key jose.JSONWebKey, keep int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -63,14 +61,14 @@ func (i *Issuer) Add(key jose.JSONWebKey, keep int) {
 	i.keys = i.keys[max(0, len(i.keys)-keep):]
 }
 
-// withID names a key by its thumbprint (RFC 7638).
+// withID sets a key's id to its thumbprint (RFC 7638).
 func withID(key jose.JSONWebKey) (jose.JSONWebKey, error) {
 	thumbprint, err := key.Thumbprint(crypto.SHA256)
 	key.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 	return key, err
 }
 
-// Key returns the private key that is signed with.
+// Key returns the signing key.
 func (i *Issuer) Key() jose.JSONWebKey {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -88,7 +86,7 @@ func (i *Issuer) JWKS() ([]byte, error) {
 	return json.Marshal(set)
 }
 
-// ServeHTTP answers every path but the OpenID configuration's with the JWK set.
+// ServeHTTP serves the OpenID configuration at its path, and the JWK set at any other.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	content, err := i.JWKS()
 	if strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration") {
@@ -102,7 +100,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(content)
 }
 
-// Token is a token to be. What its fields are set to goes into it as it is.
+// Token is a token before it is signed. Its fields are used unchecked.
 type Token struct {
 	Header    map[string]any
 	Claims    map[string]any
@@ -110,9 +108,8 @@ type Token struct {
 	Algorithm jose.SignatureAlgorithm
 }
 
-// Token returns a token that is good for an hour, for a subject with scopes
-// (separated by spaces), at the services that audience names. Each change makes
-// another one of it.
+// Token returns a token for a subject with scopes (separated by spaces) and an audience,
+// valid for an hour. changes are applied before it is signed.
 func (i *Issuer) Token(audience []string, subject, scopes string, changes ...func(*Token)) (string, error) {
 	now := time.Now()
 	t := &Token{
@@ -141,7 +138,7 @@ func (t *Token) sign() (string, error) {
 	return jwt.Signed(signer).Claims(t.Claims).Serialize()
 }
 
-// Set changes claims. A claim that is set to nil is left out.
+// Set changes claims. It removes claims set to nil.
 func Set(claims map[string]any) func(*Token) {
 	return func(t *Token) {
 		maps.Copy(t.Claims, claims)
@@ -149,15 +146,15 @@ func Set(claims map[string]any) func(*Token) {
 	}
 }
 
-// ValidFor makes a token that expires after a while: a negative one has passed.
+// ValidFor makes a token expire after life. With a negative life it has expired.
 func ValidFor(life time.Duration) func(*Token) {
 	now := time.Now()
 	return Set(map[string]any{"exp": now.Add(life).Unix(), "iat": min(now.Unix(), now.Add(life).Unix())})
 }
 
-// Setting returns the AUTH_ISSUERS of a service that is called audience and that
-// trusts the issuer, whose keys are at a URL: where the OpenID configuration says
-// when that is "". More members may be given, as JSON: `"profile":"kubernetes"`.
+// Setting returns the AUTH_ISSUERS of a service that trusts the issuer, under the name
+// audience. keys is the URL of the keys; "" means that the OpenID configuration has it.
+// more adds JSON members, such as `"profile":"kubernetes"`.
 func (i *Issuer) Setting(audience, keys string, more ...string) string {
 	members := append([]string{fmt.Sprintf(`"issuer":%q,"audience":%q`, i.URL, audience)}, more...)
 	if keys != "" {

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// account returns the user that runs the server: nil for the user who runs the
-// tests, or an unprivileged one when that is root, since PostgreSQL refuses to
-// run as root (containers and CI often are).
+// account returns the user that runs the server: nil for the user of the tests, or an
+// unprivileged one if that is root, because PostgreSQL refuses to run as root. Containers
+// and CI often do.
 func account() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -35,12 +35,12 @@ func account() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as")
 }
 
-// makeDir creates a temporary folder that belongs to who (nil: to the caller).
+// makeDir creates a temporary folder owned by who (nil: the caller).
 func makeDir(parent string, who *syscall.Credential) (string, error) {
 	if parent == "" {
 		parent = os.TempDir()
 		if who != nil && !reachable(parent) {
-			parent = "/tmp" // root's own TMPDIR may be closed to others
+			parent = "/tmp" // root's TMPDIR may be closed to other users
 		}
 	}
 	dir, err := os.MkdirTemp(parent, "postgres-test-")
@@ -57,7 +57,7 @@ func makeDir(parent string, who *syscall.Credential) (string, error) {
 	return dir, nil
 }
 
-// reachable reports whether every user may pass through dir and its parents.
+// reachable reports whether every user may enter dir and its parents.
 func reachable(dir string) bool {
 	for {
 		info, err := os.Stat(dir)

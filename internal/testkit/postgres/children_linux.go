@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// childrenOf returns the ids of a process's children from /proc, which is there
-// in the smallest container, unlike ps.
+// childrenOf returns the ids of a process's children from /proc. Unlike ps, it exists in
+// the smallest container.
 func childrenOf(parent int) ([]int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -21,7 +21,7 @@ func childrenOf(parent int) ([]int, error) {
 		if err != nil {
 			continue // ended meanwhile
 		}
-		// proc(5): pid (comm) state ppid …; comm may hold spaces and parentheses.
+		// proc(5): pid (comm) state ppid …; comm may contain spaces and parentheses.
 		_, rest, found := bytes.Cut(content[bytes.LastIndexByte(content, ')'):], []byte(") "))
 		fields := bytes.Fields(rest)
 		if !found || len(fields) < 2 {

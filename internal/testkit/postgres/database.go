@@ -15,26 +15,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// EnvURL is the variable that names a running server for [New] to use: the URL
-// of any database on it, as a user who may create databases.
+// EnvURL is the variable with the server for [New] to use: the URL of any of its
+// databases, for a user who may create databases.
 const EnvURL = "TEST_POSTGRES_URL"
 
-// limit bounds each step of a test's set-up and clean-up. It is far beyond what
-// a busy machine needs; it only keeps a broken server from hanging the run.
+// limit limits each step of a test's set-up and clean-up. It is far more than a busy
+// machine needs, and only keeps a broken server from blocking the run.
 const limit = time.Minute
 
-// shared is the server of this process, started by the first [New] that finds no
-// TEST_POSTGRES_URL. Test binaries have one set-up, so one variable is enough.
+// shared is the server of this process, started by the first [New] without
+// TEST_POSTGRES_URL.
 var shared struct {
 	mu     sync.Mutex
 	server *Server
 	err    error
 }
 
-// New creates an empty database for t on the server that the process's tests
-// share, and returns its connection string. The database is dropped when t
-// ends, with connections that are still open cut. Where no server can be had t
-// fails with what to do about it; it is never skipped.
+// New creates an empty database for t on the server shared by the process's tests, and
+// returns its URL. The database is dropped at the end of t, even if connections are still
+// open. Without a server t fails with what to do; it is never skipped.
 func New(t testing.TB) string {
 	t.Helper()
 	admin, err := sharedURL()
@@ -99,7 +98,7 @@ func sharedURL() (string, error) {
 	return shared.server.URL("postgres"), nil
 }
 
-// create makes a database of t's own beside the one that admin names.
+// create creates a new database for t on the server of admin.
 func create(t testing.TB, admin string) string {
 	t.Helper()
 	name := databaseName(t.Name())
@@ -108,7 +107,7 @@ func create(t testing.TB, admin string) string {
 		t.Fatalf("%s: %v", EnvURL, err)
 	}
 	quoted := pgx.Identifier{name}.Sanitize()
-	// template0 has no connections that could stand in the way of a copy.
+	// template0 allows no connections, which would block the copy.
 	err = execute(admin, "CREATE DATABASE "+quoted+" TEMPLATE template0")
 	if err != nil {
 		t.Fatalf("create a database for this test: %v", err)
@@ -122,9 +121,9 @@ func create(t testing.TB, admin string) string {
 	return own
 }
 
-// execute runs one statement on a connection of its own: CREATE and DROP
-// DATABASE take no parameters and no transaction, and an idle connection kept
-// for them would count against the server's limit in every test binary.
+// execute runs one statement on a new connection. CREATE and DROP DATABASE allow no
+// parameters and no transaction, and an idle connection would count against the server's
+// limit in every test binary.
 func execute(url, statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -140,8 +139,7 @@ func execute(url, statement string) error {
 	return conn.Close(ctx)
 }
 
-// databaseName returns a name that says which test it belongs to and is unique
-// on a server that several test binaries use at once.
+// databaseName returns a unique name that contains the test's.
 func databaseName(test string) string {
 	clean := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -149,7 +147,7 @@ func databaseName(test string) string {
 		}
 		return '_'
 	}, strings.ToLower(test))
-	const room = 63 - 1 - 16 // PostgreSQL cuts names after 63 bytes
+	const room = 63 - 1 - 16 // PostgreSQL truncates names to 63 bytes
 	clean = clean[:min(len(clean), room)]
 	return clean + "_" + strings.ToLower(rand.Text()[:16])
 }
@@ -158,7 +156,7 @@ func databaseName(test string) string {
 func withDatabase(base, name string) (string, error) {
 	parsed, err := url.Parse(base)
 	if err != nil {
-		return "", errors.New("not a URL") // url.Parse's error would show the password
+		return "", errors.New("not a URL") // url.Parse's error would contain the password
 	}
 	if parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
 		return "", fmt.Errorf("not a postgres:// URL, but %q", parsed.Scheme)

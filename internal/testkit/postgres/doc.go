@@ -1,19 +1,19 @@
-// Package postgres gives tests a real PostgreSQL.
+// Package postgres provides a real PostgreSQL for tests.
 //
 // Most tests need one line:
 //
 //	pool, err := pgxpool.New(ctx, postgres.New(t))
 //
-// [New] creates an empty database on a server that all tests of the process
-// share. That server is the one TEST_POSTGRES_URL names, which `make test` sets
-// so that a whole run needs only one; without it the first call starts a server
-// of its own, so `go test ./some/package` works by itself too.
+// [New] creates an empty database on a server shared by all tests of the process. That is
+// the server of TEST_POSTGRES_URL, which `make test` sets so that a whole run needs only
+// one. Without it, the first call starts a server, so `go test ./some/package` works by
+// itself.
 //
-// A test that breaks its server, by [Server.Kill] or by odd settings, starts one
-// for itself with [Start].
+// A test that breaks its server, with [Server.Kill] or unusual settings, starts its own
+// with [Start].
 //
-// The server's programs come from the machine (see [Find]). Nothing is
-// downloaded, nothing that runs already is touched, and nothing is left behind:
-// each server lives in a temporary folder, listens on a free port of 127.0.0.1,
-// and is stopped and removed even when the test process is killed.
+// The server's programs are those installed on the machine (see [Find]). Nothing is
+// downloaded, running servers aren't touched, and nothing is left behind: each server has
+// a temporary folder and a free port of 127.0.0.1, and is stopped and removed even if the
+// test process is killed.
 package postgres

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Pair is a primary and a standby that has all that the primary acknowledged: the
-// replication is synchronous. Without that, a failover may lose writes whatever a
+// Pair is a primary and a standby with synchronous replication: the standby has
+// everything the primary acknowledged. Otherwise a failover could lose writes, whatever a
 // client does.
 type Pair struct{ Primary, Standby *Server }
 
-// NewPair starts a pair for t, with empty databases of these names.
+// NewPair starts a pair for t, with empty databases of the given names.
 func NewPair(t testing.TB, databases ...string) Pair {
 	t.Helper()
 	start := func(s *Server, err error) *Server {
@@ -44,19 +44,19 @@ func NewPair(t testing.TB, databases ...string) Pair {
 	return p
 }
 
-// ReadOnly has the primary refuse writes from now on, as before a planned failover.
+// ReadOnly makes the primary reject writes, as before a planned failover.
 func (p Pair) ReadOnly(t testing.TB) {
 	t.Helper()
 	p.Primary.Administer(t, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
 }
 
-// Promote makes the standby a primary that waits for no other.
+// Promote makes the standby a primary without synchronous standbys.
 func (p Pair) Promote(t testing.TB) {
 	t.Helper()
 	p.Standby.Administer(t, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_promote()", "SELECT pg_reload_conf()")
 }
 
-// Administer runs statements on the server, each on its own.
+// Administer runs statements on the server, each in its own transaction.
 func (s *Server) Administer(t testing.TB, statements ...string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), s.URL("postgres"))
@@ -72,15 +72,15 @@ func (s *Server) Administer(t testing.TB, statements ...string) {
 	}
 }
 
-// Switch is an address that leads to one server or another, as the name of a managed
-// database does: what is connected stays so.
+// Switch is a TCP proxy whose target can be changed, like the host name of a managed
+// database. Existing connections stay.
 type Switch struct {
-	// Address is its host and port.
+	// Address is the proxy's host and port.
 	Address string
 	target  atomic.Pointer[string]
 }
 
-// NewSwitch listens at a free port of host for t, and leads to target.
+// NewSwitch starts a proxy to target on a free port of host, until the test ends.
 func NewSwitch(t testing.TB, host, target string) *Switch {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
@@ -120,5 +120,5 @@ func NewSwitch(t testing.TB, host, target string) *Switch {
 	return s
 }
 
-// Lead has new connections lead to target.
+// Lead makes new connections go to target.
 func (s *Switch) Lead(target string) { s.target.Store(&target) }

@@ -14,12 +14,12 @@ import (
 // MinVersion is the oldest major version of PostgreSQL that [Find] accepts.
 const MinVersion = 14
 
-// ErrNotInstalled says that no usable PostgreSQL was found, and what to do.
+// ErrNotInstalled means that no usable PostgreSQL was found. Its text says what to do.
 var ErrNotInstalled = errors.New("no PostgreSQL " + strconv.Itoa(MinVersion) + " or newer on this machine: install it " +
 	"(Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql) or set TEST_POSTGRES_URL to a server's URL")
 
-// places are where packages put PostgreSQL's server programs. Debian and macOS
-// keep them out of PATH because several versions live side by side.
+// places are where packages install PostgreSQL's server programs. Debian and macOS keep
+// them out of PATH, because several versions can be installed.
 var places = []string{
 	"/usr/lib/postgresql/*/bin",                          // Debian, Ubuntu
 	"/usr/pgsql-*/bin",                                   // Fedora, RHEL (postgresql.org packages)
@@ -34,19 +34,18 @@ var places = []string{
 
 // Installation is a folder with PostgreSQL's server programs.
 type Installation struct {
-	// Bin is the folder that holds initdb and postgres.
+	// Bin is the folder with initdb and postgres.
 	Bin string
-	// Major is the major version, e.g. 17.
+	// Major is the major version, such as 17.
 	Major int
 }
 
-// Find returns the newest PostgreSQL on this machine: from PATH or from the
-// places where packages install it. It returns [ErrNotInstalled] when there is
-// none of version [MinVersion] or newer.
+// Find returns the newest PostgreSQL on this machine, from PATH or from where packages
+// install it. It returns [ErrNotInstalled] if none has at least [MinVersion].
 func Find(ctx context.Context) (Installation, error) {
 	var dirs []string
 	if path, err := exec.LookPath("postgres"); err == nil {
-		// A link in /usr/local/bin need not have an initdb beside it.
+		// The target of a link in /usr/local/bin: initdb may not be linked beside it.
 		if target, err := filepath.EvalSymlinks(path); err == nil {
 			dirs = append(dirs, filepath.Dir(target))
 		}

@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// guardScript waits on its standard input. A line means that [Server.Stop] has
-// cleaned up. The end of the input without one means that the process that
-// started the server has died, however it did: then the guard stops the server
-// and removes the folder. It watches postmaster.pid rather than the process,
-// because where nobody reaps orphans a zombie would look alive for ever.
+// guardScript waits on its standard input. A line means that [Server.Stop] has cleaned
+// up. The end of the input without a line means that the process that started the server
+// has died: then the guard stops the server and removes the folder. It watches
+// postmaster.pid and not the process, because a zombie that nobody reaps would look alive
+// for ever.
 const guardScript = `
 if read -r _; then exit 0; fi
 pidfile="$1/data/postmaster.pid"
@@ -29,9 +29,9 @@ fi
 rm -rf "$1"
 `
 
-// guard is a shell that outlives this process to clean up after it. The kernel
-// closes our end of its pipe whatever kills us, SIGKILL included, on every
-// Unix; a parent-death signal would be Linux only and tied to one thread.
+// guard is a shell that outlives this process to clean up after it. The kernel closes our
+// end of its pipe whatever kills us, SIGKILL included, on every Unix. A parent-death
+// signal would work on Linux only, and depend on one thread.
 type guard struct {
 	cmd  *exec.Cmd
 	pipe *os.File
@@ -47,7 +47,7 @@ func newGuard(dir string, who *syscall.Credential) (*guard, error) {
 	cmd := exec.Command("/bin/sh", "-c", guardScript, "guard", dir)
 	cmd.Dir = "/"
 	cmd.Stdin = read
-	// A session of its own: Ctrl-C in the terminal must not reach it.
+	// Its own session, so that Ctrl-C in the terminal doesn't reach it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setsid: true}
 	err = cmd.Start()
 	if err != nil {
@@ -57,7 +57,7 @@ func newGuard(dir string, who *syscall.Credential) (*guard, error) {
 	return &guard{cmd: cmd, pipe: write}, nil
 }
 
-// dismiss tells the guard that there is nothing left to clean, and waits for it.
+// dismiss tells the guard that there is nothing to clean up, and waits for it.
 func (g *guard) dismiss() error {
 	_, err := g.pipe.WriteString("done\n")
 	closeErr := g.pipe.Close()

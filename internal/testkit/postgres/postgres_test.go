@@ -17,8 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(postgres.Exit)) }
 
-// start gives t a server of its own. It leaves no goroutine, so leaks are
-// checked while it runs.
+// start starts a server for t. It leaves no goroutine, so leak checks work while it runs.
 func start(t *testing.T, options postgres.Options) *postgres.Server {
 	t.Helper()
 	server, err := postgres.Start(t.Context(), options)
@@ -153,8 +152,8 @@ func TestKilledServerCanBeStopped(t *testing.T) {
 	require.Empty(t, entries(t, parent))
 }
 
-// open returns a folder in which the server's user may work when the tests run
-// as root; those of t.TempDir are root's own.
+// open returns a folder that the server's user may use if the tests run as root; those of
+// t.TempDir belong to root.
 func open(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "postgres-test-parent-") //nolint:usetesting // see above

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// process is one run of the postgres program with all of its children.
+// process is one run of the postgres program, with its children.
 type process struct {
 	cmd *exec.Cmd
-	// alive is the reading end of a pipe whose writing end the server and all
-	// of its children hold: it ends when the last of them has. Waiting for that
-	// needs no goroutine, and a restart before it would be refused.
+	// alive is the reading end of a pipe. The server and all its children hold the writing
+	// end, so it is closed when the last of them ends. Waiting for that needs no goroutine,
+	// and an earlier restart would be rejected.
 	alive *os.File
 }
 
@@ -25,7 +25,7 @@ type process struct {
 func (s *Server) prepare(cmd *exec.Cmd) {
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + s.bin + ":/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
-	// A session of its own: Ctrl-C must reach the tests, not their database.
+	// Its own session, so that Ctrl-C reaches only the tests.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.who, Setsid: true}
 }
 
@@ -85,9 +85,9 @@ func (p *process) stop(grace time.Duration) error {
 	return p.reap()
 }
 
-// kill ends the server and its children with SIGKILL. The children go second:
-// they have sessions of their own, and one that is busy would live on for a
-// while after its parent. The server is frozen first so that it starts no more.
+// kill kills the server and its children with SIGKILL. The children have their own
+// sessions, and a busy one would outlive its parent for a while, so they are killed as
+// well. The server is frozen first, so that it starts no more.
 func (p *process) kill() error {
 	pid := p.cmd.Process.Pid
 	_ = p.cmd.Process.Signal(syscall.SIGSTOP) // fails only if it has ended
@@ -103,7 +103,7 @@ func (p *process) kill() error {
 	return errors.Join(err, waitErr, p.reap())
 }
 
-// reap collects the ended server. How it ended is in its log.
+// reap waits for the ended server. Its log says how it ended.
 func (p *process) reap() error {
 	err := p.cmd.Wait()
 	var exit *exec.ExitError

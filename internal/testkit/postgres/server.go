@@ -23,41 +23,39 @@ import (
 )
 
 const (
-	// stopGrace bounds a fast shutdown: it rolls back what is open and writes a
-	// checkpoint, which takes long only on a disk that is very busy.
+	// stopGrace limits a fast shutdown, which rolls back open transactions and writes a
+	// checkpoint. That takes long only on a very busy disk.
 	stopGrace = 30 * time.Second
-	// portTries is how many ports Start tries before it gives up.
+	// portTries is how many ports Start tries.
 	portTries = 20
-	// loopback is where a server listens unless it's told otherwise, and asks for no
-	// password.
+	// loopback is the default address of a server. It needs no password there.
 	loopback = "127.0.0.1"
-	// standardPort is PostgreSQL's.
+	// standardPort is PostgreSQL's standard port.
 	standardPort = 5432
 )
 
-// Options adjust [Start]. The zero value is a durable server with room for the
-// tests of a whole run.
+// Options are options of [Start]. The zero value is a durable server with enough
+// connections for a whole test run.
 type Options struct {
-	// NoFsync trades durability against a power loss, which tests can't cause,
-	// for speed. A killed server (see [Server.Kill]) keeps its data either way.
+	// NoFsync is faster, but not durable against a power loss, which tests can't cause. A
+	// killed server (see [Server.Kill]) keeps its data anyway.
 	NoFsync bool
-	// Listen is the address to listen at, in place of 127.0.0.1, on PostgreSQL's own
-	// port, as a managed server does. Whoever comes needs the password, which
-	// [Server.URL] has.
+	// Listen is the address to listen on instead of 127.0.0.1, with PostgreSQL's standard
+	// port, like a managed server. Clients need the password, which [Server.URL] has.
 	Listen string
-	// Port is another one to take with Listen.
+	// Port replaces the standard port with Listen.
 	Port int
-	// Settings are added to postgresql.conf, e.g. {"max_connections": "20"}.
+	// Settings are added to postgresql.conf, such as {"max_connections": "20"}.
 	Settings map[string]string
-	// Files are written into the cluster's folder, in place of those that are there:
-	// pg_hba.conf, and what Settings name.
+	// Files are written to the cluster's folder, and replace existing ones: pg_hba.conf,
+	// and files named by Settings.
 	Files map[string]string
-	// Parent is the folder in which the server's own is made; default: [os.TempDir].
+	// Parent is the folder for the server's folder; default: [os.TempDir].
 	Parent string
 }
 
-// Server is a running PostgreSQL. Its methods may be called by several
-// goroutines. It has no goroutines of its own, so leak checks don't see it.
+// Server is a PostgreSQL server. It is safe for concurrent use. It has no goroutines, so
+// leak checks don't see it.
 type Server struct {
 	bin   string
 	major int
@@ -73,13 +71,13 @@ type Server struct {
 	gone bool     // stopped for good
 }
 
-// Start creates a database cluster in a temporary folder and starts a server on
-// a free port of 127.0.0.1, superuser "postgres", no password. ctx bounds the
-// start only. The caller must call [Server.Stop]; if the process dies first, the
-// server is stopped and removed all the same. Errors include [ErrNotInstalled].
+// Start creates a database cluster in a temporary folder and starts a server on a free
+// port of 127.0.0.1, with superuser "postgres" and no password. ctx limits the start
+// only. The caller must call [Server.Stop]; if the process dies first, the server is
+// stopped and removed anyway. Errors include [ErrNotInstalled].
 //
-// The cluster has the locale C and the encoding UTF8: the least a production
-// database has, so nothing comes to depend on a locale's collation.
+// The cluster has the locale C and the encoding UTF8, so that nothing depends on a
+// locale's collation.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	installation, err := Find(ctx)
 	if err != nil {
@@ -97,9 +95,8 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	return s, nil
 }
 
-// Standby starts a replica of the server, on a free port: a copy that follows it
-// by streaming and answers reads. ctx bounds the start only. The caller must call
-// [Server.Stop].
+// Standby starts a streaming replica of the server, on a free port. It answers reads. ctx
+// limits the start only. The caller must call [Server.Stop].
 func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	standby := &Server{bin: s.bin, major: s.major, who: s.who, host: loopback}
 	err := standby.start(ctx, Options{}, func(ctx context.Context, _ Options) error {
@@ -112,7 +109,7 @@ func (s *Server) Standby(ctx context.Context) (*Server, error) {
 	return standby, nil
 }
 
-// start makes the server's folder, fills it, and starts the server.
+// start creates the server's folder, fills it, and starts the server.
 func (s *Server) start(ctx context.Context, options Options, fill func(context.Context, Options) error) (err error) {
 	s.dir, err = makeDir(options.Parent, s.who)
 	if err != nil {
@@ -157,7 +154,7 @@ func (s *Server) run(ctx context.Context, program string, args ...string) error 
 	return nil
 }
 
-// boot starts the server on the first port that is free.
+// boot starts the server on a free port.
 func (s *Server) boot(ctx context.Context, options Options) error {
 	if options.Listen != "" {
 		s.host, s.port = options.Listen, cmp.Or(options.Port, standardPort)
@@ -173,7 +170,7 @@ func (s *Server) boot(ctx context.Context, options Options) error {
 		if err == nil || ctx.Err() != nil || !strings.Contains(s.Log(), "could not bind") {
 			return err
 		}
-		// Somebody took the port between our look and the server's bind.
+		// Another process took the port after freePort found it.
 	}
 	return fmt.Errorf("no free port in %d tries", portTries)
 }
@@ -185,7 +182,7 @@ func (s *Server) writePassword() (string, error) {
 	return file, s.write(file, s.password+"\n")
 }
 
-// write writes a file that the server alone may read.
+// write writes a file that only the server may read.
 func (s *Server) write(file, text string) error {
 	err := os.WriteFile(file, []byte(text), 0o600)
 	if err == nil && s.who != nil {
@@ -194,17 +191,17 @@ func (s *Server) write(file, text string) error {
 	return err
 }
 
-// configure appends the settings to postgresql.conf, where a later line wins.
+// configure appends the settings to postgresql.conf, where the last line wins.
 func (s *Server) configure(options Options) error {
 	settings := map[string]string{
 		"listen_addresses":        "127.0.0.1",
-		"unix_socket_directories": "", // its path would have to be short, and nobody needs it
+		"unix_socket_directories": "", // nobody needs it, and its path would have to be short
 		"max_connections":         "300",
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
 		"lc_messages":             "C", // boot reads the log
-		// Files in the cluster's folder, removed with it even after a kill;
-		// POSIX shared memory would stay in /dev/shm.
+		// Files in the cluster's folder, removed with it even after a kill; POSIX shared
+		// memory would stay in /dev/shm.
 		"dynamic_shared_memory_type": "mmap",
 	}
 	if options.Listen != "" {
@@ -243,8 +240,8 @@ func appendTo(path, text string) error {
 	return errors.Join(err, file.Close())
 }
 
-// Restart starts the server again after [Server.Kill], on the same port. It
-// returns when the server has recovered and answers, or an error when ctx ends.
+// Restart starts the server after [Server.Kill], on the same port. It returns when the
+// server has recovered and answers, or when ctx ends.
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -266,8 +263,8 @@ func (s *Server) Restart(ctx context.Context) error {
 	return nil
 }
 
-// ready waits until proc itself says that it takes connections. Asking the port
-// alone could be answered by a stranger who was quicker to bind it.
+// ready waits until proc itself reports that it accepts connections. On the port alone,
+// another process that was faster to bind it could answer.
 func (s *Server) ready(ctx context.Context, proc *process) error {
 	for {
 		exited, err := proc.exitedWithin(10 * time.Millisecond)
@@ -291,17 +288,17 @@ func (s *Server) ready(ctx context.Context, proc *process) error {
 	return conn.Close(ctx)
 }
 
-// status is what the server with this process id says of itself: "starting",
-// "ready" or "stopping"; "" before its first word.
+// status returns what the server with this process id reports: "starting", "ready" or
+// "stopping", or "" before its first report.
 func (s *Server) status(pid int) string {
 	lines := s.pidFile()
 	if lines[0] != strconv.Itoa(pid) {
-		return "" // left by a server that was killed
+		return "" // left by a killed server
 	}
 	return strings.TrimSpace(lines[7])
 }
 
-// pidFile returns the eight lines of postmaster.pid, empty where it has none.
+// pidFile returns the eight lines of postmaster.pid; missing lines are empty.
 func (s *Server) pidFile() [8]string {
 	var lines [8]string
 	content, err := os.ReadFile(filepath.Join(s.Data(), "postmaster.pid"))
@@ -311,8 +308,8 @@ func (s *Server) pidFile() [8]string {
 	return lines
 }
 
-// Stop ends the server, with open transactions rolled back, and removes its
-// folder. Later calls do nothing.
+// Stop stops the server, rolls back open transactions, and removes its folder. Further
+// calls do nothing.
 func (s *Server) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -325,16 +322,16 @@ func (s *Server) Stop() error {
 		err = s.proc.stop(stopGrace)
 		s.proc = nil
 	}
-	// After a kill the server's System V segment is still there: 56 bytes that
-	// hold only a lock, but the machine has few of them. Line 7: "key id".
+	// After a kill the server's System V segment is left: only 56 bytes with a lock, but
+	// their number is limited. Line 7: "key id".
 	if segment := strings.Fields(s.pidFile()[6]); len(segment) == 2 {
 		_ = exec.Command("ipcrm", "-m", segment[1]).Run()
 	}
 	return errors.Join(err, os.RemoveAll(s.dir), s.guard.dismiss())
 }
 
-// Kill ends every process of the server at once with SIGKILL, as a crash or the
-// kernel's out-of-memory killer would. The data stays for [Server.Restart].
+// Kill kills all processes of the server with SIGKILL, like a crash or the kernel's
+// out-of-memory killer. The data stays for [Server.Restart].
 func (s *Server) Kill() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -346,7 +343,7 @@ func (s *Server) Kill() error {
 	return err
 }
 
-// URL returns the connection string of a database on this server.
+// URL returns the URL of a database on this server.
 func (s *Server) URL(database string) string {
 	user := "postgres"
 	if s.host != loopback {
@@ -355,13 +352,13 @@ func (s *Server) URL(database string) string {
 	return "postgres://" + user + "@" + s.Addr() + "/" + database + "?sslmode=disable"
 }
 
-// Addr returns the server's host and port, for a proxy in front of it. It stays
-// the same over [Server.Kill] and [Server.Restart].
+// Addr returns the server's host and port, for a proxy in front of it. It stays the same
+// across [Server.Kill] and [Server.Restart].
 func (s *Server) Addr() string {
 	return net.JoinHostPort(s.host, strconv.Itoa(s.port))
 }
 
-// Log returns what the server has logged so far.
+// Log returns the server's log so far.
 func (s *Server) Log() string {
 	content, err := os.ReadFile(s.logFile())
 	if err != nil {

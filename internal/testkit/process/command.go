@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Result is what a command that has ended left behind.
+// Result is the result of a command.
 type Result struct {
 	ExitCode       int
 	Stdout, Stderr string
 }
 
-// Command runs a binary with arguments, and with an environment (NAME=value, …)
-// of its own, to its end.
+// Command runs a binary with arguments and an environment (NAME=value, …), and waits
+// for its end.
 func Command(t testing.TB, binary string, args []string, env ...string) Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
@@ -36,8 +36,8 @@ func Command(t testing.TB, binary string, args []string, env ...string) Result {
 	return Result{ExitCode: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
 }
 
-// environment is that of a program which runs beside others: on a machine that tests
-// keep busy nothing is refused for being too much or too late, unless env asks for it.
+// environment returns the environment of a service under test. Its concurrency and rate
+// limits are off, because tests keep a machine busy, unless env sets them.
 func environment(env []string) []string {
 	return append([]string{
 		"HOST=127.0.0.1", "PORT=0", "LOG_FORMAT=json", "HOME=" + os.Getenv("HOME"),

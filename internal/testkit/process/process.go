@@ -1,5 +1,5 @@
-// Package process runs the real service binaries for tests: it builds them,
-// starts them on free ports, and stops or kills them.
+// Package process runs the real service binaries for tests: it builds them, starts them
+// on free ports, and stops or kills them.
 package process
 
 import (
@@ -35,9 +35,9 @@ func Build(t testing.TB, service string) string {
 	return path
 }
 
-// BuildBinary returns the binary of a service, such as "user-service". It is
-// built once for the whole test binary; Clean removes it. A test of several
-// versions gives its own: TEST_BINARIES is the folder that they are in.
+// BuildBinary returns the path of a service's binary, such as "user-service". It builds
+// it once per test binary; Clean removes it. If TEST_BINARIES is set, it returns the
+// binary in that folder: tests of several versions bring their own.
 func BuildBinary(service string) (string, error) {
 	given := os.Getenv("TEST_BINARIES")
 	if given != "" {
@@ -52,8 +52,7 @@ func build(service string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)
 	}
-	// In the module's own cache folder, which is git-ignored: the go command
-	// makes sure that it is current.
+	// In the module's git-ignored cache folder. The go command keeps it current.
 	dir := strings.TrimSpace(string(root))
 	path := filepath.Join(dir, ".cache", "test", fmt.Sprintf("%s-%d", service, os.Getpid()))
 	sweep(filepath.Dir(path))
@@ -66,7 +65,7 @@ func build(service string) (string, error) {
 	return path, nil
 }
 
-// sweep removes the binaries of test runs that were killed before they could.
+// sweep removes the binaries left by killed test runs.
 func sweep(dir string) {
 	files, _ := filepath.Glob(filepath.Join(dir, "*-*"))
 	for _, file := range files {
@@ -77,7 +76,7 @@ func sweep(dir string) {
 	}
 }
 
-// Clean removes what Build has built. It is called at the end of a TestMain.
+// Clean removes what Build has built. Call it at the end of TestMain.
 func Clean() error {
 	var errs []error
 	builds.Range(func(_, build any) bool {
@@ -90,11 +89,11 @@ func Clean() error {
 	return errors.Join(errs...)
 }
 
-// Process is a service that runs.
+// Process is a running service.
 type Process struct {
-	// URL is where it serves, such as http://127.0.0.1:41234.
+	// URL is the service's base URL, such as http://127.0.0.1:41234.
 	URL string
-	// Address is the host and the port in URL.
+	// Address is the host and the port of URL.
 	Address string
 
 	cmd    *exec.Cmd
@@ -105,13 +104,13 @@ type Process struct {
 	log bytes.Buffer
 }
 
-// readyTimeout is how long a service may take to become ready before a test
-// gives up on it. It is generous: nothing is measured by it.
+// readyTimeout limits the start of a service. It is generous, because nothing is measured
+// by it.
 const readyTimeout = 60 * time.Second
 
-// Start runs a binary with an environment (NAME=value, …) of its own, and
-// returns when it is ready. It listens on 127.0.0.1, on a free port unless the
-// environment has PORT. It is killed at the end of the test, if need be.
+// Start runs a binary with an environment (NAME=value, …), and returns when it is
+// ready. It listens on 127.0.0.1, on a free port unless env has PORT. It is killed at the
+// end of the test, if it is still running.
 func Start(t testing.TB, binary string, env ...string) *Process {
 	t.Helper()
 	p, err := Run(binary, env...)
@@ -126,8 +125,8 @@ func Start(t testing.TB, binary string, env ...string) *Process {
 	return p
 }
 
-// Run is Start without waiting for readiness, and without a test that ends it:
-// it returns when the service has been opened and serves, or has exited.
+// Run starts a binary without waiting for readiness, and without a test that ends it. It
+// returns when the service serves, or has exited.
 func Run(binary string, env ...string) (*Process, error) {
 	return run("serving", binary, env)
 }
@@ -137,7 +136,7 @@ func Launch(binary string, env ...string) (*Process, error) {
 	return run("starting", binary, env)
 }
 
-// run starts a binary and waits for a line of its log.
+// run starts a binary, and waits for a line in its log with the message.
 func run(message, binary string, env []string) (*Process, error) {
 	p := &Process{cmd: exec.Command(binary), exited: make(chan struct{})}
 	p.cmd.Env = environment(env)
@@ -166,7 +165,7 @@ func run(message, binary string, env []string) (*Process, error) {
 	}
 }
 
-// follow keeps the log, and finds in it where the service listens.
+// follow keeps the log, and finds the service's address in it.
 func (p *Process) follow(stdout io.Reader, message string, listening chan<- string) {
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 1<<20)
@@ -187,21 +186,21 @@ func (w lockedWriter) Write(b []byte) (int, error) {
 	return w.p.log.Write(b)
 }
 
-// Log returns what the service has written so far.
+// Log returns the service's output so far.
 func (p *Process) Log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.log.String()
 }
 
-// WaitReady returns when the service says that it is ready.
+// WaitReady waits until the service is ready.
 func (p *Process) WaitReady() error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	defer cancel()
 	return p.wait(ctx, "/health/ready", http.StatusOK)
 }
 
-// Wait returns when a GET of path answers status.
+// Wait waits until a GET of path returns status.
 func (p *Process) Wait(ctx context.Context, path string, status int) error {
 	return p.wait(ctx, path, status)
 }
@@ -238,7 +237,7 @@ func (p *Process) Port() string {
 	return port
 }
 
-// Kill ends the process at once (SIGKILL), and returns when it is gone.
+// Kill kills the process (SIGKILL), and waits for its end.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
@@ -247,12 +246,12 @@ func (p *Process) Kill() {
 // Signal sends a signal.
 func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
 
-// ExitCode waits for the end of the process and returns its exit code: -1 when
-// a signal ended it.
+// ExitCode waits for the end of the process and returns its exit code, or -1 if a signal
+// ended it.
 func (p *Process) ExitCode() int {
 	<-p.exited
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// PID returns the number of the process.
+// PID returns the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }

@@ -2,7 +2,7 @@ package process
 
 import "syscall"
 
-// sysProcAttr lets no service outlive the test that started it.
+// sysProcAttr makes a service end with the test that started it.
 func sysProcAttr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

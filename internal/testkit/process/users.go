@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CreateUser makes a user in a user-service that runs, and returns the id.
+// CreateUser creates a user in a running user-service, and returns the id.
 func CreateUser(t testing.TB, userService *Process) string {
 	t.Helper()
 	body := `{"name":"Ada Lovelace","email":"` + uuid.NewString() + `@example.com"}`

@@ -18,20 +18,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Server is a Prometheus that runs.
+// Server is a running Prometheus.
 type Server struct {
-	// API is what it can be asked.
+	// API is its HTTP API.
 	v1.API
-	// URL is where it is.
+	// URL is its base URL.
 	URL string
 }
 
-// startTimeout is far more than a start takes.
+// startTimeout is far more than a start needs.
 const startTimeout = time.Minute
 
-// Start starts the Prometheus that is pinned under root/.ci/tools, with a
-// configuration file, on a free port of 127.0.0.1. It keeps exemplars. Its data
-// and itself end with the test.
+// Start starts the Prometheus pinned under root/.ci/tools with a configuration file, on a
+// free port of 127.0.0.1, with exemplar storage. It ends, and its data is removed, with
+// the test.
 func Start(t testing.TB, root, config string) *Server {
 	t.Helper()
 	built, err := exec.CommandContext(t.Context(), filepath.Join(root, ".ci", "tool"), "--path", "prometheus").Output()
@@ -82,24 +82,23 @@ func Start(t testing.TB, root, config string) *Server {
 	return s
 }
 
-// Node is a part of a query, as Prometheus reads it. Which fields are set depends
-// on its Type.
+// Node is a node of a query's syntax tree. Its Type decides which fields are set.
 type Node struct {
 	Type string
-	// Name is a selector's metric, and Matchers are its labels'.
+	// Name is the metric of a selector, and Matchers its label matchers.
 	Name     string
 	Matchers []struct{ Name string }
-	// Grouping are the labels of an aggregation, by or without.
+	// Grouping are the labels of an aggregation (by or, if Without is set, without).
 	Grouping []string
 	Without  bool
-	// The parts of it.
+	// Child nodes.
 	Expr, LHS, RHS, Param *Node
 	Args                  []*Node
-	// Matching are the labels by which two sides are matched.
+	// Matching are the labels that match the two sides of an operation.
 	Matching *struct{ Labels, Include []string }
 }
 
-// Parts are the node's own parts.
+// Parts returns the node's children.
 func (n *Node) Parts() []*Node {
 	var all []*Node
 	for _, part := range append([]*Node{n.Expr, n.LHS, n.RHS, n.Param}, n.Args...) {
@@ -110,7 +109,7 @@ func (n *Node) Parts() []*Node {
 	return all
 }
 
-// Selectors are the selectors in the node, each with its metric's name.
+// Selectors returns the selectors in the node.
 func (n *Node) Selectors() []*Node {
 	var all []*Node
 	if n.Name != "" {
@@ -122,7 +121,7 @@ func (n *Node) Selectors() []*Node {
 	return all
 }
 
-// Labels are the names of the labels that a selector asks about.
+// Labels returns the names of the labels that a selector matches.
 func (n *Node) Labels() []string {
 	var names []string
 	for _, m := range n.Matchers {
@@ -131,7 +130,7 @@ func (n *Node) Labels() []string {
 	return names
 }
 
-// Parse returns a query as Prometheus reads it, or fails the test.
+// Parse returns the syntax tree of a query. It fails the test if the query is invalid.
 func (s *Server) Parse(t testing.TB, query string) *Node {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/v1/parse_query?query="+url.QueryEscape(query), nil)

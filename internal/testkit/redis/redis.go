@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Server is a Redis that can be killed and started again.
+// Server is a Redis that can be killed and restarted.
 type Server struct {
-	// URL is where it is: unix://… or redis://…
+	// URL is unix://… or redis://….
 	URL string
 
 	t         testing.TB
@@ -24,8 +24,8 @@ type Server struct {
 	command   *exec.Cmd
 }
 
-// Listen starts a server without persistence on a free port of an address, which
-// asks for a password; it ends with the test.
+// Listen starts a server with a password, without persistence, on a free port of an
+// address, until the test ends.
 func Listen(t testing.TB, host string) *Server {
 	t.Helper()
 	const password = "secret"
@@ -43,7 +43,7 @@ func Listen(t testing.TB, host string) *Server {
 	return s
 }
 
-// Start starts a server without persistence, on a socket; it ends with the test.
+// Start starts a server without persistence, on a socket, until the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "redis-") //nolint:usetesting // a socket's path has 108 characters at most
@@ -56,7 +56,7 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Start starts it again after Kill, and waits until it answers.
+// Start restarts the server after Kill, and waits until it answers.
 func (s *Server) Start() {
 	s.t.Helper()
 	s.command = exec.Command("redis-server", append([]string{"--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", "/dev/null"}, s.arguments...)...)
@@ -66,7 +66,7 @@ func (s *Server) Start() {
 	require.NoError(s.t, client.Close())
 }
 
-// Kill ends it as a crash would.
+// Kill kills the server, like a crash.
 func (s *Server) Kill() {
 	if s.command != nil {
 		_ = s.command.Process.Kill()
@@ -75,7 +75,7 @@ func (s *Server) Kill() {
 	}
 }
 
-// Client returns a client of it, which the caller closes.
+// Client returns a client of the server. The caller closes it.
 func (s *Server) Client() *redis.Client {
 	options, err := redis.ParseURL(s.URL)
 	require.NoError(s.t, err)

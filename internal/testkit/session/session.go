@@ -1,5 +1,4 @@
-// Package session runs the README's session as its reader would, against
-// services wherever they are.
+// Package session runs the README's shell session against running services.
 package session
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// says is what the session must print, among the rest.
+// says are texts that the session must print.
 var says = []string{
 	`"name":"Ada Lovelace","email":"ada@example.com","age":36`,
 	`"total_amount":2999.97`,
@@ -25,16 +24,16 @@ var says = []string{
 	`{"location":"body.user_id","message":"is not the id of a user"}`,
 }
 
-// Run pastes the session of the README in the folder root into a shell, with the
-// addresses (HOST:PORT) of both services in the place of localhost:8000 and
-// localhost:8001, and checks what is printed. The services must be empty. The
-// words of within, if any, are the command that runs the shell, such as nsenter.
+// Run runs the session of the README in the folder root in a shell, with localhost:8000
+// and localhost:8001 replaced by the addresses (HOST:PORT) of the services, and checks
+// its output. The services must be empty. within, if any, is the command that runs the
+// shell, such as nsenter.
 func Run(t *testing.T, root, users, orders string, within ...string) {
 	t.Helper()
 	run(t, root, users, orders, "", within)
 }
 
-// RunWith is Run for services that need a token, which curl sends.
+// RunWith is Run for services that require a token.
 func RunWith(t *testing.T, root, users, orders, token string) {
 	t.Helper()
 	run(t, root, users, orders, `curl() { command curl -H "Authorization: Bearer `+token+`" "$@"; }`+"\n", nil)

@@ -1,4 +1,4 @@
-// Package join lets calls that are in flight at the same time share a statement.
+// Package join lets reads that are in flight at the same time share a statement.
 package join
 
 import (
@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// atOnce is how many statements are under way at most: of two, one may be at the
-	// server while the rows of the other are read.
+	// atOnce limits the statements in flight: the server can work on one while the rows of
+	// the other are read.
 	atOnce = 2
-	// most is how many calls share a statement at most.
+	// most limits the calls that share a statement.
 	most = 64
-	// within is how long a shared statement may take. It belongs to all that share it: no
-	// one's context ends it.
+	// within limits the time of a shared statement. No caller's context ends it, because it
+	// belongs to all of them.
 	within = 5 * time.Second
 )
 
-// Joiner finds values by their keys. A call that finds none under way goes at once, and
-// alone. Those that wait meanwhile go together when one has ended: nobody waits for company.
-// A call never joins a statement that was sent before it began, so it sees all that was
-// committed by then.
+// Joiner reads values by key. While fewer than atOnce statements are in flight, a call
+// sends its own at once. Other calls wait until one ends, and then share a statement:
+// nobody waits just to be joined. A call never joins a statement sent before the call
+// began, so it sees everything committed until then.
 type Joiner[K comparable, V any] struct {
 	alone    func(context.Context, K) (V, error)
 	together func(context.Context, []K) (map[K]V, error)
@@ -39,7 +39,7 @@ type Joiner[K comparable, V any] struct {
 	waiting  []*call[K, V]
 }
 
-// call is one that waits. What it has come to is there when done is closed.
+// call is a waiting call. Its result is set when done is closed.
 type call[K comparable, V any] struct {
 	ctx   context.Context //nolint:containedctx // of a call that has not returned
 	key   K
@@ -48,15 +48,15 @@ type call[K comparable, V any] struct {
 	done  chan struct{}
 }
 
-// New returns a Joiner. Of a key that together has no value for, the error is missing, as it
-// is alone's.
+// New returns a Joiner. alone reads one key, together several. missing is the error for a
+// key without a value in together's result; alone must return the same error for it.
 func New[K comparable, V any](alone func(context.Context, K) (V, error), together func(context.Context, []K) (map[K]V, error), missing error) *Joiner[K, V] {
 	return &Joiner[K, V]{alone: alone, together: together, missing: missing}
 }
 
-// Do returns the value of a key. The error is alone's or together's, or that of ctx; it is
-// database.ErrUnavailable where a shared statement took too long. A call that is traced goes
-// alone, so that its trace tells what was done for it.
+// Do returns the value of a key. It returns the error of alone or together, ctx's error,
+// or database.ErrUnavailable if a shared statement took too long. A traced call is never
+// joined, so that its trace shows its own statement.
 func (j *Joiner[K, V]) Do(ctx context.Context, key K) (V, error) {
 	if telemetry.Recording(ctx) {
 		return j.alone(ctx, key)
@@ -83,7 +83,7 @@ func (j *Joiner[K, V]) Do(ctx context.Context, key K) (V, error) {
 	}
 }
 
-// next lets those go that wait, where a statement has ended.
+// next runs the waiting calls after a statement has ended.
 func (j *Joiner[K, V]) next() {
 	group := j.take()
 	if len(group) > 0 {
@@ -95,7 +95,7 @@ func (j *Joiner[K, V]) next() {
 	}
 }
 
-// take returns who goes next. If nobody waits, nothing takes the place of what has ended.
+// take returns the next group. If no call waits, it frees the slot.
 func (j *Joiner[K, V]) take() []*call[K, V] {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -108,7 +108,7 @@ func (j *Joiner[K, V]) take() []*call[K, V] {
 	return group
 }
 
-// share does the work of a group, and tells each what it has come to.
+// share runs a group, and sets the result of each call.
 func (j *Joiner[K, V]) share(group []*call[K, V]) {
 	var err error
 	defer func() {

@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errMissing = errors.New("missing")
 
-// server notes the statements that reach it, and answers when it may. It has a value for
-// each key below 1000.
+// server records the statements it gets, and answers each when told to. Keys below 1000
+// have a value.
 type server struct {
 	mu         sync.Mutex
 	statements [][]int
@@ -63,7 +63,8 @@ func (s *server) alone(ctx context.Context, key int) (string, error) {
 	return value, err
 }
 
-// busy returns a Joiner that has as much under way as it may, and what finishes that.
+// busy returns a Joiner with the maximum of statements in flight, and a function that
+// finishes them.
 func busy(t *testing.T) (*join.Joiner[int, string], *server, func()) {
 	s := &server{answer: make(chan error)}
 	j := join.New(s.alone, s.together, errMissing)
@@ -119,7 +120,8 @@ func TestWhoWaitsGoesTogether(t *testing.T) {
 	})
 }
 
-// TestNobodyJoinsWhatIsUnderWay: it may not see what was committed since it was sent.
+// TestNobodyJoinsWhatIsUnderWay: a statement in flight may not see what was committed
+// after it was sent.
 func TestNobodyJoinsWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)

@@ -1,6 +1,5 @@
-// Package migration brings a database's schema up to date, with goose, and
-// tells whether it is. However many processes try at the same time, each
-// migration is applied exactly once.
+// Package migration applies schema migrations with goose, and reports whether any are
+// pending. Processes that start at the same time apply each migration exactly once.
 package migration
 
 import (
@@ -14,15 +13,15 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// Set is the migrations of a service for one kind of database: files named
-// 00001_what.sql and so on, which are part of the binary.
+// Set is a service's migrations for one kind of database: embedded files named
+// 00001_what.sql and so on.
 type Set struct {
-	// Schema is PostgreSQL's schema of the tables.
+	// Schema is the PostgreSQL schema of the tables.
 	Schema string
-	// Required is the version without which the program can't serve. Migrations
-	// after it prepare a later version of the program.
+	// Required is the version that the program needs. Later migrations prepare a later
+	// version of the program.
 	Required int64
-	// Table keeps the versions that were applied.
+	// Table is the name of goose's version table.
 	Table string
 
 	files   fs.FS
@@ -36,7 +35,7 @@ func SQLite(files fs.FS, required int64) Set {
 	return Set{Required: required, Table: versions, files: folder(files), dialect: goose.DialectSQLite3}
 }
 
-// Postgres is SQLite for PostgreSQL, whose tables are in a schema of the service's own.
+// Postgres is SQLite for PostgreSQL. The tables are in the given schema.
 func Postgres(schema string, files fs.FS, required int64) Set {
 	return Set{Schema: schema, Required: required, Table: schema + "." + versions, files: folder(files), dialect: goose.DialectPostgres}
 }
@@ -44,20 +43,20 @@ func Postgres(schema string, files fs.FS, required int64) Set {
 func folder(files fs.FS) fs.FS {
 	sub, err := fs.Sub(files, "migrations")
 	if err != nil {
-		panic(err) // it is a valid path
+		panic(err) // can't fail: the path is valid
 	}
 	return sub
 }
 
-// Lock keeps other processes from migrating the same database. It returns what
+// Lock keeps other processes from migrating the same database. It returns a function that
 // releases it.
 type Lock func(context.Context, *sql.DB) (unlock func() error, err error)
 
-// Up applies, under the lock, what has not been applied yet. A schema that is
-// newer than the set is left alone: an older binary serves on it.
+// Up applies the pending migrations, under the lock. A schema that is newer than the set
+// is left unchanged: an older binary can serve on it.
 //
-// The lock is not goose's own, which goose takes only after it has made its
-// table of versions.
+// The lock isn't goose's own: goose takes that only after it has created its version
+// table.
 func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (err error) {
 	pending, err := s.pending(ctx, db)
 	if err != nil || pending == 0 {
@@ -82,8 +81,7 @@ func (s Set) Up(ctx context.Context, db *sql.DB, lock Lock, log *slog.Logger) (e
 	return nil
 }
 
-// pending returns how many of the set's versions the schema lacks: 0 when it
-// is up to date or newer. It changes nothing.
+// pending returns how many migrations the schema lacks. It changes nothing.
 func (s Set) pending(ctx context.Context, db *sql.DB) (int, error) {
 	current, err := s.version(ctx, db)
 	if err != nil {
@@ -92,7 +90,7 @@ func (s Set) pending(ctx context.Context, db *sql.DB) (int, error) {
 	return s.after(current)
 }
 
-// after returns how many of the set's versions come after one.
+// after returns how many migrations are later than a version.
 func (s Set) after(current int64) (int, error) {
 	entries, err := fs.ReadDir(s.files, ".")
 	if err != nil {
@@ -111,7 +109,7 @@ func (s Set) after(current int64) (int, error) {
 	return n, nil
 }
 
-// version returns the newest version that was applied, or 0.
+// version returns the newest applied version, or 0.
 func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
 	exists := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`
 	if s.dialect == goose.DialectPostgres {
@@ -133,8 +131,8 @@ func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
 	return v.Int64, nil
 }
 
-// Check returns an error while the schema is older than the program requires, and
-// how many of the set's versions it lacks, required or not.
+// Check returns how many migrations the schema lacks, and an error if its version is
+// below Required.
 func (s Set) Check(ctx context.Context, db *sql.DB) (pending int, err error) {
 	current, err := s.version(ctx, db)
 	if err != nil {

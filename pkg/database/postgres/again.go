@@ -17,31 +17,31 @@ import (
 	"github.com/example/microservices/pkg/health"
 )
 
-// openedAt is the key under which a connection has the time it was opened.
+// openedAt is the key of a connection's opening time in its custom data.
 const openedAt = "openedAt"
 
-// isUseless says that a connection that was told e is of no use any more: the
-// server is read-only, stops, has crashed or only starts, or has lost what the
-// connection prepared. pgx then closes the connection, and the pool drops it.
+// isUseless reports whether a connection that got e can't be used any more: the server is
+// read-only, is starting or stopping, or has lost a prepared statement. pgx then closes
+// the connection, and the pool drops it.
 func isUseless(e *pgconn.PgError) bool {
 	switch e.Code {
-	case "25006", // read_only_sql_transaction: it was a primary once
+	case "25006", // read_only_sql_transaction: the server is no longer the primary
 		"57P01", "57P02", "57P03", // admin_shutdown, crash_shutdown, cannot_connect_now
-		"26000", "0A000": // what was prepared is gone (a pooler), or of another type (a migration)
+		"26000", "0A000": // a prepared statement is gone (behind a pooler) or has other types (after a migration)
 		return true
 	}
 	return !isError(e) || strings.HasPrefix(e.Code, "08")
 }
 
-// isError says that the session goes on after e. Severity is in the server's own
-// language.
+// isError reports whether the session survives e. The unlocalised severity comes first:
+// Severity is in the server's language.
 func isError(e *pgconn.PgError) bool {
 	severity := cmp.Or(e.SeverityUnlocalized, e.Severity)
 	return severity != "FATAL" && severity != "PANIC"
 }
 
-// dropUseless makes a pool of c let go of connections that are of no use any more,
-// and notice soon which those are.
+// dropUseless makes a pool drop connections that can't be used any more, and detect them
+// quickly.
 func dropUseless(c *pgxpool.Config) {
 	c.ConnConfig.OnPgError = func(_ *pgconn.PgConn, e *pgconn.PgError) bool { return !isUseless(e) }
 	c.ConnConfig.DialFunc = (&net.Dialer{
@@ -53,7 +53,8 @@ func dropUseless(c *pgxpool.Config) {
 	}).DialContext
 	c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
 		conn.PgConn().CustomData()[openedAt] = time.Now()
-		// Behind a pooler that prepares nothing, no server says of what type a value is.
+		// Behind a pooler that prepares nothing, the server doesn't report the types of
+		// parameters.
 		conn.TypeMap().RegisterDefaultPgType([]uuid.UUID(nil), "_uuid")
 		return nil
 	}
@@ -61,13 +62,13 @@ func dropUseless(c *pgxpool.Config) {
 		return p.IdleDuration > time.Second || hasNews(p.Conn.PgConn().Conn())
 	}
 	if c.MaxConnLifetimeJitter == 0 {
-		c.MaxConnLifetimeJitter = c.MaxConnLifetime / 10 // not all at once
+		c.MaxConnLifetimeJitter = c.MaxConnLifetime / 10 // so that connections don't expire all at once
 	}
 }
 
-// checkWritable finds out whether the database is read-only. Where that has
-// changed, or new connections lead to another server, the pool's are made anew:
-// those to the server of before may be read from for as long as they live.
+// checkWritable records whether the database is read-only. If that changed, or new
+// connections reach another server, it resets the pool: its connections may still lead to
+// the old server, and reads would go there for as long as they live.
 func (db *DB) checkWritable(ctx context.Context) error {
 	before, err := isReadOnly(ctx, db.probe)
 	if err != nil {
@@ -87,8 +88,8 @@ func (db *DB) checkWritable(ctx context.Context) error {
 	return nil
 }
 
-// isReadOnly says that a server refuses to write: a replica, or one that was told
-// to.
+// isReadOnly reports whether the server rejects writes: it is a replica, or configured
+// so.
 func isReadOnly(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	var setting string
 	err := pool.QueryRow(ctx, "SHOW transaction_read_only").Scan(&setting)
@@ -97,9 +98,9 @@ func isReadOnly(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 
 var errReadOnly = fmt.Errorf("it is read-only: %w", health.ErrDegraded)
 
-// nothingDone says that a statement outside of a transaction has certainly not
-// been done: it was not sent, or the server refused it. An answer that got lost may
-// be that of a commit.
+// nothingDone reports whether a statement outside a transaction certainly had no effect:
+// it wasn't sent, or the server rejected it. If only the answer was lost, the statement
+// may have been committed.
 func nothingDone(err error) bool {
 	if pgconn.SafeToRetry(err) {
 		return true
@@ -108,10 +109,10 @@ func nothingDone(err error) bool {
 	return ok && isError(refused) && (refused.Code == "25006" || refused.Code == "26000" || refused.Code == "0A000")
 }
 
-// again runs a statement on one connection after the other, while the connection
-// turns out to be useless and nothing was done: after a failover all that the pool
-// has may be. It ends with the first connection that was opened meanwhile, and
-// with an error of opening one. do gives the connection back.
+// again runs a statement on one connection after the other, while the connection turns
+// out to be unusable and nothing was done: after a failover that may be true of the whole
+// pool. It stops at the first connection that was opened after it began, and if no
+// connection can be opened. do releases the connection.
 func (db *DB) again(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	began := time.Now()
 	for {
@@ -127,8 +128,7 @@ func (db *DB) again(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	}
 }
 
-// Exec is [pgxpool.Pool.Exec]. A statement that a useless connection did not do is
-// done on another; see [DB.Query].
+// Exec is [pgxpool.Pool.Exec] with the retries of [DB.Query].
 func (db *DB) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
 	err = db.again(ctx, func(conn *pgxpool.Conn) error {
 		defer conn.Release()
@@ -139,9 +139,9 @@ func (db *DB) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.Com
 	return tag, err
 }
 
-// Query is [pgxpool.Pool.Query], and waits for the first row. A statement that
-// certainly did nothing, because its connection was of no use any more, is sent on
-// another connection. One whose answer was lost is not: it may have been done.
+// Query is [pgxpool.Pool.Query], but waits for the first row. It retries a statement on
+// another connection if its connection was unusable and the statement certainly had no
+// effect. It doesn't retry if the answer was lost: the statement may have been executed.
 func (db *DB) Query(ctx context.Context, sql string, args ...any) (result pgx.Rows, err error) {
 	err = db.again(ctx, func(conn *pgxpool.Conn) error {
 		found, err := conn.Query(ctx, sql, args...)
@@ -157,20 +157,20 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (result pgx.Ro
 	return result, err
 }
 
-// QueryRow is [pgxpool.Pool.QueryRow], with Query's rule. It sends the query when
-// the row is scanned.
+// QueryRow is [pgxpool.Pool.QueryRow] with the retries of [DB.Query]. It sends the query
+// when the row is scanned.
 func (db *DB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	return row(func() (pgx.Rows, error) { return db.Query(ctx, sql, args...) })
 }
 
-// rows give their connection back when they end.
+// rows release their connection at their end.
 type rows struct {
 	pgx.Rows
 	conn         *pgxpool.Conn
 	peeked, more bool
 }
 
-// Next is part of pgx.Rows.
+// Next implements pgx.Rows.
 func (r *rows) Next() bool {
 	if r.peeked {
 		r.peeked = false
@@ -183,16 +183,16 @@ func (r *rows) Next() bool {
 	return more
 }
 
-// Close is part of pgx.Rows.
+// Close implements pgx.Rows.
 func (r *rows) Close() {
 	r.Rows.Close()
 	r.conn.Release()
 }
 
-// row is a query of one row.
+// row is a query for one row.
 type row func() (pgx.Rows, error)
 
-// Scan is part of pgx.Row.
+// Scan implements pgx.Row.
 func (query row) Scan(dest ...any) error {
 	r, err := query()
 	if err != nil {

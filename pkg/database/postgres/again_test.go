@@ -18,7 +18,7 @@ import (
 	"github.com/example/microservices/pkg/health"
 )
 
-// administer runs statements on a connection of its own, which may write.
+// administer runs statements on a new connection that may write.
 func administer(t *testing.T, address string, statements ...string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address+"&default_transaction_read_only=off")
@@ -30,8 +30,7 @@ func administer(t *testing.T, address string, statements ...string) {
 	}
 }
 
-// fill opens every connection that the pool may have, and gives all back after
-// meanwhile.
+// fill opens all connections of the pool, calls meanwhile, and releases them.
 func fill(t *testing.T, db *postgres.DB, meanwhile ...func()) {
 	t.Helper()
 	conns := make([]*pgxpool.Conn, db.Stat().MaxConns())
@@ -48,7 +47,7 @@ func fill(t *testing.T, db *postgres.DB, meanwhile ...func()) {
 	}
 }
 
-// quoted is the name of the database that the address is of.
+// quoted returns the database name in the address, quoted.
 func quoted(t *testing.T, address string) string {
 	t.Helper()
 	parsed, err := url.Parse(address)
@@ -76,7 +75,7 @@ var writes = map[string]func(context.Context, *postgres.DB) error{
 	},
 }
 
-// writeOnEvery writes once for each connection of the pool, all at the same time.
+// writeOnEvery writes once per connection of the pool, all at the same time.
 func writeOnEvery(t *testing.T, db *postgres.DB, write func(context.Context, *postgres.DB) error) {
 	t.Helper()
 	failed := make(chan error, db.Stat().MaxConns())
@@ -94,8 +93,8 @@ func writeOnEvery(t *testing.T, db *postgres.DB, write func(context.Context, *po
 	require.Equal(t, db.Stat().MaxConns(), n, "each was done once")
 }
 
-// TestSessionsOfATimeWhenItWasReadOnlyAreDropped: they would refuse each write for
-// as long as they live.
+// TestSessionsOfATimeWhenItWasReadOnlyAreDropped: they would reject writes for as long as
+// they live.
 func TestSessionsOfATimeWhenItWasReadOnlyAreDropped(t *testing.T) {
 	for name, write := range writes {
 		t.Run(name, func(t *testing.T) {
@@ -111,15 +110,15 @@ func TestSessionsOfATimeWhenItWasReadOnlyAreDropped(t *testing.T) {
 	}
 }
 
-// TestSessionsThatWereEndedAreNotUsed: after a restart or a crash those are all that
-// the pool has.
+// TestSessionsThatWereEndedAreNotUsed: after a restart or a crash, the pool has no
+// others.
 func TestSessionsThatWereEndedAreNotUsed(t *testing.T) {
 	for name, write := range writes {
 		t.Run(name, func(t *testing.T) {
 			address := testserver.New(t)
 			administer(t, address, "CREATE TABLE kept (value text)")
 			db := open(t, address)
-			fill(t, db, func() { // the pool asks those that were idle for a second by itself
+			fill(t, db, func() { // connections idle for a second are pinged anyway
 				administer(t, address, "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 			})
 			writeOnEvery(t, db, write)
@@ -127,8 +126,8 @@ func TestSessionsThatWereEndedAreNotUsed(t *testing.T) {
 	}
 }
 
-// TestAStatementThatMayHaveBeenDoneIsNotSentAgain: its session ended while it was
-// being done.
+// TestAStatementThatMayHaveBeenDoneIsNotSentAgain: its session ended during the
+// statement.
 func TestAStatementThatMayHaveBeenDoneIsNotSentAgain(t *testing.T) {
 	const statement = "SELECT nextval('tries'), pg_terminate_backend(pg_backend_pid())"
 	for name, do := range map[string]func(context.Context, *postgres.DB) error{
@@ -154,7 +153,7 @@ func TestAStatementThatMayHaveBeenDoneIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestWhatWasPreparedMayBeGone: a pooler gives another server's session, or a
+// TestWhatWasPreparedMayBeGone: a pooler switches to another server session, or a
 // migration changes a column's type.
 func TestWhatWasPreparedMayBeGone(t *testing.T) {
 	for name, loss := range map[string]string{
@@ -181,8 +180,8 @@ func TestWhatWasPreparedMayBeGone(t *testing.T) {
 	}
 }
 
-// TestAReadOnlyDatabaseIsDegraded, and once it isn't any more no session is left of
-// that time: one to a replica would be read from for an hour.
+// TestAReadOnlyDatabaseIsDegraded: when it is writable again, no session from before is
+// left: one to a replica would be read from for an hour.
 func TestAReadOnlyDatabaseIsDegraded(t *testing.T) {
 	address := testserver.New(t)
 	require.NoError(t, open(t, address).Migrate(t.Context(), slog.New(slog.DiscardHandler)))

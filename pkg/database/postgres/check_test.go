@@ -13,11 +13,11 @@ import (
 	"github.com/example/microservices/pkg/database/migration"
 )
 
-// oneMigration is a schema of one version.
+// oneMigration is a schema with one version.
 var oneMigration = migration.Postgres("shop", fstest.MapFS{"migrations/00001_things.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}}, 1)
 
-// TestMigrationsArePendingUntilTheDatabaseSaysOtherwise: one that doesn't answer
-// lacks them still.
+// TestMigrationsArePendingUntilTheDatabaseSaysOtherwise: a check without an answer
+// doesn't change the number.
 func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
 	db := open(t, testserver.New(t))
 	require.Error(t, db.Check(t.Context()))
@@ -33,12 +33,13 @@ func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
 	require.Zero(t, db.Stats().Pending)
 }
 
-// TestASlowCheckOfADatabaseThatAnswersIsNoFailure: a service with too little of a
-// processor must not be taken for one whose database is away.
+// TestASlowCheckOfADatabaseThatAnswersIsNoFailure: a service that lacks CPU must not
+// report its database as unavailable.
 func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
 	db := open(t, testserver.New(t))
 	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
-	// slow runs a check whose second query hangs, while others ask the database or not.
+	// slow runs a check whose second query blocks. If asked, other queries are answered
+	// meanwhile.
 	slow := func(asked bool) error {
 		locked, err := db.Begin(t.Context())
 		require.NoError(t, err)

@@ -9,18 +9,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// giveUp makes the kernel end a connection whose other side has acknowledged
-// nothing for as long as lostAfter: a host that vanished sends no reset. It is
-// net.Dialer.Control.
+// giveUp is a net.Dialer.Control that sets TCP_USER_TIMEOUT. The kernel then ends a
+// connection whose peer has acknowledged nothing for lostAfter: a host that vanished
+// sends no reset.
 func giveUp(_, _ string, conn syscall.RawConn) error {
 	return conn.Control(func(fd uintptr) {
-		// Without it, the keep-alive or the query's deadline ends it.
+		// Ignore errors: without the option, keep-alive or the query's deadline ends the
+		// connection.
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(lostAfter/time.Millisecond))
 	})
 }
 
-// hasNews says that an idle connection has something to read, or has ended. A
-// server says that it stops, or that a session was ended, before it is asked.
+// hasNews reports whether an idle connection has data to read, or has ended. A server
+// that stops, or ends a session, announces it.
 func hasNews(conn net.Conn) bool {
 	if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = secured.NetConn()
@@ -35,8 +36,8 @@ func hasNews(conn net.Conn) bool {
 	}
 	var one [1]byte
 	quiet := false
-	// Not Read, which would wait for a read that is under way: pgx leaves one behind
-	// after a write that was slow.
+	// Not conn.Read, which would wait for a read in progress: pgx leaves one behind after a
+	// slow write.
 	err = raw.Control(func(fd uintptr) {
 		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		quiet = errors.Is(err, unix.EAGAIN)

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNewsAreLookedForWithoutWaiting, also while somebody reads: pgx leaves a read
-// behind after a write that was slow, and whoever waited for it would wait for ever.
+// TestNewsAreLookedForWithoutWaiting: not even for a read in progress. pgx leaves one
+// behind after a slow write, and to wait for it would block for ever.
 func TestNewsAreLookedForWithoutWaiting(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -25,7 +25,7 @@ func TestNewsAreLookedForWithoutWaiting(t *testing.T) {
 		defer close(read)
 		_, _ = near.Read(make([]byte, 1))
 	}()
-	for range 1000 { // the read begins at some time
+	for range 1000 { // the read begins at some point
 		require.False(t, hasNews(near))
 	}
 	_, err = far.Write([]byte("ab"))

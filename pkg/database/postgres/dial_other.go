@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// giveUp is net.Dialer.Control. Linux alone has TCP_USER_TIMEOUT.
+// giveUp is a net.Dialer.Control that does nothing: only Linux has TCP_USER_TIMEOUT.
 func giveUp(string, string, syscall.RawConn) error { return nil }
 
-// hasNews says no: a connection that ended is found out by the statement.
+// hasNews returns false: the next statement finds out that a connection has ended.
 func hasNews(net.Conn) bool { return false }

@@ -1,4 +1,4 @@
 package postgres
 
-// Require has a Check ask for a version.
+// Require sets the required schema version.
 func (db *DB) Require(version int64) { db.set.Required = version }

@@ -15,25 +15,25 @@ import (
 )
 
 const (
-	// refusedInterval is the time between two looks for a connection while the server
-	// refuses the login.
+	// refusedInterval is the time between two attempts to get a pooled connection while the
+	// server rejects the login.
 	refusedInterval = 10 * time.Millisecond
-	// refusedFor is how long a password that was refused is not sent again: each try
-	// costs both sides milliseconds of a processor.
+	// refusedFor is how long a rejected password isn't sent again: each attempt costs both
+	// sides milliseconds of CPU time.
 	refusedFor = 500 * time.Millisecond
 )
 
-// login logs connections in.
+// login sets the credentials of new connections.
 type login struct {
 	database.Login
 
 	mu       sync.Mutex
-	password string // that the server refused last
-	refused  error  // what it said
+	password string // the last rejected one
+	refused  error  // the server's error for it
 	at       time.Time
 }
 
-// use makes the connections of c log in as l says.
+// use makes the connections of c log in with l.
 func (l *login) use(c *pgxpool.Config) {
 	if l.User != "" {
 		c.ConnConfig.User = l.User
@@ -65,17 +65,17 @@ func (l *login) use(c *pgxpool.Config) {
 	}
 }
 
-// wasRefused keeps in mind that the server refused a password: that one, as the file may
-// have another by now.
+// wasRefused records a rejected password. The file may have another one by now, which
+// isn't affected.
 func (l *login) wasRefused(password string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.password, l.refused, l.at = password, err, time.Now()
 }
 
-// acquire is that of the pool. While the server refuses the login, as it does when the
-// password is another and the file doesn't have it yet, it waits for one of the
-// connections that there are.
+// acquire is pgxpool.Pool.Acquire. While the server rejects the login, it waits for one
+// of the open connections. That happens during a rotation, when the file doesn't have the
+// new password yet.
 func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	for {
 		conn, err := db.Acquire(ctx)
@@ -96,7 +96,7 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	}
 }
 
-// isRefused says that the server did not let somebody in: class 28, invalid
+// isRefused reports whether the server rejected the login: class 28, invalid
 // authorization specification.
 func isRefused(err error) bool {
 	var server *pgconn.PgError

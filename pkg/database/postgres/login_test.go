@@ -19,8 +19,8 @@ import (
 	"github.com/example/microservices/pkg/database/postgres"
 )
 
-// TestAPasswordIsChangedUnderLoad, first in the database and then in the file, while
-// there is one connection and the load asks for more: no query fails.
+// TestAPasswordIsChangedUnderLoad: the password changes in the database and then in the
+// file, while the pool has one connection and the load needs more. No query fails.
 func TestAPasswordIsChangedUnderLoad(t *testing.T) {
 	ctx := t.Context()
 	server, err := testserver.Start(ctx, testserver.Options{NoFsync: true, Files: map[string]string{
@@ -40,7 +40,7 @@ func TestAPasswordIsChangedUnderLoad(t *testing.T) {
 		_, err := admin.Exec(ctx, "ALTER ROLE app PASSWORD '"+password(n)+"'")
 		require.NoError(t, err)
 	}
-	inFile := func(n int) { // as the kubelet does: another file takes the place of the old one
+	inFile := func(n int) { // like the kubelet: a new file replaces the old one
 		require.NoError(t, os.WriteFile(file+".new", []byte(password(n)+"\n"), 0o600))
 		require.NoError(t, os.Rename(file+".new", file))
 	}
@@ -57,7 +57,7 @@ func TestAPasswordIsChangedUnderLoad(t *testing.T) {
 	stop := make(chan struct{})
 	failed := make(chan error, 20)
 	var clients sync.WaitGroup
-	for range cap(failed) { // more than there are connections
+	for range cap(failed) { // more than the pool has connections
 		clients.Go(func() {
 			for {
 				select {
@@ -103,7 +103,7 @@ func TestAPasswordIsChangedUnderLoad(t *testing.T) {
 		require.NoError(t, err)
 	}
 
-	// With none to wait for it's an error, which says nothing of the password.
+	// Without an open connection it is an error, which doesn't contain the password.
 	var one int
 	db.Reset()
 	require.NoError(t, db.QueryRow(ctx, "SELECT 1").Scan(&one))

@@ -1,5 +1,6 @@
-// Package postgres opens a PostgreSQL database for a service: a pool of
-// connections that prepare their statements, and a schema of its own.
+// Package postgres opens a PostgreSQL database for a service: a connection pool with
+// prepared statements, and a schema of its own. The pool drops connections that a
+// failover has made unusable.
 package postgres
 
 import (
@@ -26,16 +27,14 @@ import (
 )
 
 const (
-	// connectTimeout is how long making a connection may take, unless the
-	// address says otherwise (connect_timeout).
+	// connectTimeout limits opening a connection, unless the address has connect_timeout.
 	connectTimeout = 5 * time.Second
-	// defaultMaxConns is the size of the pool, unless the address says
-	// otherwise (pool_max_conns).
+	// defaultMaxConns is the size of the pool, unless the address has pool_max_conns.
 	defaultMaxConns = 16
-	// lockInterval is the time between two tries to get the migration lock.
+	// lockInterval is the time between two attempts to take the migration lock.
 	lockInterval = 100 * time.Millisecond
-	// lostAfter is how long the other side of a connection may acknowledge
-	// nothing, and idleProbe how long it may say nothing before it is asked to.
+	// lostAfter is how long the peer of a connection may acknowledge nothing. idleProbe is
+	// the idle time before the first keep-alive probe.
 	lostAfter = 5 * time.Second
 	idleProbe = 5 * time.Second
 )
@@ -43,25 +42,25 @@ const (
 // DB is an open database.
 type DB struct {
 	*pgxpool.Pool
-	// probe has one connection for Check: when all of the pool's are busy, the
-	// database is not away.
+	// probe has one connection for Check, so that a busy pool doesn't look like an
+	// unavailable database.
 	probe *pgxpool.Pool
 	set   migration.Set
-	// pending is how many migrations there were when a Check could tell, and up
-	// says that the last one returned nil.
+	// pending is the number of pending migrations at the last Check that could read it. up:
+	// the last Check succeeded.
 	pending atomic.Int64
 	up      atomic.Bool
-	// readOnly says that the last Check found the database so.
+	// readOnly: the last Check found a read-only database.
 	readOnly atomic.Bool
-	answers  *answerCount // of the pool
+	answers  *answerCount // of the pool, without probe
 }
 
-// Open connects to the database at address, whose schema is that of the set, and logs in
-// as it is told. The errors don't repeat the address,
-// which may hold a password. A password's file is read for each connection.
+// Open connects to the database at address and logs in with as. set has the schema's
+// migrations, which Open doesn't apply. Errors don't contain the address, which may have
+// a password. A password file is read for each connection.
 //
-// Statements are prepared and kept. Behind PgBouncer in transaction mode
-// (before 1.21) add default_query_exec_mode=exec to the address.
+// Statements are prepared and cached. Behind PgBouncer before 1.21 in transaction mode,
+// add default_query_exec_mode=exec to the address.
 func Open(ctx context.Context, address string, as database.Login, set migration.Set) (*DB, error) {
 	err := as.Check(address)
 	if err != nil {
@@ -69,7 +68,7 @@ func Open(ctx context.Context, address string, as database.Login, set migration.
 	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL can't be read") // err has pieces of it
+		return nil, errors.New("DATABASE_URL can't be read") // err contains parts of it
 	}
 	if c.ConnConfig.ConnectTimeout == 0 || c.ConnConfig.ConnectTimeout > time.Minute {
 		c.ConnConfig.ConnectTimeout = connectTimeout
@@ -108,26 +107,24 @@ func Open(ctx context.Context, address string, as database.Login, set migration.
 	return &DB{Pool: pool, probe: probe, set: set, answers: answers}, nil
 }
 
-// Migrate brings the schema up to date.
+// Migrate applies the pending migrations.
 func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 	plain := stdlib.OpenDBFromPool(db.Pool)
 	err := db.set.Up(ctx, plain, func(ctx context.Context, plain *sql.DB) (func() error, error) { return db.lock(ctx, plain, log) }, log)
 	return errors.Join(Wrap(err), plain.Close())
 }
 
-// Check returns an error unless the database answers and its schema is as new
-// as it must be. Where it comes to no end in ctx's time, the answers that the
-// pool got meanwhile bear out what the last one found: with so little of a
-// processor that a few queries take a second, a service is slow, and its database
-// isn't away.
+// Check returns an error unless the database answers and its schema is new enough. If
+// ctx's deadline passes first, but the pool got answers meanwhile, the previous result
+// stands: a service that lacks CPU is slow, and its database isn't unavailable.
 //
-// Of a database that is read-only the error is health.ErrDegraded: it can be read
+// For a read-only database the error is health.ErrDegraded: reads work
 // (docs/decisions/read-only-database.md).
 func (db *DB) Check(ctx context.Context) error {
 	before := db.answers.Load()
 	plain := stdlib.OpenDBFromPool(db.probe)
 	pending, err := db.set.Check(ctx, plain)
-	if err == nil || pending > 0 { // what can't be asked for is as it was
+	if err == nil || pending > 0 { // otherwise unknown, so unchanged
 		db.pending.Store(int64(pending))
 	}
 	if err == nil {
@@ -143,17 +140,16 @@ func (db *DB) Check(ctx context.Context) error {
 	return errors.Join(Wrap(err), plain.Close())
 }
 
-// Close waits for the queries that run, and closes the connections.
+// Close waits for running queries, and closes the connections.
 func (db *DB) Close() error {
 	db.Pool.Close()
 	db.probe.Close()
 	return nil
 }
 
-// lock takes an advisory lock in a transaction, on a connection of its own: that
-// works behind a pooler, which keeps a transaction on one connection, and ends
-// with the process that holds it. It also makes the schema, which must be there
-// before goose's table of versions.
+// lock takes an advisory lock in a transaction on its own connection. That works behind a
+// pooler, which keeps a transaction on one connection, and the lock ends with the
+// process. lock also creates the schema, which goose's version table needs.
 func (db *DB) lock(ctx context.Context, plain *sql.DB, log *slog.Logger) (func() error, error) {
 	c := db.Config()
 	err := c.BeforeConnect(ctx, c.ConnConfig)
@@ -164,7 +160,7 @@ func (db *DB) lock(ctx context.Context, plain *sql.DB, log *slog.Logger) (func()
 	if err != nil {
 		return nil, err
 	}
-	// Closing the connection ends the transaction and, with it, the lock.
+	// Closing the connection ends the transaction, and so releases the lock.
 	unlock := func() error { return conn.Close(context.WithoutCancel(ctx)) }
 	for waits := 0; ; waits++ {
 		got, err := db.tryLock(ctx, conn)
@@ -192,7 +188,8 @@ func (db *DB) lock(ctx context.Context, plain *sql.DB, log *slog.Logger) (func()
 	return unlock, nil
 }
 
-// tryLock begins a transaction that holds the lock, or holds nothing.
+// tryLock begins a transaction and takes the lock. If it returns false, it has rolled
+// back.
 func (db *DB) tryLock(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	id := fnv.New64a()
 	fmt.Fprintf(id, "migrate %s", db.set.Schema)
@@ -200,7 +197,7 @@ func (db *DB) tryLock(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	// It holds the lock for as long as the migrations take, and does nothing.
+	// The transaction is idle for as long as the migrations take.
 	_, err = tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0")
 	if err != nil {
 		return false, errors.Join(err, tx.Rollback(ctx))
@@ -213,8 +210,8 @@ func (db *DB) tryLock(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return true, nil
 }
 
-// makeSchema makes the schema unless it is there: then the right to make one is
-// not needed.
+// makeSchema creates the schema if it doesn't exist. If it does, no CREATE privilege is
+// needed.
 func (db *DB) makeSchema(ctx context.Context, plain *sql.DB) error {
 	var exists bool
 	err := plain.QueryRowContext(ctx, "SELECT to_regnamespace($1) IS NOT NULL", db.set.Schema).Scan(&exists)
@@ -225,16 +222,16 @@ func (db *DB) makeSchema(ctx context.Context, plain *sql.DB) error {
 	return err
 }
 
-// Wrap marks the errors that say that the database can't answer now: no
-// connection, a server that starts or stops, too many connections, a full or
-// broken disk, a server that is read-only after a failover, a lock or a
-// statement that timed out, a transaction that had to give way.
+// Wrap wraps errors as database.ErrUnavailable if the database can't answer now: no
+// connection, server starting or stopping, too many connections, disk full or broken,
+// read-only after a failover, lock or statement timeout, serialization failure or
+// deadlock.
 func Wrap(err error) error {
 	var server *pgconn.PgError
 	var network net.Error
 	connect, isConnect := errors.AsType[*pgconn.ConnectError](err)
 	if isConnect {
-		err = connect.Unwrap() // its own text has the user
+		err = connect.Unwrap() // ConnectError's own text contains the user
 	}
 	switch {
 	case err == nil:
@@ -257,19 +254,19 @@ func Wrap(err error) error {
 	return err
 }
 
-// Violates says that err is a row that breaks the constraint, of whatever kind.
+// Violates reports whether err violates the constraint, of any kind.
 func Violates(err error, constraint string) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.Code[:2] == "23" && e.ConstraintName == constraint
 }
 
-// UniqueViolation says that err is a row that breaks the constraint.
+// UniqueViolation reports whether err violates the unique constraint.
 func UniqueViolation(err error, constraint string) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && e.Code == "23505" && e.ConstraintName == constraint
 }
 
-// isBroken says that a connection was lost while it was in use.
+// isBroken reports whether a connection was lost while it was in use.
 func isBroken(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }

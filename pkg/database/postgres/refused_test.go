@@ -12,8 +12,8 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-// TestARefusalIsOfThePasswordThatWasSent: when the server refuses one, the file may have
-// another already, which is as good as any.
+// TestARefusalIsOfThePasswordThatWasSent: when the server rejects a password, the file
+// may already have a new one, which must be tried.
 func TestARefusalIsOfThePasswordThatWasSent(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	c, err := pgxpool.ParseConfig("postgres://app@localhost/shop")

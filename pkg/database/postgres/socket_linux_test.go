@@ -13,8 +13,8 @@ import (
 	testserver "github.com/example/microservices/internal/testkit/postgres"
 )
 
-// TestAHostThatVanishedIsGivenUp: it sends no reset, and nothing is left of it to
-// test with, so this looks at what the kernel was told.
+// TestAHostThatVanishedIsGivenUp checks the socket options: a vanished host can't be
+// simulated here.
 func TestAHostThatVanishedIsGivenUp(t *testing.T) {
 	for name, parameters := range map[string]string{"by itself": "", "with another timeout to connect": "&connect_timeout=30"} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestAHostThatVanishedIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestAQueryThatHungLeavesRoomForTheNext: its connection is of no use any more.
+// TestAQueryThatHungLeavesRoomForTheNext: its connection is dropped.
 func TestAQueryThatHungLeavesRoomForTheNext(t *testing.T) {
 	db := open(t, testserver.New(t)+"&pool_max_conns=1")
 	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -2,7 +2,7 @@ package postgres
 
 import "github.com/example/microservices/pkg/database"
 
-// Stats returns the state of the pool of connections.
+// Stats returns the state of the connection pool, and the pending migrations.
 func (db *DB) Stats() database.Stats {
 	s := db.Stat()
 	return database.Stats{

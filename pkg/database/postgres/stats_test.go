@@ -23,7 +23,7 @@ func open(t *testing.T, address string) *postgres.DB {
 	return db
 }
 
-// TestWhoWaitsInVainIsCounted: the pool's own waits are those that ended well.
+// TestWhoWaitsInVainIsCounted: the pool counts only successful waits as waits.
 func TestWhoWaitsInVainIsCounted(t *testing.T) {
 	db := open(t, testserver.New(t)+"&pool_max_conns=1")
 	held, err := db.Acquire(t.Context())

@@ -14,24 +14,24 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// answerCount counts the queries that the database did. (Batches and copies, which
-// nobody makes here, are others of pgx's tracers.)
+// answerCount counts successful queries. (pgx reports batches and copies to other
+// tracers; no service uses them while it serves.)
 type answerCount struct{ atomic.Int64 }
 
-// TraceQueryStart is part of pgx.QueryTracer.
+// TraceQueryStart implements pgx.QueryTracer.
 func (*answerCount) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	return ctx
 }
 
-// TraceQueryEnd is part of pgx.QueryTracer.
+// TraceQueryEnd implements pgx.QueryTracer.
 func (a *answerCount) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
 	if data.Err == nil {
 		a.Add(1)
 	}
 }
 
-// tracer makes spans of connecting, of waiting for a connection, and of queries.
-// Preparing a query, which is done once for each connection, is a part of it.
+// tracer creates spans for connecting, waiting for a connection, and queries. A query's
+// span includes its preparation, which happens once per connection.
 type tracer struct {
 	*otelpgx.Tracer
 	answers *answerCount
@@ -41,8 +41,8 @@ func newTracer(a *answerCount) tracer {
 	return tracer{otelpgx.NewTracer(otelpgx.WithSpanNameFunc(database.QueryName), otelpgx.WithDisableConnectionDetailsInAttributes()), a}
 }
 
-// TraceQueryStart is part of pgx.QueryTracer. Where no trace is kept, nothing is
-// noted: otelpgx would keep the time for metrics that nobody reads.
+// TraceQueryStart implements pgx.QueryTracer. It does nothing without a recorded trace:
+// otelpgx would measure for metrics that nobody reads.
 func (t tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	if !telemetry.Recording(ctx) {
 		return ctx
@@ -50,8 +50,8 @@ func (t tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.Tr
 	return t.Tracer.TraceQueryStart(ctx, conn, data)
 }
 
-// TraceQueryEnd is part of pgx.QueryTracer. Of an error only the code is kept: its
-// text may have values in it.
+// TraceQueryEnd implements pgx.QueryTracer. It records only the code of an error: its
+// text may contain values.
 func (t tracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
 	t.answers.TraceQueryEnd(ctx, conn, data)
 	if !telemetry.Recording(ctx) {
@@ -74,7 +74,7 @@ func withoutValues(err error) error {
 	return errQuery
 }
 
-// TraceAcquireStart is part of pgxpool.AcquireTracer.
+// TraceAcquireStart implements pgxpool.AcquireTracer.
 func (t tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireStartData) context.Context {
 	if !telemetry.Recording(ctx) {
 		return ctx
@@ -82,17 +82,17 @@ func (t tracer) TraceAcquireStart(ctx context.Context, pool *pgxpool.Pool, data 
 	return t.Tracer.TraceAcquireStart(ctx, pool, data)
 }
 
-// TraceAcquireEnd is part of pgxpool.AcquireTracer.
+// TraceAcquireEnd implements pgxpool.AcquireTracer.
 func (t tracer) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
 	if telemetry.Recording(ctx) {
 		t.Tracer.TraceAcquireEnd(ctx, pool, data)
 	}
 }
 
-// TracePrepareStart is part of pgx.PrepareTracer.
+// TracePrepareStart implements pgx.PrepareTracer.
 func (tracer) TracePrepareStart(ctx context.Context, _ *pgx.Conn, _ pgx.TracePrepareStartData) context.Context {
 	return ctx
 }
 
-// TracePrepareEnd is part of pgx.PrepareTracer.
+// TracePrepareEnd implements pgx.PrepareTracer.
 func (tracer) TracePrepareEnd(context.Context, *pgx.Conn, pgx.TracePrepareEndData) {}

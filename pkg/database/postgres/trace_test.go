@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNoValueOfAnErrorIsTraced: PostgreSQL's messages and pgx's have values in them.
+// TestNoValueOfAnErrorIsTraced: the messages of PostgreSQL and pgx contain values.
 func TestNoValueOfAnErrorIsTraced(t *testing.T) {
 	const canary = "kanarienvogel@example.com"
 	answered := withoutValues(fmt.Errorf("insert: %w", &pgconn.PgError{
@@ -25,7 +25,7 @@ func TestNoValueOfAnErrorIsTraced(t *testing.T) {
 	}
 }
 
-// TestAnswersCountWithoutATrace: most queries are part of none that is kept.
+// TestAnswersCountWithoutATrace: most queries belong to no recorded trace.
 func TestAnswersCountWithoutATrace(t *testing.T) {
 	count := &answerCount{}
 	traced := newTracer(count)

@@ -18,22 +18,21 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// ErrNoRow says that One has found nothing.
+// ErrNoRow means that One found no row.
 var ErrNoRow = errors.New("there is no such row")
 
-// Conn is a connection. It keeps the statements that it has prepared, and is used by one
-// goroutine at a time.
+// Conn is a connection with its prepared statements. One goroutine uses it at a time.
 type Conn struct {
 	conn *sqlite.Conn
-	// erases says that what is written takes something away for good.
+	// erases: the write erases data for good; see Erases.
 	erases bool
 	// intercept is called before each statement; see DB.Intercept.
 	intercept atomic.Pointer[func(statement string) error]
 }
 
-// Intercept has every statement pass through f first, on every connection but that of
-// migrations: f's error is the statement's, which then isn't run. It is for tests of what a
-// disk that fails, or a process that dies, leaves behind.
+// Intercept makes every statement call f first, on all connections except the
+// migrations'. If f returns an error, the statement isn't run and returns it. Tests use
+// it to simulate a failing disk or a crash.
 func (db *DB) Intercept(f func(statement string) error) {
 	db.writer.conn.intercept.Store(&f)
 	for _, r := range db.readers.all {
@@ -41,8 +40,8 @@ func (db *DB) Intercept(f func(statement string) error) {
 	}
 }
 
-// Erases says, in a write, that what it deletes or overwrites must be nowhere in the files
-// soon after.
+// Erases, called in a write, makes sure that what it deletes or overwrites is soon in no
+// file any more.
 func (c *Conn) Erases() { c.erases = true }
 
 // Row is a row of a result, valid until the next one. Columns are counted from 0.
@@ -54,7 +53,7 @@ func (r Row) Text(column int) string { return r.stmt.ColumnText(column) }
 // Int returns a whole number.
 func (r Row) Int(column int) int64 { return r.stmt.ColumnInt64(column) }
 
-// NullInt returns a whole number, or nil where there is none.
+// NullInt returns a whole number, or nil for NULL.
 func (r Row) NullInt(column int) *int {
 	if r.stmt.ColumnIsNull(column) {
 		return nil
@@ -70,7 +69,7 @@ func (r Row) Bytes(column int) []byte {
 	return b
 }
 
-// NullTime returns an instant, or nil where there is none.
+// NullTime returns an instant, or nil for NULL.
 func (r Row) NullTime(column int) *time.Time {
 	if r.stmt.ColumnIsNull(column) {
 		return nil
@@ -79,16 +78,16 @@ func (r Row) NullTime(column int) *time.Time {
 	return &t
 }
 
-// UUID returns an id, which is kept as its text.
+// UUID returns an id, which is stored as text.
 func (r Row) UUID(column int) (uuid.UUID, error) { return uuid.Parse(r.stmt.ColumnText(column)) }
 
-// Time returns an instant, which is kept in microseconds.
+// Time returns an instant, which is stored in microseconds.
 func (r Row) Time(column int) time.Time { return time.UnixMicro(r.stmt.ColumnInt64(column)).UTC() }
 
-// Query calls row for each row of a query, whose ? are the values: string, int, int64,
-// *int, []byte, uuid.UUID, time.Time and *time.Time.
+// Query calls row for each row of a query. values are its parameters: string, int, int64,
+// *int, []byte, uuid.UUID, time.Time or *time.Time; another type panics.
 func (c *Conn) Query(ctx context.Context, query string, row func(Row) error, values ...any) error {
-	if telemetry.Recording(ctx) { // of the values there is nothing in the span
+	if telemetry.Recording(ctx) { // the span has no values
 		_, span := tracer.Start(ctx, database.QueryName(query), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(semconv.DBSystemNameSQLite))
 		defer span.End()
 		err := c.query(query, row, values)
@@ -115,8 +114,8 @@ func (c *Conn) query(query string, row func(Row) error, values []any) (err error
 	}
 	done := false
 	defer func() {
-		if !done { // it would hold its snapshot
-			_ = stmt.Reset() // whose error is that of the last step
+		if !done { // an unfinished statement would keep its snapshot
+			_ = stmt.Reset() // returns the error of the last step again
 		}
 	}()
 	for i, v := range values {
@@ -135,7 +134,7 @@ func (c *Conn) query(query string, row func(Row) error, values []any) (err error
 	}
 }
 
-// run runs a statement of this package's own.
+// run runs a statement without parameters and results.
 func (c *Conn) run(statement string) error {
 	return c.query(statement, func(Row) error { return nil }, nil)
 }
@@ -156,7 +155,7 @@ func bind(stmt *sqlite.Stmt, i int, value any) {
 		stmt.BindInt64(i, int64(*v))
 	case []byte:
 		if v == nil {
-			v = []byte{} // a blob that is empty, which NULL isn't
+			v = []byte{} // an empty blob, not NULL
 		}
 		stmt.BindBytes(i, v)
 	case uuid.UUID:
@@ -174,7 +173,7 @@ func bind(stmt *sqlite.Stmt, i int, value any) {
 	}
 }
 
-// Exec runs a statement, and returns how many rows it has changed.
+// Exec runs a statement, and returns how many rows it changed.
 func (c *Conn) Exec(ctx context.Context, statement string, values ...any) (int, error) {
 	err := c.Query(ctx, statement, func(Row) error { return nil }, values...)
 	return c.conn.Changes(), err

@@ -17,8 +17,8 @@ import (
 
 const secret = "Zitronengirlitz"
 
-// TestWhatWasMovedBeforeItWasErasedIsInNoFile: pages are split while thousands of rows come,
-// and of each third, which is then erased, no byte is left where it was before.
+// TestWhatWasMovedBeforeItWasErasedIsInNoFile: page splits move rows while thousands are
+// inserted. After a third of them is erased, no copy is left where they were before.
 func TestWhatWasMovedBeforeItWasErasedIsInNoFile(t *testing.T) {
 	for name, newID := range map[string]func() uuid.UUID{"ids in order": func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, "ids at random": uuid.New} {
 		t.Run(name, func(t *testing.T) {
@@ -66,13 +66,13 @@ func TestWhatWasMovedBeforeItWasErasedIsInNoFile(t *testing.T) {
 	}
 }
 
-// written returns all that is in the files of a folder.
+// written returns the content of all files in a folder.
 func written(t *testing.T, folder string) (all []byte) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*"))
 	require.NoError(t, err)
 	for _, file := range files {
-		content, _ := os.ReadFile(file) // it may have gone
+		content, _ := os.ReadFile(file) // it may have been removed
 		all = append(all, content...)
 	}
 	return all
@@ -100,8 +100,7 @@ func nowhere(t *testing.T, folder string) {
 	require.Eventually(t, func() bool { return !isIn(t, folder) }, 20*time.Second, 5*time.Millisecond)
 }
 
-// TestWhatIsErasedIsInNoFile, soon after, though the pages that it was in, as they were
-// before, are in the log.
+// TestWhatIsErasedIsInNoFile: the WAL had older copies of its pages.
 func TestWhatIsErasedIsInNoFile(t *testing.T) {
 	folder := t.TempDir()
 	db, err := sqlite.Open(filepath.Join(folder, "test.db"), noMigrations)
@@ -114,8 +113,8 @@ func TestWhatIsErasedIsInNoFile(t *testing.T) {
 	nowhere(t, folder)
 }
 
-// TestWhatWasErasedBeforeACrashIsInNoFile: the process was killed when it had committed,
-// and before it emptied the log. Who opens the file again does that.
+// TestWhatWasErasedBeforeACrashIsInNoFile: the process was killed after the commit,
+// before it truncated the WAL. The next Open does that.
 func TestWhatWasErasedBeforeACrashIsInNoFile(t *testing.T) {
 	folder, left := t.TempDir(), t.TempDir()
 	db, err := sqlite.Open(filepath.Join(folder, "test.db"), noMigrations)
@@ -123,7 +122,7 @@ func TestWhatWasErasedBeforeACrashIsInNoFile(t *testing.T) {
 	run(t, db, false, "CREATE TABLE t (s TEXT) STRICT")
 	run(t, db, false, "INSERT INTO t VALUES (?)", secret)
 	run(t, db, false, "DELETE FROM t")
-	for _, name := range []string{"test.db", "test.db-wal"} { // what a kill leaves
+	for _, name := range []string{"test.db", "test.db-wal"} { // what a crash leaves
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(left, name), content, 0o600))

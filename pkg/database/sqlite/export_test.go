@@ -1,6 +1,6 @@
 package sqlite
 
-// Held returns how many of the idle readers hold a snapshot.
+// Held returns how many idle readers hold a snapshot.
 func (db *DB) Held() int {
 	held := 0
 	for range len(db.readers.free) {

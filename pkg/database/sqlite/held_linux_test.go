@@ -20,25 +20,26 @@ import (
 	"github.com/example/microservices/pkg/database/sqlite"
 )
 
-// otherFile is the variable that makes this program another process: the file it opens.
+// otherFile is the variable that makes the test binary act as another process. Its value
+// is the file to open.
 const otherFile = "TEST_OTHER_PROCESS"
 
-func init() { // before TestMain, which other systems have too
+func init() { // before TestMain, which is shared with other systems
 	if path := os.Getenv(otherFile); path != "" {
 		beAnother(path)
 		os.Exit(0)
 	}
 }
 
-// beAnother runs the statements of the standard input, one a line, and answers each with
-// its rows or its error.
+// beAnother runs the statements from stdin, one per line, and answers each with its rows
+// or its error.
 func beAnother(path string) {
 	conn, err := plain.OpenConn(path, plain.OpenReadWrite)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	conn.SetBusyTimeout(0) // else it waits for ever
+	conn.SetBusyTimeout(0) // the default waits for ever
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var rows []string
 		err := sqlitex.ExecuteTransient(conn, lines.Text(), &sqlitex.ExecOptions{ResultFunc: func(s *plain.Stmt) error {
@@ -58,7 +59,8 @@ func beAnother(path string) {
 	}
 }
 
-// another starts a process that has the file open, and returns what runs a statement there.
+// another starts a process that opens the file, and returns a function that runs a
+// statement in it.
 func another(t *testing.T, path string) func(statement string) (answer string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -102,7 +104,7 @@ func openHeld(t *testing.T) (*sqlite.DB, string) {
 func hold(t *testing.T, db *sqlite.DB) {
 	t.Helper()
 	for range db.Stats().Max {
-		rows(t, db) // each takes the reader that has been idle longest
+		rows(t, db) // each read takes the reader that has been idle longest
 	}
 	require.Positive(t, db.Held())
 }
@@ -121,8 +123,8 @@ func TestACommitOfAnotherProcessIsSeenByTheNextRead(t *testing.T) {
 	require.EqualValues(t, 7, m, "the schema is as new as the rows")
 }
 
-// TestTheLogBeginsAnew: were a snapshot held while the writer is at work, checkpoints would
-// end before it, and the log would grow for ever.
+// TestTheLogBeginsAnew: if snapshots were held during writes, checkpoints would stop at
+// them, and the WAL would grow without a limit.
 func TestTheLogBeginsAnew(t *testing.T) {
 	const writes, size, bound = 4000, 4000, 10 << 20 // each row takes at least one page
 	for name, readsBeside := range map[string]bool{"idle readers": false, "busy readers": true} {
@@ -165,7 +167,7 @@ func TestTheLogBeginsAnew(t *testing.T) {
 	}
 }
 
-// TestIdleReadersLetGo: another process waits for them until its checkpoint is done.
+// TestIdleReadersLetGo: another process's checkpoint waits for them.
 func TestIdleReadersLetGo(t *testing.T) {
 	db, path := openHeld(t)
 	defer func() { require.NoError(t, db.Close()) }()

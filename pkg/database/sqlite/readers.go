@@ -10,17 +10,16 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-// readers is a pool of connections that read.
+// readers is the pool of reading connections.
 type readers struct {
 	free   chan *reader
 	all    []*reader
 	closed chan struct{}
 	done   sync.WaitGroup
 	index  walIndex
-	// writing says that this process's writer is at work.
+	// writing: this process's writer is in a transaction or a checkpoint.
 	writing atomic.Bool
-	// waits counts the times that one had to be waited for, and waited is how long, in
-	// nanoseconds.
+	// waits counts the waits for a reader, and waited is their total time in nanoseconds.
 	waits, waited atomic.Int64
 }
 
@@ -34,7 +33,7 @@ func openReaders(path string, n int) (*readers, error) {
 		r.all = append(r.all, &reader{Conn: c})
 		r.free <- r.all[len(r.all)-1]
 	}
-	err := r.all[0].run("SELECT count(*) FROM sqlite_schema") // so that there is a wal-index
+	err := r.all[0].run("SELECT count(*) FROM sqlite_schema") // so that the wal-index exists
 	if err != nil {
 		return nil, errors.Join(Wrap(err), r.close())
 	}
@@ -64,15 +63,16 @@ func (r *readers) get(ctx context.Context) (*reader, error) {
 	}
 }
 
-// put takes a reader back, whose snapshot is held if the read went well.
+// put returns a reader to the pool. It keeps its snapshot if the read succeeded and
+// nobody writes.
 func (r *readers) put(c *reader, failed bool) {
 	if failed || r.writing.Load() {
-		_ = c.release() // of which the next read hears
+		_ = c.release() // the next read fails if this does
 	}
 	r.free <- c
 }
 
-// close waits for the reads that have begun.
+// close waits for running reads.
 func (r *readers) close() error {
 	close(r.closed)
 	r.done.Wait()
@@ -83,9 +83,9 @@ func (r *readers) close() error {
 	return errors.Join(errs...)
 }
 
-// Read runs do with a connection that sees what was committed before, and is used for
-// nothing but queries. What do asks of SQLite takes microseconds: it isn't cut off when ctx
-// is done.
+// Read runs do with a connection that sees everything committed before. do may only
+// query. Queries take microseconds, so ctx doesn't interrupt them: it ends only the wait
+// for a connection.
 func (db *DB) Read(ctx context.Context, do func(*Conn) error) error {
 	err := ctx.Err()
 	if err != nil {
@@ -105,7 +105,7 @@ func (db *DB) Read(ctx context.Context, do func(*Conn) error) error {
 	return Wrap(err)
 }
 
-// Stats returns the state of the pool of readers.
+// Stats returns the state of the pool of readers, and the pending migrations.
 func (db *DB) Stats() database.Stats {
 	r := db.readers
 	idle := len(r.free)

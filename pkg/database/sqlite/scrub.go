@@ -6,30 +6,31 @@ import (
 )
 
 const (
-	// scrubStep is how many pages are looked at in one go while nothing else is to be done,
-	// and scrubBeside how many after a commit.
+	// scrubStep is how many pages are scrubbed in one step while the writer is idle, and
+	// scrubBeside how many after a commit.
 	scrubStep, scrubBeside = 512, 32
-	// scrubPause is the time between two steps, and scrubLimit how long a stop goes on with
+	// scrubPause is the time between two steps, and scrubLimit how long Close continues
 	// them.
 	scrubPause, scrubLimit = 2 * time.Millisecond, 500 * time.Millisecond
-	// firstPage is the number of a file's first page, which begins with the file's header.
+	// firstPage is the number of the first page, which begins with a file header of
+	// fileHeader bytes.
 	firstPage, fileHeader = 1, 100
 )
 
-// A scrubber clears what secure_delete leaves: that clears what is deleted where it lies,
-// but where cells have moved to another page, as when one is split, their bytes stay in
-// the unallocated space between a page's pointers and its cells, and outlive the rows.
-// (https://www.sqlite.org/fileformat2.html#b_tree_pages)
+// A scrubber clears what secure_delete leaves behind. secure_delete overwrites deleted
+// cells where they are. Cells that were moved to another page before, for example by a
+// page split, leave a copy in the unallocated space of the old page, which would outlive
+// the rows. (https://www.sqlite.org/fileformat2.html#b_tree_pages)
 type scrubber struct {
-	// at is the next page to be looked at, 0: none. If again, all are once more then, as
+	// at is the next page to scrub; 0: none. again: start over afterwards, because
 	// something was erased meanwhile.
 	at    int64
 	again bool
-	// cleared says that something was, in this round.
+	// cleared: this round has cleared something.
 	cleared bool
 }
 
-// begin has all pages looked at.
+// begin schedules a scrub of all pages.
 func (s *scrubber) begin() {
 	if s.at == 0 {
 		s.at = firstPage
@@ -38,8 +39,7 @@ func (s *scrubber) begin() {
 	}
 }
 
-// scrub looks at some pages, clears what is left in them, and reports whether it could.
-// Otherwise they are to be looked at again.
+// scrub scrubs some pages, and returns false if it failed; they are then scrubbed again.
 func (w *writer) scrub(pages int64) bool {
 	if w.scrubber.at == 0 {
 		return true
@@ -68,7 +68,7 @@ func (w *writer) scrub(pages int64) bool {
 		return true
 	}
 	if w.scrubber.cleared {
-		w.conn.erases = true // the log has pages as they were
+		w.conn.erases = true // the WAL has the old versions of the pages
 	}
 	again := w.scrubber.again
 	w.scrubber = scrubber{}
@@ -78,7 +78,7 @@ func (w *writer) scrub(pages int64) bool {
 	return true
 }
 
-// clear clears the free space of pages, in a transaction.
+// clear clears the free space of pages, in one transaction.
 func (w *writer) clear(pages []int64) error {
 	w.readers.writing.Store(true)
 	defer w.readers.writing.Store(false)
@@ -95,7 +95,7 @@ func (w *writer) clear(pages []int64) error {
 			err = w.conn.query("UPDATE sqlite_dbpage SET data = ? WHERE pgno = ?", func(Row) error { return nil }, []any{page, n})
 		}
 		if err != nil {
-			_ = w.rollback() // of which the next transaction hears
+			_ = w.rollback() // the next transaction fails if this does
 			return err
 		}
 	}
@@ -112,8 +112,9 @@ func (c *Conn) page(n int64) (page []byte, err error) {
 	return page, err
 }
 
-// clearFree clears the unallocated space of a page of a B-tree, and reports whether there
-// was something in it. Of pages of other kinds the first byte is 0, up to 64 GiB.
+// clearFree clears the unallocated space of a B-tree page, and reports whether it wasn't
+// empty. Other pages begin with a page number, whose first byte is 0 in files up to 64
+// GiB.
 func clearFree(page []byte, n int64) bool {
 	header := 0
 	if n == firstPage {
@@ -124,8 +125,8 @@ func clearFree(page []byte, n int64) bool {
 	}
 	size := 8
 	switch page[header] {
-	case 0x0a, 0x0d: // leaves of an index and of a table
-	case 0x02, 0x05: // those above them, with a pointer more
+	case 0x0a, 0x0d: // leaves of indexes and tables
+	case 0x02, 0x05: // interior pages, whose header has one more pointer
 		size = 12
 	default:
 		return false
@@ -146,8 +147,7 @@ func clearFree(page []byte, n int64) bool {
 	return found
 }
 
-// finish scrubs the rest, for a moment: where it isn't enough, or fails, the next start
-// goes on.
+// finish scrubs on for scrubLimit. The next start does the rest.
 func (w *writer) finish() {
 	for end := time.Now().Add(scrubLimit); w.scrubber.at > 0 && time.Now().Before(end) && w.scrub(scrubStep); {
 	}

@@ -11,25 +11,25 @@ import (
 	"unsafe"
 )
 
-// A snapshot is what a reader sees: the database as some commit left it. To take one costs
-// two locks of the file system, which is a sixth of a GET. So a reader holds its snapshot
-// when a read is over, and the next read uses it if nobody has committed since
+// A snapshot is the state of the database at some commit, as a reader sees it. Taking one
+// needs two file locks, which is a sixth of the cost of a GET. So a reader keeps its
+// snapshot after a read, and the next read reuses it if nobody has committed since
 // (docs/decisions/held-snapshots.md).
 
-// releaseEvery is how often idle readers let their snapshots go: another process's
-// checkpoint can't pass them.
+// releaseEvery is how often idle readers release their snapshots, which block other
+// processes' checkpoints.
 const releaseEvery = time.Second
 
-// commit identifies the last commit: it is the header of the wal-index, which the writer of
-// whichever process changes last of all (sqlite.org/walformat.html, 2.1).
+// commit identifies the last commit. It is the header of the wal-index, which a writer in
+// any process changes last (sqlite.org/walformat.html, 2.1).
 type commit [6]uint64
 
-// walIndex is the address at which SQLite has the wal-index in memory, or 0.
+// walIndex is the address of SQLite's memory mapping of the wal-index, or 0.
 type walIndex uintptr
 
-// findWALIndex returns where SQLite has the wal-index of a database that was read. Where
-// the system doesn't tell, no snapshot is held. The file isn't opened for that: to close it
-// would take away all of SQLite's locks on it (fcntl(2)).
+// findWALIndex returns the address of the wal-index of a database that has been read. It
+// returns 0 if the system doesn't tell; then no snapshots are kept. It must not open the
+// file itself: closing it would release SQLite's locks on it (fcntl(2)).
 func findWALIndex(path string) walIndex {
 	path, err := filepath.Abs(path)
 	if err == nil {
@@ -40,7 +40,7 @@ func findWALIndex(path string) walIndex {
 	}
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {
-		return 0 // another system than Linux
+		return 0 // not Linux
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -52,8 +52,8 @@ func findWALIndex(path string) walIndex {
 	return 0
 }
 
-// parseMapping reads a line of proc_pid_maps(5): it returns where the file begins, or 0
-// where the line is of something else.
+// parseMapping parses a line of proc_pid_maps(5). It returns the address at which the
+// mapping of the file's start begins, or 0 if the line is another mapping.
 func parseMapping(line, file string) walIndex {
 	fields := strings.SplitN(line, " ", 6)
 	if len(fields) != 6 || strings.TrimLeft(fields[5], " ") != file || strings.Trim(fields[2], "0") != "" {
@@ -76,15 +76,15 @@ func (w walIndex) last() (c commit) {
 	return c
 }
 
-// reader is a connection that reads.
+// reader is a reading connection.
 type reader struct {
 	*Conn
-	// held is the last commit in the snapshot, or one before.
+	// held is the last commit in the snapshot, or an earlier one.
 	held commit
 }
 
-// refresh makes c see what was committed before. While the writer is at work no new
-// snapshot is held: that would be in the way of its checkpoint.
+// refresh makes c see everything committed before. While the writer works it keeps no new
+// snapshot, which would block the writer's checkpoint.
 func (r *readers) refresh(c *reader) error {
 	if r.index == 0 {
 		return nil
@@ -97,11 +97,11 @@ func (r *readers) refresh(c *reader) error {
 	if err != nil || r.writing.Load() {
 		return err
 	}
-	c.held = last // the first query takes the snapshot: it is of this commit, or a later one
+	c.held = last // the first query takes the snapshot, of this commit or a later one
 	return c.run("BEGIN")
 }
 
-// release ends the reader's transaction, unless there is none.
+// release ends the reader's transaction, if any.
 func (c *reader) release() error {
 	if c.conn.AutocommitEnabled() {
 		return nil
@@ -109,12 +109,12 @@ func (c *reader) release() error {
 	return c.run("ROLLBACK")
 }
 
-// releaseIdle lets the snapshots of idle readers go.
+// releaseIdle releases the snapshots of idle readers.
 func (r *readers) releaseIdle() {
 	for range len(r.free) {
 		select {
 		case c := <-r.free:
-			_ = c.release() // as good as never, and then the next read fails
+			_ = c.release() // practically never fails; the next read would report it
 			r.free <- c
 		default:
 			return

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheLocksOfTheWALIndexStay: to close a file takes all of a process's locks on it away
-// (fcntl(2)). Without this one, another process would begin the wal-index anew under us.
+// TestTheLocksOfTheWALIndexStay: closing a file releases all locks of the process on it
+// (fcntl(2)). Without this lock, another process would recreate the wal-index while it is
+// in use.
 func TestTheLocksOfTheWALIndexStay(t *testing.T) {
 	db, path := openHeld(t)
 	defer func() { require.NoError(t, db.Close()) }()

@@ -1,8 +1,8 @@
-// Package sqlite opens a SQLite database for a service: one writer, which
-// commits in groups, and a pool of readers beside it.
+// Package sqlite opens a SQLite database for a service, with one writer, which commits in
+// groups, and a pool of readers.
 //
-// A write that was acknowledged is on the disk (WAL, synchronous=FULL). What
-// costs is the flush; writers that wait at the same time share one.
+// An acknowledged write is on disk (WAL, synchronous=FULL). The flush is the expensive
+// part, so writes that wait at the same time share one.
 package sqlite
 
 import (
@@ -38,21 +38,21 @@ type DB struct {
 	set     migration.Set
 	readers *readers
 	writer  *writer
-	// schema is for migrations, whose library wants a pool of database/sql's.
+	// schema is for migrations: goose needs a database/sql pool.
 	schema *sql.DB
-	// pending is how many migrations there were when a Check could tell.
+	// pending is the number of pending migrations at the last Check that could read it.
 	pending atomic.Int64
 }
 
-// minVersion is the first version of SQLite without a bug that could corrupt a
-// WAL database (3.51.3).
+// minVersion is SQLite 3.51.3, the first version without a bug that could corrupt a WAL
+// database.
 const minVersion = 3051003
 
-// busyTimeout is how long another process's lock is waited for.
+// busyTimeout limits the wait for another process's lock.
 const busyTimeout = 5 * time.Second
 
-// Open opens the file at path, whose schema is that of the set, and makes it when there is
-// none.
+// Open opens the file at path, or creates it. set has the schema's migrations, which Open
+// doesn't apply.
 func Open(path string, set migration.Set) (_ *DB, err error) {
 	err = checkFile(path)
 	if err != nil {
@@ -71,7 +71,7 @@ func Open(path string, set migration.Set) (_ *DB, err error) {
 	}
 	err = checkVersion(write)
 	if err == nil {
-		write.empty() // of what was erased before a crash, too
+		write.empty() // also removes what was erased before a crash
 		db.readers, err = openReaders(path, max(4, runtime.GOMAXPROCS(0)))
 	}
 	if err != nil {
@@ -90,8 +90,8 @@ func Open(path string, set migration.Set) (_ *DB, err error) {
 	return db, nil
 }
 
-// checkFile says in plain words what SQLite would put as "unable to open
-// database file (14)".
+// checkFile returns a clear error where SQLite would say "unable to open database file
+// (14)".
 func checkFile(path string) error {
 	if strings.Contains(path, ":memory:") {
 		return errors.New("a database in memory is not supported")
@@ -126,7 +126,7 @@ func connect(path string) (*Conn, error) {
 	return &Conn{conn: opened}, nil
 }
 
-// openSchema returns a pool of one connection that is opened when it is needed.
+// openSchema returns a pool of one connection, which is opened on demand.
 func openSchema(path string) (*sql.DB, error) {
 	parameters := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()), "synchronous(FULL)", "foreign_keys(1)"}}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: parameters.Encode()}
@@ -158,7 +158,7 @@ func checkVersion(c *Conn) error {
 	return nil
 }
 
-// Migrate brings the schema up to date, under a lock on a file beside the database.
+// Migrate applies the pending migrations, under a lock on a file beside the database.
 func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 	lock := func(ctx context.Context, _ *sql.DB) (func() error, error) {
 		file := flock.New(db.path + ".migrate.lock")
@@ -168,23 +168,23 @@ func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 	return Wrap(db.set.Up(ctx, db.schema, lock, log))
 }
 
-// Check returns an error unless the database answers and its schema is as new as the set
-// requires.
+// Check returns an error unless the database answers, its schema is new enough, and its
+// file is still in place.
 func (db *DB) Check(ctx context.Context) error {
 	now, err := os.Stat(db.path)
 	if err != nil || !os.SameFile(now, db.file) {
 		return fmt.Errorf("the database file %s is not there any more", db.path)
 	}
 	pending, err := db.set.Check(ctx, db.schema)
-	if err == nil || pending > 0 { // what can't be asked for is as it was
+	if err == nil || pending > 0 { // otherwise unknown, so unchanged
 		db.pending.Store(int64(pending))
 	}
 	return Wrap(err)
 }
 
-// Write runs do in a transaction of the writer. What do returns is returned; unless that
-// is nil, nothing of what it wrote stays. When Write returns nil, it is on the disk. Once
-// begun it isn't cut off when ctx is done: others share the transaction.
+// Write runs do in a transaction. If do returns an error, its changes are undone and
+// Write returns the error. If Write returns nil, they are on disk. ctx doesn't interrupt
+// a write that has begun, because others share its transaction.
 func (db *DB) Write(ctx context.Context, do func(*Conn) error) error {
 	return Wrap(db.writer.write(ctx, do))
 }
@@ -204,7 +204,7 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// code is SQLite's code of an error, of whichever library, or 0.
+// code returns SQLite's code of an error from either library, or 0.
 func code(err error) int {
 	var e *modernc.Error
 	if errors.As(err, &e) {
@@ -213,7 +213,8 @@ func code(err error) int {
 	return int(sqlite.ErrCode(err))
 }
 
-// Wrap marks the errors that say that the database can't answer now.
+// Wrap wraps errors as database.ErrUnavailable if the database can't answer now: it is
+// locked, read-only or can't be opened, or the disk is full or broken.
 func Wrap(err error) error {
 	if err == nil || errors.Is(err, database.ErrUnavailable) {
 		return err
@@ -225,8 +226,8 @@ func Wrap(err error) error {
 	return err
 }
 
-// UniqueViolation says that err is a row that breaks a UNIQUE constraint or
-// index, or the primary key, on the column, given as table.column.
+// UniqueViolation reports whether err violates a UNIQUE constraint, a unique index or the
+// primary key on a column, given as table.column.
 func UniqueViolation(err error, column string) bool {
 	if err == nil || !strings.Contains(err.Error(), column) {
 		return false
@@ -235,7 +236,7 @@ func UniqueViolation(err error, column string) bool {
 	return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
 }
 
-// Raised says that err is what a trigger raised with a text: RAISE(ABORT, text).
+// Raised reports whether a trigger raised err with the text: RAISE(ABORT, text).
 func Raised(err error, text string) bool {
 	return err != nil && code(err) == sqlite3.SQLITE_CONSTRAINT_TRIGGER && strings.Contains(err.Error(), text)
 }

@@ -12,31 +12,31 @@ import (
 )
 
 const (
-	// maxGroup is how many writes share a commit at most.
+	// maxGroup limits how many writes share a commit.
 	maxGroup = 64
-	// lockRetry is the time between two tries to get the migration lock.
+	// lockRetry is the time between two attempts to take the migration lock.
 	lockRetry = 10 * time.Millisecond
-	// wipeTimeout is how long to wait for readers of the log before it is emptied, and
-	// wipeRetry the time until the next try. It is no sooner emptied again, either, which
-	// flushes the disk: where thousands are erased, once for many.
+	// wipeTimeout limits the wait for readers of the WAL before it is truncated, and
+	// wipeRetry is the time until the next attempt. It is also the minimum time between two
+	// truncations, each of which flushes the disk: thousands of erasures share one.
 	wipeTimeout = 20 * time.Millisecond
 	wipeRetry   = time.Second
 )
 
 var errClosed = database.Unavailable(errors.New("the database is closed"))
 
-// writer runs writes one after the other. Those that wait while it commits are
-// committed together, each in a savepoint of its own: what one does is undone
-// without harm to the others, and all share one flush.
+// writer runs writes one after the other. Writes that arrive during a commit are
+// committed together, each in its own savepoint: one can be rolled back without the
+// others, and all share one flush.
 type writer struct {
 	conn    *Conn
 	readers *readers
 	queue   chan *job
 	quit    chan struct{}
 	done    sync.WaitGroup
-	// scrubber is used by the loop alone.
+	// scrubber is used by loop only.
 	scrubber scrubber
-	// wiped is when the log was emptied last.
+	// wiped is when the WAL was last truncated.
 	wiped time.Time
 }
 
@@ -49,7 +49,7 @@ type job struct {
 
 func startWriter(c *Conn, r *readers) *writer {
 	w := &writer{conn: c, readers: r, queue: make(chan *job), quit: make(chan struct{})}
-	w.scrubber.begin() // a stop may have cut it short
+	w.scrubber.begin() // the last scrub may be incomplete
 	w.done.Add(1)
 	go w.loop()
 	return w
@@ -57,7 +57,7 @@ func startWriter(c *Conn, r *readers) *writer {
 
 func (w *writer) write(ctx context.Context, do func(*Conn) error) error {
 	err := ctx.Err()
-	if err != nil { // below, it would be one of two by chance
+	if err != nil { // otherwise the select below might choose the queue
 		return err
 	}
 	j := &job{ctx: ctx, do: do, done: make(chan struct{})}
@@ -68,8 +68,8 @@ func (w *writer) write(ctx context.Context, do func(*Conn) error) error {
 	case <-w.quit:
 		return errClosed
 	}
-	// From here on it will be answered, and soon: what has begun is not
-	// abandoned, so that the caller knows whether it was done.
+	// Wait for the result, whatever ctx says: it comes soon, and the caller learns whether
+	// the write was done.
 	<-j.done
 	return j.err
 }
@@ -118,8 +118,8 @@ func (w *writer) loop() {
 	}
 }
 
-// wipe takes out of the log what was erased: pages as they were before are in it until it
-// is emptied. While another process reads them, it is tried again soon.
+// wipe truncates the WAL if something was erased: until then the WAL has older versions
+// of the pages. It is retried while another process reads the WAL.
 func (w *writer) wipe() {
 	if !w.conn.erases {
 		return
@@ -131,8 +131,8 @@ func (w *writer) wipe() {
 	w.wiped = time.Now()
 }
 
-// empty empties the log. Where it can't, as another process reads it, it is to be tried
-// again.
+// empty truncates the WAL. If another process is reading it, erases stays set for a
+// retry.
 func (c *Conn) empty() {
 	c.conn.SetBusyTimeout(wipeTimeout)
 	defer c.conn.SetBusyTimeout(busyTimeout)
@@ -141,7 +141,7 @@ func (c *Conn) empty() {
 	c.erases = err != nil || busy != 0
 }
 
-// collect takes in whoever waits already.
+// collect adds the writes that are already waiting.
 func (w *writer) collect(group []*job) []*job {
 	for len(group) < maxGroup {
 		select {
@@ -154,12 +154,12 @@ func (w *writer) collect(group []*job) []*job {
 	return group
 }
 
-// commit runs a group in one transaction, which belongs to all of it: no one's context
-// ends it.
+// commit runs a group in one transaction. No caller's context ends it, because it belongs
+// to all of them.
 func (w *writer) commit(group []*job) {
 	w.readers.writing.Store(true)
 	defer w.readers.writing.Store(false)
-	w.readers.releaseIdle() // so that the log can begin anew, and a checkpoint takes all of it
+	w.readers.releaseIdle() // lets a checkpoint finish, and the WAL start over
 	err := w.conn.run("BEGIN IMMEDIATE")
 	if err != nil {
 		fail(group, err)
@@ -182,7 +182,7 @@ func (w *writer) commit(group []*job) {
 	}
 }
 
-// rollback ends the transaction, unless that has ended by itself.
+// rollback ends the transaction, unless SQLite has already done so.
 func (w *writer) rollback() error {
 	if w.conn.conn.AutocommitEnabled() {
 		return nil
@@ -190,8 +190,7 @@ func (w *writer) rollback() error {
 	return w.conn.run("ROLLBACK")
 }
 
-// fail gives err to those of the group that would otherwise be told that all
-// is well.
+// fail sets err on the jobs of the group that have no error yet.
 func fail(group []*job, err error) {
 	for _, j := range group {
 		if j.err == nil {
@@ -200,7 +199,7 @@ func fail(group []*job, err error) {
 	}
 }
 
-// savepoint runs one job. Its error is of the transaction, not of the job.
+// savepoint runs one job. It returns an error of the transaction, not of the job.
 func (w *writer) savepoint(j *job) error {
 	err := w.conn.run("SAVEPOINT job")
 	if err != nil {
@@ -210,16 +209,15 @@ func (w *writer) savepoint(j *job) error {
 	if j.err != nil {
 		err = w.conn.run("ROLLBACK TO job")
 		if err != nil {
-			// A full or broken disk has ended the whole transaction: that is
-			// what the others must hear of.
+			// A full or broken disk has ended the whole transaction: the other jobs must fail
+			// as well.
 			return errors.Join(j.err, err)
 		}
 	}
 	return w.conn.run("RELEASE job")
 }
 
-// protect turns a panic into an error: the others of the group have a right to
-// their commit.
+// protect turns a panic into an error, so that the rest of the group can commit.
 func protect(c *Conn, do func(*Conn) error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

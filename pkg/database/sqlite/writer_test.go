@@ -42,9 +42,8 @@ func rows(t *testing.T, db *sqlite.DB) int {
 	return int(n)
 }
 
-// TestEachOfAGroupIsJudgedByItself: of those that share a commit some fail,
-// panic, or have a caller that is gone. What they wrote is undone; what the
-// others wrote stays.
+// TestEachOfAGroupIsJudgedByItself: some writes of a group fail, panic, or have a
+// cancelled context. Theirs are rolled back, the others are committed.
 func TestEachOfAGroupIsJudgedByItself(t *testing.T) {
 	db := open(t)
 	defer func() { require.NoError(t, db.Close()) }()
@@ -68,7 +67,7 @@ func TestEachOfAGroupIsJudgedByItself(t *testing.T) {
 				case 2:
 					panic("broken")
 				case 3:
-					return errors.Join(err, insert(i)(c)) // twice the same
+					return errors.Join(err, insert(i)(c)) // the same row twice
 				}
 				return err
 			})

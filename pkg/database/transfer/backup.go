@@ -16,13 +16,14 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// stamp is the time in the names of backups, in UTC. Their order is that of time.
+// stamp is the time in the name of a backup, in UTC. The names sort by time.
 const stamp = "20060102T150405Z"
 
-// Backup writes what the SQLite file at source has to a new file, while others write
-// to it: to is the file, or a folder, where it is named after the source and the
-// time. Of such files in the folder the newest keep stay; 0 are all. It returns the
-// name. A file of that name is whole, checked and on the disk.
+// Backup writes a consistent copy of the SQLite file at source to a new file, while
+// others may write to source. to is the new file, or a folder for a file named after
+// source and the time. In a folder, the newest keep backups are kept; 0 keeps all. Backup
+// returns the name of the file. A file with that name is complete, checked and flushed to
+// disk.
 func (s Store) Backup(ctx context.Context, source, to string, keep int, log *slog.Logger) (string, error) {
 	target, isFolder := to, false
 	info, err := os.Stat(to)
@@ -47,10 +48,10 @@ func (s Store) Backup(ctx context.Context, source, to string, keep int, log *slo
 	return target, prune(to, base(source), keep, log)
 }
 
-// Restore puts a backup in place as the SQLite file at target. A backup that is a
-// folder stands for the newest in it that Backup has made of a file of target's name.
-// Where target has rows, or another process has it open, the error says so and nothing
-// is changed. The next start brings an older schema up to date.
+// Restore puts a backup in place as the SQLite file at target. If backup is a folder, it
+// takes the newest backup in it of a file with target's name. It returns an error, and
+// changes nothing, if target has rows or another process has it open. The next start
+// migrates an older schema.
 func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Logger) error {
 	info, err := os.Stat(backup)
 	if err == nil && info.IsDir() {
@@ -63,7 +64,7 @@ func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Log
 		}
 		backup = filepath.Join(backup, found[len(found)-1])
 	}
-	err = s.vacant(ctx, target) // before all the work
+	err = s.vacant(ctx, target) // check early, before the copy
 	if err != nil {
 		return err
 	}
@@ -74,8 +75,8 @@ func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Log
 	return nil
 }
 
-// snapshot copies a SQLite file, as it is at one moment, to target. ready is asked
-// before target gets its name.
+// snapshot writes a consistent copy of a SQLite file to target. It calls ready before it
+// renames the copy to target.
 func (s Store) snapshot(ctx context.Context, source, target string, ready func() error, log *slog.Logger) (err error) {
 	began := time.Now()
 	from, err := open(source)
@@ -84,7 +85,7 @@ func (s Store) snapshot(ctx context.Context, source, target string, ready func()
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
 	partial := filepath.Join(filepath.Dir(target), "."+base(source)+".partial")
-	// One at a time. What was killed in the middle is begun anew.
+	// One at a time. The file of a killed process is overwritten.
 	lock := flock.New(partial, flock.SetPermissions(0o600))
 	got, err := lock.TryLock()
 	if err != nil {
@@ -110,7 +111,7 @@ func (s Store) snapshot(ctx context.Context, source, target string, ready func()
 	return syncFolder(filepath.Dir(target))
 }
 
-// finish checks a file that was written, brings it to the disk and names it.
+// finish checks the copy, flushes it to disk and renames it.
 func (s Store) finish(ctx context.Context, partial, target string, ready func() error) (map[string]int64, error) {
 	written, err := open(partial)
 	if err != nil {
@@ -136,12 +137,12 @@ func (s Store) finish(ctx context.Context, partial, target string, ready func() 
 	return rows, os.Rename(partial, target)
 }
 
-// vacant returns nil where nothing is lost when the SQLite file at path is replaced:
-// there is none, or no process has it open and it has no rows.
+// vacant returns nil if the SQLite file at path can be replaced without a loss: it
+// doesn't exist, or it has no rows and no process has it open.
 func (s Store) vacant(ctx context.Context, path string) error {
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		// A log of a database that is gone would be taken for the new one's.
+		// A WAL left by a removed database would be applied to the new one.
 		for _, suffix := range []string{"-wal", "-shm", "-journal"} {
 			err = os.Remove(path + suffix)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -164,14 +165,13 @@ func (s Store) vacant(ctx context.Context, path string) error {
 			err = fmt.Errorf("%s has %d rows in %s: move the file away first, with what begins with its name", path, n, table)
 		}
 	}
-	return errors.Join(err, db.Close()) // which takes its log away
+	return errors.Join(err, db.Close()) // also removes its WAL
 }
 
-// base is the name of a database's file, without .db.
+// base returns the name of a database file without .db.
 func base(path string) string { return strings.TrimSuffix(filepath.Base(path), ".db") }
 
-// backups returns the names of the backups in a folder of a file called name, the
-// oldest first.
+// backups returns the names of the backups of a database in a folder, oldest first.
 func backups(folder, name string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -188,7 +188,7 @@ func backups(folder, name string) ([]string, error) {
 	return found, nil
 }
 
-// prune removes the oldest backups of a file from a folder, until keep are left.
+// prune removes the oldest backups of a database, until keep are left.
 func prune(folder, name string, keep int, log *slog.Logger) error {
 	found, err := backups(folder, name)
 	if err != nil {

@@ -22,20 +22,18 @@ import (
 )
 
 const (
-	// batch is how many rows are sent at a time; each batch is one statement, which
-	// is done whole or not at all.
+	// batch is how many rows are copied in one transaction.
 	batch = 5000
-	// progress is after how many batches the log says how far it is.
+	// progress is how many batches are copied between two log lines.
 	progress = 20
 )
 
-// Copy copies the rows of the SQLite file at source, which no other process may have
-// open meanwhile, to PostgreSQL, whose schema it brings up to date first. In the end
-// it has compared the number of rows and the SHA-256 of all that they hold.
+// Copy copies the rows of the SQLite file at source to PostgreSQL. No other process may
+// have the file open. Copy migrates the target first, and at the end compares the number
+// of rows and the SHA-256 of their content.
 //
-// The rows are copied in the order of their keys, so what a copy that was killed has
-// left is a beginning of the source, and the next one goes on after it. A target that
-// has anything else is refused.
+// Rows are copied in key order, so a killed copy leaves a prefix of the source. The next
+// copy continues after it. A target with any other rows is rejected.
 func (s Store) Copy(ctx context.Context, source string, target *postgres.DB, log *slog.Logger) (err error) {
 	from, err := hold(ctx, source)
 	if err != nil {
@@ -59,7 +57,7 @@ func (s Store) copyFrom(ctx context.Context, from *sql.DB, target *postgres.DB, 
 		return err
 	}
 	var tables []*table
-	ended := "" // the first table that is not whole
+	ended := "" // the first incomplete table
 	for _, name := range s.Tables {
 		t, err := describe(ctx, from, target, s.Postgres.Schema, name)
 		if err != nil {
@@ -87,21 +85,22 @@ func errNotEmpty(t *table) error {
 	return fmt.Errorf("the target has %d rows in %s that are no beginning of the source's: it must be an empty database, or one that this source was being copied to", t.there, t.name.Sanitize())
 }
 
-// table is one that is copied.
+// table is a table to copy.
 type table struct {
 	name    pgx.Identifier
 	columns []column
 	names   []string
 	key     []column
-	// rows is how many the source has, and there how many the target had at first.
+	// rows is the number of rows in the source, and there the number in the target at the
+	// start.
 	rows, there int64
 }
 
-// describe says what a table is like in both databases. What they don't have in
-// common is an error.
+// describe returns the columns of a table. It returns an error if they differ between the
+// databases.
 func describe(ctx context.Context, from *sql.DB, target *postgres.DB, schema, name string) (*table, error) {
 	t := &table{name: pgx.Identifier{schema, name}}
-	// With each column its place in the primary key.
+	// Each column with its position in the primary key, or -1.
 	found, err := target.Query(ctx, `SELECT a.attname, y.typname, a.atttypmod, coalesce(array_position(i.indkey::int2[], a.attnum), -1)
 		FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
 		WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum`, t.name.Sanitize())
@@ -132,7 +131,7 @@ func describe(ctx context.Context, from *sql.DB, target *postgres.DB, schema, na
 	return t, target.QueryRow(ctx, "SELECT count(*) FROM "+t.name.Sanitize()).Scan(&t.there)
 }
 
-// copy copies what the target lacks of a table, and compares.
+// copy copies the rows that the target lacks, and compares the tables.
 func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log *slog.Logger) error {
 	began := time.Now()
 	source, err := t.read(ctx, from)
@@ -158,7 +157,7 @@ func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log
 	for n := 1; source.err == nil && source.read < t.rows; n++ {
 		source.left = batch
 		err := pgx.BeginFunc(ctx, target, func(tx pgx.Tx) error {
-			// The triggers write no events of these rows: those are copied, too.
+			// Triggers write no events for these rows: the events are copied as well.
 			_, err := tx.Exec(ctx, "SET LOCAL transfer.copying = 'on'")
 			if err == nil {
 				_, err = tx.CopyFrom(ctx, t.name, t.names, source)
@@ -188,8 +187,7 @@ func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log
 	return err
 }
 
-// sum is the SHA-256 of what the target has in a table, in the order of the key, and
-// how many rows there are.
+// sum returns the SHA-256 of the target's rows in key order, and their number.
 func (t *table) sum(ctx context.Context, target *postgres.DB) (sum []byte, n int64, err error) {
 	var values, order []string
 	for _, c := range t.columns {
@@ -221,8 +219,7 @@ func (t *table) sum(ctx context.Context, target *postgres.DB) (sum []byte, n int
 	return h.Sum(nil), n, rows.Err()
 }
 
-// add adds a row's values, as SQLite has them, to a hash: for each its type, its
-// length and its bytes.
+// add hashes a row in SQLite's representation: type, length and bytes of each value.
 func (t *table) add(h hash.Hash, row []any) error {
 	for i, v := range row {
 		b, kind := []byte(nil), byte('0')

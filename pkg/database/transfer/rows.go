@@ -16,21 +16,21 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// column is one of PostgreSQL's.
+// column is a column of PostgreSQL.
 type column struct {
 	Name, Kind string
-	Modifier   int32 // the precision and the scale of a numeric
-	Key        int   // its place in the primary key, or -1
+	Modifier   int32 // precision and scale of a numeric
+	Key        int   // position in the primary key, or -1
 }
 
-// scale is how many digits a numeric has after the point.
+// scale returns the number of decimals of a numeric.
 func (c column) scale() int32 {
-	const header = 4 // that of the server's variable-length values
+	const header = 4 // size of PostgreSQL's varlena header
 	return (c.Modifier - header) & 0xffff
 }
 
-// kinds are the types that can be copied: how the server says a value as SQLite has
-// it (%s is the column), and the value to send for what SQLite has.
+// kinds are the types that can be copied. stored is the SQL expression for SQLite's
+// representation of a column (%s), and value converts SQLite's value for PostgreSQL.
 var kinds = map[string]struct {
 	stored string
 	value  func(c column, v any) (any, error)
@@ -45,17 +45,17 @@ var kinds = map[string]struct {
 		return pgtype.UUID{Bytes: id, Valid: true}, err
 	})},
 	"jsonb": {"%s::text", as(func(_ column, s string) (any, error) { return json.RawMessage(s), nil })},
-	// A whole number of the last digit.
+	// Stored in units of the last decimal.
 	"numeric": {"", as(func(c column, n int64) (any, error) {
 		return pgtype.Numeric{Int: big.NewInt(n), Exp: -c.scale(), Valid: true}, nil
 	})},
-	// Microseconds since 1970.
+	// Stored in microseconds since 1970.
 	"timestamptz": {"(extract(epoch FROM %s) * 1000000)::bigint", as(func(_ column, n int64) (any, error) { return time.UnixMicro(n), nil })},
 }
 
 var whole = as(func(_ column, n int64) (any, error) { return n, nil })
 
-// as is a value's conversion from what SQLite must have for it.
+// as returns a conversion that rejects values of other types than T.
 func as[T any](convert func(column, T) (any, error)) func(column, any) (any, error) {
 	return func(c column, v any) (any, error) {
 		t, ok := v.(T)
@@ -66,7 +66,7 @@ func as[T any](convert func(column, T) (any, error)) func(column, any) (any, err
 	}
 }
 
-// stored is the expression for what SQLite has in the column.
+// stored returns the SQL expression for SQLite's representation of the column.
 func (c column) stored() string {
 	if c.Kind == "numeric" {
 		return fmt.Sprintf("(%s * 1%s)::bigint", quote(c.Name), strings.Repeat("0", int(c.scale())))
@@ -74,16 +74,16 @@ func (c column) stored() string {
 	return fmt.Sprintf(kinds[c.Kind].stored, quote(c.Name))
 }
 
-// canonical is JSON in one form, whoever wrote it: jsonb has an order and blanks of
-// its own. Numbers stay as they are.
+// canonical returns JSON in a canonical form, because jsonb changes the order of members
+// and white space. Numbers stay as written.
 func canonical(b []byte) ([]byte, error) {
 	v := jsontext.Value(b)
 	err := v.Format(jsontext.ReorderRawObjects(true), jsontext.PreserveRawStrings(false))
 	return v, err
 }
 
-// reader reads a table of the source in the order of its key, and sums up what it
-// has read. It is a pgx.CopyFromSource of as many rows as are left.
+// reader reads a table of the source in key order, and hashes what it reads. It is a
+// pgx.CopyFromSource of the next left rows.
 type reader struct {
 	table      *table
 	rows       *sql.Rows
@@ -113,7 +113,7 @@ func (t *table) read(ctx context.Context, from *sql.DB) (*reader, error) {
 	return r, nil
 }
 
-// Next is part of pgx.CopyFromSource.
+// Next implements pgx.CopyFromSource.
 func (r *reader) Next() bool {
 	if r.err != nil || r.left == 0 || !r.rows.Next() {
 		if r.err == nil {
@@ -130,7 +130,7 @@ func (r *reader) Next() bool {
 	return r.err == nil
 }
 
-// Values is part of pgx.CopyFromSource.
+// Values implements pgx.CopyFromSource.
 func (r *reader) Values() ([]any, error) {
 	values := make([]any, len(r.row))
 	for i, v := range r.row {
@@ -147,5 +147,5 @@ func (r *reader) Values() ([]any, error) {
 	return values, nil
 }
 
-// Err is part of pgx.CopyFromSource.
+// Err implements pgx.CopyFromSource.
 func (r *reader) Err() error { return r.err }

@@ -1,5 +1,5 @@
-// Package transfer moves what a service keeps: it backs a SQLite file up while the
-// service writes to it, puts a backup in place, and copies the rows to PostgreSQL.
+// Package transfer moves a service's data: it backs up a SQLite file while the service
+// writes to it, restores a backup, and copies the rows to PostgreSQL.
 package transfer
 
 import (
@@ -19,16 +19,16 @@ import (
 	"github.com/example/microservices/pkg/database/migration"
 )
 
-// Store is what a service keeps, in either kind of database.
+// Store describes a service's tables in both kinds of database.
 type Store struct {
-	// Tables are all of the service's own, those that others refer to first. Their
-	// columns have the same names in both kinds of database.
+	// Tables are all tables of the service, referenced ones first. Their columns have the
+	// same names in both kinds of database.
 	Tables []string
 	// SQLite and Postgres are the migrations.
 	SQLite, Postgres migration.Set
 }
 
-// open opens a SQLite file that is there, with one connection.
+// open opens an existing SQLite file, with one connection.
 func open(path string, pragmas ...string) (*sql.DB, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -49,14 +49,14 @@ func open(path string, pragmas ...string) (*sql.DB, error) {
 	return db, nil
 }
 
-// hold opens a SQLite file for this process alone, until it is closed. The error
-// says so where another process has it open, whether that writes or not.
+// hold opens a SQLite file exclusively, until it is closed. It returns an error if
+// another process has it open, whether that writes or not.
 func hold(ctx context.Context, path string) (*sql.DB, error) {
 	db, err := open(path, "locking_mode(EXCLUSIVE)")
 	if err != nil {
 		return nil, err
 	}
-	_, err = db.ExecContext(ctx, "BEGIN EXCLUSIVE; COMMIT") // the mode keeps the lock
+	_, err = db.ExecContext(ctx, "BEGIN EXCLUSIVE; COMMIT") // locking_mode=EXCLUSIVE keeps the lock
 	if err == nil {
 		return db, nil
 	}
@@ -67,8 +67,8 @@ func hold(ctx context.Context, path string) (*sql.DB, error) {
 	return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
 }
 
-// check returns how many rows each table of a SQLite file has. The error is of a
-// file that is damaged, or that the service could not serve.
+// check returns the number of rows of each table in a SQLite file. It returns an error if
+// the file is damaged, has other tables, or has too old a schema.
 func (s Store) check(ctx context.Context, db *sql.DB) (map[string]int64, error) {
 	var result string
 	err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&result)
@@ -92,8 +92,8 @@ func (s Store) check(ctx context.Context, db *sql.DB) (map[string]int64, error) 
 	return count(ctx, db, there)
 }
 
-// inFile lists the tables of a SQLite file, but for that of the migrations, $1, and
-// inTable the columns of one of them.
+// inFile lists the tables of a SQLite file, except the migrations' ($1). inTable lists
+// the columns of a table.
 const (
 	inFile  = `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' AND name <> $1`
 	inTable = `SELECT name FROM pragma_table_info($1)`
@@ -122,10 +122,10 @@ func count(ctx context.Context, db *sql.DB, tables []string) (map[string]int64, 
 	return rows, nil
 }
 
-// quote quotes an identifier, in both kinds of database.
+// quote quotes an identifier, for both kinds of database.
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// syncFolder makes a new name in a folder durable.
+// syncFolder makes the names in a folder durable.
 func syncFolder(path string) error {
 	folder, err := os.Open(filepath.Clean(path))
 	if err != nil {

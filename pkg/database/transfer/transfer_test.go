@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testserver.Main(m)) }
 
-// store is one of a table in each kind of database.
+// store is a store with one table in each kind of database.
 func store(inSQLite, inPostgres string) transfer.Store {
 	files := func(sql string) fstest.MapFS {
 		return fstest.MapFS{"migrations/00001_shop.sql": {Data: []byte("-- +goose Up\n" + sql)}}
@@ -36,7 +36,7 @@ const (
 	thingsPG = "CREATE TABLE shop.things (id bigint PRIMARY KEY, name text, at timestamptz);"
 )
 
-// file makes a file of s with what the statement says in it.
+// file creates a SQLite file of s, and runs the statement in it.
 func file(t *testing.T, s transfer.Store, statement string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "things.db")
@@ -68,7 +68,7 @@ func TestRowsAreCopiedWithWhatTheyHold(t *testing.T) {
 	require.Equal(t, `(-2,,) (1,a,"2023-11-14 22:13:20.123456+00") (3,"","1969-12-31 23:59:59.999999+00")`, got)
 }
 
-// TestWhatCantBeCopiedIsSaidBefore anything is.
+// TestWhatCantBeCopiedIsSaidBefore: an error before any row is copied.
 func TestWhatCantBeCopiedIsSaidBefore(t *testing.T) {
 	for name, row := range map[string]struct{ inSQLite, inPostgres, statement, says string }{
 		"a column that is missing":   {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name text, at timestamptz, size int);", "SELECT 1", "things has the columns at, id, name in the source and at, id, name, size in the target"},

@@ -1,5 +1,4 @@
-// Package eventstest is what the events of every service's store must do, whatever the
-// database.
+// Package eventstest tests an events.Store on any database.
 package eventstest
 
 import (
@@ -15,19 +14,19 @@ import (
 	"github.com/example/microservices/pkg/events"
 )
 
-// Store is a store with events, and what changes its resources.
+// Store is the store under test, and the functions that change its resources.
 type Store struct {
 	events.Store
-	// Create adds a resource, Update makes the version of it that is given, and Delete
-	// deletes the version that is given.
+	// Create adds a resource, Update changes it to the given version, and Delete deletes
+	// the given version.
 	Create func(ctx context.Context, id uuid.UUID) error
 	Update func(ctx context.Context, id uuid.UUID, version int64) error
 	Delete func(ctx context.Context, id uuid.UUID, version int64) error
-	// KeepsDeleted says that the events of deletions stay for ever.
+	// KeepsDeleted: the store keeps deletions for ever.
 	KeepsDeleted bool
 }
 
-// Run runs the tests, each on a store of its own.
+// Run runs the tests, each on a new store.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"each change is an event, in the order of versions": changes,
@@ -41,9 +40,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	}
 }
 
-// All reads the n events that there are, at most limit at a time, and fails the test where
-// a cursor goes back. PostgreSQL withholds an event while older transactions run, of any
-// database of the server.
+// All reads the n existing events, at most limit at a time, and fails the test if a
+// cursor goes back. It waits for PostgreSQL, which withholds an event while older
+// transactions run in any database of the server.
 func All(t testing.TB, s events.Store, n, limit int) (all []events.Event) {
 	t.Helper()
 	at := events.Cursor{}
@@ -134,7 +133,7 @@ func one(t *testing.T, s Store) {
 	require.Equal(t, []short{{id, events.Updated, 2}, {id, events.Created, 1}}, shorten(found))
 }
 
-// beside reads while many write, and has every event in the end, each once.
+// beside reads while others write, and must get each event once.
 func beside(t *testing.T, s Store) {
 	const writers, each = 8, 25
 	var wg sync.WaitGroup

@@ -15,7 +15,7 @@ import (
 
 const (
 	lastEvent = "SELECT turn, position FROM %[1]s.events ORDER BY turn DESC, position DESC LIMIT 1"
-	// A consumer is nowhere behind the last event.
+	// Limit the cursor to the last event.
 	acknowledge = `-- name: AcknowledgeEvents
 WITH given AS (
     SELECT turn, position FROM (SELECT $2::bigint AS turn, $3::bigint AS position UNION ALL (` + lastEvent + `)) AS either
@@ -38,20 +38,20 @@ SELECT c.name, d.erased_at FROM %[1]s.consumers AS c
 LEFT JOIN %[1]s.erasures AS d ON d.consumer = c.name AND d.user_id = $1`
 )
 
-// Consumers is an events.Consumers, in the tables consumers and erasures.
+// Consumers implements events.Consumers with the tables consumers and erasures.
 type Consumers struct {
 	db *postgres.DB
 
 	ahead, acknowledge, deletedAt, consumers string
 }
 
-// NewConsumers returns the consumers of a schema's events.
+// NewConsumers returns the consumers of a schema.
 func NewConsumers(db *postgres.DB, schema string) Consumers {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
 	return Consumers{db: db, ahead: in(ahead), acknowledge: in(acknowledge), deletedAt: in(deletedAt), consumers: in(consumers)}
 }
 
-// Acknowledge is part of events.Consumers.
+// Acknowledge implements events.Consumers.
 func (s Consumers) Acknowledge(ctx context.Context, name string, c events.Cursor, now time.Time) error {
 	err := checkAhead(ctx, s.db, s.ahead, c)
 	if err != nil {
@@ -61,7 +61,7 @@ func (s Consumers) Acknowledge(ctx context.Context, name string, c events.Cursor
 	return postgres.Wrap(err)
 }
 
-// Erasure is part of events.Consumers.
+// Erasure implements events.Consumers.
 func (s Consumers) Erasure(ctx context.Context, subject uuid.UUID) (found events.Erasure, deleted bool, err error) {
 	err = s.db.QueryRow(ctx, s.deletedAt, subject).Scan(&found.DeletedAt)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -21,7 +21,7 @@ func Example() {
 	}
 	defer func() { _ = db.Close() }()
 	all := postgresevents.New(db, "shop", false)
-	for at := (events.Cursor{}); ; { // what happens from the beginning on
+	for at := (events.Cursor{}); ; { // reads all events, and then polls
 		found, err := all.EventsAfter(ctx, at, 100)
 		if err != nil {
 			fmt.Println(err)

@@ -1,5 +1,5 @@
-// Package postgresevents reads the events of a service's PostgreSQL database, in the
-// tables events and events_base that its migrations make.
+// Package postgresevents implements events.Store and events.Consumers on PostgreSQL. The
+// service's migrations create its tables.
 package postgresevents
 
 import (
@@ -18,28 +18,28 @@ import (
 
 const (
 	selectEvent = `SELECT e.turn, e.position, e.subject, e.type, e.version, e.time, e.data::text FROM %[1]s.events AS e `
-	// Nobody commits a turn any more that is below those of all transactions that run.
+	// No event is committed later with a turn below the oldest running transaction's.
 	after = "-- name: EventsAfter\n" + selectEvent + `
 WHERE (e.turn, e.position) > ($1, $2)
     AND e.turn < (SELECT b.turn FROM %[1]s.events_base AS b) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 ORDER BY e.turn, e.position LIMIT $3`
 	of = "-- name: EventsOf\n" + selectEvent + `WHERE e.subject = $1 AND e.version < $2 ORDER BY e.version DESC LIMIT $3`
-	// No transaction has had the turn, nor any that is above it.
+	// Ahead: no transaction has had this turn or a later one.
 	ahead = `-- name: EventsEnd
 SELECT $1::bigint >= b.turn + pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM %[1]s.events_base AS b`
 	purge = `-- name: PurgeEvents
 DELETE FROM %[1]s.events WHERE (turn, position) IN (
     SELECT turn, position FROM %[1]s.events WHERE time < $1 AND NOT (type = $2 AND $3) ORDER BY turn, position LIMIT $4
     FOR UPDATE SKIP LOCKED)`
-	// A turn that no transaction of this server can have had is of the server that the
-	// dump was made on: from now on turns are above it.
+	// A turn that no transaction of this server can have had comes from a dump of another
+	// server. Rebase makes new turns start above it.
 	rebase = `-- name: RebaseEvents
 UPDATE %[1]s.events_base SET turn = last.turn + 1
 FROM (SELECT turn FROM %[1]s.events ORDER BY turn DESC LIMIT 1) AS last
 WHERE last.turn >= events_base.turn + pg_snapshot_xmax(pg_current_snapshot())::text::bigint`
 )
 
-// Events is an events.Store.
+// Events implements events.Store.
 type Events struct {
 	db          *postgres.DB
 	keepDeleted bool
@@ -47,13 +47,13 @@ type Events struct {
 	after, of, ahead, purge, rebase string
 }
 
-// New returns the events of a schema. keepDeleted says that the events of deletions stay.
+// New returns the events of a schema. keepDeleted: PurgeEvents keeps deletions.
 func New(db *postgres.DB, schema string, keepDeleted bool) Events {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
 	return Events{db: db, keepDeleted: keepDeleted, after: in(after), of: in(of), ahead: in(ahead), purge: in(purge), rebase: in(rebase)}
 }
 
-// EventsAfter is part of events.Store.
+// EventsAfter implements events.Store.
 func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
 	found, err := e.collect(e.db.Query(ctx, e.after, c.Turn, c.Position, limit))
 	if err == nil && len(found) == 0 {
@@ -71,7 +71,7 @@ func checkAhead(ctx context.Context, db *postgres.DB, query string, c events.Cur
 	return postgres.Wrap(err)
 }
 
-// EventsOf is part of events.Store.
+// EventsOf implements events.Store.
 func (e Events) EventsOf(ctx context.Context, subject uuid.UUID, below int64, limit int) ([]events.Event, error) {
 	return e.collect(e.db.Query(ctx, e.of, subject, below, limit))
 }
@@ -89,18 +89,18 @@ func (e Events) collect(rows pgx.Rows, err error) ([]events.Event, error) {
 	return all, postgres.Wrap(err)
 }
 
-// PurgeEvents is part of events.Store.
+// PurgeEvents implements events.Store.
 func (e Events) PurgeEvents(ctx context.Context, before time.Time, limit int) (int, error) {
 	tag, err := e.db.Exec(ctx, e.purge, before, events.Deleted, e.keepDeleted, limit)
 	return int(tag.RowsAffected()), postgres.Wrap(err)
 }
 
-// Rebase has new events come after those that are there, also when a dump of another
-// server was restored. It is called after the migrations.
+// Rebase makes new events come after the existing ones, even if these were restored from
+// a dump of another server. Call it after the migrations.
 func (e Events) Rebase(ctx context.Context) error {
 	_, err := e.db.Exec(ctx, e.rebase)
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "25006" {
-		return nil // read-only: nothing is written meanwhile
+		return nil // read_only_sql_transaction: nothing is written either
 	}
 	return postgres.Wrap(err)
 }

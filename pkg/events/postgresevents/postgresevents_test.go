@@ -27,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.Cleanup(testpostgr
 
 const schema = "user_service"
 
-// users is a database with user-service's own migrations, and what happens in it.
+// users is a database with user-service's migrations.
 type users struct {
 	postgresevents.Events
 	t       *testing.T
@@ -44,7 +44,7 @@ func open(t *testing.T) *users {
 	return &users{postgresevents.New(db, schema, true), t, address}
 }
 
-// executor is a connection, or a transaction.
+// executor is a connection or a transaction.
 type executor interface {
 	Exec(ctx context.Context, sql string, arguments ...any) (pgconn.CommandTag, error)
 }
@@ -76,14 +76,14 @@ func (u *users) begin() (id uuid.UUID, commit func()) {
 	return id, func() { require.NoError(u.t, tx.Commit(u.t.Context())) }
 }
 
-// reader reads on from where it was.
+// reader reads from its last cursor on.
 type reader struct {
 	*users
 	at   events.Cursor
 	read []uuid.UUID
 }
 
-// take reads what there is.
+// take reads the available events.
 func (r *reader) take() {
 	r.t.Helper()
 	found, err := r.EventsAfter(r.t.Context(), r.at, 100)
@@ -94,8 +94,8 @@ func (r *reader) take() {
 	}
 }
 
-// takeAll reads until it has n. PostgreSQL withholds what is newer than a transaction that
-// runs, in whatever database of the server.
+// takeAll reads until it has n events. PostgreSQL withholds events that are newer than a
+// running transaction in any database of the server.
 func (r *reader) takeAll(n int) {
 	r.t.Helper()
 	for end := time.Now().Add(time.Minute); len(r.read) < n && time.Now().Before(end); {
@@ -103,8 +103,8 @@ func (r *reader) takeAll(n int) {
 	}
 }
 
-// TestAReaderSkipsNothing: of two transactions the one that began first is committed last.
-// Whoever went on behind the other would never see it.
+// TestAReaderSkipsNothing: the transaction that began first commits last. A reader that
+// had moved past the other would never see it.
 func TestAReaderSkipsNothing(t *testing.T) {
 	u := open(t)
 	r := &reader{users: u}
@@ -124,8 +124,8 @@ func TestAReaderSkipsNothing(t *testing.T) {
 	require.Equal(t, []uuid.UUID{before, first, second, third}, r.read)
 }
 
-// TestAReaderSkipsNothingOfMany: ten transactions at a time end in whatever order, some in
-// a rollback, while it reads.
+// TestAReaderSkipsNothingOfMany: ten transactions at a time end in random order, some
+// with a rollback, while the reader reads.
 func TestAReaderSkipsNothingOfMany(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -159,8 +159,8 @@ func TestAReaderSkipsNothingOfMany(t *testing.T) {
 	require.ElementsMatch(t, want, r.read)
 }
 
-// TestADumpOnAServerThatCountsFromLower: what happens there comes after what the dump has,
-// for whoever has read that.
+// TestADumpOnAServerThatCountsFromLower: after a dump is restored on a server with lower
+// transaction ids, new events come after those of the dump.
 func TestADumpOnAServerThatCountsFromLower(t *testing.T) {
 	u := open(t)
 	r := &reader{users: u}
@@ -169,7 +169,7 @@ func TestADumpOnAServerThatCountsFromLower(t *testing.T) {
 	for _, id := range old {
 		u.exec(conn, create, id)
 	}
-	// As if the dump were of a server with so many transactions more.
+	// As if the dump came from a server with so many more transactions.
 	const ahead = 1 << 40
 	u.exec(conn, "UPDATE user_service.events SET turn = turn + $1", int64(ahead))
 	require.NoError(t, u.Rebase(t.Context()))

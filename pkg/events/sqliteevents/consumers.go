@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// A consumer is nowhere behind the last event.
+	// Limit the cursor to the last event.
 	given = "(SELECT min(?2, coalesce(max(position), ?2)) FROM events)"
-	// What is further back than the consumer was before is noted already, or is taken back.
+	// Deletions up to the consumer's previous cursor are recorded already, or are
+	// withdrawn.
 	erased = `-- name: NoteErasures
 INSERT INTO erasures (user_id, consumer, erased_at)
 SELECT subject, ?1, ?3 FROM events
@@ -33,13 +34,13 @@ SELECT c.name, d.erased_at FROM consumers AS c
 LEFT JOIN erasures AS d ON d.consumer = c.name AND d.user_id = ?`
 )
 
-// Consumers is an events.Consumers, in the tables consumers and erasures.
+// Consumers implements events.Consumers with the tables consumers and erasures.
 type Consumers struct{ db *sqlite.DB }
 
-// NewConsumers returns the consumers of a database's events.
+// NewConsumers returns the consumers of a database.
 func NewConsumers(db *sqlite.DB) Consumers { return Consumers{db} }
 
-// Acknowledge is part of events.Consumers.
+// Acknowledge implements events.Consumers.
 func (s Consumers) Acknowledge(ctx context.Context, name string, at events.Cursor, now time.Time) error {
 	return s.db.Write(ctx, func(c *sqlite.Conn) error {
 		err := checkAhead(ctx, c, at)
@@ -59,7 +60,7 @@ func (s Consumers) Acknowledge(ctx context.Context, name string, at events.Curso
 	})
 }
 
-// Erasure is part of events.Consumers.
+// Erasure implements events.Consumers.
 func (s Consumers) Erasure(ctx context.Context, subject uuid.UUID) (found events.Erasure, deleted bool, err error) {
 	found.DeletedAt, err = sqlite.One(ctx, s.db, func(r sqlite.Row) (time.Time, error) { return r.Time(0), nil }, deletedAt, subject)
 	if errors.Is(err, sqlite.ErrNoRow) {

@@ -14,7 +14,7 @@ import (
 	"github.com/example/microservices/pkg/events/sqliteevents"
 )
 
-// schema is what a service's migrations make: the table, and a trigger for each kind of
+// schema stands for a service's migrations: a table, and a trigger for each kind of
 // change.
 const schema = `-- +goose Up
 CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT) STRICT;

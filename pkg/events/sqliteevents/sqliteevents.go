@@ -1,5 +1,5 @@
-// Package sqliteevents reads the events of a service's SQLite database, in the table
-// events that its migrations make.
+// Package sqliteevents implements events.Store and events.Consumers on SQLite. The
+// service's migrations create its tables.
 package sqliteevents
 
 import (
@@ -14,26 +14,26 @@ import (
 
 const (
 	selectEvent = "SELECT turn, position, subject, type, version, time, data FROM events "
-	// The primary key is the position alone. turn is 0, but for what was copied here.
+	// The primary key is the position alone: SQLite needs no turn, which is 0.
 	after = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ? ORDER BY position LIMIT ?"
 	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?"
-	// Positions are never given twice, also where the events were purged.
+	// AUTOINCREMENT never reuses a position, even after a purge.
 	ahead = "-- name: EventsEnd\nSELECT max((SELECT coalesce(max(position), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))"
 	purge = `-- name: PurgeEvents
 DELETE FROM events WHERE position IN (
     SELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?)`
 )
 
-// Events is an events.Store.
+// Events implements events.Store.
 type Events struct {
 	db          *sqlite.DB
 	keepDeleted bool
 }
 
-// New returns the events of a database. keepDeleted says that those of deletions stay.
+// New returns the events of a database. keepDeleted: PurgeEvents keeps deletions.
 func New(db *sqlite.DB, keepDeleted bool) Events { return Events{db, keepDeleted} }
 
-// EventsAfter is part of events.Store.
+// EventsAfter implements events.Store.
 func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
 	found, err := sqlite.All(ctx, e.db, scan, after, c.Position, limit)
 	if err == nil && len(found) == 0 {
@@ -51,12 +51,12 @@ func checkAhead(ctx context.Context, conn *sqlite.Conn, c events.Cursor) error {
 	})
 }
 
-// EventsOf is part of events.Store.
+// EventsOf implements events.Store.
 func (e Events) EventsOf(ctx context.Context, subject uuid.UUID, below int64, limit int) ([]events.Event, error) {
 	return sqlite.All(ctx, e.db, scan, of, subject, below, limit)
 }
 
-// PurgeEvents is part of events.Store.
+// PurgeEvents implements events.Store.
 func (e Events) PurgeEvents(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	keep := 0
 	if e.keepDeleted {

@@ -1,5 +1,5 @@
-// Package keytest is what every service's store does with the records of idempotency keys,
-// beside its resources. Each store runs it in its own tests.
+// Package keytest tests how a service's store keeps idempotency records together with its
+// resources.
 package keytest
 
 import (
@@ -14,20 +14,20 @@ import (
 	"github.com/example/microservices/pkg/idempotency"
 )
 
-// Store is a store that is empty and migrated, as this package sees it.
+// Store is an empty, migrated store under test.
 type Store struct {
 	idempotency.Store
-	// Create adds a resource with an id, and a record, both or neither.
+	// Create adds a resource and a record, both or neither.
 	Create func(ctx context.Context, id uuid.UUID, record *idempotency.Record) error
-	// Refused is Create of a resource that the store doesn't take.
+	// Refused is Create with a resource that the store rejects.
 	Refused func(ctx context.Context, id uuid.UUID, record *idempotency.Record) error
-	// Has reports whether there is a resource.
+	// Has reports whether a resource exists.
 	Has func(ctx context.Context, id uuid.UUID) bool
-	// Delete deletes a version of a resource, of which the first is 1.
+	// Delete deletes a version of a resource. The first version is 1.
 	Delete func(ctx context.Context, id uuid.UUID, version int64) error
 }
 
-// Run runs the suite.
+// Run runs the tests.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"a record and its resource are stored both or not": records,
@@ -73,8 +73,7 @@ func records(t *testing.T, s Store) {
 	}
 }
 
-// erasure: whoever asked for the resource, nothing is left of it but the keys, until their
-// time.
+// erasure: after a deletion, only the keys are left of the records, until they expire.
 func erasure(t *testing.T, s Store) {
 	now := time.Now()
 	one, other := uuid.New(), uuid.New()
@@ -82,7 +81,7 @@ func erasure(t *testing.T, s Store) {
 	require.NoError(t, s.Create(t.Context(), one, r))
 	require.NoError(t, s.Create(t.Context(), other, kept))
 	require.Error(t, s.Delete(t.Context(), one, 2))
-	s.requireRecorded(t, r, now) // what was not deleted is not erased
+	s.requireRecorded(t, r, now) // a failed deletion erases nothing
 
 	require.NoError(t, s.Delete(t.Context(), one, 1))
 	got, err := s.Recorded(t.Context(), r.Key, now)
@@ -121,7 +120,7 @@ func expiry(t *testing.T, s Store) {
 		require.NoError(t, err)
 		require.Equal(t, want, n)
 	}
-	s.requireRecorded(t, anew, later) // what has not expired stays
+	s.requireRecorded(t, anew, later) // unexpired records stay
 }
 
 func cancelled(t *testing.T, s Store) {

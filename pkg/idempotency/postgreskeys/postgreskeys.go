@@ -1,6 +1,6 @@
-// Package postgreskeys keeps the records of idempotency keys in a service's PostgreSQL
-// database, in the table idempotency_keys that its migrations make. What adds a record is
-// the service's own: it also has the effect of the request, in one statement.
+// Package postgreskeys implements idempotency.Store on PostgreSQL, with the table
+// idempotency_keys of the service's migrations. It adds no records: the service does, in
+// the statement that has the request's effect.
 package postgreskeys
 
 import (
@@ -31,7 +31,7 @@ WHERE (caller, key) IN (
 )`
 )
 
-// Keys is an idempotency.Store.
+// Keys implements idempotency.Store.
 type Keys struct {
 	db *postgres.DB
 
@@ -44,7 +44,7 @@ func New(db *postgres.DB, schema string) Keys {
 	return Keys{db, fmt.Sprintf(recorded, name), fmt.Sprintf(purge, name)}
 }
 
-// Recorded is part of idempotency.Store.
+// Recorded implements idempotency.Store.
 func (k Keys) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
 	r := idempotency.Record{Key: key}
 	a := &r.Answer
@@ -59,7 +59,7 @@ func (k Keys) Recorded(ctx context.Context, key idempotency.Key, now time.Time) 
 	return r, nil
 }
 
-// Purge is part of idempotency.Store.
+// Purge implements idempotency.Store.
 func (k Keys) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	tag, err := k.db.Exec(ctx, k.purge, now, limit)
 	return int(tag.RowsAffected()), postgres.Wrap(err)

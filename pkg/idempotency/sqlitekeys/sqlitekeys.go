@@ -1,5 +1,5 @@
-// Package sqlitekeys keeps the records of idempotency keys in a service's SQLite
-// database, in the table idempotency_keys that its migrations make.
+// Package sqlitekeys implements idempotency.Store on SQLite, with the table
+// idempotency_keys of the service's migrations.
 package sqlitekeys
 
 import (
@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// add has no effect where the key is taken. A key whose time has run out is taken over.
+	// add changes no row if the key is taken. It overwrites an expired record.
 	add = `-- name: RecordIdempotencyKey
 INSERT INTO idempotency_keys (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -26,8 +26,8 @@ ON CONFLICT (caller, key) DO UPDATE
 SELECT fingerprint, status, location, etag, body, created_at, expires_at
 FROM idempotency_keys
 WHERE caller = ? AND key = ? AND expires_at > ?`
-	// erase leaves of the answers about a resource nothing but their keys. 410 is for who
-	// reads the table; that a fingerprint is empty says that the record is erased.
+	// erase removes everything but the keys and times from the records of a resource. An
+	// empty fingerprint marks them as erased; status 410 is for people who read the table.
 	erase = `-- name: EraseIdempotencyKeys
 UPDATE idempotency_keys
 SET fingerprint = x'', status = 410, location = '', etag = '', body = x''
@@ -42,10 +42,10 @@ WHERE rowid IN (
 )`
 )
 
-// Keys is an idempotency.Store.
+// Keys implements idempotency.Store.
 type Keys struct{ DB *sqlite.DB }
 
-// Recorded is part of idempotency.Store.
+// Recorded implements idempotency.Store.
 func (k Keys) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
 	record, err := sqlite.One(ctx, k.DB, scan, get, key.Caller, key.Value, now)
 	if errors.Is(err, sqlite.ErrNoRow) {
@@ -63,7 +63,7 @@ func scan(r sqlite.Row) (idempotency.Record, error) {
 	}, nil
 }
 
-// Purge is part of idempotency.Store.
+// Purge implements idempotency.Store.
 func (k Keys) Purge(ctx context.Context, now time.Time, limit int) (n int, err error) {
 	err = k.DB.Write(ctx, func(c *sqlite.Conn) (err error) {
 		n, err = c.Exec(ctx, purge, now, limit)
@@ -72,8 +72,8 @@ func (k Keys) Purge(ctx context.Context, now time.Time, limit int) (n int, err e
 	return n, err
 }
 
-// Add adds a record, unless it is nil, in a write that also has its request's effect. It
-// returns idempotency.ErrTaken.
+// Add adds a record, unless it is nil, in the write that has the request's effect. It
+// returns idempotency.ErrTaken if the key is taken.
 func Add(ctx context.Context, c *sqlite.Conn, r *idempotency.Record) error {
 	if r == nil {
 		return nil
@@ -85,7 +85,7 @@ func Add(ctx context.Context, c *sqlite.Conn, r *idempotency.Record) error {
 	return err
 }
 
-// Erase erases the records of a resource, in a write that also deletes that.
+// Erase erases the records of a resource, in the write that deletes the resource.
 func Erase(ctx context.Context, c *sqlite.Conn, resource uuid.UUID) error {
 	_, err := c.Exec(ctx, erase, resource)
 	return err

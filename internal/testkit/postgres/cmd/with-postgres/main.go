@@ -1,11 +1,11 @@
-// With-postgres runs a command beside a fresh PostgreSQL server whose URL the
-// command finds in TEST_POSTGRES_URL:
+// With-postgres runs a command with a new PostgreSQL server, whose URL is in
+// TEST_POSTGRES_URL:
 //
 //	with-postgres [-no-fsync] -- go test ./...
 //
-// It passes signals on, ends with the command's exit code (128 + the signal's
-// number if one ended it), and stops and removes the server in every case. Its
-// own failures are exit code 125, so that they can be told from the command's.
+// It forwards signals, exits with the command's exit code (128 + the signal's number if
+// one ended it), and always stops and removes the server. Its own failures have exit code
+// 125.
 package main
 
 import (
@@ -21,8 +21,7 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// exitOwn is the exit code of a failure that is not the command's, as env(1),
-// nohup(1) and docker have it.
+// exitOwn is the exit code of its own failures, as in env(1), nohup(1) and docker.
 const exitOwn = 125
 
 func main() {
@@ -53,7 +52,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	if flags.NArg() == 0 {
 		return exitOwn, errors.New("usage: with-postgres [-no-fsync] -- command [argument...], or with-postgres -find")
 	}
-	// Caught from here on: a signal during the start must not skip the clean-up.
+	// From here on, so that a signal during the start doesn't skip the clean-up.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -75,7 +74,7 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	return await(command, signals)
 }
 
-// await runs the command to its end and passes signals on to it.
+// await runs the command to its end, and forwards signals to it.
 func await(command *exec.Cmd, signals <-chan os.Signal) (int, error) {
 	err := command.Start()
 	if err != nil {
@@ -87,7 +86,7 @@ func await(command *exec.Cmd, signals <-chan os.Signal) (int, error) {
 		select {
 		case sig := <-signals:
 			if sig == os.Interrupt && onTerminal() {
-				continue // Ctrl-C goes to the whole foreground group by itself
+				continue // the terminal sends Ctrl-C to the whole foreground group
 			}
 			_ = command.Process.Signal(sig) // fails only if it has ended
 		case err := <-done:
@@ -96,7 +95,7 @@ func await(command *exec.Cmd, signals <-chan os.Signal) (int, error) {
 	}
 }
 
-// exitCode turns what [exec.Cmd.Wait] returned into a shell's exit code.
+// exitCode converts the error of [exec.Cmd.Wait] to a shell's exit code.
 func exitCode(err error) (int, error) {
 	if err == nil {
 		return 0, nil

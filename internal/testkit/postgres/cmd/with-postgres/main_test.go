@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// envMain makes the test binary behave as the program itself.
+// envMain makes the test binary behave like the program.
 const envMain = "TEST_WITH_POSTGRES_MAIN"
 
 const limit = time.Minute
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// program returns the program itself, to run with args.
+// program returns the program, to run with args.
 func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -85,8 +85,8 @@ func TestServerIsRemovedWhenTheProgramIsKilled(t *testing.T) {
 
 	require.NoError(t, command.Process.Kill())
 	require.Error(t, command.Wait())
-	// The server's end shows on a connection that is open. Nothing tells of the
-	// folder's, so look again and again; limit only ends a test that has failed.
+	// The server's end shows on an open connection. The folder's removal must be polled;
+	// limit only ends a test that has failed.
 	_, err = conn.Exec(t.Context(), "SELECT pg_sleep(60)")
 	require.Error(t, err)
 	conn.Close(t.Context())
@@ -96,8 +96,8 @@ func TestServerIsRemovedWhenTheProgramIsKilled(t *testing.T) {
 	}, limit, limit/1000, "%s is still there", filepath.Dir(data))
 }
 
-// running starts the program with a command that lasts, and returns it with the
-// server's URL when the command runs.
+// running starts the program with a long command, and returns it with the server's URL
+// when the command runs.
 func running(t *testing.T) (*exec.Cmd, string) {
 	t.Helper()
 	command := program(t, "--", "sh", "-c", `echo "$TEST_POSTGRES_URL"; exec cat`)
