@@ -49,7 +49,7 @@ func TestWrongNamesAreRefused(t *testing.T) {
 		"REGISTRY=ghcr.io/Acme":      "write a host and a path",
 		"MODULE=shop":                "write a Go module's path",
 		"MODULE=acme/shop|x":         "write a Go module's path",
-		"NAME=shop":                  "it takes REPO=",
+		"NAME=shop":                  "allowed are REPO=",
 	} {
 		out, err := try(folder, "", ".ci/configure", argument)
 		require.Error(t, err, argument)
