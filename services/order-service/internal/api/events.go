@@ -101,7 +101,7 @@ func idOf(version int64) (id uuid.UUID) {
 	return id
 }
 
-// versionOf reverses idOf. It returns at most math.MaxInt64, also for page.First.
+// versionOf reverses idOf. Ids above its range, such as a first page's, give math.MaxInt64.
 func versionOf(id uuid.UUID) int64 {
 	return int64(min(binary.BigEndian.Uint64(id[:]), math.MaxInt64))
 }

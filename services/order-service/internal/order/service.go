@@ -52,7 +52,7 @@ func (o *Orders) Prepare(ctx context.Context, actor Actor, d Draft) (Order, erro
 	return made, nil
 }
 
-// verify calls Users.Verify for a user in owned. Other users appear not to exist.
+// verify calls Users.Verify for a user that reach includes. Others appear not to exist.
 func (o *Orders) verify(ctx context.Context, reach access.Reach, user uuid.UUID) error {
 	if !reach.Includes(user) {
 		return ErrUserUnknown
