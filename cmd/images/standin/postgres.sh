@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the database at the first start, as the official image does: over the
-# network nobody gets in without a password.
+# Creates the database at the first start, like the official image: connections over the
+# network need a password.
 set -eu
 
 if [ "$1" = postgres ]; then

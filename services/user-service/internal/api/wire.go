@@ -9,15 +9,15 @@ import (
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
-// Email is an address in a query.
+// Email is an email address in a query.
 type Email struct{ user.Email }
 
-// Schema describes an address.
+// Schema implements huma.SchemaProvider.
 func (*Email) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Examples: []any{"ada@example.com"}}
 }
 
-// User is a user on the wire.
+// User is the JSON form of a user.
 type User struct {
 	ID        uuid.UUID       `json:"id" format:"uuid" doc:"Names the user: the subject of its token, or an id that sorts by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"Ada Lovelace"`
