@@ -36,6 +36,7 @@ type Order struct {
 	TotalAmount     Money           `json:"total_amount" minimum:"0" maximum:"999999999999.99" doc:"The sum of price × quantity, exact." example:"2999.97"`
 	CreatedAt       httpapi.Instant `json:"created_at" doc:"When the order was created."`
 	UpdatedAt       httpapi.Instant `json:"updated_at" doc:"When the order was changed last."`
+	// ErasedAt is omitted unless the address was erased.
 	ErasedAt *httpapi.Instant `json:"erased_at,omitzero" doc:"When the shipping address was erased, because the user was deleted; missing while it is there."`
 }
 

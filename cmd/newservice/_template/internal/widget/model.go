@@ -18,6 +18,7 @@ type Widget struct {
 	// OwnerID is the owner's id, the subject of its tokens.
 	OwnerID uuid.UUID
 	Name    string
+	// Quantity is a number of pieces.
 	Quantity int64
 	// Version starts at 1 and increases with each change.
 	Version   int64
