@@ -31,10 +31,10 @@ var files embed.FS
 
 func main() {
 	n := naming{}
-	flag.StringVar(&n.name, "name", "", "what the service is called, with or without -service")
-	flag.StringVar(&n.noun, "noun", "", "what it keeps, such as item")
-	flag.StringVar(&n.nouns, "nouns", "", "more than one of them (items)")
-	flag.IntVar(&n.port, "port", 0, "where it listens")
+	flag.StringVar(&n.name, "name", "", "name of the service, with or without -service")
+	flag.StringVar(&n.noun, "noun", "", "singular of the resource, such as item")
+	flag.StringVar(&n.nouns, "nouns", "", "plural of the resource (items)")
+	flag.IntVar(&n.port, "port", 0, "port of the service")
 	flag.Parse()
 	err := n.complete()
 	if err == nil {
@@ -44,7 +44,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "new-service:", err)
 		os.Exit(1)
 	}
-	fmt.Fprintf(os.Stdout, "made services/%s; what is left to you: docs/add-a-service.md\n", n.name)
+	fmt.Fprintf(os.Stdout, "created services/%s; next steps: docs/add-a-service.md\n", n.name)
 }
 
 // naming holds the names and the port of a new service.
