@@ -144,7 +144,8 @@ func importPauseImage(s state) error {
 	}
 }
 
-// mounts mounts the node's own /proc, and its ownFolders.
+// mounts mounts the node's own /proc, ownFolders and kernel settings, and links the network
+// plugins.
 func mounts() error {
 	// Later mounts are invisible outside.
 	err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")

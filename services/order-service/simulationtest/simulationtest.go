@@ -75,7 +75,7 @@ func Migrate(ctx context.Context, file string) error {
 	return errors.Join(s.Migrate(ctx, slog.New(slog.DiscardHandler)), s.Close())
 }
 
-// Open builds the service. It also returns a function for its cursor in the feed of users.
+// Open builds the service. followed has its cursor in the feed of users.
 func Open(ctx context.Context, w World) (app *service.App, common *service.Config, followed events.Sink, err error) {
 	c := &struct {
 		service.Config
