@@ -197,7 +197,7 @@ problems at once, each with its fix. (list $ services)
     {{- else if gt (len $ways) 1 -}}
       {{- $problems = append $problems (printf "%s.database: set only one of %s" $at (join " and " $ways)) -}}
     {{- end -}}
-    {{- /* In a shared database the services would share the migration table. */ -}}
+    {{- /* Services must not share a database: each has its own role, data and load. */ -}}
     {{- $where := $s.database.url -}}
     {{- if $s.database.existingSecret }}{{ $where = printf "%s %s" $s.database.existingSecret $s.database.existingSecretKey }}{{ end -}}
     {{- with $s.database.externalSecret.key }}{{ $where = printf "%s %s" . $s.database.externalSecret.property }}{{ end -}}
