@@ -1,9 +1,9 @@
 # The project's commands. `make` alone lists them.
 
-# Variables given on the command line reach the programs by themselves: make
-# exports them. What they mean and their defaults is the programs' to say.
+# make exports variables from the command line to the programs, which document them and
+# set their defaults.
 
-# The recipes speak for themselves; make's own lines would only repeat them.
+# Don't print commands or directories.
 MAKEFLAGS += --no-print-directory --silent
 
 .PHONY: help
@@ -11,17 +11,17 @@ help: ## List the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Run the services on this machine (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on, USER_DATABASE_URL, …)
-	test -x bin/local || echo "building what runs the services (about 20 s the first time)"
+run: ## Run the services locally (USER_PORT, ORDER_PORT, DATA_DIR, AUTH=on, USER_DATABASE_URL, …)
+	test -x bin/local || echo "building bin/local, which runs the services (about 20 s the first time)"
 	go build -o bin/local ./cmd/local
 	bin/local $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 
 .PHONY: token
-token: ## Print a token for AUTH=on, with all scopes of people (SUBJECT=a UUID, SCOPES="users:read …", DATA_DIR)
+token: ## Print a token for AUTH=on, by default with all user scopes (SUBJECT=a UUID, SCOPES="users:read …", DATA_DIR)
 	go run ./cmd/token -data "$(or $(DATA_DIR),data)" $(if $(SUBJECT),-subject "$(SUBJECT)") $(if $(SCOPES),-scopes "$(SCOPES)")
 
 .PHONY: check
-check: ## Lint, and run the tests that need no server: less than a minute, once it is built
+check: ## Lint, and run the tests that need no server: less than a minute once everything is built
 	.ci/lint --quick
 
 .PHONY: test
@@ -29,23 +29,23 @@ test: ## Run all tests (RUN=TestName, PKG=./pkg/..., COUNT=5, TIMEOUT=30m)
 	.ci/test
 
 .PHONY: simulate
-simulate: ## Simulate both services, with faults: many seeds (FOR=5m), or one and its story (SEED=…)
+simulate: ## Simulate both services with faults: many seeds (FOR=5m), or one seed with its log (SEED=…)
 	GOMAXPROCS=1 GOGC=400 go test -count=1 -v -timeout=0 -run '^TestSeeds$$' ./test/simulation -args $(if $(SEED),-seed=$(SEED),-for=$(or $(FOR),1m))
 
 .PHONY: simulate-bugs
-simulate-bugs: ## Plant each known bug again, and look how many seeds it takes to find it (FOR=2m: each)
+simulate-bugs: ## Reintroduce each known bug and count the seeds needed to find it (FOR=2m per bug)
 	go test -count=1 -v -timeout=0 -run '^TestPlantedBugs$$' ./test/simulation -args -plant=$(or $(FOR),1m)
 
 .PHONY: lint
-lint: ## Check format, code, generated files and modules
+lint: ## Check formatting, code, generated files and modules
 	.ci/lint
 
 .PHONY: generate
-generate: ## Write the generated files (of service.yaml, sqlc, openapi.yaml, dashboards)
+generate: ## Write the generated files (from service.yaml, sqlc, the API, the dashboards)
 	.ci/generate
 
 .PHONY: new-service
-new-service: ## Make a service (NAME=inventory NOUN=item PORT=8002): docs/add-a-service.md
+new-service: ## Create a service (NAME=inventory NOUN=item PORT=8002): docs/add-a-service.md
 	go run ./cmd/newservice -name "$(NAME)" -noun "$(NOUN)" -nouns "$(NOUNS)" -port "$(or $(PORT),0)"
 	.ci/generate
 
@@ -66,32 +66,32 @@ compose: ## Run PostgreSQL and the services in Docker (USER_PORT, ORDER_PORT, AU
 	.ci/compose up
 
 .PHONY: observe
-observe: ## The same, with Prometheus, Grafana and Jaeger (GRAFANA_PORT, PROMETHEUS_PORT, JAEGER_PORT)
+observe: ## Like compose, with Prometheus, Grafana and Jaeger (GRAFANA_PORT, PROMETHEUS_PORT, JAEGER_PORT)
 	.ci/compose observe
 
 .PHONY: compose-down
-compose-down: ## Stop what make compose started, and keep its data
+compose-down: ## Stop what make compose or observe started, and keep its data
 	.ci/compose down
 
 .PHONY: bench
-bench: ## Measure side by side and write bench/RESULTS.md (ONLY=get,list: these sections anew)
+bench: ## Compare performance and write bench/RESULTS.md (ONLY=get,list: only these sections)
 	go run ./bench
 
 .PHONY: pictures
-pictures: ## Draw the README's pictures anew, of real requests (needs Chromium)
+pictures: ## Redraw the README's pictures from real requests (needs Chromium)
 	mkdir -p docs/pictures
 	go test -count=1 ./test/dashboards -pictures docs/pictures
 	go test -count=1 ./test/system -run TestTheDocumentationOfOrders -pictures docs/pictures
 
 .PHONY: cluster
-cluster: ## Start a Kubernetes on this machine, without Docker (REGISTRY_PORT)
+cluster: ## Start a local Kubernetes cluster, without Docker (REGISTRY_PORT)
 	.ci/dependencies containerd runc containernetworking-plugins nftables iproute2
 	mkdir -p .cache/bin
 	go build -o .cache/bin/cluster ./cmd/cluster
 	.cache/bin/cluster up
 
 .PHONY: cluster-down
-cluster-down: ## Remove it
+cluster-down: ## Remove the local cluster
 	go run ./cmd/cluster down
 
 .PHONY: e2e
@@ -103,7 +103,7 @@ eks-values: ## Print the chart's values for the cluster of k8s/eks
 	.ci/tool opentofu -chdir=k8s/eks output -raw values
 
 .PHONY: eks-objects
-eks-objects: ## Print what that cluster needs before the chart
+eks-objects: ## Print the objects that the cluster of k8s/eks needs before the chart
 	.ci/tool opentofu -chdir=k8s/eks output -raw objects
 
 .PHONY: configure
@@ -111,6 +111,6 @@ configure: ## Give a fork its own names (NAME=shop REPO=… REGISTRY=… MODULE=
 	.ci/configure $(if $(NAME),NAME=$(NAME)) $(if $(REPO),REPO=$(REPO)) $(if $(REGISTRY),REGISTRY=$(REGISTRY)) $(if $(MODULE),MODULE=$(MODULE))
 
 .PHONY: clean
-clean: ## Remove what was built (not ./data), and the local cluster
+clean: ## Remove build output and the local cluster, but not ./data
 	test ! -e .cache/cluster || go run ./cmd/cluster down
 	rm -rf bin .cache

@@ -16,19 +16,19 @@ import (
 	"time"
 )
 
-// authority signs the cluster's certificates. Its key is in memory alone.
+// authority signs the cluster's certificates. Its key is never written to disk.
 type authority struct {
 	certificate *x509.Certificate
 	key         crypto.Signer
 	serial      int64
 }
 
-// validity of all certificates: the cluster is for days.
+// validity of all certificates: a cluster lives for days.
 const validity = 30 * 24 * time.Hour
 
-// writeCertificates makes an authority and what it signs: the API server's and
-// the kubelet's certificates, and the administrator's, who is every client
-// here. The key of the service accounts' tokens is made as well.
+// writeCertificates creates an authority and certificates for the API server, the kubelet
+// and the administrator, whose certificate all clients use. It also creates the key that
+// signs ServiceAccount tokens.
 func writeCertificates(s state) error {
 	err := os.MkdirAll(s.path("pki"), 0o700)
 	if err != nil {
@@ -51,7 +51,7 @@ func writeCertificates(s state) error {
 		},
 		"kubelet": {Subject: pkix.Name{CommonName: nodeName}, ExtKeyUsage: server, IPAddresses: []net.IP{net.ParseIP(nodeAddress)}},
 		"admin":   {Subject: pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}}, ExtKeyUsage: client},
-		// Tokens are signed with its key; of the certificate they need nothing.
+		// Only the key is used, to sign tokens.
 		"service-account": {Subject: pkix.Name{CommonName: "service-account"}},
 	} {
 		err = ca.issue(s, name, template)
@@ -62,7 +62,7 @@ func writeCertificates(s state) error {
 	return writeKubeconfig(s)
 }
 
-// issue makes a key, and a certificate by the template; the first is the
+// issue creates a key and a certificate from the template. The first certificate is the
 // authority's own.
 func (a *authority) issue(s state, name string, template *x509.Certificate) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -106,7 +106,7 @@ func encode(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// writeKubeconfig writes the administrator's, with everything in it.
+// writeKubeconfig writes the administrator's kubeconfig, with embedded certificates.
 func writeKubeconfig(s state) error {
 	data := map[string]string{}
 	for _, file := range []string{s.cert("ca"), s.cert("admin"), s.key("admin")} {

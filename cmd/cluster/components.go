@@ -7,17 +7,17 @@ import (
 
 // component is a process of the node.
 type component struct {
-	// name is that of its log.
+	// name is also the name of its log.
 	name string
 	// command is the program and its arguments.
 	command []string
 }
 
-// pinned are the tools that the components are.
+// pinned are the components that .ci/tool builds.
 var pinned = []string{"kubernetes", "etcd", "coredns", "addons"}
 
-// components are the node's processes, in the order in which they start. None
-// waits for another: each tries until it finds what it needs.
+// components returns the node's processes, in the order in which they start. They don't wait
+// for one another: each retries until it finds what it needs.
 func components(s state, tools map[string]string) []component {
 	kubernetes := func(name string, arguments ...string) component {
 		return component{name, append([]string{tools["kubernetes"], name}, arguments...)}
@@ -28,7 +28,7 @@ func components(s state, tools map[string]string) []component {
 			"--data-dir=" + s.path("etcd"),
 			"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
 			"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=default=http://127.0.0.1:2380",
-			"--unsafe-no-fsync", // nothing here has to outlive the machine
+			"--unsafe-no-fsync", // the data need not survive a crash of the machine
 			"--log-level=warn",
 		}},
 		kubernetes("kube-apiserver",
@@ -44,7 +44,7 @@ func components(s state, tools map[string]string) []component {
 			"--service-account-signing-key-file="+s.key("service-account"),
 			"--kubelet-client-certificate="+s.cert("admin"), "--kubelet-client-key="+s.key("admin"),
 			"--kubelet-certificate-authority="+s.cert("ca"),
-			// Else logs, exec and port-forward look for the node's name in DNS.
+			// Otherwise logs, exec and port-forward look up the node's name in DNS.
 			"--kubelet-preferred-address-types=InternalIP",
 		),
 		kubernetes("kube-controller-manager",
@@ -69,7 +69,7 @@ func components(s state, tools map[string]string) []component {
 	}
 }
 
-// writeConfigurations writes the files that components are told of.
+// writeConfigurations writes the components' configuration files.
 func writeConfigurations(s state) error {
 	files := map[string]string{
 		s.path("containerd.toml"): expand(s, `version = 2
@@ -82,7 +82,7 @@ oom_score = 0
   path = "{state}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "`+pauseReference+`"
-  # Where the machine doesn't allow it, runc dies of a negative score.
+  # runc fails if the machine doesn't allow a negative score.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/run/cni/bin"
@@ -90,9 +90,8 @@ oom_score = 0
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{state}/registries"
 `),
-		// A route of its own for each pod: all that pods send to one another is
-		// routed, and meets kube-proxy's rules and the network policies', where a
-		// bridge would carry it past them.
+		// A route for each pod instead of a bridge: routed packets between pods pass the
+		// rules of kube-proxy and of network policies, bridged ones would not.
 		s.path("cni", "10-pods.conflist"): expand(s, `{
   "cniVersion": "0.4.0", "name": "pods",
   "plugins": [
@@ -100,8 +99,8 @@ oom_score = 0
   ]
 }
 `),
-		// Every name, whatever its registry: ghcr.io/example/microservices/user-service
-		// is example/microservices/user-service here. There is no other to ask.
+		// One mirror for all registries: ghcr.io/example/microservices/user-service is
+		// pulled as example/microservices/user-service. The node reaches no other registry.
 		s.path("registries", "_default", "hosts.toml"): fmt.Sprintf("[host.\"http://%s:%s\"]\n", hostAddress, registryPort()),
 		s.path("kubelet.yaml"): expand(s, `apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -117,31 +116,31 @@ clusterDNS: [`+dnsService+`]
 resolvConf: "{state}/resolv.conf"
 podLogsDir: "{state}/pods"
 volumePluginDir: "{state}/plugins"
-# Under one of the cluster's own, so that down finds them all.
+# Below the cluster's own control group, so that down finds them all.
 cgroupRoot: /`+controlGroup+`
 cgroupDriver: cgroupfs
 cgroupsPerQOS: true
 enforceNodeAllocatable: []
 failCgroupV1: false
 failSwapOn: false
-# The disk is the machine's: how full it is, is not the cluster's to mend.
+# The cluster can't free the machine's disk, so a full one must not evict pods.
 evictionHard: {nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%", memory.available: 50Mi}
 imageGCHighThresholdPercent: 100
 syncFrequency: 10s
-# Pulls and probes at once: an end-to-end test starts a dozen pods.
+# Pull images in parallel: an end-to-end test starts a dozen pods.
 serializeImagePulls: false
 registryPullQPS: 0
 kubeAPIQPS: 100
 kubeAPIBurst: 200
 `),
-		s.path("resolv.conf"): "# Pods that don't ask the cluster's DNS ask nobody.\n",
+		s.path("resolv.conf"): "# Empty: only the cluster's DNS resolves names.\n",
 		s.path("kube-proxy.yaml"): expand(s, `apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: "{state}/kubeconfig"}
 hostnameOverride: `+nodeName+`
 mode: nftables
 clusterCIDR: `+podRange+`
-# The machine's settings stay as they are.
+# Don't change the machine's settings.
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 nftables: {syncPeriod: 10s, minSyncPeriod: 100ms}
 `),
@@ -153,7 +152,7 @@ nftables: {syncPeriod: 10s, minSyncPeriod: 100ms}
     kubeconfig {state}/kubeconfig
     ttl 5
   }
-  # Other names are nobody's. Without an answer, clients would try again.
+  # Other names don't exist. Without a response clients would retry.
   template ANY ANY . {
     rcode NXDOMAIN
   }
@@ -164,5 +163,5 @@ nftables: {syncPeriod: 10s, minSyncPeriod: 100ms}
 	return writeFiles(files)
 }
 
-// expand writes the state's folder for {state}.
+// expand replaces {state} by the path of the state's folder.
 func expand(s state, text string) string { return strings.ReplaceAll(text, "{state}", string(s)) }

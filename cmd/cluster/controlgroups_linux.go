@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// controlGroups are the cluster's own: one in each hierarchy of version 1, or one
-// in all of version 2.
+// controlGroups returns the paths of the cluster's control groups: one in each hierarchy of
+// cgroup v1, or a single one in v2.
 func controlGroups() ([]string, error) {
 	const mount = "/sys/fs/cgroup"
 	_, err := os.Stat(mount + "/cgroup.controllers")
@@ -52,12 +52,12 @@ func makeControlGroups() error {
 	return nil
 }
 
-// enableControllers lets groups within one of version 2 have every controller that it
-// has: the kubelet wants them all, and systemd enables what its units need.
+// enableControllers enables all of parent's controllers for its child groups in cgroup v2:
+// the kubelet needs them all, and systemd enables only those of its units.
 func enableControllers(parent string) error {
 	controllers, err := os.ReadFile(filepath.Join(parent, "cgroup.controllers"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // version 1
+		return nil // cgroup v1
 	}
 	if err != nil {
 		return err
@@ -71,8 +71,8 @@ func enableControllers(parent string) error {
 	return nil
 }
 
-// inheritSets gives a new group of version 1's cpuset its parent's processors and
-// memory: it begins with none.
+// inheritSets copies the parent's processors and memory nodes to a new group of cgroup v1's
+// cpuset, which starts without any.
 func inheritSets(group string) error {
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 		set, err := os.ReadFile(filepath.Join(filepath.Dir(group), file))
@@ -90,7 +90,7 @@ func inheritSets(group string) error {
 	return nil
 }
 
-// removeControlGroups removes them with those within, which must be empty of
+// removeControlGroups removes the groups and their child groups, which must have no
 // processes.
 func removeControlGroups() error {
 	groups, err := controlGroups()

@@ -18,16 +18,15 @@ import (
 )
 
 const (
-	// startLimit bounds a start: some 20 seconds on an idle machine.
+	// startLimit bounds a start, which takes some 20 seconds on an idle machine.
 	startLimit = 4 * time.Minute
-	// stopLimit bounds what the kernel needs to end a node.
+	// stopLimit bounds the time that the kernel needs to remove a node.
 	stopLimit = time.Minute
-	// killLimit bounds what it still needs after somebody has killed one.
+	// killLimit bounds the time that it still needs after a node was killed.
 	killLimit = 10 * time.Second
 )
 
-// up starts the cluster in the background, unless it runs, and waits until it
-// can be used.
+// up starts the cluster in the background, unless it runs, and waits until it is ready.
 func up() error {
 	s, err := here()
 	if err != nil {
@@ -37,7 +36,7 @@ func up() error {
 		fmt.Fprintln(os.Stderr, usage(s))
 		return nil
 	}
-	// Before anything is removed: it could be another checkout's.
+	// Lock before removing anything, which could belong to another checkout's cluster.
 	turn, err := takeTurn(s)
 	if err != nil {
 		return err
@@ -70,14 +69,14 @@ func usage(s state) string {
 make cluster-down removes it. Logs are in %s.`, s.kubeconfig(), registryPort(), s.path("logs"))
 }
 
-// startDaemon starts the daemon, and returns when it says that the cluster is
-// ready, or why not.
+// startDaemon starts the daemon and waits until it reports that the cluster is ready, or an
+// error.
 func startDaemon(s state, turn *os.File) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	// go run removes its program when it ends; the daemon has a copy.
+	// The daemon runs a copy, because go run deletes its program when it exits.
 	program := s.path("cluster")
 	binary, err := os.ReadFile(self)
 	if err != nil {
@@ -101,7 +100,7 @@ func startDaemon(s state, turn *os.File) error {
 	command.Dir = s.project()
 	command.Stdout, command.Stderr = log, log
 	command.ExtraFiles = []*os.File{says, turn}
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not reach it
 	err = command.Start()
 	if err != nil {
 		return err
@@ -110,7 +109,7 @@ func startDaemon(s state, turn *os.File) error {
 	if err != nil {
 		return err
 	}
-	// Ctrl-C here ends the daemon as well.
+	// Ctrl-C during the start stops the daemon, too.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { _ = command.Process.Signal(syscall.SIGTERM) })()
@@ -124,15 +123,15 @@ func startDaemon(s state, turn *os.File) error {
 	return command.Process.Release()
 }
 
-// daemon serves the registry, keeps the node, and removes everything when it is
-// told to end. Its parent reads "ready", or an error, from descriptor 3.
+// daemon serves the registry, runs the node, and removes everything when it is stopped. It
+// writes "ready" or an error to file descriptor 3, for its parent.
 func daemon() error {
 	s, err := here()
 	if err != nil {
 		return err
 	}
 	parent := os.NewFile(3, "parent")
-	// The turn is held as long as this process has it open, and by no other.
+	// Child processes must not inherit the lock.
 	syscall.CloseOnExec(3)
 	syscall.CloseOnExec(4)
 	err = os.WriteFile(s.path("pid"), []byte(strconv.Itoa(os.Getpid())), 0o600)
@@ -153,7 +152,7 @@ func daemon() error {
 	if err != nil {
 		word = err.Error()
 	}
-	_, _ = parent.WriteString(word) // it may be gone; the log has it too
+	_, _ = parent.WriteString(word) // the parent may have exited; the log has it, too
 	_ = parent.Close()              // likewise
 	if err != nil {
 		return errors.Join(err, node.stop())
@@ -166,10 +165,10 @@ func daemon() error {
 	return errors.Join(err, node.stop())
 }
 
-// giveBack gives what a user of the cluster reads to the user who has called sudo.
+// giveBack changes the owner of the files for users to the user who called sudo.
 func giveBack(s state) error {
 	if os.Getenv("SUDO_UID") == "" {
-		return nil // nobody has
+		return nil // not started by sudo
 	}
 	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
 	if err != nil {
@@ -182,15 +181,14 @@ func giveBack(s state) error {
 	return os.Chown(s.kubeconfig(), uid, gid)
 }
 
-// nodeProcess is the node as this machine sees it: one process, with which all
-// others end.
+// nodeProcess is the node's init on the machine. The node's other processes end with it.
 type nodeProcess struct {
 	command *exec.Cmd
 	gone    chan struct{}
 }
 
-// startNode prepares everything that the node needs and starts it in namespaces
-// of its own, joined to this machine by a pair of network cards.
+// startNode prepares the node, starts it in its own namespaces, and connects it to this
+// machine by a veth pair.
 func startNode(s state) (*nodeProcess, error) {
 	n := &nodeProcess{gone: make(chan struct{})}
 	err := errors.Join(writeCertificates(s), writeConfigurations(s), writePauseImage(s), makeFolders(s), os.MkdirAll(s.path("volumes"), 0o755), os.MkdirAll(s.path("registry"), 0o755), makeControlGroups())
@@ -215,14 +213,14 @@ func startNode(s state) (*nodeProcess, error) {
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
 		Pdeathsig:  syscall.SIGKILL,
 	}
-	// The death signal is the parent's thread's: this one stays.
+	// The parent death signal depends on the parent's thread, so keep that thread.
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		err := command.Start()
 		started <- err
 		if err == nil {
-			_ = command.Wait() // how it ended is in the log
+			_ = command.Wait() // the log has the error
 		}
 		close(n.gone)
 	}()
@@ -235,7 +233,7 @@ func startNode(s state) (*nodeProcess, error) {
 	if err != nil {
 		return n, err
 	}
-	err = joined.Close() // the node goes on
+	err = joined.Close() // lets the node continue
 	if err != nil {
 		return n, err
 	}
@@ -251,12 +249,12 @@ func startNode(s state) (*nodeProcess, error) {
 	return n, nil
 }
 
-// stop ends the node and waits until the kernel has taken everything of it away.
+// stop kills the node and waits until the kernel has removed it.
 func (n *nodeProcess) stop() error {
 	if n.command == nil {
 		return nil
 	}
-	_ = n.command.Process.Kill() // it may be gone
+	_ = n.command.Process.Kill() // it may have ended
 	select {
 	case <-n.gone:
 		return nil
@@ -265,7 +263,7 @@ func (n *nodeProcess) stop() error {
 	}
 }
 
-// down ends the cluster and removes what it made. It's no error if there is none.
+// down stops the cluster and removes what it created. Without a cluster it does nothing.
 func down() error {
 	s, err := here()
 	if err != nil {
@@ -284,7 +282,7 @@ func down() error {
 	}
 	_, err = os.Stat(string(s))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // what there may be on the machine is another checkout's
+		return nil // what exists on the machine belongs to another checkout
 	}
 	turn, err := takeTurn(s)
 	if err != nil {
@@ -294,8 +292,7 @@ func down() error {
 	return clean(s)
 }
 
-// remains removes what a start leaves that has failed, but for the logs, which
-// say why. It needs the turn.
+// remains removes what a failed start left, except the logs. The caller must hold the lock.
 func remains(s state) error {
 	pid := s.running()
 	if pid != 0 {
@@ -307,8 +304,8 @@ func remains(s state) error {
 	return eventually(killLimit, removeControlGroups)
 }
 
-// clean removes what a cluster leaves that has ended: control groups and files.
-// The processes of one that was killed may still be ending.
+// clean removes the control groups and files of a cluster that has ended. It waits for
+// processes that are still ending.
 func clean(s state) error {
 	err := eventually(killLimit, removeControlGroups)
 	if err != nil {
@@ -321,7 +318,7 @@ func clean(s state) error {
 	return os.RemoveAll(string(s))
 }
 
-// eventually tries until it succeeds or the time has passed.
+// eventually retries until try succeeds or limit has passed, and returns the last error.
 func eventually(limit time.Duration, try func() error) error {
 	deadline := time.Now().Add(limit)
 	for {
@@ -333,7 +330,7 @@ func eventually(limit time.Duration, try func() error) error {
 	}
 }
 
-// status prints whether the cluster runs, and what became of each component.
+// status prints whether the cluster runs, and the state of each component.
 func status() error {
 	s, err := here()
 	if err != nil {
@@ -350,7 +347,7 @@ func status() error {
 	return nil
 }
 
-// ended waits for the daemon's end.
+// ended waits until the daemon has ended.
 func (s state) ended(pid int) error {
 	return eventually(stopLimit, func() error {
 		if s.running() != 0 {
@@ -360,7 +357,7 @@ func (s state) ended(pid int) error {
 	})
 }
 
-// running returns the daemon's process id, 0 if it doesn't run.
+// running returns the daemon's process id, or 0 if it doesn't run.
 func (s state) running() int {
 	text, err := os.ReadFile(s.path("pid"))
 	if err != nil {
@@ -370,7 +367,7 @@ func (s state) running() int {
 	if err != nil {
 		return 0
 	}
-	// The number may be somebody else's by now.
+	// Another process may have this id by now.
 	program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil || strings.TrimSuffix(program, " (deleted)") != s.path("cluster") {
 		return 0
@@ -378,7 +375,7 @@ func (s state) running() int {
 	return pid
 }
 
-// tail is the end of a log.
+// tail returns the end of a log.
 func tail(file string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -1,14 +1,14 @@
-// Command cluster runs a real Kubernetes on one Linux machine, without Docker and
-// without a network:
+// Command cluster runs a real Kubernetes on one Linux machine, without Docker and without
+// internet access:
 //
-//	cluster up       starts it; it goes on in the background
-//	cluster down     ends it and removes all that it made
-//	cluster status   says whether it runs, and what of it; exit code 1 if it doesn't
-//	cluster host     prints this machine's address as pods see it
+//	cluster up       starts it in the background
+//	cluster down     stops it and removes everything that it created
+//	cluster status   prints the state of its components; exit code 1 if it doesn't run
+//	cluster host     prints the address at which pods reach this machine
 //
-// What runs, and where:
+// Processes:
 //
-//	this machine                         the node: namespaces of its own (PID, mount,
+//	this machine                         the node: separate namespaces (PID, mount,
 //	                                     network, UTS, IPC), which end with its init
 //	cluster daemon
 //	├─ registry, localhost:5001
@@ -17,15 +17,14 @@
 //	10.231.0.1 ◀──── a pair of ────────▶ ├─ containerd, kubelet, kube-proxy, CoreDNS, storage
 //	           virtual network cards     └─ pods, 10.244.0.0/16
 //
-// The node has no route but to this machine, so nothing leaves it. When the
-// daemon goes, whatever way, the kernel ends the node's init, and with it
-// every process, mount, card and rule of the node. What can be left are files
-// under .cache/cluster and empty control groups; down removes them, and so does
-// the next up.
+// The node has a route only to this machine. When the daemon ends, in whatever way, the
+// kernel kills the node's init, and with it all processes, mounts, network cards and rules
+// of the node. Only files under .cache/cluster and empty control groups can remain; down
+// and the next up remove them.
 //
-// Network policies hold. REGISTRY_PORT is the registry's port, 5001 unless given.
-// There can be one cluster on a machine.
+// Network policies are enforced. REGISTRY_PORT is the registry's port, by default 5001.
+// A machine can run only one cluster.
 //
-// Kubernetes, etcd and CoreDNS are built from their Go modules (.ci/tools);
-// containerd, runc and the network plugins are the distribution's.
+// Kubernetes, etcd and CoreDNS are built from their Go modules (.ci/tools). containerd,
+// runc and the network plugins come from the distribution.
 package main

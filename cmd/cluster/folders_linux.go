@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// ownFolders are those in which programs of the node keep sockets and notes; the
-// node has its own of each.
+// ownFolders are where the node's programs keep sockets and state. The node mounts its own
+// ones over the machine's.
 var ownFolders = []string{"/run", "/var/log", "/var/lib/cni", "/var/lib/kubelet", "/etc/cni"}
 
-// makeFolders makes what the machine lacks of them, to be mounted on, and keeps a
-// note of it for removeFolders.
+// makeFolders creates missing ownFolders on the machine, as mount points, and records them
+// for removeFolders.
 func makeFolders(s state) error {
 	for _, folder := range ownFolders {
 		err := os.Mkdir(folder, 0o755)
@@ -35,7 +35,7 @@ func makeFolders(s state) error {
 	return nil
 }
 
-// removeFolders removes what makeFolders has made; all of it is empty.
+// removeFolders removes the folders that makeFolders created, which are empty.
 func removeFolders(s state) error {
 	note, err := os.ReadFile(s.path("folders"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

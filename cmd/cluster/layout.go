@@ -6,8 +6,7 @@ import (
 	"path/filepath"
 )
 
-// The addresses of the cluster. Nobody else sees them: the node's are in a
-// network of its own, whose one neighbour is this machine.
+// Addresses of the cluster. Only this machine, the node's one neighbour, can reach them.
 const (
 	hostAddress    = "10.231.0.1"
 	nodeAddress    = "10.231.0.2"
@@ -15,7 +14,7 @@ const (
 	podRange       = "10.244.0.0/16"
 	linkNetwork    = "10.231.0.0/30"
 	serviceRange   = "10.96.0.0/16"
-	apiService     = "10.96.0.1" // the first of the range: kubernetes.default
+	apiService     = "10.96.0.1" // the first one of the range belongs to kubernetes.default
 	dnsService     = "10.96.0.10"
 	apiURL         = "https://" + nodeAddress + ":6443"
 	hostLink       = "cluster0"
@@ -24,12 +23,12 @@ const (
 	pauseReference = "localhost/pause:1"
 )
 
-// state is where everything is kept that the cluster writes.
+// state is the path of the folder with all files of the cluster.
 type state string
 
-// here is the state of the cluster of this checkout.
+// here returns the state of this checkout's cluster.
 func here() (state, error) {
-	// The program is in .cache/bin, or go run has it somewhere else.
+	// Not the program's folder, which with go run is a temporary one.
 	folder, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -41,12 +40,12 @@ func here() (state, error) {
 	return state(filepath.Join(folder, ".cache", "cluster")), nil
 }
 
-// path is that of a file or folder in the state.
+// path returns the path of a file or folder in the state.
 func (s state) path(elements ...string) string {
 	return filepath.Join(append([]string{string(s)}, elements...)...)
 }
 
-// project is the folder of the checkout.
+// project returns the folder of the checkout.
 func (s state) project() string { return filepath.Dir(filepath.Dir(string(s))) }
 
 func (s state) kubeconfig() string      { return s.path("kubeconfig") }
@@ -54,7 +53,7 @@ func (s state) log(name string) string  { return s.path("logs", name+".log") }
 func (s state) cert(name string) string { return s.path("pki", name+".crt") }
 func (s state) key(name string) string  { return s.path("pki", name+".key") }
 
-// registryPort is the port of the registry, on localhost.
+// registryPort returns the registry's port on localhost.
 func registryPort() string {
 	port := os.Getenv("REGISTRY_PORT")
 	if port == "" {
@@ -63,7 +62,7 @@ func registryPort() string {
 	return port
 }
 
-// writeFiles writes files with their folders.
+// writeFiles writes files, by path, and creates their folders.
 func writeFiles(files map[string]string) error {
 	for path, text := range files {
 		err := os.MkdirAll(filepath.Dir(path), 0o755)

@@ -18,7 +18,7 @@ func main() {
 func run(arguments []string) error {
 	commands := map[string]func() error{
 		"up": up, "down": down, "status": status, "host": printHost,
-		// The program's own parts.
+		// Internal subcommands.
 		"daemon": daemon, "init": initialize, "node": node,
 	}
 	if len(arguments) != 1 || commands[arguments[0]] == nil {
@@ -31,7 +31,7 @@ func run(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	// What sudo has started was prepared by whoever called it.
+	// Under sudo, the calling process has already prepared.
 	if arguments[0] == "up" && os.Getenv("SUDO_UID") == "" {
 		err = prepare(s)
 		if err != nil {

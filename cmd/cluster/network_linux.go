@@ -8,12 +8,11 @@ import (
 	"strings"
 )
 
-// join makes a pair of network cards, one of this machine and one of the process's
-// network, and gives this machine the way to the pods. The pair goes with the
-// process.
+// join creates a veth pair between this machine and the network of process pid, and routes
+// the pods' addresses to it. The pair ends with the process's network.
 func join(pid int) error {
 	for _, network := range []string{linkNetwork, podRange} {
-		// The cards of a cluster that was killed go a moment after it.
+		// A killed cluster's network cards disappear a moment later.
 		err := eventually(killLimit, func() error { return free(network) })
 		if err != nil {
 			return err
@@ -27,9 +26,8 @@ func join(pid int) error {
 	)
 }
 
-// free returns an error if the machine has a route to the network or to a part of
-// it. One to a larger network, such as a company's, doesn't matter: the
-// narrower goes first.
+// free returns an error if the machine has a route to the network or a part of it. A route
+// to a larger network, such as a company's, doesn't matter: the more specific one wins.
 func free(network string) error {
 	out, err := exec.Command("ip", "-4", "route", "show", "to", "root", network).CombinedOutput()
 	if err != nil {
@@ -42,15 +40,15 @@ func free(network string) error {
 	return nil
 }
 
-// joinFromWithin is the node's side of join. There is no default route: what is
-// neither a pod nor this machine can't be reached.
+// joinFromWithin configures the node's side of join. Without a default route, only pods and
+// this machine can be reached.
 func joinFromWithin() error {
 	err := ip(
 		"link set lo up",
 		"address add "+nodeAddress+linkPrefix+" dev eth0",
 		"link set eth0 up",
-		// kube-proxy answers for it before a route would be looked for, but the
-		// node's own processes need one to get that far.
+		// kube-proxy rewrites these addresses, but packets of the node's own processes need
+		// a route to get that far.
 		"route add "+serviceRange+" dev lo",
 	)
 	if err != nil {
@@ -59,7 +57,7 @@ func joinFromWithin() error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o600)
 }
 
-// ip runs the program of that name, once for each line of arguments.
+// ip runs the command ip once for each line of arguments.
 func ip(lines ...string) error {
 	for _, line := range lines {
 		out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput()

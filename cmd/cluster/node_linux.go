@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// initialize is the first process of the node's namespaces. It takes orphans in,
-// as an init has to, and ends with its one child, the node.
+// initialize is the init process of the node's namespaces. It reaps orphans, and ends with
+// its only child, the node.
 func initialize() error {
-	// Descriptor 3 ends when this machine has joined the networks.
+	// The daemon closes descriptor 3 when it has connected the networks.
 	_, err := io.ReadAll(os.NewFile(3, "joined"))
 	if err != nil {
 		return err
@@ -45,8 +45,7 @@ func initialize() error {
 	}
 }
 
-// node prepares the namespaces, starts the components and starts them again when
-// one ends.
+// node prepares the namespaces, starts the components, and restarts those that end.
 func node() error {
 	s, err := here()
 	if err != nil {
@@ -74,7 +73,7 @@ func node() error {
 	var wg sync.WaitGroup
 	for _, c := range components(s, tools) {
 		if c.name == "kubelet" {
-			// Its first pod needs the image.
+			// The kubelet's first pod needs the image.
 			err = importPauseImage(s)
 			if err != nil {
 				return err
@@ -86,7 +85,7 @@ func node() error {
 	return nil
 }
 
-// keep runs a component, again and again.
+// keep runs a component and restarts it whenever it ends.
 func (c component) keep(s state) {
 	log, err := os.Create(s.log(c.name))
 	if err != nil {
@@ -106,13 +105,13 @@ func (c component) keep(s state) {
 	}
 }
 
-// note writes a line on the component for status.
+// note records the component's state for status.
 func (c component) note(s state, ends int) error {
 	line := fmt.Sprintf("%-24s since %s, ended before: %d times, log: %s\n", c.name, time.Now().Format(time.TimeOnly), ends, s.log(c.name))
 	return writeFiles(map[string]string{s.path("components", c.name): line})
 }
 
-// components returns a line on each component that was started.
+// components returns a line about each started component.
 func (s state) components() (string, error) {
 	files, err := filepath.Glob(s.path("components", "*"))
 	if err != nil {
@@ -129,7 +128,7 @@ func (s state) components() (string, error) {
 	return text.String(), nil
 }
 
-// importPauseImage waits for containerd and gives it the image of the sandboxes.
+// importPauseImage waits for containerd and imports the sandbox image.
 func importPauseImage(s state) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -145,10 +144,10 @@ func importPauseImage(s state) error {
 	}
 }
 
-// mounts gives the node what of the file system must be its own: the processes
-// it sees, and the folders in which its programs keep their sockets and notes.
+// mounts mounts the node's own /proc, ownFolders and kernel settings, and links the network
+// plugins.
 func mounts() error {
-	// What is mounted from here on is not seen outside.
+	// Later mounts are invisible outside.
 	err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
 	if err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -178,8 +177,8 @@ func mounts() error {
 	return os.Symlink(plugins, "/run/cni/bin")
 }
 
-// settings are those of the kernel that the kubelet sets unless it finds them set.
-// They are the whole machine's, and would outlive the cluster.
+// settings are the kernel settings that the kubelet wants. It would change them for the
+// whole machine, and beyond the life of the cluster.
 var settings = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -189,8 +188,8 @@ var settings = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-// keepSettings has the kubelet find what it wants to find, and the machine keep
-// what it has.
+// keepSettings shows the kubelet its settings as already set, by bind mounts over /proc/sys,
+// so that it doesn't change the machine's.
 func keepSettings() error {
 	for name, value := range settings {
 		file := filepath.Join("/run/settings", name)
@@ -206,7 +205,7 @@ func keepSettings() error {
 	return nil
 }
 
-// pluginFolder is where the distribution has the network plugins.
+// pluginFolder returns the folder of the distribution's network plugins.
 func pluginFolder() (string, error) {
 	folders := []string{"/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"}
 	for _, folder := range folders {

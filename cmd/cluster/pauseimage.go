@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// writePauseImage puts the program pause into an image, which the node imports.
+// writePauseImage writes an image archive with the program pause, for the node to import.
 func writePauseImage(s state) error {
 	program, err := os.ReadFile(s.pauseProgram())
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// prepare builds what the cluster runs, as whoever asks for it: their caches are
-// to stay theirs when the rest needs root.
+// prepare builds the cluster's programs. It runs before sudo, so that the build caches keep
+// the user's ownership.
 func prepare(s state) error {
 	var lines strings.Builder
 	for _, name := range pinned {
@@ -38,7 +38,7 @@ func (s state) toolsFile() string {
 	return filepath.Join(s.project(), ".cache", "bin", "cluster-tools")
 }
 
-// tool returns the path of a tool that prepare has built.
+// tool returns the path of a tool that prepare built.
 func (s state) tool(name string) (string, error) {
 	text, err := os.ReadFile(s.toolsFile())
 	if err != nil {
@@ -53,8 +53,7 @@ func (s state) tool(name string) (string, error) {
 	return "", fmt.Errorf("%s does not name %s", s.toolsFile(), name)
 }
 
-// elevate runs the same command again as root, by sudo, in the place of this
-// process.
+// elevate replaces this process with the same command as root, by sudo.
 func elevate(command string) error {
 	sudo, err := exec.LookPath("sudo")
 	if err != nil {

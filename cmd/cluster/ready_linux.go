@@ -15,8 +15,8 @@ import (
 //go:embed addons.yaml
 var addons string
 
-// waitReady waits until pods can be run: the API answers, the add-ons are
-// installed, the node is ready, and names are resolved.
+// waitReady waits until pods can run: the API responds, the add-ons are installed, the node
+// is ready, and DNS resolves names.
 func waitReady(ctx context.Context, s state, node *nodeProcess) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -51,7 +51,7 @@ func waitReady(ctx context.Context, s state, node *nodeProcess) error {
 	return nil
 }
 
-// kubectl runs it with something to read.
+// kubectl runs kubectl with stdin as its input.
 func kubectl(ctx context.Context, s state, stdin string, arguments ...string) error {
 	program, err := s.tool("kubernetes")
 	if err != nil {
@@ -70,7 +70,7 @@ func kubectl(ctx context.Context, s state, stdin string, arguments ...string) er
 //go:embed volume.yaml
 var volume string
 
-// tryStorage claims a volume of the default class, and gives it back.
+// tryStorage claims a volume of the default storage class, and deletes it.
 func tryStorage(ctx context.Context, s state) error {
 	err := kubectl(ctx, s, volume, "apply", "--filename=-")
 	if err != nil {
@@ -83,7 +83,7 @@ func tryStorage(ctx context.Context, s state) error {
 	return kubectl(ctx, s, volume, "delete", "--wait=false", "--filename=-")
 }
 
-// resolve asks the node's DNS.
+// resolve looks name up in the node's DNS.
 func resolve(ctx context.Context, name string) error {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var dialer net.Dialer

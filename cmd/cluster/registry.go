@@ -9,9 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// serveRegistry serves a registry for images: to this machine on localhost, to
-// the node on this machine's address on their link. Its layers are files; what
-// was pushed is known until the cluster goes down.
+// serveRegistry serves an image registry: to this machine on localhost, and to the node on
+// the veth pair. Layers are files, manifests are in memory until the cluster stops.
 func serveRegistry(s state, listeners []net.Listener) {
 	server := &http.Server{
 		Handler:           registry.New(registry.WithBlobHandler(registry.NewDiskBlobHandler(s.path("registry"))), registry.Logger(slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo))),

@@ -8,19 +8,18 @@ import (
 	"syscall"
 )
 
-// turnFile is locked while a cluster runs: its addresses and control groups are
-// the machine's, so there can be one.
+// turnFile is locked while a cluster runs. Its addresses and control groups exist once per
+// machine, so there can be only one cluster.
 const turnFile = "/run/microservices-cluster"
 
-// takeTurn locks the machine for this checkout's cluster, until the file and every
-// copy of its descriptor is closed: the kernel does that for a process that is
-// killed, too. The error says whose turn it is.
+// takeTurn locks turnFile for this checkout's cluster. The lock ends when all copies of the
+// file's descriptor are closed, also by the death of a process. The error names the holder.
 func takeTurn(s state) (*os.File, error) {
 	file, err := os.OpenFile(turnFile, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	// What dies lets go a moment later.
+	// A dying process releases the lock a moment later.
 	err = eventually(killLimit/10, func() error { return syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) })
 	if err != nil {
 		defer file.Close()

@@ -5,28 +5,27 @@ import (
 	"strings"
 )
 
-// What follows is as much of Grafana's dashboard model as these dashboards use:
+// The part of Grafana's dashboard model that these dashboards use:
 // https://grafana.com/docs/grafana/latest/visualizations/dashboards/build-dashboards/view-dashboard-json-model/
 type (
 	object = map[string]any
 	list   = []any
 )
 
-// schemaVersion is the newest of the model (Grafana 12 and later).
+// schemaVersion is the newest version of the model (Grafana 12 and later).
 const schemaVersion = 42
 
-// source is the Prometheus that is chosen at the top of a dashboard.
+// source is the Prometheus selected at the top of a dashboard.
 var source = object{"type": "prometheus", "uid": "${datasource}"}
 
-// query is one query of a panel. Its expr has @ where the labels of the
-// dashboard's pods go.
+// query is a query of a panel. The labels of the dashboard's pods replace @ in expr.
 type query struct {
 	expr string
-	// legend names each series, with labels as {{label}}.
+	// legend names the series, with labels as {{label}}.
 	legend string
-	// instant asks for the newest value only.
+	// instant queries only the newest value.
 	instant bool
-	// exemplars shows single requests beside the series, with their traces.
+	// exemplars shows single requests with links to their traces.
 	exemplars bool
 	heatmap   bool
 }
@@ -43,24 +42,24 @@ func (q query) model(id int, labels string) object {
 	return model
 }
 
-// panel is one picture of a dashboard. width is of 24 columns.
+// panel is a panel of a dashboard, width of 24 columns wide.
 type panel struct {
 	title, description string
 	kind               string
 	width              int
 	unit               string
 	queries            []query
-	defaults           object // of the field's configuration
+	defaults           object // fieldConfig.defaults
 	options            object
 }
 
-// wide is a panel's width when three stand side by side.
+// wide is the width of a panel with three in a row.
 const wide = 8
 
-// height is that of every panel but the rows' titles.
+// height is the height of every panel except row titles.
 const height = 8
 
-// series draws lines over time. unit is one of Grafana's.
+// series returns a panel with lines over time. unit is one of Grafana's.
 func series(title, unit, description string, queries ...query) panel {
 	return panel{
 		title: title, description: description, kind: "timeseries", width: wide, unit: unit, queries: queries,
@@ -72,15 +71,15 @@ func series(title, unit, description string, queries ...query) panel {
 	}
 }
 
-// stacked is series whose lines add up.
+// stacked returns a panel with lines that add up.
 func stacked(title, unit, description string, queries ...query) panel {
 	p := series(title, unit, description, queries...)
 	p.defaults["custom"] = object{"fillOpacity": 30, "lineWidth": 1, "showPoints": "never", "stacking": object{"mode": "normal", "group": "A"}}
 	return p
 }
 
-// number shows the newest value, large. Each step is a colour and the value that
-// it begins at; the first step's value doesn't count.
+// number returns a panel with the newest value. Each step is a colour and the value at which
+// it starts; the first step's value is ignored.
 func number(title, unit, description string, q query, steps ...step) panel {
 	q.instant = true
 	p := panel{
@@ -114,8 +113,7 @@ func thresholds(steps []step) object {
 	return object{"mode": "absolute", "steps": all}
 }
 
-// states draws which state something is in over time. Each state is a value's
-// text and colour, from 0 up.
+// states returns a panel with states over time: the texts and colours of the values 0, 1, ….
 func states(title, description string, q query, all ...state) panel {
 	mapping := object{}
 	for value, s := range all {
@@ -136,7 +134,7 @@ func states(title, description string, q query, all ...state) panel {
 
 type state struct{ text, color string }
 
-// buckets draws a histogram over time.
+// buckets returns a heatmap of a histogram over time.
 func buckets(title, unit, description string, q query) panel {
 	q.heatmap, q.legend = true, "{{le}}"
 	return panel{
@@ -150,7 +148,7 @@ func buckets(title, unit, description string, q query) panel {
 	}
 }
 
-// row is panels under a title.
+// row is a title with panels below it.
 type row struct {
 	title  string
 	panels []panel
@@ -159,16 +157,16 @@ type row struct {
 // dashboard is a whole dashboard.
 type dashboard struct {
 	uid, title, description string
-	// jobs are the services that it is about.
+	// jobs are the dashboard's services.
 	jobs []string
-	// constants are what queries and descriptions name as $name.
+	// constants are available in queries and descriptions as $name.
 	constants []constant
 	rows      []row
 }
 
 type constant struct{ name, value string }
 
-// labels is what selects the dashboard's pods.
+// labels returns the label matchers for the dashboard's pods.
 func (d dashboard) labels() string {
 	return d.jobLabel() + `, namespace=~"$namespace", pod=~"$pod"`
 }
@@ -180,7 +178,7 @@ func (d dashboard) jobLabel() string {
 	return `job=~"` + strings.Join(d.jobs, "|") + `"`
 }
 
-// model is the dashboard as Grafana reads it.
+// model returns the dashboard in Grafana's JSON model.
 func (d dashboard) model() object {
 	return object{
 		"uid": d.uid, "title": d.title, "description": d.description, "tags": list{"microservices"},
@@ -235,14 +233,14 @@ func (p panel) model(id, x, y int, labels string) object {
 	}
 }
 
-// variables are the choices at the top: where the metrics are, and whose.
+// variables returns the selectors at the top: data source, namespace and others.
 func (d dashboard) variables() list {
 	choice := func(name, label, query string) object {
 		return object{
 			"name": name, "label": label, "type": "query", "datasource": source,
 			"query": object{"query": query, "refId": name}, "definition": query,
-			"refresh": 2, "sort": 1, // whenever the time changes; in alphabetical order
-			// "All" is any value, also none: not every Prometheus has these labels.
+			"refresh": 2, "sort": 1, // refresh when the time range changes; sort alphabetically
+			// "All" also matches series without the label, which not every Prometheus has.
 			"multi": true, "includeAll": true, "allValue": ".*",
 			"current": object{"text": list{"All"}, "value": list{"$__all"}},
 		}
@@ -258,7 +256,7 @@ func (d dashboard) variables() list {
 	return all
 }
 
-// starts marks where a process began: a deployment, or a crash.
+// starts returns annotations at process starts: a deployment, or a crash.
 func (d dashboard) starts() object {
 	return object{
 		"name": "Starts", "enable": true, "iconColor": "blue", "datasource": source,

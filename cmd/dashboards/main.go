@@ -1,5 +1,5 @@
-// Command dashboards writes the Grafana dashboards of the services into the
-// chart: go run ./cmd/dashboards FOLDER. make generate calls it.
+// Command dashboards writes the services' Grafana dashboards into a folder:
+// go run ./cmd/dashboards FOLDER. make generate runs it for the chart.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	}
 }
 
-// write writes each dashboard into a file that is called after its uid's end.
+// write writes each dashboard to a file named after the end of its uid.
 func write(folder string) error {
 	services, err := catalog.Read(".")
 	if err != nil {
@@ -38,7 +38,7 @@ func write(folder string) error {
 		var content bytes.Buffer
 		encoder := json.NewEncoder(&content)
 		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false) // < and > are PromQL's
+		encoder.SetEscapeHTML(false) // keep PromQL's < and > readable
 		err := encoder.Encode(d.model())
 		if err != nil {
 			return err

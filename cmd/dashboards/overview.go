@@ -2,9 +2,9 @@ package main
 
 import "fmt"
 
-// The objectives, over thirty days: so many requests are answered other than by a
-// 5xx, and so many of those answers come within so many seconds, which is a bucket
-// of the histogram. The chart puts its values slo.* in the place of these.
+// objectives are the default objectives over thirty days: the percentage of requests without
+// a 5xx, and the percentage of those answered within so many seconds, a bucket of the
+// histogram. The chart replaces them with its values slo.*.
 var objectives = []constant{{"available", "99.9"}, {"in_time", "99"}, {"seconds", "0.5"}}
 
 const (
@@ -13,32 +13,32 @@ const (
 	period    = "30d"
 )
 
-// api selects what clients ask for: neither probes nor scrapes.
+// api matches API requests, but no probes or scrapes.
 const api = `route=~"/api/.*"`
 
-// failed is the share of requests that were answered with a 5xx, over a range
-// (such as 5m), by labels ("namespace, job"); 0, not nothing, where there was none.
+// failed returns PromQL for the share of requests with a 5xx response, over a range such as
+// 5m, by labels such as "namespace, job". It gives 0, not no data, if no request failed.
 func failed(over, by string) string {
 	all := fmt.Sprintf(`sum by (%s) (rate(http_server_request_duration_seconds_count{@, %s, status!="408"}[%s]))`, by, api, over)
 	errors := fmt.Sprintf(`sum by (%s) (rate(http_server_request_duration_seconds_count{@, %s, status=~"5.."}[%s]))`, by, api, over)
 	return fmt.Sprintf("(%s or 0 * %s) / %s", errors, all, all)
 }
 
-// slow is the share of answers other than 5xx that took longer than $seconds. Prometheus 3 writes le="1" as
-// "1.0".
+// slow returns PromQL for the share of responses other than 5xx that took longer than
+// $seconds. Prometheus 3 writes le="1" as "1.0".
 func slow(over, by string) string {
 	return fmt.Sprintf(`1 - sum by (%[1]s) (rate(http_server_request_duration_seconds_bucket{@, %[2]s, status!~"5..|408", le=~"$seconds|$seconds.0"}[%[3]s])) / `+
 		`sum by (%[1]s) (rate(http_server_request_duration_seconds_count{@, %[2]s, status!~"5..|408"}[%[3]s]))`, by, api, over)
 }
 
-// budgetLeft is how much of the period's error budget there is: 1 is all of it,
-// below 0 the objective is missed.
+// budgetLeft returns PromQL for the remaining error budget: 1 is all of it; below 0 the
+// objective is missed.
 func budgetLeft(share string, objective string) string {
 	return fmt.Sprintf("1 - (%s) / (1 - %s / 100)", share, objective)
 }
 
-// burnRate is how many times faster than the objective allows the budget is
-// used.
+// burnRate returns PromQL for the speed at which the budget is used; at 1 it lasts exactly
+// for the period.
 func burnRate(share string, objective string) string {
 	return fmt.Sprintf("(%s) / (1 - %s / 100)", share, objective)
 }

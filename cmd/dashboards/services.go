@@ -13,12 +13,11 @@ var (
 	breakerStates     = []state{{"closed", "green"}, {"half-open", "orange"}, {"open", "red"}}
 )
 
-// breaker is the state of the worst circuit breaker, as an index of
-// breakerStates.
+// breaker is PromQL for the worst state of the circuit breakers, an index of breakerStates.
 const breaker = `max(user_client_breaker_state{@, state="half-open"} + ignoring(state) 2 * user_client_breaker_state{@, state="open"})`
 
-// quantile is one of the durations of requests to the API, by labels ("job, ";
-// empty is all together) and of those that more matchers select.
+// quantile returns a query for a quantile of API request durations, by labels such as
+// "job, " (empty: over all) and filtered by the matchers in more.
 func quantile(q float64, by, more, legend string) query {
 	if by != "" {
 		by = ", " + by
@@ -30,8 +29,7 @@ func quantile(q float64, by, more, legend string) query {
 	}
 }
 
-// ofService is the dashboard of a service; of one that asks user-service with those
-// look-ups.
+// ofService returns a service's dashboard, with user lookups if it calls user-service.
 func ofService(s catalog.Service) dashboard {
 	rows, also := []row{health(), requests()}, ""
 	if slices.Contains(s.Needs, "user-service") {
@@ -157,7 +155,7 @@ func process() row {
 			query{expr: `sum by (pod) (rate(process_cpu_seconds_total{@}[$__rate_interval]))`, legend: "{{pod}}"}),
 		series("Memory", "bytes", "Memory in use, by pod, and from where on Go collects garbage harder (GOMEMLIMIT, where it is set).",
 			query{expr: `sum by (pod) (process_resident_memory_bytes{@})`, legend: "{{pod}}"},
-			// Without a limit it is 2^63 - 1.
+			// 2^63 - 1 means no limit.
 			query{expr: `min(go_gc_gomemlimit_bytes{@} < 1e15)`, legend: "limit"}),
 		series("Go's heap", "bytes", "Live and not yet collected objects, and the size at which they are collected next.",
 			query{expr: `sum by (pod) (go_memstats_heap_alloc_bytes{@})`, legend: "{{pod}} heap"},
@@ -165,7 +163,7 @@ func process() row {
 		series("Garbage collections", "ops", "By pod.",
 			query{expr: `sum by (pod) (rate(go_gc_duration_seconds_count{@}[$__rate_interval]))`, legend: "{{pod}}"}),
 		series("Longest pause", "s", "The longest recent pause of a garbage collection, by pod.",
-			// Prometheus 3 writes the label 1.0, earlier ones 1.
+			// Prometheus 3 writes the label as 1.0, earlier versions as 1.
 			query{expr: `max by (pod) (go_gc_duration_seconds{@, quantile=~"1|1.0"})`, legend: "{{pod}}"}),
 		series("Goroutines", "none", "By pod.",
 			query{expr: `sum by (pod) (go_goroutines{@})`, legend: "{{pod}}"}),

@@ -1,11 +1,11 @@
-// Command generate renders what services/*/service.yaml say into the files of other tools,
-// between lines such as
+// Command generate renders services/*/service.yaml into other tools' files, only between
+// lines such as
 //
 //	# generated from services/*/service.yaml: builds
 //	# generated: end
 //
-// and nowhere else. go run ./cmd/generate FOLDER writes the files, as they are to be, below
-// FOLDER; make generate calls it, and takes them. The renderings are in regions.tmpl.
+// go run ./cmd/generate FOLDER writes the resulting files below FOLDER; make generate copies
+// them from there. The templates are in regions.tmpl.
 package main
 
 import (
@@ -36,13 +36,13 @@ func main() {
 	}
 }
 
-// generate renders the files of the project at root into a folder.
+// generate renders the files of the project at root into folder.
 func generate(root, folder string) error {
 	services, err := catalog.Read(root)
 	if err != nil {
 		return err
 	}
-	// Helm's and Skaffold's own templates have braces.
+	// Not {{ }}, which Helm's and Skaffold's templates use.
 	all, err := template.New("").Delims("[[", "]]").Funcs(template.FuncMap{"pad": pad}).Parse(regions)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func generate(root, folder string) error {
 		}
 		rendered[file][region] = strings.TrimPrefix(text.String(), "\n")
 	}
-	delete(rendered, "") // what is between the definitions
+	delete(rendered, "") // the text between the definitions
 	for file, texts := range rendered {
 		content, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
@@ -79,7 +79,7 @@ func generate(root, folder string) error {
 	return nil
 }
 
-// pad makes a service's name as long as the longest, as OpenTofu aligns them.
+// pad pads a service's name to the length of the longest one, as OpenTofu aligns them.
 func pad(all []catalog.Service, name string) string {
 	for _, other := range catalog.Names(all) {
 		name += strings.Repeat(" ", max(0, len(other)-len(name)))
@@ -89,8 +89,7 @@ func pad(all []catalog.Service, name string) string {
 
 var region = regexp.MustCompile(`(?ms)^( *(?:#|--) generated from services/\*/service\.yaml: ([a-z-]+)\n)(.*?)(^ *(?:#|--) generated: end$)`)
 
-// replace puts texts into the regions of a file. The error is of a region that one of them
-// lacks.
+// replace replaces the regions of a file, by name. A missing region is an error.
 func replace(content string, texts map[string]string) (string, error) {
 	var problems []error
 	seen := map[string]bool{}

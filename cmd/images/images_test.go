@@ -32,9 +32,9 @@ import (
 
 const (
 	root = "../.."
-	// version has what a version may have and a tag may not.
+	// version contains a character that a tag can't contain.
 	version, tag = "v1.2.3+test", "v1.2.3-test"
-	// maxSize is what an image may weigh on its way, in bytes.
+	// maxSize limits the compressed size of an image, in bytes.
 	maxSize = 15_000_000
 )
 
@@ -43,7 +43,7 @@ var (
 	platforms = []string{"linux/amd64", "linux/arm64"}
 )
 
-// sorted are the services, as they are printed.
+// sorted returns the services in the order of the output.
 func sorted() []string {
 	all, err := catalog.Read(root)
 	if err != nil {
@@ -52,7 +52,7 @@ func sorted() []string {
 	return slices.Sorted(slices.Values(catalog.Names(all)))
 }
 
-// TestImages builds the images once and looks at them from all sides.
+// TestImages builds the images once and checks all their properties.
 func TestImages(t *testing.T) {
 	server := newRegistry(t)
 	environment := []string{"REGISTRY=" + server, "VERSION=" + version, "BASE_IMAGE=" + pushedBase(t, server)}
@@ -115,7 +115,7 @@ func checkConfig(t *testing.T, image v1.Image, service, platform string) {
 	require.Equal(t, int64(0), config.Created.Unix(), "no clock has a say")
 }
 
-// checkFiles: the service is the only program, and says which version it is.
+// checkFiles checks that the service is the only program, and reports its version.
 func checkFiles(t *testing.T, image v1.Image, service, platform string) {
 	t.Helper()
 	files := mutate.Extract(image)
@@ -170,7 +170,7 @@ func checkSize(t *testing.T, image v1.Image) {
 	require.LessOrEqual(t, size, int64(maxSize))
 }
 
-// checkSBOM looks where cosign does.
+// checkSBOM looks for the SBOM where cosign does.
 func checkSBOM(t *testing.T, repository string, image v1.Image) {
 	t.Helper()
 	digest, err := image.Digest()
@@ -205,7 +205,7 @@ func newRegistry(t *testing.T) string {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// pushedBase pushes the base to a registry. BASE_IMAGE chooses another.
+// pushedBase pushes the base image, or the one in BASE_IMAGE, to a registry.
 func pushedBase(t *testing.T, server string) string {
 	t.Helper()
 	base := os.Getenv("BASE_IMAGE")
@@ -242,7 +242,7 @@ func digestOf(t *testing.T, reference string) string {
 	return descriptor.Digest.String()
 }
 
-// imagesOf returns an index's images by platform, which must be all of them.
+// imagesOf returns an index's images by platform, and requires all platforms.
 func imagesOf(t *testing.T, index v1.ImageIndex) map[string]v1.Image {
 	t.Helper()
 	manifest, err := index.IndexManifest()
@@ -260,8 +260,7 @@ func imagesOf(t *testing.T, index v1.ImageIndex) map[string]v1.Image {
 	return all
 }
 
-// copied copies what images are made of to another folder, without version
-// control.
+// copied copies the images' sources to another folder, without version control.
 func copied(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -287,7 +286,7 @@ func try(t *testing.T, dir string, environment []string, words ...string) (stdou
 	t.Helper()
 	command := exec.CommandContext(t.Context(), words[0], words[1:]...)
 	command.Dir = dir
-	// Neither the make that runs the tests nor what it was told is to have a say.
+	// Remove variables of the make that runs the tests.
 	command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
 		return strings.HasPrefix(name, "MAKE") || strings.HasPrefix(name, "KO_") ||

@@ -12,15 +12,15 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 )
 
-// TestInterruptedImagesLeaveNothing: Ctrl-C reaches make, ko and go at once, and
-// ko ends go before go has cleared up.
+// TestInterruptedImagesLeaveNothing: Ctrl-C reaches make, ko and go at once, and ko kills go
+// before go removes its temporary files.
 func TestInterruptedImagesLeaveNothing(t *testing.T) {
 	server := newRegistry(t)
 	temporary := t.TempDir()
 	command := exec.CommandContext(t.Context(), ".ci/images")
 	command.Dir = root
 	command.Env = append(os.Environ(), "REGISTRY="+server, "BASE_IMAGE="+pushedBase(t, server), "TMPDIR="+temporary,
-		// One that no cache has.
+		// A version that is not in the build cache.
 		"VERSION="+filepath.Base(filepath.Dir(temporary)))
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, command.Start())

@@ -1,11 +1,10 @@
-// Images makes images that stand in for public ones and pushes them to a
-// registry, for machines that reach no public registry:
+// Images builds stand-ins for public images and pushes them to a registry, for machines that
+// can't reach public registries:
 //
 //	go run ./cmd/images base REGISTRY/NAME:TAG       for `make images BASE_IMAGE=REGISTRY/NAME:TAG`
-//	go run ./cmd/images postgres REGISTRY/NAME:TAG   the PostgreSQL that this machine's Debian has
+//	go run ./cmd/images postgres REGISTRY/NAME:TAG   PostgreSQL of this machine's Debian release
 //
-// A registry at localhost is spoken to without TLS. The reference with its
-// digest is printed.
+// It uses no TLS for a registry on localhost. It prints the reference with its digest.
 package main
 
 import (

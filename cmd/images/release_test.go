@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAReleaseInstallsItsOwnImages: the chart of a release, pulled from where it
-// was pushed and rendered without a value, names images that are there.
+// TestAReleaseInstallsItsOwnImages pulls a released chart, renders it with its defaults, and
+// checks that the images exist.
 func TestAReleaseInstallsItsOwnImages(t *testing.T) {
 	server := newRegistry(t) + "/shop"
 	environment := []string{"REGISTRY=" + server, "BASE_IMAGE=" + pushedBase(t, strings.TrimSuffix(server, "/shop")), "PLATFORM=" + platforms[0]}
@@ -31,9 +31,10 @@ func TestAReleaseInstallsItsOwnImages(t *testing.T) {
 	}
 }
 
-// TestAReleaseIsSignedAndSaysWhatItIsMadeOf: cosign finds a signature of each image and of
-// the chart, and a signed SBOM at the index and at each platform's image; another key's are
-// refused. With a key and no transparency log, as the workflow's identity is GitHub's to give.
+// TestAReleaseIsSignedAndSaysWhatItIsMadeOf: cosign verifies a signature of each image and
+// of the chart, and a signed SBOM of the index and of each platform's image, and rejects
+// another key. It uses a key without a transparency log, because only GitHub can provide the
+// workflow's identity.
 func TestAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
 	out, err := exec.Command(root+"/.ci/tool", "--path", "cosign").Output()
 	require.NoError(t, err)

@@ -4,8 +4,8 @@ package main
 
 import "syscall"
 
-// attributes puts a service in a group of its own, so that Ctrl-C in a terminal
-// reaches only the runner, which then stops the services in order.
+// attributes puts a service in its own process group, so that Ctrl-C in a terminal reaches
+// only the runner, which then stops the services in order.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

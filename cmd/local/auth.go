@@ -10,12 +10,11 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// tokenLife is how long a service's own token is good: longer than anybody leaves it
-// running.
+// tokenLife is the lifetime of a service's own token, which is not renewed.
 const tokenLife = 30 * 24 * time.Hour
 
-// authEnvironment returns what makes a service want tokens of the development
-// issuer, whose key is made if need be. One that needs others gets a token of its own.
+// authEnvironment returns variables that make a service require tokens of the development
+// issuer, whose key it creates if missing. A service that calls others also gets a token.
 func (s settings) authEnvironment(service catalog.Service) ([]string, error) {
 	if !s.auth {
 		return nil, nil

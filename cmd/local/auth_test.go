@@ -16,7 +16,7 @@ import (
 	programs "github.com/example/microservices/internal/testkit/process"
 )
 
-// withEnvironment starts a real service as make run AUTH=on does.
+// withEnvironment starts a real service like make run AUTH=on.
 func withEnvironment(t *testing.T, s settings, service catalog.Service, more ...string) *programs.Process {
 	t.Helper()
 	env, err := s.authEnvironment(service)
@@ -79,7 +79,7 @@ func TestATokenThatNothingTakesIsRefused(t *testing.T) {
 	}
 }
 
-// makeToken runs make token, and returns what it prints and what it says.
+// makeToken runs make token, and returns its stdout and stderr.
 func makeToken(variables ...string) (out, said string, err error) {
 	command := exec.Command("make", append([]string{"token"}, variables...)...)
 	command.Dir = "../.."

@@ -14,12 +14,12 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// host is the only address the services listen on: what a developer runs is
-// nobody else's business.
+// host is the only address on which the services listen: development services must not be
+// reachable from the network.
 const host = "127.0.0.1"
 
-// check finds out beforehand what would otherwise show as a stack of log lines.
-// Its errors are one line that names the thing and the variable to change.
+// check finds problems before the services start and log them. Its errors are one line, and
+// name the variable to change.
 func (s settings) check(ctx context.Context) error {
 	for _, service := range s.services {
 		err := checkPort(ctx, service.Name, s.ports[service.Name], portVariable(service))
@@ -40,7 +40,7 @@ func checkPort(ctx context.Context, service string, port int, variable string) e
 	return listener.Close()
 }
 
-// checkData makes the data folder if need be, and writes to it.
+// checkData creates the data folder if missing, and checks that it is writable.
 func (s settings) checkData() error {
 	explain := func(err error) error {
 		return fmt.Errorf("can't write to the data folder %s: %w; choose another: make run DATA_DIR=/path/to/folder", s.dataDir, reason(err))
@@ -74,13 +74,13 @@ func (s settings) checkData() error {
 	return nil
 }
 
-// database is the file that a service keeps its data in.
+// database returns the path of a service's database file.
 func (s settings) database(service string) string {
 	return filepath.Join(s.dataDir, service+".db")
 }
 
-// reason is the innermost error: "address already in use", without the
-// operation and the path that the message has already.
+// reason returns the innermost error, such as "address already in use", without operation
+// and path, which the message already has.
 func reason(err error) error {
 	var number syscall.Errno
 	if errors.As(err, &number) {

@@ -70,7 +70,7 @@ func TestDataFolderIsMade(t *testing.T) {
 }
 
 func TestDataFolderThatCannotBeWrittenIsOneLineThatNamesItsVariable(t *testing.T) {
-	// Not by permissions: to root, which runs many a container, all is allowed.
+	// Not with permissions, which root in a container ignores.
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
@@ -112,8 +112,8 @@ func TestEachServiceHasItsOwnDatabase(t *testing.T) {
 	}, s.environment(s.services[1], environ))
 }
 
-// TestEveryVariableIsPassedOrNamed: a setting that is added to a service is not lost
-// between make run and the service.
+// TestEveryVariableIsPassedOrNamed: make run passes a service's new setting on, or prints a
+// message that it doesn't.
 func TestEveryVariableIsPassedOrNamed(t *testing.T) {
 	s := settingsOf(t, 1, 2, "/d")
 	for _, service := range s.services {

@@ -10,15 +10,15 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// passed are the variables of the developer's shell that the services get to
-// see. All others stay out: a DATABASE_URL or an access token exported for
-// something else must not end up in a service by accident.
+// passed are the variables of the developer's shell that services get. All others are
+// dropped: a DATABASE_URL or an access token exported for something else must not reach a
+// service by accident.
 var passed = []string{
-	// what programs expect
+	// standard variables
 	"HOME", "PATH", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR",
-	// the Go runtime's
+	// of the Go runtime
 	"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOTRACEBACK",
-	// the services'
+	// of the services
 	"LOG_FORMAT", "LOG_LEVEL", "READINESS_USER_SERVICE", "IDEMPOTENCY_TTL", "EVENTS_TTL", "EVENTS_CONSUMERS",
 	"HEADER_TIMEOUT", "BODY_TIMEOUT", "IDLE_TIMEOUT", "REQUEST_TIMEOUT", "WRITE_TIMEOUT",
 	"START_TIMEOUT", "SHUTDOWN_DELAY", "DRAIN_TIMEOUT", "MAX_CONNECTIONS",
@@ -26,10 +26,10 @@ var passed = []string{
 	"AUTH_MAX_TOKEN_LIFE", "DATABASE_JOIN", "MIGRATE_ON_START", "TRACE_PARENT_LIMIT",
 }
 
-// passedPrefixes are the beginnings of more names that are passed.
+// passedPrefixes are prefixes of further variables that services get.
 var passedPrefixes = []string{"USER_CLIENT_", "OTEL_", "RATE_LIMIT_"}
 
-// own are the settings that each service has of its own: USER_DATABASE_URL is
+// own are the settings with a separate variable per service: USER_DATABASE_URL is
 // user-service's DATABASE_URL.
 var own = []string{
 	"DATABASE_URL", "DATABASE_USER", "DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE", "DATABASE_TLS",
@@ -41,7 +41,7 @@ func isPassed(name string) bool {
 		slices.ContainsFunc(passedPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// ownOf returns which of a service's own settings a variable is, or "".
+// ownOf returns the setting in own that a variable sets for the service, or "".
 func ownOf(service catalog.Service, name string) string {
 	setting, prefixed := strings.CutPrefix(name, service.Prefix()+"_")
 	if prefixed && slices.Contains(own, setting) {
@@ -50,10 +50,10 @@ func ownOf(service catalog.Service, name string) string {
 	return ""
 }
 
-// environment returns the variables of a service: what is passed of the
-// developer's, and what the runner decides.
+// environment returns the variables of a service: the passed ones of environ, and those that
+// the runner sets.
 func (s settings) environment(service catalog.Service, environ []string) []string {
-	// Text is for people; a service left to itself sees a pipe and writes JSON.
+	// Without this, services write JSON, because their output is a pipe.
 	result := []string{"LOG_FORMAT=text", "DATABASE_URL=sqlite://" + s.database(service.Name)}
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
@@ -73,8 +73,8 @@ func (s settings) environment(service catalog.Service, environ []string) []strin
 	return result
 }
 
-// dropped says which variables reach no service: of those that were given to make
-// run, and of the services' settings in the environment.
+// dropped returns messages about variables that reach no service: those given to make run,
+// and the services' settings in the environment.
 func (s settings) dropped(given, environ []string) (lines []string) {
 	names := slices.Clone(given)
 	for _, variable := range environ {

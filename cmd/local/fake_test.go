@@ -20,13 +20,13 @@ import (
 	programs "github.com/example/microservices/internal/testkit/process"
 )
 
-// The services of the tests, whichever others there are.
+// The services of the tests; there may be others.
 const (
 	userService  = "user-service"
 	orderService = "order-service"
 )
 
-// two are they, as service.yaml has them.
+// two returns the two services of the tests, as in service.yaml.
 func two(t *testing.T) []catalog.Service {
 	t.Helper()
 	all, err := catalog.Read("../..")
@@ -39,8 +39,8 @@ func settingsOf(t *testing.T, userPort, orderPort int, dataDir string) settings 
 	return settings{services: two(t), ports: map[string]int{userService: userPort, orderService: orderPort}, elsewhere: map[string]bool{}, dataDir: dataDir}
 }
 
-// The tests of the runner run fake services: this test binary under the
-// services' names, which then behaves as a file beside it says.
+// The tests run fake services: this test binary under the services' names, which then
+// behaves as the file next to it says.
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	if name == userService || name == orderService {
@@ -56,7 +56,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// How a fake service may behave.
+// Behaviours of a fake service.
 const (
 	good     = "good"
 	failing  = "failing"  // ends at once with exit code 2
@@ -64,7 +64,7 @@ const (
 	stubborn = "stubborn" // ignores SIGTERM
 )
 
-// fakes returns a folder with both services, behaving as told.
+// fakes returns a folder with both services, with the given behaviours.
 func fakes(t *testing.T, user, order string) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -77,8 +77,8 @@ func fakes(t *testing.T, user, order string) string {
 	return dir
 }
 
-// fakeService is the main function of a fake service. It prints its variables,
-// answers its readiness, and ends by SIGTERM, or by a request to /fail.
+// fakeService is the main function of a fake service. It prints its variables, serves
+// readiness checks, and ends on SIGTERM or a request to /fail.
 func fakeService(name string) int {
 	content, err := os.ReadFile(os.Args[0] + ".behavior")
 	if err != nil {

@@ -1,16 +1,16 @@
-// Local builds the services and runs them on this machine, on SQLite files and
-// on loopback only. It is what `make run` starts:
+// Local builds the services and runs them on this machine, with SQLite, on the loopback
+// interface only. `make run` starts it. Its settings, with defaults:
 //
-//	USER_PORT, ORDER_PORT, …   their ports (as services/*/service.yaml say)
-//	DATA_DIR                   the folder of their databases (./data)
-//	AUTH=on                    they want tokens, which make token prints
-//	USER_DATABASE_URL, …       databases elsewhere; more such settings: see [own]
+//	USER_PORT, ORDER_PORT, …   ports (those in services/*/service.yaml)
+//	DATA_DIR                   folder of the databases (./data)
+//	AUTH=on                    require tokens, which make token prints (off)
+//	USER_DATABASE_URL, …       other databases; [own] lists further such settings
 //
-// The first Ctrl-C stops them in their own time, the second one at once. The
-// exit code is 0 when all were stopped, 1 when something went wrong.
+// [passed] lists further variables that reach the services. The arguments are the names of
+// variables given to make: it prints a message about those that have no effect.
 //
-// Other variables that reach the services: see [passed]. The arguments are the names
-// of the variables that make was given: one that reaches nothing is named.
+// The first Ctrl-C stops the services gracefully, the second one at once. The exit code is
+// 0 if all were stopped, 1 after an error.
 package main
 
 import (
@@ -25,8 +25,8 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// The services are to end with this process however it ends, and Linux ties
-// that to the thread that started them. The main thread lasts.
+// Linux sends the parent death signal when the thread that started a service ends, so start
+// services from the main thread, which lasts as long as the process.
 func init() { runtime.LockOSThread() }
 
 func main() {
@@ -66,7 +66,7 @@ func start() error {
 		out:      newOutput(os.Stdout, onTerminal(os.Stdout)),
 		hurry:    hurry,
 		patience: time.Minute,
-		grace:    40 * time.Second, // DRAIN_TIMEOUT's default, and as much again
+		grace:    40 * time.Second, // twice the default of DRAIN_TIMEOUT
 	}
 	return r.run(ctx)
 }

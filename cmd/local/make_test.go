@@ -21,11 +21,11 @@ func makeRun(t *testing.T, dataDir string) (*exec.Cmd, settings) {
 	command := exec.Command("make", "run",
 		fmt.Sprint("USER_PORT=", s.ports[userService]), fmt.Sprint("ORDER_PORT=", s.ports[orderService]), "DATA_DIR="+s.dataDir)
 	command.Dir = "../.."
-	// `make test` above us must not make this one a sub-make of its own.
+	// Otherwise this one would be a sub-make of `make test`.
 	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=")
 	})
-	// A group of its own, to send it what a terminal sends for Ctrl-C.
+	// A separate process group, to signal it like a terminal's Ctrl-C.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return command, s
 }
@@ -57,8 +57,8 @@ func TestMakeRunStartsTheRealServicesAndCtrlCStopsThem(t *testing.T) {
 		require.NoError(t, syscall.Kill(-command.Process.Pid, syscall.SIGINT))
 	}
 	require.NoError(t, lines.Err())
-	// Interrupted, make has no exit code of its own to give; the runner's 0
-	// shows in that make does not complain about it.
+	// An interrupted make has no exit code of its own. It prints no error if the runner
+	// exits with 0.
 	_ = command.Wait()
 	require.NotContains(t, stderr.String(), "Error")
 	require.Contains(t, printed.String(), "Ctrl-C stops them", stderr.String())

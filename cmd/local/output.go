@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// maxLine is how much of a line is kept back to be written in one piece.
+// maxLine is how much of a line is buffered, in bytes, to write it in one piece.
 const maxLine = 64 << 10
 
-// output is where the lines of several services meet, each whole.
+// output merges the output of several services, line by line.
 type output struct {
 	mu     sync.Mutex
 	writer io.Writer
@@ -22,14 +22,14 @@ func newOutput(writer io.Writer, color bool) *output {
 	return &output{writer: writer, color: color}
 }
 
-// print writes the runner's own words.
+// print writes a message of the runner.
 func (o *output) print(text string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = io.WriteString(o.writer, text) // nobody left to tell if this fails
+	_, _ = io.WriteString(o.writer, text) // there is nowhere to report an error
 }
 
-// lines returns a writer that puts name before each line.
+// lines returns a writer that prefixes each line with name.
 func (o *output) lines(name string, color int) *lineWriter {
 	prefix := fmt.Sprintf("%-13s | ", name)
 	if o.color {
@@ -42,11 +42,10 @@ func (o *output) lines(name string, color int) *lineWriter {
 type lineWriter struct {
 	output *output
 	prefix []byte
-	rest   []byte // a line whose end has not come yet
+	rest   []byte // an incomplete line
 }
 
-// Write takes any part of a text. It never fails: a service must not block or
-// die for a terminal that is gone.
+// Write never fails: a service must not block or exit because the terminal is closed.
 func (w *lineWriter) Write(part []byte) (int, error) {
 	w.rest = append(w.rest, part...)
 	var whole []byte
@@ -66,10 +65,10 @@ func (w *lineWriter) Write(part []byte) (int, error) {
 	return len(part), nil
 }
 
-// flush writes a last line that has no end.
+// flush writes an incomplete last line.
 func (w *lineWriter) flush() {
 	if len(w.rest) > 0 {
-		_, _ = w.Write([]byte("\n")) // it never fails
+		_, _ = w.Write([]byte("\n")) // Write never fails
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 type process struct {
 	name string
 	cmd  *exec.Cmd
-	// done is closed when the service has ended; err is how, from then on.
+	// done is closed when the service has ended; then err is its error.
 	done chan struct{}
 	err  error
 }
@@ -25,7 +25,7 @@ func launch(name, program string, environment []string, lines *lineWriter) (*pro
 	cmd.Stdout = lines
 	cmd.Stderr = lines
 	cmd.SysProcAttr = attributes()
-	// Something the service has started might hold its output open for ever.
+	// A child of the service might keep its output open forever.
 	cmd.WaitDelay = time.Second
 	err := cmd.Start()
 	if err != nil {
@@ -40,7 +40,7 @@ func launch(name, program string, environment []string, lines *lineWriter) (*pro
 	return p, nil
 }
 
-// ended says how a service ended that should not have.
+// ended returns an error about an unexpected end of the service.
 func (p *process) ended(when string) error {
 	if p.err == nil {
 		return fmt.Errorf("%s ended %s (exit code 0); its last lines are above", p.name, when)
@@ -48,20 +48,19 @@ func (p *process) ended(when string) error {
 	return fmt.Errorf("%s ended %s (%w); its last lines are above", p.name, when, p.err)
 }
 
-// stop asks the service to end, and makes it when it hasn't after grace or when
-// hurry is closed.
+// stop asks the service to end, and kills it after grace or when hurry is closed.
 func (p *process) stop(grace time.Duration, hurry <-chan struct{}) error {
 	err := p.cmd.Process.Signal(syscall.SIGTERM)
 	if errors.Is(err, os.ErrProcessDone) {
 		<-p.done
-		return nil // ended before it was asked to, which is said elsewhere
+		return nil // it had ended before, which is reported elsewhere
 	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	var why error
 	select {
 	case <-p.done:
-		// Before a service has prepared for it, the signal itself ends it.
+		// The signal kills a service that doesn't handle it yet.
 		if p.err != nil && !endedBy(p.cmd, syscall.SIGTERM) {
 			return fmt.Errorf("%s did not stop cleanly: %w", p.name, p.err)
 		}
@@ -71,13 +70,13 @@ func (p *process) stop(grace time.Duration, hurry <-chan struct{}) error {
 	case <-hurry:
 		why = fmt.Errorf("%s was killed before it had stopped", p.name)
 	}
-	// The whole group: what the service started ends with it.
+	// Kill the whole group, including the service's children.
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 	return why
 }
 
-// endedBy reports whether a signal ended the program that has run.
+// endedBy reports whether sig ended the program.
 func endedBy(cmd *exec.Cmd, sig syscall.Signal) bool {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	return ok && status.Signaled() && status.Signal() == sig

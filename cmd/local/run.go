@@ -14,30 +14,28 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// pollInterval is the time between two looks at whether a service is ready.
+// pollInterval is the time between two readiness checks.
 const pollInterval = 50 * time.Millisecond
 
-// colors are those of the services' lines on a terminal, one after the other.
+// colors are the terminal colours of the services' lines, in order.
 var colors = []int{36, 35, 33, 32, 34, 31}
 
 // runner runs the services.
 type runner struct {
 	settings
-	// build builds a service's program and returns the folder that holds it.
+	// build builds a service's program and returns its folder.
 	build func(context.Context, catalog.Service) (string, error)
-	// environ are the variables of whoever runs the services, given the names of
-	// those that make was given.
+	// environ is the developer's environment, given the names of variables given to make.
 	environ, given []string
 	out            *output
-	// hurry is closed when stopping must take no more time.
+	// hurry is closed to kill services that are stopping.
 	hurry <-chan struct{}
-	// patience is how long a service may take to become ready, grace how long
-	// to stop.
+	// patience is how long a service may take to become ready, grace how long to stop.
 	patience, grace time.Duration
 }
 
-// run builds and starts the services and stops them when ctx is done. It
-// returns nil if that was all that happened.
+// run builds and starts the services, and stops them when ctx is done. It returns nil unless
+// something failed.
 func (r *runner) run(ctx context.Context) error {
 	err := r.check(ctx)
 	if err != nil {
@@ -46,8 +44,8 @@ func (r *runner) run(ctx context.Context) error {
 	for _, line := range r.dropped(r.given, r.environ) {
 		r.out.print(line + "\n")
 	}
-	// In this order, and stopped in the other: a service needs those before it. The
-	// first answers while the next is built.
+	// Start in this order, because a service needs those before it, and stop in reverse.
+	// The first one serves while the next is built.
 	ended := make(chan *process, len(r.services))
 	var running []*process
 	for i, service := range r.services {
@@ -90,7 +88,7 @@ func (r *runner) start(service catalog.Service, dir string, color int) (*process
 	return launch(service.Name, filepath.Join(dir, service.Name), append(r.environment(service, environ), auth...), r.out.lines(service.Name, color))
 }
 
-// awaitReady waits until p says it is ready, it or another that runs has ended, or ctx is
+// awaitReady waits until p is ready, until any running service has ended, or until ctx is
 // done.
 func (r *runner) awaitReady(ctx context.Context, p *process, ended <-chan *process) error {
 	waiting, cancel := context.WithTimeout(ctx, r.patience)
@@ -119,13 +117,13 @@ func (r *runner) awaitReady(ctx context.Context, p *process, ended <-chan *proce
 	}
 }
 
-// ready asks a service once.
+// ready makes one readiness check.
 func ready(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	// A transport of its own, so that no connection is kept open for nothing.
+	// A separate transport, to leave no idle connection open.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
@@ -138,11 +136,11 @@ func ready(ctx context.Context, url string) error {
 	return nil
 }
 
-// stop stops processes, the last first. It returns what
-// went wrong: err, unless that only says that ctx is done, and what follows.
+// stop stops processes in reverse order. It returns err, unless that is the end of ctx,
+// joined with errors of stopping.
 func (r *runner) stop(ctx context.Context, err error, processes ...*process) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = nil // told to stop before all was started
+		err = nil // stopped before all were started
 	}
 	for _, p := range slices.Backward(processes) {
 		err = errors.Join(err, p.stop(r.grace, r.hurry))
@@ -150,7 +148,7 @@ func (r *runner) stop(ctx context.Context, err error, processes ...*process) err
 	return err
 }
 
-// summary is what to do with the services, once they run.
+// summary returns the message about how to use the running services.
 func (r *runner) summary() string {
 	text := "\n"
 	for _, service := range r.services {
@@ -168,8 +166,8 @@ func (r *runner) summary() string {
 	return text + "\n  Ctrl-C stops them\n\n"
 }
 
-// duration is how long building the service at a place in their order takes. What
-// they share is built with the first.
+// duration returns the build time to announce for a service, by its place in the order. The
+// first build includes what all share.
 func duration(place int) string {
 	if place == 0 {
 		return " (about 90 s the first time, 1 s later)"
@@ -177,8 +175,8 @@ func duration(place int) string {
 	return ""
 }
 
-// build compiles a service into ./bin, with no flag: go test, go run and make build
-// share what is compiled here.
+// build compiles a service into ./bin. Without flags, so that it shares the build cache with
+// go test, go run and make build.
 func build(ctx context.Context, service catalog.Service) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", "bin/", "./services/"+service.Name)
 	cmd.Stdout = os.Stderr

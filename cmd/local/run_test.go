@@ -18,7 +18,7 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// limit only ends tests that have failed.
+// limit is reached only by failing tests.
 const limit = time.Minute
 
 func TestBothRunUntilTheyAreStopped(t *testing.T) {
@@ -136,7 +136,7 @@ func newRun(t *testing.T, user, order string) *run {
 	r.runner = runner{
 		settings: settingsOf(t, freePort(t), freePort(t), t.TempDir()),
 		build:    func(context.Context, catalog.Service) (string, error) { return dir, nil },
-		environ:  []string{"GORACE=atexit_sleep_ms=0"}, // else a fake takes a second to exit
+		environ:  []string{"GORACE=atexit_sleep_ms=0"}, // otherwise a fake takes a second to exit
 		out:      newOutput(r, false),
 		hurry:    r.hurried,
 		patience: limit,
@@ -145,7 +145,7 @@ func newRun(t *testing.T, user, order string) *run {
 	return r
 }
 
-// start starts the run. It ends with the test at the latest.
+// start starts the run, which ends with the test at the latest.
 func (r *run) start() {
 	ended := make(chan struct{})
 	go func() {
@@ -202,8 +202,8 @@ func (r *run) await(text string) {
 	}
 }
 
-// freePort returns a port below the ephemeral ranges: nobody gets it from the
-// kernel between now and its use.
+// freePort returns a port below the ephemeral ranges, which the kernel assigns to nobody
+// before its use.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {

@@ -8,21 +8,21 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// settings are what whoever runs the services may choose.
+// settings are the settings of make run.
 type settings struct {
-	// services are all there are, each after those that it needs; ports are theirs.
+	// services are all services, each after those that it needs; ports are by name.
 	services []catalog.Service
 	ports    map[string]int
 	// dataDir is an absolute path.
 	dataDir string
-	// elsewhere are the services whose database is not in there.
+	// elsewhere are the services whose database is not in dataDir.
 	elsewhere map[string]bool
-	// auth says that the services want tokens, of the development issuer.
+	// auth makes the services require tokens of the development issuer.
 	auth bool
 }
 
-// settingsFrom reads the settings from variables; unset or empty ones have
-// their defaults. An error names the variable.
+// settingsFrom reads the settings from variables. Unset or empty ones get their defaults.
+// Errors name the variable.
 func settingsFrom(services []catalog.Service, getenv func(string) string) (settings, error) {
 	s := settings{services: services, ports: map[string]int{}, elsewhere: map[string]bool{}}
 	taken := map[int]string{}

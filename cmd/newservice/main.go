@@ -1,11 +1,11 @@
-// Command newservice makes a service from a template: rows that a caller owns, with
+// Command newservice creates a service from a template: resources owned by callers, with
 // operations to create, read, list, change and delete them, on both kinds of database.
 //
 //	make new-service NAME=inventory NOUN=item PORT=8002
 //
-// makes services/inventory-service, which keeps items, gives it a block in the chart's
-// values of each environment, and runs make generate. _template is ordinary Go with words
-// to be replaced: widget-service keeps widgets. docs/add-a-service.md goes on from here.
+// creates services/inventory-service, which keeps items, adds it to the chart's values of
+// each environment, and runs make generate. _template is ordinary Go: the words widget and
+// widget-service are replaced. docs/add-a-service.md describes the next steps.
 package main
 
 import (
@@ -31,10 +31,10 @@ var files embed.FS
 
 func main() {
 	n := naming{}
-	flag.StringVar(&n.name, "name", "", "what the service is called, with or without -service")
-	flag.StringVar(&n.noun, "noun", "", "what it keeps, such as item")
-	flag.StringVar(&n.nouns, "nouns", "", "more than one of them (items)")
-	flag.IntVar(&n.port, "port", 0, "where it listens")
+	flag.StringVar(&n.name, "name", "", "name of the service, with or without -service")
+	flag.StringVar(&n.noun, "noun", "", "singular of the resource, such as item")
+	flag.StringVar(&n.nouns, "nouns", "", "plural of the resource (items)")
+	flag.IntVar(&n.port, "port", 0, "port of the service")
 	flag.Parse()
 	err := n.complete()
 	if err == nil {
@@ -44,10 +44,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "new-service:", err)
 		os.Exit(1)
 	}
-	fmt.Fprintf(os.Stdout, "made services/%s; what is left to you: docs/add-a-service.md\n", n.name)
+	fmt.Fprintf(os.Stdout, "created services/%s; next steps: docs/add-a-service.md\n", n.name)
 }
 
-// naming is what a new service is called, and where it listens.
+// naming holds the names and the port of a new service.
 type naming struct {
 	name, noun, nouns string
 	port              int
@@ -56,11 +56,11 @@ type naming struct {
 var (
 	nameForm = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 	nounForm = regexp.MustCompile(`^[a-z]{2,}$`)
-	// taken are words that a service's code uses for something else.
+	// taken are words with another meaning in a service's code.
 	taken = []string{"api", "access", "auth", "bytes", "context", "database", "db", "embed", "errors", "fmt", "http", "httpapi", "huma", "idempotency", "ids", "invalid", "it", "migration", "page", "pgx", "postgres", "service", "sqlite", "store", "text", "time", "transfer", "url", "uuid"}
 )
 
-// complete fills in what was left out. Its error says what is wrong with the rest.
+// complete sets missing fields and validates the others.
 func (n *naming) complete() error {
 	if n.nouns == "" {
 		n.nouns = n.noun + "s"
@@ -81,7 +81,7 @@ func (n *naming) complete() error {
 
 var article = regexp.MustCompile(`\b([aA]) ([wW]idget(?:-service)?)`)
 
-// words returns what replaces the words of the template in a text.
+// words returns a function that replaces the template's words in a text.
 func (n *naming) words() func(string) string {
 	camel := ""
 	for part := range strings.SplitSeq(n.name, "-") {
@@ -104,7 +104,7 @@ func (n *naming) words() func(string) string {
 
 func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
-// create makes the service in the project at root.
+// create creates the service in the project at root.
 func create(root string, n naming) error {
 	existing, err := catalog.Read(root)
 	if err != nil {
@@ -125,7 +125,7 @@ func create(root string, n naming) error {
 			return err
 		}
 		text := []byte(words(string(content)))
-		if filepath.Ext(path) == ".go" { // longer words are aligned, and sorted, in another way
+		if filepath.Ext(path) == ".go" { // other word lengths change the alignment, and the order of imports
 			text, err = format.Source(text)
 			if err != nil {
 				return fmt.Errorf("%s: %w", path, err)
@@ -146,8 +146,8 @@ func create(root string, n naming) error {
 	return nil
 }
 
-// blocks are what a service needs in the chart's values of each environment: where its
-// database is. From then on they are their owners' to change.
+// blocks are added to the chart's values of each environment, for the service's database.
+// They are written once, not regenerated.
 var blocks = map[string]string{
 	"dev": `  widget-service:
     database:
@@ -171,7 +171,7 @@ var blocks = map[string]string{
 
 var servicesBlock = regexp.MustCompile(`(?m)^services:\n(?:  .*\n)+`)
 
-// insert puts a block at the end of a file's services.
+// insert appends a block to the services of a values file.
 func insert(file, block string) error {
 	content, err := os.ReadFile(file)
 	if err != nil {

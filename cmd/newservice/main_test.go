@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What it makes, test/newservice looks at.
+// test/newservice tests the created service.
 
 func TestANameThatCanNotBeIsRefused(t *testing.T) {
 	for name, row := range map[string]struct {
@@ -27,7 +27,7 @@ func TestANameThatCanNotBeIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := row.naming.complete()
 			if err == nil {
-				err = create("../..", row.naming) // refused before anything is written
+				err = create("../..", row.naming) // rejected before anything is written
 			}
 			require.ErrorContains(t, err, row.says)
 		})

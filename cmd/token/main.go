@@ -1,13 +1,13 @@
-// Token prints a token of the development issuer, whose key it makes if need be:
+// Token prints a token of the development issuer, whose key it creates if missing:
 //
 //	go run ./cmd/token -subject ID -scopes "users:read users:write"
 //
-// Without a subject it is always the same person's, without scopes it has all of people's.
+// The default subject is a fixed user, the default scopes are all user scopes.
 //
-// With -publish it writes what containers need into data/issuer/public instead: the
-// public keys, and for each service that needs others a token of its own.
+// With -publish it writes files for containers into data/issuer/public instead: the public
+// keys, and a token for each service that calls others.
 //
-// See docs/auth.md for the services that are to accept it.
+// docs/auth.md explains how services accept these tokens.
 package main
 
 import (
@@ -71,10 +71,10 @@ func run(args []string) error {
 	return nil
 }
 
-// developer is whose token it is unless another is asked for.
+// developer is the default subject.
 const developer = "00000000-0000-4000-8000-000000000001"
 
-// personal returns the scopes that people may have, of all services.
+// personal returns all user scopes of all services.
 func personal(services []catalog.Service) (scopes []string) {
 	for _, s := range services {
 		scopes = append(scopes, s.Scopes...)
@@ -82,7 +82,7 @@ func personal(services []catalog.Service) (scopes []string) {
 	return scopes
 }
 
-// check returns an error for a token that no service would take for what it says.
+// check returns an error if no service would accept the subject or a scope.
 func check(subject, scopes string, services []catalog.Service) error {
 	_, err := ids.Parse(subject)
 	if err != nil {
@@ -100,7 +100,7 @@ func check(subject, scopes string, services []catalog.Service) error {
 	return nil
 }
 
-// serviceTokens returns the tokens of the services that need others, by their names.
+// serviceTokens returns tokens for the services that call others, by service name.
 func serviceTokens(i *issuer.Issuer, services []catalog.Service, life time.Duration) (map[string]string, error) {
 	tokens := map[string]string{}
 	for _, s := range services {

@@ -1,8 +1,8 @@
-# All that the chart needs of an AWS account. docs/eks.md is the walk through it, and says
-# what it costs. The modules are public ones; their versions are pinned.
+# Creates everything that the chart needs in an AWS account. docs/eks.md is the tutorial,
+# with costs. All modules are public, with pinned versions.
 
 locals {
-  # A service, and what its database is called.
+  # Services, and the names of their databases.
   services = {
     # generated from services/*/service.yaml: services
     user-service  = "user_service"
@@ -10,7 +10,7 @@ locals {
     # generated: end
   }
   zones = [for letter in var.zones : "${var.region}${letter}"]
-  # Sixteen networks: the load balancers' first, the pods', the databases'.
+  # Sixteen subnets: four each for load balancers, pods and databases, four unused.
   subnets = { for i, kind in ["public", "private", "database"] : kind =>
   [for j, _ in local.zones : cidrsubnet(var.cidr, 4, 4 * i + j)] }
   registry = split("/user-service", module.images["user-service"].repository_url)[0]
@@ -33,13 +33,13 @@ module "vpc" {
 
   create_database_subnet_group = false
 
-  # Where load balancers look for a place: those for everybody, those for inside.
+  # Load balancers select subnets by these tags: public ones, and internal ones.
   public_subnet_tags  = { "kubernetes.io/role/elb" = "1" }
   private_subnet_tags = { "kubernetes.io/role/internal-elb" = "1" }
 }
 
-# Auto Mode: nodes, volumes, load balancers, network policies, DNS and Pod Identity are
-# AWS's to run. Of addons only what autoscalers read is missing.
+# In Auto Mode AWS runs nodes, volumes, load balancers, network policies, DNS and Pod
+# Identity. Only the metrics server, which autoscalers need, is a separate add-on.
 module "eks" {
   source  = "terraform-aws-modules/eks/aws"
   version = "21.19.0"
@@ -62,7 +62,7 @@ module "eks" {
   enable_cluster_creator_admin_permissions = true
 }
 
-# Only the cluster's nodes, and so its pods, reach the databases.
+# Only the cluster's nodes, and so its pods, can connect to the databases.
 module "database_access" {
   source  = "terraform-aws-modules/security-group/aws"
   version = "5.3.1"
@@ -77,8 +77,8 @@ module "database_access" {
   }]
 }
 
-# A server for each service: none can reach the other's data, and none is slowed by it. The
-# password is made, kept and changed by RDS in Secrets Manager; nobody writes it anywhere.
+# A server for each service, so that none can read another's data or slow it down. RDS
+# creates, stores and rotates the passwords in Secrets Manager.
 module "database" {
   source   = "terraform-aws-modules/rds/aws"
   version  = "7.2.0"
@@ -120,10 +120,10 @@ module "images" {
   for_each = local.services
 
   repository_name         = "${var.name}/${each.key}"
-  create_lifecycle_policy = false # what runs must not be cleared away
+  create_lifecycle_policy = false # it could delete images in use
 }
 
-# The External Secrets Operator may read these databases' passwords, and nothing else.
+# The External Secrets Operator may read only these databases' passwords.
 module "external_secrets" {
   source  = "terraform-aws-modules/eks-pod-identity/aws"
   version = "2.8.1"

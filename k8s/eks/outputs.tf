@@ -16,7 +16,7 @@ locals {
 }
 
 output "registry" {
-  description = "Where the images go: make images REGISTRY=…"
+  description = "Registry for the images: make images REGISTRY=…"
   value       = local.registry
 }
 
@@ -26,6 +26,6 @@ output "values" {
 }
 
 output "objects" {
-  description = "What the cluster needs before the chart: make eks-objects"
+  description = "Objects that the cluster needs before the chart: make eks-objects"
   value       = templatefile("${path.module}/objects.yaml.tftpl", local.told)
 }

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # The state is beside this file until it is given a bucket. It holds no password.
+  # The state is a local file; for a team, store it in a bucket. It contains no passwords.
   # backend "s3" {
   #   bucket       = "acme-tofu"
   #   key          = "shop.tfstate"

@@ -17,13 +17,13 @@ import (
 	"github.com/example/microservices/services/order-service/internal/userclient"
 )
 
-// guarded is an order-service that needs tokens, beside a user-service that does,
-// too, and that knows it by its own.
+// guarded is an order-service and a user-service that both require tokens; user-service
+// accepts order-service's own token.
 type guarded struct {
 	*server
 	is    *apitest.Issuers
 	users *process.Process
-	// tokenFile is where order-service has its own token.
+	// tokenFile contains order-service's own token.
 	tokenFile string
 }
 
@@ -52,13 +52,13 @@ func startGuarded(t *testing.T, address, identity string) *guarded {
 	return g
 }
 
-// register makes the user who has a subject.
+// register creates the user whose id is the subject.
 func (g *guarded) register(t *testing.T, subject string) {
 	t.Helper()
 	g.atUsers(t, http.MethodPost, "/api/v1/users", subject, "users:write").Want(http.StatusCreated)
 }
 
-// atUsers asks user-service for something, as a subject with some scopes.
+// atUsers calls user-service with a token of a subject with some scopes.
 func (g *guarded) atUsers(t *testing.T, method, path, subject, scopes string) *apitest.Answer {
 	t.Helper()
 	token, err := g.is.People.Token([]string{"user-service"}, subject, scopes)
@@ -70,7 +70,7 @@ func (g *guarded) atUsers(t *testing.T, method, path, subject, scopes string) *a
 	return apitest.NewClient(t, nil, g.users.URL).Do(method, path, body, "Authorization", "Bearer "+token)
 }
 
-// orderFor makes an order of a registered user, with the user's own token.
+// orderFor creates an order of a registered user, with the user's own token.
 func (g *guarded) orderFor(t *testing.T, subject string) string {
 	t.Helper()
 	g.register(t, subject)
@@ -78,7 +78,7 @@ func (g *guarded) orderFor(t *testing.T, subject string) string {
 		"Authorization", g.is.Token(t, subject, "orders:write")).Want(http.StatusCreated).ID()
 }
 
-// owners returns whose the orders of a list are, each once.
+// owners returns the distinct owners of the orders in a list.
 func owners(t *testing.T, a *apitest.Answer) []string {
 	t.Helper()
 	var list struct {
@@ -182,8 +182,8 @@ func TestFiltersReachNobodyElse(t *testing.T) {
 	})
 }
 
-// TestACursorOfAnothersListShowsNobodyElse: it is an id, and whoever has it sees what
-// is its own below it.
+// TestACursorOfAnothersListShowsNobodyElse: a cursor is an id, and a caller who has it sees
+// only its own orders below it.
 func TestACursorOfAnothersListShowsNobodyElse(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()
@@ -206,8 +206,8 @@ func TestACursorOfAnothersListShowsNobodyElse(t *testing.T) {
 	})
 }
 
-// TestOthersSeemNotToExist: to whoever may not reach a user, its id says as much
-// as one that was never given.
+// TestOthersSeemNotToExist: without permission to read a user, its id gets the same response
+// as an id that never existed.
 func TestOthersSeemNotToExist(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()

@@ -11,11 +11,11 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 )
 
-// TestAllocationsOfGet: reading an order of two items makes so many allocations, all that
-// the service does taken together. Who makes one more has to say here that it is worth it;
-// who makes fewer lowers the bound. (The race detector makes some of its own.)
+// TestAllocationsOfGet limits the allocations of a whole request that reads an order of two
+// items. If a change adds one, justify it here; if it removes one, lower the limit. (The race
+// detector adds allocations.)
 func TestAllocationsOfGet(t *testing.T) {
-	const most = 48 // one of them is who changed the order, which its events say
+	const most = 48 // including one for ChangedBy
 	handler, path := inProcess(t)
 	call := apitest.NewCall(t, handler, http.MethodGet, path)
 	made := testing.AllocsPerRun(500, call.Do)

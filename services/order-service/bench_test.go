@@ -17,13 +17,13 @@ import (
 	"github.com/example/microservices/services/order-service/internal/store/sqlite"
 )
 
-// inProcess is the whole service on SQLite, without a network, with some orders of two
+// inProcess starts the whole service on SQLite, without a network, with some orders of two
 // items. It returns the path of one.
 func inProcess(tb testing.TB) (handler http.Handler, path string) {
 	tb.Helper()
 	c := newConfiguration()
 	require.NoError(tb, config.Load(c))
-	c.DatabaseURL, c.UserClient.URL = databases["sqlite"](tb), "http://127.0.0.1:1" // nobody is asked
+	c.DatabaseURL, c.UserClient.URL = databases["sqlite"](tb), "http://127.0.0.1:1" // not called
 	store, err := sqlite.Open(strings.TrimPrefix(c.DatabaseURL, "sqlite://"))
 	require.NoError(tb, err)
 	require.NoError(tb, store.Migrate(tb.Context(), slog.New(slog.DiscardHandler)))
@@ -41,7 +41,7 @@ func inProcess(tb testing.TB) (handler http.Handler, path string) {
 	return apitest.Handler(tb, program(c), false), orders + "/" + o.ID.String()
 }
 
-// BenchmarkHandler is whole requests: all that the service does, without net/http.
+// BenchmarkHandler measures whole requests, without net/http.
 func BenchmarkHandler(b *testing.B) {
 	handler, path := inProcess(b)
 	for name, path := range map[string]string{"get": path, "list of 20": orders} {

@@ -76,7 +76,7 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// history returns the items of an order's history, without their times.
+// history returns the items of an order's history without times.
 func history(t *testing.T, a *apitest.Answer) (items []map[string]any) {
 	t.Helper()
 	var list struct{ Items []map[string]any }

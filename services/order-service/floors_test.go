@@ -26,15 +26,14 @@ import (
 	"github.com/example/microservices/services/order-service/internal/store/sqlite"
 )
 
-// watched is a store that notes through which files a request came to it, and what was
-// asked of it.
+// watched is a store that records its calls, and the files on the call stack.
 type watched struct {
 	api.Store
 	asked []string
 	files map[string][]string
 }
 
-// note notes a call, and the project's files on the way to it, the outermost first.
+// note records a call, and the project's files on its call stack, outermost first.
 func (w *watched) note(what string) {
 	w.asked = append(w.asked, what)
 	calls := make([]uintptr, 100)
@@ -67,15 +66,15 @@ func (w *watched) Create(ctx context.Context, o order.Order, record *idempotency
 	return w.Store.Create(ctx, o, record)
 }
 
-// Verify is part of order.Users.
+// Verify implements order.Users.
 func (w *watched) Verify(context.Context, uuid.UUID) error {
 	w.note("Verify")
 	return nil
 }
 
-// TestARequestPassesEachFloorOnce follows a request that makes an order down to the store,
-// and holds the way against docs/architecture.md: its files are those of the list, in its
-// order, and none comes twice.
+// TestARequestPassesEachFloorOnce traces a request that creates an order down to the store,
+// and compares its files with the list in docs/architecture.md: the same files, in the same
+// order, each once.
 func TestARequestPassesEachFloorOnce(t *testing.T) {
 	s, err := sqlite.Open(filepath.Join(t.TempDir(), "orders.db"))
 	require.NoError(t, err)

@@ -49,8 +49,8 @@ func TestWhatABodyMustBe(t *testing.T) {
 	}
 }
 
-// TestWhatIsWithinTheLimitsFits, however it is escaped; and what was read can be sent
-// back whole.
+// TestWhatIsWithinTheLimitsFits: an order at all limits is accepted, however it is escaped,
+// and can be sent back as it was read.
 func TestWhatIsWithinTheLimitsFits(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for name, character := range map[string]string{
@@ -79,8 +79,8 @@ func TestWhatIsWithinTheLimitsFits(t *testing.T) {
 	})
 }
 
-// TestAnInstantIsAsADateKeepsIt: with three decimals, always, so that what went through
-// JavaScript's Date is what was read.
+// TestAnInstantIsAsADateKeepsIt: times always have three decimals, so that JavaScript's Date
+// writes what it read.
 func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
@@ -89,7 +89,7 @@ func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
 			require.Regexp(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`, read[field])
 			at, err := time.Parse(time.RFC3339, read[field].(string))
 			require.NoError(t, err)
-			read[field] = at.Format("2006-01-02T15:04:05.000Z07:00") // as toISOString
+			read[field] = at.Format("2006-01-02T15:04:05.000Z07:00") // like toISOString
 		}
 		s.Do(http.MethodPut, orders+"/"+id, read).Want(http.StatusOK)
 		read["created_at"] = "2001-01-01T00:00:00.000Z"
@@ -97,7 +97,7 @@ func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
 	})
 }
 
-// TestConditionsAreLookedAtOnEveryMethod (RFC 9110, section 13).
+// TestConditionsAreLookedAtOnEveryMethod tests conditional requests (RFC 9110, section 13).
 func TestConditionsAreLookedAtOnEveryMethod(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		path := orders + "/" + s.create().ID()
@@ -166,8 +166,8 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 	})
 }
 
-// TestADeletionErasesTheAnswer: of an order that is deleted nothing is kept, but that
-// the key was used: sent again, the request must not make the order anew.
+// TestADeletionErasesTheAnswer: of a deleted order only the used idempotency key remains, so
+// that a repeated request doesn't create the order again.
 func TestADeletionErasesTheAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		store, err := openStore(t.Context(), s.config)
@@ -186,7 +186,7 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsForWhoMaySeeItNow: the token has lost a scope since.
+// TestAnAnswerIsForWhoMaySeeItNow repeats a request with a token that has lost a scope.
 func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, subject := uuid.NewString(), uuid.NewString()
@@ -203,8 +203,8 @@ func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 	})
 }
 
-// TestARequestInFlightIsAConflict holds the first request back at user-service,
-// so that the second surely comes in between.
+// TestARequestInFlightIsAConflict blocks the first request at user-service, so that the
+// second one arrives while the first is in flight.
 func TestARequestInFlightIsAConflict(t *testing.T) {
 	users := newGate(t)
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
@@ -220,7 +220,7 @@ func TestARequestInFlightIsAConflict(t *testing.T) {
 	s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "k").Want(http.StatusCreated)
 }
 
-// operations is a good request for each operation that needs the database.
+// operations returns a valid request for each operation that uses the database.
 func (s *server) operations(id string) []func(*apitest.Client) *apitest.Answer {
 	path := orders + "/" + id
 	return []func(*apitest.Client) *apitest.Answer{
@@ -262,8 +262,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, orders+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong takes the table away: what the service can't have
-// expected is a 500 that says nothing.
+// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
 func TestADatabaseThatIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
@@ -276,11 +275,11 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 	})
 }
 
-// execute goes around the service.
+// execute runs a statement in the database, bypassing the service.
 func (s *server) execute(t *testing.T, query string) {
 	t.Helper()
 	if path, is := strings.CutPrefix(s.config.DatabaseURL, "sqlite://"); is {
-		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service writes, too
+		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service also writes
 		require.NoError(t, err)
 		_, err = db.ExecContext(t.Context(), strings.ReplaceAll(query, "order_service.", ""))
 		require.NoError(t, err)

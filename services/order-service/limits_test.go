@@ -14,14 +14,14 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// TestEachOperationIsLimited: one caller may ask for so much and no more, whatever
-// for, but for the probes.
+// TestEachOperationIsLimited: every operation except the probes counts towards a caller's
+// rate limit.
 func TestEachOperationIsLimited(t *testing.T) {
 	once := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}
 	start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.WriteLimit = once, once }).TestLimits(t)
 }
 
-// TestWhatIsReadForARefusalCounts: the order was read, though the answer is small.
+// TestWhatIsReadForARefusalCounts: a rejected request is charged for the order that it read.
 func TestWhatIsReadForARefusalCounts(t *testing.T) {
 	address := databases["sqlite"](t)
 	s := start(t, address)
@@ -63,7 +63,8 @@ func TestWhatIsReadForARefusalCounts(t *testing.T) {
 	}
 }
 
-// TestAnothersOrderCountsForWhoAsks, though it seems not to exist.
+// TestAnothersOrderCountsForWhoAsks: reading another user's order is charged, although the
+// response is 404.
 func TestAnothersOrderCountsForWhoAsks(t *testing.T) {
 	address, is := databases["sqlite"](t), apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, address)

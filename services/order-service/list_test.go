@@ -12,7 +12,7 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// walk reads a list to its end by its Link headers, and returns the ids.
+// walk follows a list's Link headers to the end, and returns the ids.
 func (s *server) walk(t *testing.T, path string) []string {
 	link := regexp.MustCompile(`^<(/api/v1/orders.*)>; rel="next"$`)
 	ids := []string{}
@@ -61,7 +61,7 @@ func TestListsAndTheirFilters(t *testing.T) {
 		for _, user := range people {
 			require.Equal(t, want["user_id="+user], s.walk(t, orders+"/user/"+user+"?limit=3"))
 		}
-		// Nobody's id is not "no filter".
+		// The zero id is a filter, too.
 		for _, nobody := range []string{unknown, "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"} {
 			require.Empty(t, s.walk(t, orders+"/user/"+nobody))
 			require.Empty(t, s.walk(t, orders+"?user_id="+nobody))
@@ -86,7 +86,7 @@ func TestOrdersOfATime(t *testing.T) {
 		for i := 0; i < 9; {
 			answer := s.create()
 			at := answer.Object()["created_at"].(string)
-			if i == 0 || at != times[i-1] { // each of another millisecond
+			if i == 0 || at != times[i-1] { // a new millisecond
 				created, times = append(created, answer.ID()), append(times, at)
 				i++
 				continue
@@ -111,7 +111,7 @@ func TestOrdersOfATime(t *testing.T) {
 			}
 		}
 		require.Equal(t, newest[:5], s.walk(t, orders+"/user/"+s.user+"?limit=2&created_after="+times[3]))
-		// A cursor goes on below where it was, whatever the period.
+		// A cursor continues below its position, with any period.
 		cursor := regexp.MustCompile(`"next_cursor":"([^"]+)"`).FindSubmatch(s.Do(http.MethodGet, orders+"?limit=2", nil).Want(http.StatusOK).Body)
 		require.Equal(t, newest[2:5], s.walk(t, orders+"?created_after="+times[3]+"&cursor="+string(cursor[1])))
 	})

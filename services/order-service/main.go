@@ -1,5 +1,5 @@
-// Order-service keeps orders of the users that user-service knows. It is
-// configured by the environment; "order-service config" lists the variables.
+// Order-service is an HTTP API for the orders of user-service's users. It is configured by
+// environment variables, which "order-service config" lists.
 package main
 
 import (
@@ -32,7 +32,7 @@ func program(c *configuration) service.Program {
 	}
 }
 
-// store is what both kinds of database give.
+// store is implemented by both kinds of database.
 type store interface {
 	service.Store
 	api.Store
@@ -46,7 +46,7 @@ func openStore(ctx context.Context, c *configuration) (store, error) {
 	return sqlite.Open(c.SQLitePath())
 }
 
-// open builds the service from its pieces.
+// open connects the service's parts and registers its operations and background tasks.
 func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 	s, err := openStore(ctx, c)
 	if err != nil {
@@ -71,7 +71,8 @@ func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 	return nil
 }
 
-// follower follows what happens to users: when one is deleted, its orders are erased.
+// follower returns the consumer of user-service's event feed. When a user is deleted, it
+// erases the personal data in the user's orders.
 func follower(users *userclient.Client, s store, rt *service.Runtime) *events.Follower {
 	f := &events.Follower{
 		Source: "user-service", Name: "order-service", Sink: s, Log: rt.Log,

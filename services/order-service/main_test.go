@@ -23,7 +23,7 @@ import (
 
 var described *apitest.Document
 
-// name is what tokens call the service.
+// name is the audience of tokens for the service.
 const name = "order-service"
 
 func TestMain(m *testing.M) {
@@ -39,15 +39,15 @@ func TestMain(m *testing.M) {
 	postgres.Exit(code)
 }
 
-// databases are the kinds of database that every test of the API runs on. Each
-// gives the address of a new, empty one.
+// databases are the kinds of database for every test of the API. Each function returns the
+// address of a new, empty one.
 var databases = map[string]func(testing.TB) string{
 	"sqlite":   func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "orders.db") },
 	"postgres": func(t testing.TB) string { return postgres.New(t) },
 }
 
-// userService is the real user-service that the tests share: its binary, on a
-// database of its own.
+// userService is the real user-service that the tests share: its binary, with its own
+// database.
 var userService = sync.OnceValues(func() (*process.Process, error) {
 	dir, err := os.MkdirTemp("", "user-service")
 	if err != nil {
@@ -82,18 +82,18 @@ func stopUserService() {
 	}
 }
 
-// server is an order-service that runs in this process.
+// server is an order-service in the test's process.
 type server struct {
 	*apitest.Client
-	// Address is the host and the port that it listens on.
+	// Address is the host and port of its listener.
 	Address string
 	config  *configuration
 	app     *service.App
-	// user is someone who may order.
+	// user is an existing user.
 	user string
 }
 
-// each runs a test on each kind of database.
+// each runs a test with each kind of database.
 func each(t *testing.T, test func(*testing.T, *server)) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
@@ -103,8 +103,8 @@ func each(t *testing.T, test func(*testing.T, *server)) {
 	}
 }
 
-// start runs the service on a database, as the program does. change may change
-// the configuration first.
+// start starts the service with a database, as the program does. change functions adjust
+// its configuration.
 func start(t testing.TB, address string, change ...func(*configuration)) *server {
 	t.Helper()
 	users, err := userService()

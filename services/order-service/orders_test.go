@@ -18,7 +18,7 @@ const (
 	unknown = "00000000-0000-4000-8000-000000000000"
 )
 
-// order is an order that may be made.
+// order returns the body of a valid order.
 func (s *server) order(changes ...map[string]any) map[string]any {
 	o := map[string]any{
 		"user_id":          s.user,
@@ -101,7 +101,7 @@ func TestMoneyIsExact(t *testing.T) {
 	})
 }
 
-// raw is the body of an order with items whose numbers are written as given.
+// raw returns the body of an order with the given literals as numbers.
 func (s *server) raw(items string) string {
 	items = strings.ReplaceAll(items, `{"quantity"`, `{"product_id":"p","product_name":"P","quantity"`)
 	return fmt.Sprintf(`{"user_id":%q,"shipping_address":"x","items":[%s]}`, s.user, items)
@@ -163,8 +163,8 @@ func TestAnOrderIsDeleted(t *testing.T) {
 	})
 }
 
-// TestWhatAnEarlierVersionStoredMayBeSentBack: an earlier version may have stored what this one
-// refuses. It is refused where it is new.
+// TestWhatAnEarlierVersionStoredMayBeSentBack: a client may send back values that an earlier
+// release stored and this one rejects. New values like these are rejected.
 func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
 	const hidden = "12 \u202eeht erauqs"
 	each(t, func(t *testing.T, s *server) {

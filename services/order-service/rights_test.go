@@ -15,10 +15,10 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 )
 
-// rights is the contract, written out: what each caller is answered who asks for
-// something to be done to an order in a status. The status "*" is each; what is asked
-// of put-order and patch-order is a status, an edit, or nothing: the order as it was
-// read. "empty" is a list without the order.
+// rights is the contract: the response for each kind of caller, by operation, status of the
+// order, and change. The status "*" means every status. The change of put-order and
+// patch-order is a status, an edit, or nothing: the order as it was read. "empty" is a list
+// without the order.
 const rights = `
 operation               status     asked      none     service  other    owner    fulfil   admin
 create-order            -          -          401      403      422      201      403      201
@@ -73,10 +73,10 @@ delete-order            shipped    -          401      403      404      409    
 delete-order            delivered  -          401      403      404      409      403      204
 delete-order            cancelled  -          401      403      404      204      403      204`
 
-// cell is a row of rights: the answer to each caller.
+// cell is a row of rights: the response for each caller.
 type cell map[string]string
 
-// readRights returns the rows by operation, status and what is asked.
+// readRights returns the rows by operation, status and change.
 func readRights(t *testing.T, statuses []string) (callers []string, cells map[string]cell) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSpace(rights), "\n")
@@ -104,7 +104,7 @@ func readRights(t *testing.T, statuses []string) (callers []string, cells map[st
 	return callers, cells
 }
 
-// enum returns the statuses that a schema of the document allows.
+// enum returns the statuses that a schema of the OpenAPI document allows.
 func enum(schema string) []string {
 	var all []string
 	for _, status := range program(newConfiguration()).Document().Components.Schemas.Map()[schema].Properties["status"].Enum {
@@ -113,9 +113,9 @@ func enum(schema string) []string {
 	return all
 }
 
-// TestRights asks for every operation of the document, of orders in every status, every
-// change of it, as every kind of caller. What the document has and rights has not
-// fails it, and what rights has beyond. What is refused changes nothing.
+// TestRights tests every operation of the OpenAPI document with orders in every status,
+// every change and every kind of caller. It fails if the document or rights contains what
+// the other lacks. A rejected request must change nothing.
 func TestRights(t *testing.T) {
 	statuses, changes := enum("Order"), append(enum("OrderChange"), "items", "address", "same")
 	callers, cells := readRights(t, statuses)
@@ -163,13 +163,13 @@ func TestRights(t *testing.T) {
 	})
 }
 
-// rightsTest is a row of the table as it is tried.
+// rightsTest is the test of one row.
 type rightsTest struct {
 	g                    *guarded
 	op                   apitest.Operation
 	owner, status, asked string
 	tokens               map[string]string
-	// path is an order that is in the status; "" when there is none any more.
+	// path is that of an order in the status; "" if there is none any more.
 	path string
 }
 
@@ -222,7 +222,7 @@ func (r *rightsTest) try(t *testing.T, name, caller, want string) {
 		require.Contains(t, got.Header.Get("WWW-Authenticate"), `scope="`+lacks+`"`, name)
 	}
 	if status < http.StatusBadRequest && r.op.Method != http.MethodGet {
-		r.path = "" // it isn't what it was
+		r.path = "" // the order has changed
 	}
 }
 
@@ -254,7 +254,7 @@ func (r *rightsTest) request(t *testing.T) (path string, body any) {
 	return r.path, body
 }
 
-// state is the order as the admin sees it, or the newest of all.
+// state returns the order as the admin sees it, or the newest order.
 func (r *rightsTest) state(t *testing.T) string {
 	t.Helper()
 	path := cmp.Or(r.path, orders+"?limit=1")
@@ -286,7 +286,7 @@ func TestRightsAreOfTheWholeChange(t *testing.T) {
 	})
 }
 
-// TestWhoFulfilsOwnsOnlyItsOwn: with both scopes one is still no admin.
+// TestWhoFulfilsOwnsOnlyItsOwn: a caller with both scopes is still not an admin.
 func TestWhoFulfilsOwnsOnlyItsOwn(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()

@@ -17,7 +17,7 @@ import (
 	"github.com/example/microservices/pkg/config"
 )
 
-// targets is where the services are that smoke tries.
+// targets holds the addresses of the services that smoke tests, and the token for them.
 type targets struct {
 	Users  string `envconfig:"USER_URL" default:"http://localhost:8000" desc:"where user-service is"`
 	Orders string `envconfig:"ORDER_URL" default:"http://localhost:8001" desc:"where order-service is"`
@@ -26,9 +26,8 @@ type targets struct {
 
 const smokeTimeout = 30 * time.Second
 
-// smoke tries a deployment: it makes a user and an order, reads the order back,
-// and takes both away again. It needs nothing but the two addresses, so that it
-// runs from the service's own image.
+// smoke tests a deployment: it creates a user and an order, reads the order, and deletes
+// both. It needs only the two addresses, so that it can run from the service's image.
 func smoke(ctx context.Context, out io.Writer) (err error) {
 	var t targets
 	err = config.Load(&t)
@@ -37,7 +36,7 @@ func smoke(ctx context.Context, out io.Writer) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, smokeTimeout)
 	defer cancel()
-	// A redirect would take the token elsewhere.
+	// Following a redirect could send the token to another host.
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if t.Token != "" {
 		client.Transport = auth.TokenFile(t.Token)(http.DefaultTransport)
@@ -75,8 +74,8 @@ func smoke(ctx context.Context, out io.Writer) (err error) {
 	return err
 }
 
-// call sends a request and reads the answer, which must be a success, into
-// into.
+// call sends body as JSON and decodes the JSON response into into, unless that is nil. A
+// status of 300 or more is an error.
 func call(ctx context.Context, client *http.Client, method, url string, body, into any) error {
 	encoded, err := json.Marshal(body)
 	if err != nil {

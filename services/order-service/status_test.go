@@ -14,20 +14,20 @@ import (
 
 var (
 	allStatuses = []string{"pending", "confirmed", "shipped", "delivered", "cancelled"}
-	// allowed is the contract, written out.
+	// allowed is the contract.
 	allowed = map[string][]string{
 		"pending":   {"confirmed", "cancelled"},
 		"confirmed": {"shipped", "cancelled"},
 		"shipped":   {"delivered"},
 	}
-	// ways leads to each status.
+	// ways are the transitions that lead to each status.
 	ways = map[string][]string{
 		"pending": nil, "confirmed": {"confirmed"}, "shipped": {"confirmed", "shipped"},
 		"delivered": {"confirmed", "shipped", "delivered"}, "cancelled": {"cancelled"},
 	}
 )
 
-// in makes an order that is in a status.
+// in creates an order in a status.
 func (s *server) in(status string) string {
 	path := orders + "/" + s.create().ID()
 	for _, step := range ways[status] {
@@ -67,7 +67,7 @@ func TestOf100RacingTransitionsOneWins(t *testing.T) {
 		statuses := apitest.Race(100, func(i int) int {
 			return s.Do(http.MethodPut, path, map[string]any{"status": []string{"confirmed", "cancelled"}[i%2]}).Status
 		})
-		// From confirmed, cancelled is one more transition that may win.
+		// From confirmed, cancelled is another transition that may win.
 		won := statuses[http.StatusOK]
 		require.Equal(t, map[int]int{http.StatusOK: won, http.StatusConflict: 100 - won}, statuses)
 		require.Equal(t, fmt.Sprintf(`"%d"`, 1+won), s.Do(http.MethodGet, path, nil).Header.Get("ETag"))
@@ -143,7 +143,7 @@ func TestWhatWasReadMayBeSentBack(t *testing.T) {
 			}
 			s.Do(http.MethodPatch, path, `{"total_amount":2.99997e3}`).Want(http.StatusOK)
 		}
-		// The whole order with the next status in it is a transition.
+		// The whole order with the next status is a transition.
 		path := s.in("pending")
 		next := strings.Replace(string(s.Do(http.MethodGet, path, nil).Body), `"pending"`, `"confirmed"`, 1)
 		require.Equal(t, "confirmed", s.Do(http.MethodPut, path, next).Want(http.StatusOK).Object()["status"])

@@ -17,15 +17,14 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// ownUserService is a user-service that a test may do what it likes with.
+// ownUserService is a user-service for one test only, which may stop it.
 func ownUserService(t *testing.T) (*process.Process, []string) {
 	env := []string{"DATABASE_URL=sqlite://" + filepath.Join(t.TempDir(), "users.db")}
 	return process.Start(t, process.Build(t, "user-service"), env...), env
 }
 
-// TestUserServiceIsKilledAndComesBack: no order is made for a user who can't
-// be verified, what is there is still read and changed, and all is well again
-// by itself.
+// TestUserServiceIsKilledAndComesBack: without user-service no order is created, existing
+// ones can be read and changed, and the service recovers by itself.
 func TestUserServiceIsKilledAndComesBack(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
@@ -66,8 +65,8 @@ func TestUserServiceIsKilledAndComesBack(t *testing.T) {
 	}
 }
 
-// TestUserServiceIsThereButOfNoUse puts faults on the wire to a user-service
-// that is well.
+// TestUserServiceIsThereButOfNoUse injects network faults between order-service and a
+// healthy user-service.
 func TestUserServiceIsThereButOfNoUse(t *testing.T) {
 	for name, toxic := range map[string]string{
 		"hung":         `{"name":"x","type":"timeout","attributes":{"timeout":0}}`,
@@ -117,8 +116,8 @@ func (s *server) metrics(t *testing.T) string {
 	return string(b)
 }
 
-// TestAWrongPathToUserServiceIsNotAnUnknownUser: whoever set it up is wrong, not
-// the client.
+// TestAWrongPathToUserServiceIsNotAnUnknownUser: a misconfigured URL is not the client's
+// fault.
 func TestAWrongPathToUserServiceIsNotAnUnknownUser(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) { c.UserClient.URL += "/v2" })
 	s.Do(http.MethodPost, orders, s.order()).Want(http.StatusServiceUnavailable)
@@ -142,8 +141,8 @@ func TestReadinessMayBeDegraded(t *testing.T) {
 	s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
 }
 
-// gate is a user-service, a fake one, that knows everyone but lets no answer
-// out before it is opened. No real one can be held at exactly that point.
+// gate is a fake user-service that has every user, but delays responses until it is opened.
+// A real one can't be stopped at exactly that point.
 type gate struct {
 	URL           string
 	arrived, open chan struct{}
@@ -154,7 +153,7 @@ func newGate(t *testing.T) *gate {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, asked := strings.CutPrefix(r.URL.Path, "/api/v1/users/")
 		switch {
-		case strings.HasPrefix(id, "events"): // it has none
+		case strings.HasPrefix(id, "events"): // there are none
 			w.WriteHeader(http.StatusNotFound)
 		case asked:
 			g.arrived <- struct{}{}

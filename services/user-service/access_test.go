@@ -14,7 +14,7 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// eachWithTokens is each, of a service that needs tokens.
+// eachWithTokens is like each, with a service that requires tokens.
 func eachWithTokens(t *testing.T, test func(*testing.T, *server, *apitest.Issuers)) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
@@ -170,8 +170,8 @@ func TestWithoutKeysNoTokenIsJudged(t *testing.T) {
 	s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
 }
 
-// TestOthersSeemNotToExist: a user that isn't the caller is answered as one that never
-// was, whatever is asked; a list with another's cursor shows nobody else.
+// TestOthersSeemNotToExist: every operation on another user responds as for one that never
+// existed; a list with another caller's cursor shows no other user.
 func TestOthersSeemNotToExist(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
@@ -192,8 +192,8 @@ func TestOthersSeemNotToExist(t *testing.T) {
 	})
 }
 
-// TestWhatCantBeChangedStays: id and times in a body are refused unless they are as
-// they were read, and none is taken over.
+// TestWhatCantBeChangedStays: ids and times in a body are rejected unless they equal the
+// stored ones, and never change.
 func TestWhatCantBeChangedStays(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		created := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
@@ -211,8 +211,9 @@ func TestWhatCantBeChangedStays(t *testing.T) {
 	})
 }
 
-// TestWhoFindsUsersByAddress: admin, and services, which may not read the list. Whoever
-// reaches itself only is answered the same whether another user has the address or not.
+// TestWhoFindsUsersByAddress: admins and services find users by address; services may not
+// read the whole list. Other callers get the same response whether or not another user has
+// the address.
 func TestWhoFindsUsersByAddress(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()

@@ -11,9 +11,9 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 )
 
-// TestAllocationsOfGet: reading a user makes so many allocations, all that the service does
-// taken together. Who makes one more has to say here that it is worth it; who makes fewer
-// lowers the bound. (The race detector makes some of its own.)
+// TestAllocationsOfGet limits the allocations of a whole request that reads a user. If a
+// change adds one, justify it here; if it removes one, lower the limit. (The race detector
+// adds allocations.)
 func TestAllocationsOfGet(t *testing.T) {
 	handler := inProcess(t, false)
 	path := fill(t, handler, 25)

@@ -15,7 +15,7 @@ import (
 	"github.com/example/microservices/pkg/config"
 )
 
-// inProcess is the whole service on SQLite, without a network.
+// inProcess starts the whole service on SQLite, without a network.
 func inProcess(tb testing.TB, limited bool, change ...func(*configuration)) http.Handler {
 	tb.Helper()
 	c := newConfiguration()
@@ -27,7 +27,7 @@ func inProcess(tb testing.TB, limited bool, change ...func(*configuration)) http
 	return apitest.Handler(tb, program(c), limited)
 }
 
-// fill creates some users, and returns the path of the last.
+// fill creates some users and returns the path of the last one.
 func fill(tb testing.TB, handler http.Handler, n int) (path string) {
 	tb.Helper()
 	create := apitest.NewCall(tb, handler, http.MethodPost, users, "Content-Type", "application/json")
@@ -38,14 +38,14 @@ func fill(tb testing.TB, handler http.Handler, n int) (path string) {
 	return create.Header().Get("Location")
 }
 
-// BenchmarkHandler is whole requests: all that the service does, without net/http.
+// BenchmarkHandler measures whole requests, without net/http.
 func BenchmarkHandler(b *testing.B) {
 	handler := inProcess(b, false)
 	path := fill(b, handler, 100)
 	again := func(handler http.Handler, path string, status int) func(*testing.B) {
 		return func(b *testing.B) {
 			call := apitest.NewCall(b, handler, http.MethodGet, path)
-			call.Do() // the first may be answered
+			call.Do() // the first one may succeed
 			b.ReportAllocs()
 			for b.Loop() {
 				call.Do()

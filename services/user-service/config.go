@@ -6,8 +6,7 @@ import (
 	"github.com/example/microservices/pkg/service"
 )
 
-// configuration is everything that user-service can be told, by environment
-// variables.
+// configuration is all of user-service's settings, as environment variables.
 type configuration struct {
 	service.Config
 	events.Retention

@@ -31,7 +31,7 @@ func TestEvents(t *testing.T) {
 
 		all := read(t, s.Do(http.MethodGet, users+"/events?limit=1&wait=20s", nil))
 		require.Len(t, all, 1)
-		for len(all) < 3 { // PostgreSQL withholds what is newer than a transaction that runs
+		for len(all) < 3 { // PostgreSQL withholds events newer than the oldest running transaction
 			all = append(all, read(t, s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+all[len(all)-1].Cursor, nil))...)
 		}
 		for i, want := range []struct {
@@ -68,7 +68,7 @@ func TestAnEventIsWaitedFor(t *testing.T) {
 	})
 }
 
-// TestWaitingEndsWithTheService: a stop needn't wait for those who wait.
+// TestWaitingEndsWithTheService: stopping the service ends long polls.
 func TestWaitingEndsWithTheService(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	s.app.Stop()
@@ -113,7 +113,7 @@ func TestErasure(t *testing.T) {
 	})
 }
 
-// services returns when the others were done.
+// services returns when each other service completed the erasure.
 func services(t *testing.T, a *apitest.Answer, complete bool) map[string]any {
 	t.Helper()
 	var e struct {
@@ -136,7 +136,8 @@ func services(t *testing.T, a *apitest.Answer, complete bool) map[string]any {
 	return others
 }
 
-// TestEventsAreReadByFew: so many wait at once, and the next is told to come again.
+// TestEventsAreReadByFew: the number of concurrent long polls is limited; further ones are
+// rejected with Retry-After.
 func TestEventsAreReadByFew(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	ctx, stop := context.WithCancel(t.Context())
@@ -145,7 +146,7 @@ func TestEventsAreReadByFew(t *testing.T) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Address+users+"/events?wait=30s", nil)
 		require.NoError(t, err)
 		go func() {
-			for ctx.Err() == nil { // also whoever was refused
+			for ctx.Err() == nil { // also after a rejection
 				response, err := http.DefaultClient.Do(request)
 				if err == nil {
 					_ = response.Body.Close()

@@ -53,7 +53,7 @@ func TestErrorsOfTheRouter(t *testing.T) {
 	}
 }
 
-// endless is a body without an end, whose length isn't said.
+// endless is a body without an end, of unknown length.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) {
@@ -96,7 +96,7 @@ func TestWhatABodyMustBe(t *testing.T) {
 	s.Do(http.MethodPost, users, body+strings.Repeat(" ", 64<<10-len(body))).Want(http.StatusCreated)
 }
 
-// TestLimitsOfTheServer speaks HTTP by hand, as no well-behaved client does.
+// TestLimitsOfTheServer sends raw HTTP that well-behaved clients don't send.
 func TestLimitsOfTheServer(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.HeaderTimeout, c.BodyTimeout = 300*time.Millisecond, 50*time.Millisecond
@@ -134,7 +134,7 @@ func TestLimitsOfTheServer(t *testing.T) {
 	for _, op := range [][2]string{{http.MethodPost, users}, {http.MethodPut, path}, {http.MethodPatch, path}, {http.MethodPut, consumer}} {
 		method, path := op[0], op[1]
 		t.Run("a body that doesn't come: "+method, func(t *testing.T) {
-			// Through the client, so that it is held against the document.
+			// With the client, which validates responses against the OpenAPI document.
 			pipe, writer := io.Pipe()
 			defer func() { _ = writer.Close() }()
 			answer := s.For(t).DoReader(method, path, pipe)
@@ -143,7 +143,7 @@ func TestLimitsOfTheServer(t *testing.T) {
 	}
 }
 
-// TestTheAnswerIsJSONWhateverIsAskedFor: there is nothing else to choose.
+// TestTheAnswerIsJSONWhateverIsAskedFor: responses are JSON, whatever Accept says.
 func TestTheAnswerIsJSONWhateverIsAskedFor(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	for _, accept := range []string{"json", "text/html", "application/problem+json", "*/*;q=0"} {
@@ -216,7 +216,7 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// operations is a good request for each operation that needs the database.
+// operations returns a valid request for each operation that uses the database.
 func operations(id string) []func(*apitest.Client) *apitest.Answer {
 	path := users + "/" + id
 	return []func(*apitest.Client) *apitest.Answer{
@@ -238,10 +238,10 @@ func operations(id string) []func(*apitest.Client) *apitest.Answer {
 	}
 }
 
-// consumer is a service that follows the events.
+// consumer is the name of a consumer of the event feed.
 const consumer = users + "/events/consumers/a"
 
-// eventOperations are the operations for services that follow what happens to users.
+// eventOperations are the operations for consumers of the event feed.
 func eventOperations() []func(*apitest.Client) *apitest.Answer {
 	return []func(*apitest.Client) *apitest.Answer{
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, users+"/events", nil) },
@@ -277,8 +277,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, users+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong takes the table away: what the service can't have
-// expected is a 500 that says nothing.
+// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
 func TestADatabaseThatIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.Do(http.MethodPost, users, person("ada@example.com")).ID()
@@ -293,11 +292,11 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 	})
 }
 
-// execute goes around the service.
+// execute runs a statement in the database, bypassing the service.
 func (s *server) execute(t *testing.T, query string) {
 	t.Helper()
 	if path, is := strings.CutPrefix(s.config.DatabaseURL, "sqlite://"); is {
-		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service writes, too
+		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service also writes
 		require.NoError(t, err)
 		_, err = db.ExecContext(t.Context(), strings.ReplaceAll(query, "user_service.", ""))
 		require.NoError(t, err)
@@ -311,8 +310,8 @@ func (s *server) execute(t *testing.T, query string) {
 	require.NoError(t, conn.Close(t.Context()))
 }
 
-// TestNobodyWaitsForABodyThatNobodyReads: the answer comes at once, and the place
-// that the request had is another's.
+// TestNobodyWaitsForABodyThatNobodyReads: the response comes at once, and the request's
+// concurrency slot is free.
 func TestNobodyWaitsForABodyThatNobodyReads(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.BodyTimeout = time.Hour
@@ -337,7 +336,7 @@ func TestNobodyWaitsForABodyThatNobodyReads(t *testing.T) {
 		require.True(t, response.Close, "%s: the connection ends", target)
 		s.Do(http.MethodGet, "/api/v1/users", nil).Want(http.StatusOK)
 	}
-	// Where the body was read, the connection goes on.
+	// If the body was read, the connection is reused.
 	response, err := http.Post("http://"+s.Address+"/api/v1/users", "application/json", strings.NewReader(`{"name":"Ada","email":"ada@example.com"}`))
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())

@@ -18,7 +18,7 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		const body = `{"name":"Ada","email":"ada@example.com"}`
 		first := s.Do(http.MethodPost, users, body, "Idempotency-Key", "k").Want(http.StatusCreated)
 		require.Empty(t, first.Header.Get("Idempotent-Replayed"))
-		// The answer stays what it was, whatever happens to the user.
+		// The recorded response doesn't change with the user.
 		s.Do(http.MethodPatch, users+"/"+first.ID(), `{"name":"Grace"}`).Want(http.StatusOK)
 		for range 2 {
 			again := s.Do(http.MethodPost, users, body, "Idempotency-Key", "k").Want(http.StatusCreated)
@@ -35,8 +35,8 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 	})
 }
 
-// TestADeletionErasesTheAnswer: of a user who is deleted nothing is kept, but that the
-// key was used: sent again, the request must not make the user anew.
+// TestADeletionErasesTheAnswer: of a deleted user only the used idempotency key remains, so
+// that a repeated request doesn't create the user again.
 func TestADeletionErasesTheAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		store, err := openStore(t.Context(), s.config)
@@ -58,7 +58,7 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsForWhoMaySeeItNow: the token has lost a scope since.
+// TestAnAnswerIsForWhoMaySeeItNow repeats a request with a token that has lost a scope.
 func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		body, subject := newUser(), uuid.NewString()
@@ -105,8 +105,8 @@ func TestAKeyIsPrintable(t *testing.T) {
 	})
 }
 
-// TestAtTheSameTime: of many at once one happens; the others are told to wait,
-// or get its answer. Two servers on one database hold each other to it, too.
+// TestAtTheSameTime: of concurrent requests with one key, one is executed; the others are
+// rejected with 409, or get its response. That also holds for two servers on one database.
 func TestAtTheSameTime(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {

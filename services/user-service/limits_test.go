@@ -18,25 +18,25 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// anHour is a limit that doesn't come back while a test runs.
+// anHour is a limit that doesn't refill during a test.
 func anHour(requests int) ratelimit.Limit {
 	return ratelimit.Limit{Requests: requests, Period: time.Hour, Burst: requests}
 }
 
-// TestEachOperationIsLimited: one caller may ask for so much and no more, whatever
-// for, but for the probes.
+// TestEachOperationIsLimited: every operation except the probes counts towards a caller's
+// rate limit.
 func TestEachOperationIsLimited(t *testing.T) {
 	start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.WriteLimit = anHour(1), anHour(1) }).TestLimits(t)
 }
 
-// admitted sends requests at once and returns how many were not too many.
+// admitted sends concurrent requests and returns how many did not get 429.
 func admitted(requests int, send func(n int) *apitest.Answer) int {
 	counts := apitest.Race(requests, func(n int) int { return send(n).Status })
 	return requests - counts[http.StatusTooManyRequests]
 }
 
-// TestCallersAreLimitedEachByItself: by subject, whatever the token; who proves to
-// be nobody is held to the address's own limit; services are not held.
+// TestCallersAreLimitedEachByItself: each subject has its own limit, with any token; clients
+// without a valid token share their address's limit; services have none.
 func TestCallersAreLimitedEachByItself(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
@@ -60,7 +60,8 @@ func TestCallersAreLimitedEachByItself(t *testing.T) {
 	}))
 }
 
-// TestAClientIsWhoConnects, unless that is a proxy that is trusted.
+// TestAClientIsWhoConnects: the client is the peer of the connection, unless that is a
+// trusted proxy.
 func TestAClientIsWhoConnects(t *testing.T) {
 	for name, test := range map[string]struct {
 		trusted httpapi.Networks
@@ -81,8 +82,8 @@ func TestAClientIsWhoConnects(t *testing.T) {
 	}
 }
 
-// TestWhoHasNoTokenIsAnAddress: whoever sends none, or one that proves nothing, uses up
-// what its own address may ask for, and nobody else's.
+// TestWhoHasNoTokenIsAnAddress: clients without a valid token use up the limit of their own
+// address only.
 func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
@@ -97,8 +98,8 @@ func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
 	s.Do(http.MethodGet, users, nil, "X-Forwarded-For", "192.0.2.1", "Authorization", is.Token(t, uuid.NewString(), "users:read")).Want(http.StatusOK)
 }
 
-// TestAProxysOwnLineCounts: a client that sends X-Forwarded-For itself chooses
-// nothing by it where the proxy adds a line of its own.
+// TestAProxysOwnLineCounts: a client can't choose its address with its own X-Forwarded-For
+// if the proxy adds another header line.
 func TestAProxysOwnLineCounts(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.ReadLimit, c.TrustedProxies = anHour(1), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
@@ -109,8 +110,8 @@ func TestAProxysOwnLineCounts(t *testing.T) {
 	}))
 }
 
-// TestReplicasShareALimit: with a real Redis three hold one limit. Without it each
-// lets its share through: neither everything nor nothing.
+// TestReplicasShareALimit: with a real Redis, three replicas share one limit. Without it,
+// each one enforces its share.
 func TestReplicasShareALimit(t *testing.T) {
 	store := redis.Start(t)
 	replicas := make([]*server, 3)
@@ -120,7 +121,7 @@ func TestReplicasShareALimit(t *testing.T) {
 		})
 	}
 	send := func(n int) *apitest.Answer { return replicas[n%len(replicas)].Do(http.MethodGet, users, nil) }
-	// A few at a time: what takes too long to be counted together isn't.
+	// A few at a time: a request that can't be counted in time is counted locally.
 	manyAdmitted := func() int {
 		sum := 0
 		for range 50 {
@@ -147,8 +148,8 @@ func TestReplicasShareALimit(t *testing.T) {
 	require.InDelta(t, 90, 1+manyAdmitted(), 4)
 }
 
-// TestAFewEmailAddressesAreTried: a caller that asks who else has an address by giving
-// it to itself gets few answers; what isn't about an address isn't counted.
+// TestAFewEmailAddressesAreTried: a caller may try only a few addresses to find out whether
+// they are taken; other changes are not counted.
 func TestAFewEmailAddressesAreTried(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
@@ -184,7 +185,7 @@ func TestAFewEmailAddressesAreTried(t *testing.T) {
 		}
 		uncounted()
 
-		// Others have their own, and who creates tells as much.
+		// Other callers have their own limit, and creating a user counts, too.
 		eve := uuid.NewString()
 		for range 5 {
 			send(eve, http.MethodPost, users, person("bob@example.com")).Want(http.StatusConflict)

@@ -42,7 +42,7 @@ func TestAListIsReadPageByPage(t *testing.T) {
 		require.Equal(t, want[:20], first.ids(), "20 unless asked, newest first")
 		require.NotNil(t, first.NextCursor)
 
-		// The Link header leads through the pages.
+		// Follow the Link headers.
 		next := regexp.MustCompile(`^<(/api/v1/users\?.*)>; rel="next"$`)
 		var seen []string
 		path := users + "?limit=10"
@@ -57,7 +57,7 @@ func TestAListIsReadPageByPage(t *testing.T) {
 				require.NotNil(t, link)
 				path = link[1]
 				require.Contains(t, path, "cursor="+url.QueryEscape(*page.NextCursor))
-				// Rows that come and go in between neither repeat nor hide one.
+				// Concurrent inserts and deletes neither repeat nor hide a row.
 				s.Do(http.MethodPost, users, person(fmt.Sprintf("new%d@example.com", len(seen))))
 				s.Do(http.MethodDelete, users+"/"+seen[len(seen)-1], nil).Want(http.StatusNoContent)
 			} else {
@@ -95,7 +95,7 @@ func TestAListRefusesWrongParameters(t *testing.T) {
 	})
 }
 
-// walk reads a list to its end by its Link headers, and returns the ids.
+// walk follows a list's Link headers to the end, and returns the ids.
 func (s *server) walk(t *testing.T, path string) []string {
 	t.Helper()
 	link := regexp.MustCompile(`^<(/api/v1/users\?.*)>; rel="next"$`)
@@ -149,7 +149,7 @@ func TestUsersByAddressAndTime(t *testing.T) {
 			}
 		}
 
-		// A cursor of one kind of list is none of the other's.
+		// A cursor of one kind of list is invalid for the other.
 		var list userList
 		for first, other := range map[string]string{"?limit=1": "&created_after=" + times[0], "?limit=1&created_after=" + times[0]: ""} {
 			s.Do(http.MethodGet, users+first, nil).Want(http.StatusOK).Decode(&list)
@@ -157,14 +157,14 @@ func TestUsersByAddressAndTime(t *testing.T) {
 			require.Equal(t, []string{"query.cursor"}, refused.Locations())
 			require.Contains(t, string(refused.Body), "other filters")
 		}
-		// With another period it goes on below where it was.
+		// With another period it continues below its position.
 		s.Do(http.MethodGet, users+"?limit=2&created_after="+times[0], nil).Want(http.StatusOK).Decode(&list)
 		require.Equal(t, newest[2:5], s.walk(t, users+"?created_after="+times[1]+"&cursor="+*list.NextCursor))
 		require.Equal(t, newest[4:], s.walk(t, users+"?created_before="+times[3]+"&cursor="+*list.NextCursor))
 	})
 }
 
-// instant writes a time as the server's database keeps it.
+// instant formats a time as the server's database stores it.
 func (s *server) instant(t *testing.T, at string) string {
 	parsed, err := time.Parse(time.RFC3339, at)
 	require.NoError(t, err)

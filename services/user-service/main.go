@@ -1,5 +1,5 @@
-// User-service keeps users. It is configured by the environment; "user-service
-// config" lists the variables.
+// User-service is an HTTP API for users. It is configured by environment variables, which
+// "user-service config" lists.
 package main
 
 import (
@@ -28,7 +28,7 @@ func program(c *configuration) service.Program {
 	}
 }
 
-// store is what both kinds of database give.
+// store is implemented by both kinds of database.
 type store interface {
 	service.Store
 	api.Store
@@ -41,7 +41,7 @@ func openStore(ctx context.Context, c *configuration) (store, error) {
 	return sqlite.Open(c.SQLitePath())
 }
 
-// open builds the service from its pieces.
+// open connects the service's parts and registers its operations and background tasks.
 func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 	s, err := openStore(ctx, c)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 var described *apitest.Document
 
-// name is what tokens call the service.
+// name is the audience of tokens for the service.
 const name = "user-service"
 
 func TestMain(m *testing.M) {
@@ -35,23 +35,23 @@ func TestMain(m *testing.M) {
 	postgres.Exit(apitest.Main(m, described))
 }
 
-// databases are the kinds of database that every test of the API runs on. Each
-// gives the address of a new, empty one.
+// databases are the kinds of database for every test of the API. Each function returns the
+// address of a new, empty one.
 var databases = map[string]func(testing.TB) string{
 	"sqlite":   func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "users.db") },
 	"postgres": func(t testing.TB) string { return postgres.New(t) },
 }
 
-// server is a user-service that runs in this process.
+// server is a user-service in the test's process.
 type server struct {
 	*apitest.Client
-	// Address is the host and the port that it listens on.
+	// Address is the host and port of its listener.
 	Address string
 	config  *configuration
 	app     *service.App
 }
 
-// each runs a test on each kind of database.
+// each runs a test with each kind of database.
 func each(t *testing.T, test func(*testing.T, *server)) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
@@ -61,8 +61,8 @@ func each(t *testing.T, test func(*testing.T, *server)) {
 	}
 }
 
-// start runs the service on a database, as the program does. change may change
-// the configuration first.
+// start starts the service with a database, as the program does. change functions adjust
+// its configuration.
 func start(t testing.TB, address string, change ...func(*configuration)) *server {
 	t.Helper()
 	c := newConfiguration()

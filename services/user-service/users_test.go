@@ -13,7 +13,7 @@ import (
 
 const users = "/api/v1/users"
 
-// unknown is an id that no user has: it is of another version.
+// unknown is an id that no user has, of another UUID version.
 const unknown = "00000000-0000-4000-8000-000000000000"
 
 func person(email string) map[string]any {
@@ -175,8 +175,8 @@ func TestAUserIsChanged(t *testing.T) {
 	})
 }
 
-// TestWhatAnEarlierVersionStoredMayBeSentBack: an earlier version may have stored what this one
-// refuses. It is refused where it is new.
+// TestWhatAnEarlierVersionStoredMayBeSentBack: a client may send back values that an earlier
+// release stored and this one rejects. New values like these are rejected.
 func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
 	const hidden, address = "Ada \u202egnaliB", "ada@exam\u00adple.com"
 	each(t, func(t *testing.T, s *server) {
@@ -240,7 +240,7 @@ func TestOfManyChangesToTheSameVersionOneWins(t *testing.T) {
 		})
 		require.Equal(t, map[int]int{http.StatusOK: 1, http.StatusPreconditionFailed: 19}, statuses)
 
-		// Without a condition all of them happen, one after the other.
+		// Without a condition all changes are applied, one after the other.
 		statuses = apitest.Race(20, func(i int) int {
 			return s.Do(http.MethodPatch, path, map[string]any{"name": fmt.Sprint("Grace ", i)}).Status
 		})
@@ -259,7 +259,7 @@ func TestAUserIsDeleted(t *testing.T) {
 	})
 }
 
-// TestAnAnswerMayBeWithoutTheResource: RFC 7240, section 4.2.
+// TestAnAnswerMayBeWithoutTheResource tests Prefer: return=minimal (RFC 7240, section 4.2).
 func TestAnAnswerMayBeWithoutTheResource(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		minimal := func(status int, a *apitest.Answer) *apitest.Answer {
@@ -274,7 +274,7 @@ func TestAnAnswerMayBeWithoutTheResource(t *testing.T) {
 		path := created.Header.Get("Location")
 		read := s.Do(http.MethodGet, path, nil, "Prefer", "return=minimal").Want(http.StatusOK)
 
-		// What is replayed is as each request prefers it.
+		// A replayed response follows the preference of its own request.
 		whole := s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusCreated)
 		require.Equal(t, read.Body, whole.Body)
 		again := minimal(http.StatusCreated, s.Do(http.MethodPost, users, person("ada@example.com"), "Prefer", "return=minimal", "Idempotency-Key", "k"))
@@ -293,7 +293,7 @@ func TestAnAnswerMayBeWithoutTheResource(t *testing.T) {
 			require.NotEmpty(t, changed.Body)
 			require.Empty(t, changed.Header.Get("Preference-Applied"))
 		}
-		// A refusal says all that it has to say.
+		// A rejection always has its body.
 		refused := s.Do(http.MethodPatch, path, `{"name":""}`, "Prefer", "return=minimal").Want(http.StatusUnprocessableEntity)
 		require.Equal(t, []string{"body.name"}, refused.Locations())
 		require.Empty(t, refused.Header.Get("Preference-Applied"))

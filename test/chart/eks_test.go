@@ -144,8 +144,8 @@ func TestWrongVariablesOfEKSAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "variables.tf"), text, 0o600))
 	for variable, says := range map[string]string{
-		"name=Shop":                      "Lower-case letters",
-		`zones=["a"]`:                    "Two to four",
+		"name=Shop":                      "lower-case letters",
+		`zones=["a"]`:                    "two to four zones",
 		`public={host="shop.acme.test"}`: "certificate_arn",
 		`database={class=["a"]}`:         "string required",
 	} {

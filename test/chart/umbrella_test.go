@@ -141,7 +141,7 @@ func TestTagAndDigestAgree(t *testing.T) {
 		{name: "both in one", chart: chart, set: []string{"services.user-service.image.tag=v2@" + digest}, image: image + ":v2@" + digest, version: "v2"},
 		{name: "another tag over both in one", chart: chart, set: []string{"services.user-service.image.tag=v2@" + digest, "services.user-service.image.tag=v3"}, image: image + ":v3", version: "v3"},
 		{name: "a digest, and a tag of all", chart: chart, set: []string{"image.tag=v2", "services.user-service.image.digest=" + digest}, refused: "services.user-service.image.digest is set, so image.tag=v2 would have no effect"},
-		{name: "two digests", chart: chart, set: []string{"services.user-service.image.tag=v2@" + digest, "services.user-service.image.digest=sha256:" + strings.Repeat("2", 64)}, refused: "tag has another digest than digest"},
+		{name: "two digests", chart: chart, set: []string{"services.user-service.image.tag=v2@" + digest, "services.user-service.image.digest=sha256:" + strings.Repeat("2", 64)}, refused: "tag and digest contain different digests"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			arguments := []string{"template", "shop", test.chart, "--kube-version", kubernetes}

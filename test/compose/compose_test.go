@@ -87,7 +87,7 @@ func TestCompose(t *testing.T) {
 		_, said, err := p.with("POSTGRES_PASSWORD=wrong").try(t.Context(), "make", "compose")
 		require.Error(t, err)
 		require.Contains(t, said, `password authentication failed for user "postgres"`)
-		require.Contains(t, said, "the data was made with another POSTGRES_PASSWORD")
+		require.Contains(t, said, "the database was created with another POSTGRES_PASSWORD")
 	})
 	step("services that are unhealthy for want of the database are waited for", func(t *testing.T) {
 		p.must(t, "make", "compose")
@@ -110,7 +110,7 @@ func TestCompose(t *testing.T) {
 		_, said, err := p.with("USER_PORT="+port).try(t.Context(), "make", "compose")
 		require.Error(t, err)
 		require.Contains(t, said, "port is already allocated")
-		require.Contains(t, said, "port "+port+" is taken; choose another: make compose USER_PORT=")
+		require.Contains(t, said, "port "+port+" is in use; choose another: make compose USER_PORT=")
 	})
 }
 

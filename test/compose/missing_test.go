@@ -12,10 +12,10 @@ import (
 // TestWithoutDockerOneLineSaysWhatToDo needs no engine, unlike the others.
 func TestWithoutDockerOneLineSaysWhatToDo(t *testing.T) {
 	for _, row := range []struct{ name, docker, want string }{
-		{"not installed", "", "there is no Docker: install it (https://docs.docker.com/engine/install/; on Debian: apt-get install docker.io), or do without it: make run\n"},
+		{"not installed", "", "Docker is not installed: install it (https://docs.docker.com/engine/install/; on Debian: apt-get install docker.io), or run without it: make run\n"},
 		{
 			"not running", "echo; echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?' >&2; exit 1",
-			"Docker does not answer: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running? Start it, or do without it: make run\n",
+			"Docker does not respond: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running? Start it, or run without it: make run\n",
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func TestWrongNamesAreRefused(t *testing.T) {
 		"MODULE=acme/shop|x":         "write a Go module's path",
 		"NAME=Shop":                  "write 2 to 30 lower-case letters",
 		"NAME=-shop":                 "write 2 to 30 lower-case letters",
-		"TITLE=shop":                 "it takes NAME=",
+		"TITLE=shop":                 "allowed are NAME=",
 	} {
 		out, err := try(folder, "", ".ci/configure", argument)
 		require.Error(t, err, argument)

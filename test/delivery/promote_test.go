@@ -29,7 +29,7 @@ func TestPromotionIsOneCommit(t *testing.T) {
 
 	out, err = try(folder, promoted, ".ci/promote", "dev")
 	require.NoError(t, err, out)
-	require.Contains(t, out, "has these images already")
+	require.Contains(t, out, "already has these images")
 	require.Equal(t, "2\n", must(t, folder, "git", "rev-list", "--count", "HEAD"))
 
 	must(t, folder, "git", "revert", "--no-edit", "HEAD")
@@ -62,7 +62,7 @@ func TestProductionIsPromotedInOneAct(t *testing.T) {
 		require.NoError(t, err, out)
 		require.Equal(t, "argocd/applicationset.yaml\n", must(t, folder, "git", "diff", "--name-only", "HEAD~"))
 	})
-	for tag, says := range map[string]string{"prod-v1.2.3-7": "there is a tag prod-v1.2.3-7 already", "v1|x": "a tag has letters"} {
+	for tag, says := range map[string]string{"prod-v1.2.3-7": "tag prod-v1.2.3-7 already exists", "v1|x": "a tag may contain only letters"} {
 		out, err := try(folder, promoted, ".ci/promote", "prod", tag)
 		require.Error(t, err, out)
 		require.Contains(t, out, says)
@@ -72,11 +72,11 @@ func TestProductionIsPromotedInOneAct(t *testing.T) {
 func TestWhatCantBePromotedIsRefused(t *testing.T) {
 	folder := checkout.New(t, root)
 	for name, c := range map[string]struct{ environment, references, says string }{
-		"an unknown environment": {"test", promoted, "there are dev prod staging"},
-		"no environment":         {"", promoted, "there are dev prod staging"},
+		"an unknown environment": {"test", promoted, "environments: dev prod staging"},
+		"no environment":         {"", promoted, "environments: dev prod staging"},
 		"no image":               {"dev", "", "no reference"},
-		"a tag alone":            {"dev", "localhost:5001/user-service:v1\n", "is no reference with tag and digest"},
-		"something else":         {"dev", promoted + "done", `"done" is no reference`},
+		"a tag alone":            {"dev", "localhost:5001/user-service:v1\n", "is not a reference with tag and digest"},
+		"something else":         {"dev", promoted + "done", `"done" is not a reference`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := try(folder, c.references, ".ci/promote", c.environment)

@@ -71,7 +71,7 @@ func (g *gitops) testBroken(t *testing.T) {
 			},
 			sync: "Synced", health: "Degraded",
 			says: []string{`Deployment shop-user-service Degraded: Deployment "shop-user-service" exceeded its progress deadline`},
-			told: []string{"doesn't work there", `Deployment "shop-user-service" exceeded its progress deadline`},
+			told: []string{"is deployed, but unhealthy", `Deployment "shop-user-service" exceeded its progress deadline`},
 			pod:  strings.Repeat("1", 64),
 		},
 		{
@@ -81,7 +81,7 @@ func (g *gitops) testBroken(t *testing.T) {
 			},
 			sync: "Synced", health: "Degraded",
 			says: []string{`Deployment shop-order-service Degraded: Deployment "shop-order-service" exceeded its progress deadline`},
-			told: []string{"doesn't work there", `Deployment "shop-order-service" exceeded its progress deadline`},
+			told: []string{"is deployed, but unhealthy", `Deployment "shop-order-service" exceeded its progress deadline`},
 			pod:  "Readiness probe failed: HTTP probe failed with statuscode: 503",
 		},
 		{
@@ -91,7 +91,7 @@ func (g *gitops) testBroken(t *testing.T) {
 			},
 			sync: "Synced", health: "Degraded",
 			says: []string{`Deployment shop-user-service Degraded: Deployment "shop-user-service" exceeded its progress deadline`},
-			told: []string{"doesn't work there", `Deployment "shop-user-service" exceeded its progress deadline`},
+			told: []string{"is deployed, but unhealthy", `Deployment "shop-user-service" exceeded its progress deadline`},
 			pod:  "10.255.255.1",
 		},
 		{

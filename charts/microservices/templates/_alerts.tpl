@@ -1,7 +1,7 @@
 {{/*
-The windows of the rules, each with its length: as it is called, or with
-prometheusRule.windowScale in whole seconds. Rules keep the names of the windows
-that they are made for, so that what reads them need not know of the scale.
+Maps each window's name to its length: 5m is "5m", or with prometheusRule.windowScale
+a whole number of seconds such as "6s". Recording rules keep the window's name, so
+dashboards don't depend on the scale.
 */}}
 {{- define "microservices.windows" -}}
 {{- $scale := float64 .Values.prometheusRule.windowScale -}}
@@ -11,7 +11,7 @@ that they are made for, so that what reads them need not know of the scale.
 {{ end -}}
 {{- end -}}
 
-{{/* A duration such as 1m30s, in seconds. */}}
+{{/* Converts a duration to seconds: 1m30s to 90. */}}
 {{- define "microservices.seconds" -}}
 {{- $units := dict "ms" 0.001 "s" 1 "m" 60 "h" 3600 -}}
 {{- $seconds := 0.0 -}}
@@ -22,7 +22,7 @@ that they are made for, so that what reads them need not know of the scale.
 {{- $seconds -}}
 {{- end -}}
 
-{{/* What may fail, as a ratio: 99.9 leaves 0.001. */}}
+{{/* Error budget of an objective in percent, as a ratio: 0.001 for 99.9. */}}
 {{- define "microservices.errorBudget" -}}
 {{- divf (subf 100 .) 100 -}}
 {{- end -}}

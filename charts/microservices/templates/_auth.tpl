@@ -1,5 +1,5 @@
-{{/* AUTH_ISSUERS of a service: whom it trusts to say who somebody is, and the cluster
-to say which of its callers a pod is. (list $ services "user-service") */}}
+{{/* AUTH_ISSUERS of a service: the issuers of the values, and the cluster for the
+ServiceAccounts of its callers. (list $ services "user-service") */}}
 {{- define "microservices.issuers" -}}
 {{- $root := index . 0 -}}
 {{- $services := index . 1 -}}
@@ -28,9 +28,9 @@ to say which of its callers a pod is. (list $ services "user-service") */}}
 {{- toJson $issuers -}}
 {{- end -}}
 
-{{/* The sources of a service's projected volume: a token for each service that it
-calls, and what the cluster's API server asks for before it shows its keys. Each
-token is good for one audience. (list $ service) */}}
+{{/* Sources of a service's projected volume: a token for each service that it calls, and
+a token and the CA for the API server's keys. Each token has one audience.
+(list $ service) */}}
 {{- define "microservices.identity" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 1 -}}
@@ -48,7 +48,7 @@ token is good for one audience. (list $ service) */}}
 {{- toYaml $sources -}}
 {{- end -}}
 
-{{/* Whether the cluster's keys come from its API server. */}}
+{{/* Whether the cluster's keys are fetched from its API server. */}}
 {{- define "microservices.askAPIServer" -}}
 {{- if hasPrefix "https://kubernetes.default.svc" .Values.auth.workloads.jwks }}yes{{ end -}}
 {{- end -}}

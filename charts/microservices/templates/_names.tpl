@@ -1,6 +1,5 @@
-{{/* What the names of all objects begin with, and what tells the pods of this
-installation from others': the release's name. In a parent chart that has this one
-under an alias, or twice, with the alias. */}}
+{{/* Prefix of all object names, and the instance label of the pods: the release name. In
+a parent chart that has this one under an alias, the alias is appended. */}}
 {{- define "microservices.prefix" -}}
 {{- $name := .Values.nameOverride -}}
 {{- if not (or $name .Chart.IsRoot (eq .Chart.Name "microservices")) }}{{ $name = .Chart.Name }}{{ end -}}
@@ -12,12 +11,11 @@ under an alias, or twice, with the alias. */}}
 {{- end -}}
 
 {{/*
-The name of a service's objects, and its host name in the namespace: the prefix
-and the service's name. (list $ "user-service")
+Name of a service's objects, and its host name in the namespace: prefix and service
+name. (list $ "user-service")
 
-A label of a host name has at most 63 characters. Where the two don't fit, a hash
-takes the place of the rest of the prefix, so that two releases whose names begin
-alike never meet.
+A DNS label has at most 63 characters. A longer name gets a truncated prefix and a hash
+of the full name, so that two releases with similar names don't collide.
 */}}
 {{- define "microservices.fullname" -}}
 {{- $root := index . 0 -}}
@@ -31,35 +29,35 @@ alike never meet.
 {{- $full -}}
 {{- end -}}
 
-{{/* The name of a CronJob, which has at most 52 characters. (list $ "user-service-backup") */}}
+{{/* Name of a CronJob: at most 52 characters. (list $ "user-service-backup") */}}
 {{- define "microservices.cronName" -}}
 {{- $full := include "microservices.fullname" . -}}
 {{- if gt (len $full) 52 }}{{ $full = printf "%s-%s" ($full | trunc 45 | trimSuffix "-") ($full | sha256sum | trunc 6) }}{{ end -}}
 {{- $full -}}
 {{- end -}}
 
-{{/* Where a service is, in the cluster's DNS. Without the cluster's own domain,
-which not every cluster calls cluster.local. (list $ "user-service" port) */}}
+{{/* URL of a service inside the cluster. It omits the cluster domain, which is not
+cluster.local everywhere. (list $ "user-service" port) */}}
 {{- define "microservices.url" -}}
 {{- $root := index . 0 -}}
 {{- printf "http://%s.%s.svc:%d" (include "microservices.fullname" (list $root (index . 1))) (include "microservices.namespace" $root) (int (index . 2)) -}}
 {{- end -}}
 
-{{/* What a Deployment and a Service find pods by. A Deployment's selector can't
-be changed later, so nothing that changes may be here. (list $ "user-service") */}}
+{{/* Labels by which a Deployment and a Service select pods. A Deployment's selector is
+immutable, so they must never change. (list $ "user-service") */}}
 {{- define "microservices.selector" -}}
 app.kubernetes.io/name: {{ index . 1 | quote }}
 app.kubernetes.io/instance: {{ include "microservices.prefix" (index . 0) | quote }}
 {{- end -}}
 
-{{/* What all pods of a release have in common. */}}
+{{/* Labels that select all pods of a release. */}}
 {{- define "microservices.releaseSelector" -}}
 app.kubernetes.io/instance: {{ include "microservices.prefix" . | quote }}
 app.kubernetes.io/part-of: {{ .Chart.Name }}
 {{- end -}}
 
-{{/* The labels of an object. One of its own takes the place of a common one. The chart's
-version stays off the pods, which a new chart alone need not restart.
+{{/* Labels of an object; its own override the common ones. Pods don't get the chart's
+version, because a new chart version alone must not restart them.
 (list $ "user-service" own) */}}
 {{- define "microservices.labels" -}}
 {{- $root := index . 0 -}}

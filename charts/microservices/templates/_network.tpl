@@ -1,6 +1,6 @@
-{{/* The ports of an address, as a list; several, where it has several hosts. Empty: it
-doesn't say. The one place where the network policies get them from: they know no
-names of hosts, so an address tells its ports alone. (url) */}}
+{{/* Ports of a URL, as a list: one per host, empty if it has none. Network policies can't
+match host names, so they use only the ports of an address. (url)
+postgres://a:6432,b/d gives [6432, 5432]. */}}
 {{- define "microservices.portsOf" -}}
 {{- $url := ternary . (printf "http://%s" .) (contains "://" .) -}}
 {{- $default := get (dict "http" 80 "https" 443 "postgres" 5432 "postgresql" 5432) (regexFind "^[^:]*" $url | lower) -}}
@@ -12,13 +12,13 @@ names of hosts, so an address tells its ports alone. (url) */}}
 {{- toYaml $ports -}}
 {{- end -}}
 
-{{/* Whether a variable of `env` says where to connect to. (name) */}}
+{{/* Whether a variable of `env` contains an address to connect to. (name) */}}
 {{- define "microservices.isAddress" -}}
 {{- if and (regexMatch "(?i)_(url|endpoint|proxy)$" .) (ne (upper .) "NO_PROXY") }}yes{{ end -}}
 {{- end -}}
 
-{{/* What a service connects to outside of the release: a rule for each setting that has
-an address, for wherever it is unless the values tell. (list $ service) */}}
+{{/* Egress rules of a service to the outside of the release: one for each setting with an
+address, to any destination unless networkPolicy restricts it. (list $ service) */}}
 {{- define "microservices.egressOf" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 1 -}}

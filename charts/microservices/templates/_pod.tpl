@@ -1,5 +1,5 @@
-{{/* The image of a service. With a digest, its own tag is there to be read: it's the
-digest that is pulled. (list $ "user-service" service) */}}
+{{/* Image reference of a service. If it has a digest, the tag is informational: Kubernetes
+pulls the digest. (list $ "user-service" service) */}}
 {{- define "microservices.image" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 2 -}}
@@ -14,7 +14,7 @@ digest that is pulled. (list $ "user-service" service) */}}
 {{- end -}}
 {{- end -}}
 
-{{/* The version that a pod's label tells; with a digest alone, nobody knows. */}}
+{{/* Version for a pod's label; empty if only a digest is set. */}}
 {{- define "microservices.version" -}}
 {{- $s := index . 2 -}}
 {{- if or $s.image.tag (not $s.image.digest) }}{{ include "microservices.tag" . }}{{ end -}}
@@ -25,7 +25,7 @@ digest that is pulled. (list $ "user-service" service) */}}
 {{- (index . 2).image.tag | default $root.Values.image.tag | default $root.Chart.AppVersion -}}
 {{- end -}}
 
-{{/* The metadata of a service's pods. The smoke test has them under its own name.
+{{/* Metadata of a service's pods, and of the smoke test under its own name.
 (list $ "user-service" service) */}}
 {{- define "microservices.podMetadata" -}}
 {{- $root := index . 0 -}}
@@ -45,13 +45,13 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* What all pods have in common, the smoke test's included. (list $ service) */}}
+{{/* Fields common to all pods, including the smoke test. (list $ service) */}}
 {{- define "microservices.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 1 -}}
 automountServiceAccountToken: false
-# A Service called user-service would bring USER_SERVICE_PORT=tcp://… into
-# every pod of the namespace.
+# With service links, a Service named user-service would set
+# USER_SERVICE_PORT=tcp://… in every pod of the namespace.
 enableServiceLinks: false
 {{- with concat ($root.Values.image.pullSecrets | default list) (($root.Values.global | default dict).imagePullSecrets | default list) }}
 imagePullSecrets:
@@ -71,8 +71,8 @@ priorityClassName: {{ quote . }}
 {{- end }}
 {{- end -}}
 
-{{/* What all containers have in common, the smoke test's included. 65532 is the user of
-the images; a root that can't be written to. (list $ "user-service" service) */}}
+{{/* Fields common to all containers, including the smoke test.
+(list $ "user-service" service) */}}
 {{- define "microservices.container" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 2 -}}
@@ -90,13 +90,13 @@ resources:
 {{- end }}
 securityContext:
   {{- toYaml $s.securityContext | nindent 2 }}
-# What a program that can't start says is shown by kubectl describe.
+# kubectl describe then shows why a program failed to start.
 terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
-{{/* The variables of a container, in the pod's template itself: a pod has those that it
-was made with for as long as it is there (docs/decisions/variables.md). What they
-hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service" service) */}}
+{{/* Environment of a container, in the pod template: a pod keeps the variables of its own
+release (docs/decisions/variables.md). "$" is escaped, so that Kubernetes doesn't expand
+$(NAME) in values. (list $ "user-service" service) */}}
 {{- define "microservices.env" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 2 -}}
@@ -105,7 +105,7 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
 {{- $environment := deepCopy $s.environment -}}
 {{- $env := list -}}
 {{- if $traces.endpoint -}}
-  {{- /* Whose pod a span is of; what the values say of it goes along. */ -}}
+  {{- /* Identifies a span's pod; attributes from the values are appended. */ -}}
   {{- $said := get $environment "OTEL_RESOURCE_ATTRIBUTES" | default "" | printf ",%s" | trimSuffix "," | replace "$" "$$" -}}
   {{- $_ := unset $environment "OTEL_RESOURCE_ATTRIBUTES" -}}
   {{- $env = append $env (dict "name" "POD_NAME" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.name"))) -}}
@@ -125,7 +125,7 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
 {{- toYaml $env -}}
 {{- end -}}
 
-{{/* A map of variables as a container's list: strings, and valueFrom. */}}
+{{/* Converts a map of variables, strings or valueFrom, to a container's env list. */}}
 {{- define "microservices.envOf" -}}
 {{- $env := list -}}
 {{- range $variable, $value := . -}}
@@ -138,7 +138,7 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
 {{- toYaml $env -}}
 {{- end -}}
 
-{{/* Spreads a service's pods. (list $ "user-service" service) */}}
+{{/* Topology spread constraints of a service's pods. (list $ "user-service" service) */}}
 {{- define "microservices.topologySpread" -}}
 {{- $constraints := list -}}
 {{- $keys := dict "host" "kubernetes.io/hostname" "zone" "topology.kubernetes.io/zone" -}}
@@ -146,8 +146,8 @@ hold is never looked at for $(NAME), as Kubernetes would. (list $ "user-service"
 {{- range $where, $key := $keys -}}
   {{- $mode := get (index $ 2).topologySpread $where -}}
   {{- if ne $mode "off" -}}
-    {{- /* Each ReplicaSet by itself: else a rolling update counts pods that are on their way out. */ -}}
-    {{- /* A zone or node where the pods may not be doesn't count. */ -}}
+    {{- /* matchLabelKeys: each ReplicaSet separately, so a rolling update ignores old pods. */ -}}
+    {{- /* nodeTaintsPolicy: ignores nodes where the pods may not run. */ -}}
     {{- $constraint := dict
       "maxSkew" 1
       "nodeTaintsPolicy" "Honor"

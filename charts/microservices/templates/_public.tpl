@@ -1,11 +1,11 @@
 {{/*
-What leaves the cluster, for the Ingress and the HTTPRoutes, as YAML: a list of
+Exposed routes, for the Ingress and the HTTPRoutes, as a YAML list of
 
   service, fullname, port
   host      empty: any
-  prefixes  the paths that are the service's there
+  prefixes  the service's paths on that host
 
-The health of a service is on neither, nor is its port for operators.
+Health endpoints and the admin port are never exposed.
 */}}
 {{- define "microservices.public" -}}
 {{- $services := include "microservices.services" . | fromYaml -}}

@@ -1,21 +1,20 @@
 {{/*
-All services that are enabled, as YAML: for each its block merged over `defaults`,
-and what follows from it:
+All enabled services, as YAML: each block merged over `defaults`, with these derived fields:
 
-  fullname     the name of its objects
-  url          where the other services find it
-  embedded     whether its database is the embedded one
-  pods         how many there are, unless
-  scaled       somebody else says: an autoscaler, of the chart's or not
+  fullname     name of its objects
+  url          URL for other services
+  embedded     whether it uses the embedded database
+  pods         number of pods, unless scaled
+  scaled       whether an autoscaler, the chart's or another, sets the number of pods
   environment  all plain variables
-  callers      the services that call it
-  account      the name of its ServiceAccount
-  identity     the volume sources of its tokens, if there are any
-  secret, key  where the DSN is, with PostgreSQL
-  volumes      what the values mount into all containers, and
-  mounts       how
+  callers      services that call it
+  account      name of its ServiceAccount
+  identity     volume sources of its tokens, if any
+  secret, key  Secret and key of the DSN, with PostgreSQL
+  volumes      volumes from the values, for all containers
+  mounts       their mounts
 
-Every template ranges over it, so everything has been validated wherever one looks.
+Every template ranges over the result, so no template sees values that were not validated.
 */}}
 {{- define "microservices.services" -}}
 {{- $services := dict -}}
@@ -24,10 +23,10 @@ Every template ranges over it, so everything has been validated wherever one loo
   {{- $s := mustMergeOverwrite (deepCopy $.Values.defaults) (deepCopy ($own | default dict)) -}}
   {{- if $s.enabled -}}
     {{- range $variable, $upstream := $s.upstreams -}}
-      {{- /* null takes an upstream of the chart's own values away. */ -}}
+      {{- /* null removes an upstream that the chart's values set. */ -}}
       {{- if not $upstream }}{{ $_ := unset $s.upstreams $variable }}{{ end -}}
     {{- end -}}
-    {{- /* A tag may bring its digest along. What the chart was released with is of no other tag. */ -}}
+    {{- /* A tag may contain a digest. The released digest applies only to the default tag. */ -}}
     {{- $_ := set $s "tagDigest" (regexFind "sha256:.*$" $s.image.tag) -}}
     {{- $_ := set $s.image "tag" (regexReplaceAll "@.*$" $s.image.tag "") -}}
     {{- $_ := set $s.image "digest" ($s.image.digest | default $s.tagDigest) -}}
@@ -59,7 +58,7 @@ Every template ranges over it, so everything has been validated wherever one loo
       {{- $_ := set $s "volumes" (prepend $s.volumes (merge (dict "name" "database-ca") $source)) -}}
       {{- $_ := set $s "mounts" (prepend $s.mounts (dict "name" "database-ca" "mountPath" "/etc/database-ca" "readOnly" true)) -}}
     {{- end -}}
-    {{- /* A folder, so that another password gets to the pods that are there. */ -}}
+    {{- /* Mounts a directory, not a subPath: only then running pods see a new password. */ -}}
     {{- with $s.database.credentials.existingSecret -}}
       {{- $items := list (dict "key" $s.database.credentials.passwordKey "path" "password") -}}
       {{- $_ := set $s "volumes" (prepend $s.volumes (dict "name" "database-login" "secret" (dict "secretName" . "items" $items))) -}}
@@ -67,11 +66,11 @@ Every template ranges over it, so everything has been validated wherever one loo
     {{- end -}}
     {{- $security := deepCopy $s.podSecurityContext -}}
     {{- if $embedded -}}
-      {{- /* The volume is made writable for the service's group. */ -}}
+      {{- /* fsGroup makes the volume writable for the service's group. */ -}}
       {{- $security = merge $security (dict "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch") -}}
     {{- end -}}
     {{- if $.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
-      {{- /* OpenShift gives each namespace its own users and groups, and refuses others. */ -}}
+      {{- /* OpenShift assigns users and groups per namespace, and rejects others. */ -}}
       {{- range list "runAsUser" "runAsGroup" "fsGroup" -}}
         {{- if eq (get $security . | int) 65532 }}{{ $_ := unset $security . }}{{ end -}}
       {{- end -}}
@@ -96,8 +95,8 @@ Every template ranges over it, so everything has been validated wherever one loo
 {{- toYaml $services -}}
 {{- end -}}
 
-{{/* The plain environment variables of a service. One map: two entries of one name
-can't happen, which server-side apply would refuse. (list $ services "user-service") */}}
+{{/* Plain environment variables of a service, as a map: server-side apply rejects duplicate
+names. (list $ services "user-service") */}}
 {{- define "microservices.environment" -}}
 {{- $root := index . 0 -}}
 {{- $services := index . 1 -}}
@@ -146,13 +145,13 @@ can't happen, which server-side apply would refuse. (list $ services "user-servi
   {{- end -}}
 {{- end -}}
 {{- range $variable, $value := $s.env -}}
-  {{- /* null takes a variable of defaults.env away. */ -}}
+  {{- /* null removes a variable of defaults.env. */ -}}
   {{- if not (kindIs "invalid" $value) }}{{ $_ := set $environment $variable $value }}{{ end -}}
 {{- end -}}
 {{- toYaml $environment -}}
 {{- end -}}
 
-{{/* So many percent of a quantity such as 256Mi, in bytes. (list "256Mi" 90) */}}
+{{/* A percentage of a memory quantity, in bytes. (list "256Mi" 90) */}}
 {{- define "microservices.percentOfBytes" -}}
 {{- $quantity := index . 0 -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}

@@ -1,6 +1,6 @@
 {{/*
-Which services `helm test` asks: variable → service, as in smokeTest.upstreams. Empty
-when the test is off, or when a service that it needs is, or the token that it needs.
+Services that `helm test` calls: variable → service, as in smokeTest.upstreams. Empty if
+the test or a service that it needs is disabled, or if its token is missing.
 */}}
 {{- define "microservices.smokeTargets" -}}
 {{- $services := include "microservices.services" . | fromYaml -}}

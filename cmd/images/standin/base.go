@@ -1,7 +1,5 @@
-// Package standin makes images that stand in for public ones, from Debian's
-// packages, on machines that reach no registry: for tests and for trying
-// things out, never for production. What is said about the services' images
-// holds with either.
+// Package standin builds stand-ins for public images from Debian packages, on machines that
+// can't reach a registry. They are for tests and experiments, not for production.
 package standin
 
 import (
@@ -19,13 +17,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// nonroot is the user that distroless calls so.
+// nonroot is the user of that name in distroless images.
 const nonroot = 65532
 
 const note = "not the image it stands in for: made of Debian's packages for tests"
 
-// Base returns a stand-in for gcr.io/distroless/static:nonroot, for
-// linux/amd64 and linux/arm64. Nothing in it depends on the processor.
+// Base returns a stand-in for gcr.io/distroless/static:nonroot, for linux/amd64 and
+// linux/arm64. Its content is the same for both.
 func Base(ctx context.Context) (index v1.ImageIndex, err error) {
 	dir, err := os.MkdirTemp("", "base-")
 	if err != nil {
@@ -63,8 +61,8 @@ func Base(ctx context.Context) (index v1.ImageIndex, err error) {
 	return index, nil
 }
 
-// baseFiles are what a static binary needs: certificates, time zones, users,
-// names of services and types.
+// baseFiles returns the files that a static binary needs: certificates, time zones, users,
+// and names of services and media types.
 func baseFiles(ctx context.Context, dir string) (files, error) {
 	all := files{}
 	var certificates bytes.Buffer
@@ -95,7 +93,7 @@ func baseFiles(ctx context.Context, dir string) (files, error) {
 	return all, nil
 }
 
-// imageOf is an image of one layer.
+// imageOf returns an image with one layer.
 func imageOf(layer v1.Layer, platform v1.Platform, config v1.Config) (v1.Image, error) {
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err := mutate.ConfigFile(image, &v1.ConfigFile{

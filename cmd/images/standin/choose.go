@@ -12,12 +12,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// reachTimeout is how long a registry may take to answer before its image gets
-// a stand-in.
+// reachTimeout is how long a registry may take to respond before a stand-in is used.
 const reachTimeout = 10 * time.Second
 
-// BaseFor returns the image of that reference, for all its platforms, or [Base]
-// where its registry can't be reached, which is said on stderr.
+// BaseFor returns the referenced image for all its platforms, or, with a message on stderr,
+// [Base] if its registry can't be reached.
 func BaseFor(ctx context.Context, reference string) (v1.ImageIndex, error) {
 	named, err := reach(ctx, reference)
 	if err != nil {
@@ -27,8 +26,8 @@ func BaseFor(ctx context.Context, reference string) (v1.ImageIndex, error) {
 	return remote.Index(named, remote.WithContext(ctx))
 }
 
-// PostgresFor returns the image of that reference for this machine's processor,
-// or [Postgres] where its registry can't be reached, which is said on stderr.
+// PostgresFor returns the referenced image for this machine's processor, or, with a message
+// on stderr, [Postgres] if its registry can't be reached.
 func PostgresFor(ctx context.Context, reference string) (v1.Image, error) {
 	named, err := reach(ctx, reference)
 	if err != nil {
@@ -38,7 +37,7 @@ func PostgresFor(ctx context.Context, reference string) (v1.Image, error) {
 	return remote.Image(named, remote.WithContext(ctx), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))
 }
 
-// reach asks a registry whether it has an image.
+// reach checks that a registry has an image, and returns the parsed reference.
 func reach(ctx context.Context, reference string) (name.Reference, error) {
 	named, err := name.ParseReference(reference)
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// files are those of an image, by their paths without a slash in front.
+// files are the files of an image, by path without a leading slash.
 type files map[string]file
 
 type file struct {
-	kind    byte // as tar has it
+	kind    byte // tar type flag
 	mode    int64
 	owner   int // and group
 	content []byte
-	target  string // of a link
+	target  string // of links
 }
 
 func (f files) dir(name string, mode int64, owner int) {
@@ -36,15 +36,15 @@ func (f files) link(name, target string) {
 	f[name] = file{kind: tar.TypeSymlink, mode: 0o777, target: target}
 }
 
-// executable lets everyone run a file.
+// executable makes a file executable for everyone.
 func (f files) executable(name string) {
 	changed := f[name]
 	changed.mode = 0o755
 	f[name] = changed
 }
 
-// layer packs the files such that the same files make the same bytes: sorted,
-// without times or names of users. Folders that are missing are made.
+// layer packs the files reproducibly: sorted, without times or user names. It adds missing
+// parent folders.
 func (f files) layer() (v1.Layer, error) {
 	all := maps.Clone(f)
 	for name := range f {
@@ -79,7 +79,7 @@ func (f files) layer() (v1.Layer, error) {
 	return tarball.LayerFromOpener(opener, tarball.WithMediaType(types.OCILayer))
 }
 
-// add takes a file as it is in a package.
+// add adds a file of a package.
 func (f files) add(header *tar.Header, content io.Reader) error {
 	added := file{kind: header.Typeflag, mode: header.Mode, target: header.Linkname}
 	if header.Typeflag == tar.TypeReg {

@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// download gets the newest versions of Debian packages into a folder, from
-// where this machine installs its own.
+// download downloads the newest versions of Debian packages into dir, from this machine's
+// configured sources.
 func download(ctx context.Context, dir string, packages ...string) error {
 	return apt(ctx, dir, append([]string{"download"}, packages...)...)
 }
 
-// apt runs apt-get in a folder.
+// apt runs apt-get in dir.
 func apt(ctx context.Context, dir string, arguments ...string) error {
 	command := exec.CommandContext(ctx, "apt-get", append([]string{"-q"}, arguments...)...)
 	command.Dir = dir
@@ -29,8 +29,8 @@ func apt(ctx context.Context, dir string, arguments ...string) error {
 	return nil
 }
 
-// unpack reads the files of all packages in a folder, package by package in
-// the order of their names, file by file as they are packed.
+// unpack calls visit for each file of all packages in dir: packages in the order of their
+// names, files in the order of their archives.
 func unpack(ctx context.Context, dir string, visit func(*tar.Header, io.Reader) error) error {
 	packages, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if err != nil {
@@ -46,7 +46,7 @@ func unpack(ctx context.Context, dir string, visit func(*tar.Header, io.Reader) 
 }
 
 func unpackOne(ctx context.Context, name string, visit func(*tar.Header, io.Reader) error) (err error) {
-	// A package's compression is what its Debian likes best: dpkg knows them all.
+	// dpkg knows the compression of every Debian release.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	command := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", name)
@@ -69,7 +69,7 @@ func unpackOne(ctx context.Context, name string, visit func(*tar.Header, io.Read
 	for {
 		header, err := reader.Next()
 		if errors.Is(err, io.EOF) {
-			_, err = io.Copy(io.Discard, files) // the padding at its end
+			_, err = io.Copy(io.Discard, files) // padding at the end
 			return err
 		}
 		if err != nil {

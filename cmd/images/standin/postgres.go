@@ -17,27 +17,25 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// postgresUser is the user that the official image calls postgres.
+// postgresUser is the user postgres of the official image.
 const postgresUser = 999
 
 //go:embed postgres.sh
 var postgresEntrypoint string
 
 var (
-	// needless are packages that PostgreSQL's pull in and that a server which
-	// is only started does without.
+	// needless matches dependencies that are not needed to run a server.
 	needless = regexp.MustCompile(`^(perl|libperl|lib.*-perl|libllvm|libz3|locales|libc-l10n|openssl|dpkg|debconf|ucf|usrmerge|adduser|passwd|gcc-|tar)[^/]*\.deb$`)
-	// programs is where Debian keeps a version's programs.
+	// programs matches the folder of a version's programs.
 	programs = regexp.MustCompile(`^usr/lib/postgresql/([0-9]+)/bin$`)
-	// documents are of use to readers only.
+	// documents matches documentation, translations and bitcode.
 	documents = regexp.MustCompile(`^usr/share/(man|info|locale|i18n|lintian|doc/.*/[^c][^/]*$)|^usr/lib/postgresql/[0-9]+/lib/bitcode/`)
 )
 
-// Postgres returns a stand-in for the official image of PostgreSQL, for this
-// machine's processor: the newest PostgreSQL that this machine's Debian has,
-// whatever tag it is given. It knows POSTGRES_USER, POSTGRES_PASSWORD,
-// POSTGRES_DB, PGDATA and the .sql files of /docker-entrypoint-initdb.d, and can
-// be run as any user.
+// Postgres returns a stand-in for the official image of PostgreSQL, for this machine's
+// processor, with the newest PostgreSQL of this machine's Debian release. It supports
+// POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB, PGDATA and the .sql files of
+// /docker-entrypoint-initdb.d, and runs as any user.
 func Postgres(ctx context.Context) (image v1.Image, err error) {
 	dir, err := os.MkdirTemp("", "postgres-")
 	if err != nil {
@@ -61,7 +59,7 @@ func Postgres(ctx context.Context) (image v1.Image, err error) {
 		Entrypoint: []string{"/usr/local/bin/docker-entrypoint.sh"},
 		Cmd:        []string{"postgres"},
 		Env: []string{
-			// First: what Debian has of the same names in /usr/bin wants Perl.
+			// First, because Debian's wrappers of the same names in /usr/bin need Perl.
 			"PATH=/usr/lib/postgresql/" + version + "/bin:/usr/local/bin:/usr/bin:/bin",
 			"LANG=C.UTF-8", "PGDATA=" + home + "/" + version + "/docker",
 		},
@@ -72,8 +70,7 @@ func Postgres(ctx context.Context) (image v1.Image, err error) {
 	})
 }
 
-// downloadPostgres gets PostgreSQL's packages and all that they depend on, as
-// if nothing were installed.
+// downloadPostgres downloads PostgreSQL's packages with all dependencies, installed or not.
 func downloadPostgres(ctx context.Context, dir string) error {
 	err := os.Mkdir(filepath.Join(dir, "partial"), 0o700)
 	if err != nil {
@@ -136,16 +133,15 @@ func postgresFiles(ctx context.Context, dir string) (all files, version string, 
 	return all, version, nil
 }
 
-// system are the folders that Debian has under /usr, though packages may still
-// name them without.
+// system are the folders that Debian moved to /usr; packages may still use the old paths.
 var system = []string{"bin", "sbin", "lib", "lib64"}
 
-// merged is where a package's file goes.
+// merged returns the path of a package's file with /usr merged.
 func merged(name string) string {
 	first, _, below := strings.Cut(name, "/")
 	if slices.Contains(system, first) {
 		if !below {
-			return "" // the folder itself, which is a link
+			return "" // the folder itself, which is a symlink
 		}
 		return "usr/" + name
 	}

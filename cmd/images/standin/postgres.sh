@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes the database at the first start, as the official image does: over the
-# network nobody gets in without a password.
+# Creates the database at the first start, like the official image: connections over the
+# network need a password.
 set -eu
 
 if [ "$1" = postgres ]; then
 	mkdir -p "$PGDATA"
-	chmod 700 "$PGDATA" # a volume's group may have been given it, which the server refuses
+	chmod 700 "$PGDATA" # fsGroup may have opened it to the group, which the server rejects
 fi
 if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 	if [ -z "${POSTGRES_PASSWORD:-}" ]; then
@@ -21,7 +21,7 @@ if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
 	if [ "$database" != postgres ]; then
 		echo "CREATE DATABASE \"$database\"" | postgres --single -D "$PGDATA" postgres >/dev/null
 	fi
-	# On its socket only: nobody is to find a database that isn't finished.
+	# Listen only on the socket until the database is complete.
 	pg_ctl --silent --wait --options="-c listen_addresses= -c unix_socket_directories=/var/run/postgresql" start
 	for script in /docker-entrypoint-initdb.d/*.sql; do
 		[ -e "$script" ] || continue

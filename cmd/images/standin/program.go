@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// ProgramFor returns the image of that reference for this machine's processor, or
-// [Program] where its registry can't be reached, which is said on stderr.
+// ProgramFor returns the referenced image for this machine's processor, or, with a message
+// on stderr, [Program] if its registry can't be reached.
 func ProgramFor(ctx context.Context, reference, name, binary string, arguments ...string) (v1.Image, error) {
 	reached, err := reach(ctx, reference)
 	if err != nil {
@@ -21,8 +21,8 @@ func ProgramFor(ctx context.Context, reference, name, binary string, arguments .
 	return remote.Image(reached, remote.WithContext(ctx), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))
 }
 
-// Program returns an image of one static binary, which is /bin/NAME and, with
-// arguments, the entry point.
+// Program returns an image of one static binary, /bin/NAME, whose entry point is the binary
+// with the arguments.
 func Program(name, binary string, arguments ...string) (v1.Image, error) {
 	content, err := os.ReadFile(binary)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 )
 
-// eachWithTokens is each, of a service that needs tokens.
+// eachWithTokens is like each, with a service that requires tokens.
 func eachWithTokens(t *testing.T, test func(*testing.T, *server, *apitest.Issuers)) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
@@ -22,16 +22,16 @@ func eachWithTokens(t *testing.T, test func(*testing.T, *server, *apitest.Issuer
 	}
 }
 
-// mine is a widget whose owner is the caller.
+// mine returns the body of a widget whose owner is the caller.
 func mine() map[string]any { return map[string]any{"name": "A name", "quantity": 3} }
 
-// createFor makes a widget with the owner's own token.
+// createFor creates a widget with the owner's own token.
 func (s *server) createFor(t *testing.T, is *apitest.Issuers, owner string) string {
 	t.Helper()
 	return s.For(t).Do(http.MethodPost, widgets, mine(), "Authorization", is.Token(t, owner, "widgets:write")).Want(http.StatusCreated).ID()
 }
 
-// owners returns whose the widgets of a list are, each once.
+// owners returns the distinct owners of the widgets in a list.
 func owners(t *testing.T, a *apitest.Answer) []string {
 	t.Helper()
 	var list struct {
@@ -87,8 +87,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 	})
 }
 
-// TestOthersSeemNotToExist: to whoever may not reach a widget, its id says as much as one
-// that was never given; and no filter or cursor reaches further.
+// TestOthersSeemNotToExist: without permission to read a widget, its id gets the same
+// response as one that never existed; no filter or cursor shows more.
 func TestOthersSeemNotToExist(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
@@ -117,7 +117,7 @@ func TestOthersSeemNotToExist(t *testing.T) {
 	})
 }
 
-// TestWhoIsNoUserOwnsNothing: a subject that is no UUID is nobody's.
+// TestWhoIsNoUserOwnsNothing: a subject that isn't a UUID owns nothing.
 func TestWhoIsNoUserOwnsNothing(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		for _, subject := range []string{"ada@example.com", uuid.Nil.String()} {
@@ -129,7 +129,7 @@ func TestWhoIsNoUserOwnsNothing(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsForWhoMaySeeItNow: the token has lost a scope since.
+// TestAnAnswerIsForWhoMaySeeItNow repeats a request with a token that has lost a scope.
 func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, subject := uuid.NewString(), uuid.NewString()

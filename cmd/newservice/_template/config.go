@@ -2,8 +2,8 @@ package main
 
 import "github.com/example/microservices/pkg/service"
 
-// configuration is everything that widget-service can be told, by environment variables.
-// A variable of its own is a field beside Config, as in the other services.
+// configuration is all of widget-service's settings, as environment variables. Add the
+// service's own ones as fields after Config.
 type configuration struct {
 	service.Config
 }

@@ -31,8 +31,8 @@ func TestTheDocumentIsCurrent(t *testing.T) {
 	})
 }
 
-// TestEachOperationIsLimited: one caller may ask for so much and no more, whatever for, but
-// for the probes.
+// TestEachOperationIsLimited: every operation except the probes counts towards a caller's
+// rate limit.
 func TestEachOperationIsLimited(t *testing.T) {
 	once := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}
 	start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.WriteLimit = once, once }).TestLimits(t)
@@ -67,8 +67,8 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 	})
 }
 
-// TestARequestInFlightIsAConflict holds the database, so that of two requests the one that
-// comes first is surely under way when the other is answered.
+// TestARequestInFlightIsAConflict locks the database, so that the first request is still in
+// flight when the second one gets its response.
 func TestARequestInFlightIsAConflict(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	db, err := sql.Open("sqlite", strings.TrimPrefix(s.config.DatabaseURL, "sqlite://"))
@@ -89,8 +89,8 @@ func TestARequestInFlightIsAConflict(t *testing.T) {
 	(<-answers).Want(http.StatusCreated)
 }
 
-// TestADeletionErasesTheAnswer: of a widget that is deleted nothing is kept, but that the
-// key was used: sent again, the request must not make the widget anew.
+// TestADeletionErasesTheAnswer: of a deleted widget only the used idempotency key remains,
+// so that a repeated request doesn't create the widget again.
 func TestADeletionErasesTheAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		store, err := openStore(t.Context(), s.config)
@@ -107,7 +107,7 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 	})
 }
 
-// operations is a good request for each operation that needs the database.
+// operations returns a valid request for each operation that uses the database.
 func operations(id string) []func(*apitest.Client) *apitest.Answer {
 	path := widgets + "/" + id
 	return []func(*apitest.Client) *apitest.Answer{
@@ -143,8 +143,7 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, widgets+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong takes the table away: what the service can't have expected is a
-// 500 that says nothing.
+// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
 func TestADatabaseThatIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create()
@@ -155,11 +154,11 @@ func TestADatabaseThatIsWrong(t *testing.T) {
 	})
 }
 
-// execute goes around the service.
+// execute runs a statement in the database, bypassing the service.
 func (s *server) execute(t *testing.T, query string) {
 	t.Helper()
 	if path, is := strings.CutPrefix(s.config.DatabaseURL, "sqlite://"); is {
-		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service writes, too
+		db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service also writes
 		require.NoError(t, err)
 		_, err = db.ExecContext(t.Context(), strings.ReplaceAll(query, "widget_service.", ""))
 		require.NoError(t, err)

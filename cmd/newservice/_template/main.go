@@ -1,5 +1,5 @@
-// Widget-service keeps widgets. It is configured by the environment; "widget-service
-// config" lists the variables.
+// Widget-service is an HTTP API for widgets. It is configured by environment variables,
+// which "widget-service config" lists.
 package main
 
 import (
@@ -27,7 +27,7 @@ func program(c *configuration) service.Program {
 	}
 }
 
-// store is what both kinds of database give.
+// store is implemented by both kinds of database.
 type store interface {
 	service.Store
 	api.Store
@@ -40,7 +40,7 @@ func openStore(ctx context.Context, c *configuration) (store, error) {
 	return sqlite.Open(c.SQLitePath())
 }
 
-// open builds the service from its pieces.
+// open connects the service's parts and registers its operations and background tasks.
 func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 	s, err := openStore(ctx, c)
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 
 const (
 	widgets = "/api/v1/widgets"
-	// someone owns what the tests make without a token, and nobody has the id unknown.
+	// someone owns what tests create without a token; unknown is an unused id.
 	someone = "019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"
 	unknown = "00000000-0000-4000-8000-000000000000"
 )
 
-// newWidget returns a widget that may be made.
+// newWidget returns the body of a valid widget.
 func newWidget(changes ...map[string]any) map[string]any {
 	it := map[string]any{"owner_id": someone, "name": "A name", "quantity": 3}
 	for _, change := range changes {
@@ -99,7 +99,7 @@ func TestChangesAndDeletions(t *testing.T) {
 	})
 }
 
-// walk reads a list to its end by its Link headers, and returns the ids.
+// walk follows a list's Link headers to the end, and returns the ids.
 func (s *server) walk(t *testing.T, path string) []string {
 	t.Helper()
 	link := regexp.MustCompile(`^<(/api/v1/widgets.*)>; rel="next"$`)

@@ -1,6 +1,6 @@
-// Package simulationtest is order-service for test/simulation, which may import neither the
-// main package nor what is inside of the service: the pieces of main.go on a file of SQLite,
-// of which each statement can be made to fail, and on a network of the simulation's.
+// Package simulationtest builds order-service for test/simulation, which can't import the
+// main package or internal ones: like main.go, with SQLite whose statements can be made to
+// fail, and with the simulation's network.
 package simulationtest
 
 import (
@@ -26,48 +26,47 @@ import (
 	"github.com/example/microservices/services/order-service/internal/userclient"
 )
 
-// World is what the service has around it.
+// World is the simulated environment of the service.
 type World struct {
-	// File is of a database that Migrate made. Intercept is that of sqlite.DB.
+	// File is a database that Migrate created. Intercept is set as sqlite.DB's.
 	File      string
 	Intercept func(string) error
-	// UserService is the URL of user-service. The first connections to it are for
-	// looking users up, and the others for following their events.
+	// UserService is the URL of user-service. The first transport is for user lookups, the
+	// second one for the event feed.
 	UserService string
 	Dial        func(purpose string) func(ctx context.Context, network, address string) (net.Conn, error)
 	Jitter      func(time.Duration) time.Duration
-	// Pause comes before what may begin at the very moment of something else, and would
-	// share a commit with that by chance: the orders that wait for the same lookup, the
-	// effects of events one after the other, and what requests read whose writes were in the
-	// same commit.
+	// Pause is called before operations that could start at the same instant as others, and
+	// share their commit by chance: orders that wait for the same lookup, effects of
+	// consecutive events, and reads of requests whose writes shared a commit.
 	Pause func(of string)
 }
 
-// store is a store that pauses.
+// store calls Pause before some operations.
 type store struct {
 	*sqlite.Store
 	pause func(string)
 }
 
-// Get is part of api.Store.
+// Get implements api.Store.
 func (s store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 	s.pause("get " + requestid.From(ctx))
 	return s.Store.Get(ctx, id)
 }
 
-// Create is part of api.Store.
+// Create implements api.Store.
 func (s store) Create(ctx context.Context, o order.Order, record *idempotency.Record) error {
 	s.pause(o.ShippingAddress)
 	return s.Store.Create(ctx, o, record)
 }
 
-// Follow is part of events.Sink.
+// Follow implements events.Sink.
 func (s store) Follow(ctx context.Context, source string, from, to events.Cursor, e *events.Event) error {
 	s.pause("follow")
 	return s.Store.Follow(ctx, source, from, to, e)
 }
 
-// Migrate makes the file of a database.
+// Migrate creates a database file with the current schema.
 func Migrate(ctx context.Context, file string) error {
 	s, err := sqlite.Open(file)
 	if err != nil {
@@ -76,8 +75,7 @@ func Migrate(ctx context.Context, file string) error {
 	return errors.Join(s.Migrate(ctx, slog.New(slog.DiscardHandler)), s.Close())
 }
 
-// Open builds the service. It also returns what tells up to where it has followed the
-// events of users.
+// Open builds the service. followed has its cursor in the feed of users.
 func Open(ctx context.Context, w World) (app *service.App, common *service.Config, followed events.Sink, err error) {
 	c := &struct {
 		service.Config
@@ -89,7 +87,7 @@ func Open(ctx context.Context, w World) (app *service.App, common *service.Confi
 	}
 	apitest.NoLimits(&c.Config)
 	c.MigrateOnStart = false
-	purposes := []string{"lookups", "feed"} // in the order in which the client makes them
+	purposes := []string{"lookups", "feed"} // in the order in which the client creates them
 	client := userclient.NewConfig()
 	client.URL, client.Jitter = w.UserService, w.Jitter
 	client.WrapTransport = func(rt http.RoundTripper) http.RoundTripper {

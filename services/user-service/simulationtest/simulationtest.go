@@ -1,6 +1,6 @@
-// Package simulationtest is user-service for test/simulation, which may import neither the
-// main package nor what is inside of the service: the pieces of main.go on a file of SQLite,
-// of which each statement can be made to fail.
+// Package simulationtest builds user-service for test/simulation, which can't import the
+// main package or internal ones: like main.go, with SQLite whose statements can be made to
+// fail.
 package simulationtest
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
-// Migrate makes the file of a database.
+// Migrate creates a database file with the current schema.
 func Migrate(ctx context.Context, file string) error {
 	s, err := sqlite.Open(file)
 	if err != nil {
@@ -32,20 +32,20 @@ func Migrate(ctx context.Context, file string) error {
 	return errors.Join(s.Migrate(ctx, slog.New(slog.DiscardHandler)), s.Close())
 }
 
-// store is a store that pauses.
+// store calls Pause before some operations.
 type store struct {
 	*sqlite.Store
 	pause func(string)
 }
 
-// Get is part of api.Store.
+// Get implements api.Store.
 func (s store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 	s.pause("get " + requestid.From(ctx))
 	return s.Store.Get(ctx, id)
 }
 
-// Open builds the service on a file that Migrate made. intercept is that of sqlite.DB, and
-// pause that of order-service's simulationtest.
+// Open builds the service with a file that Migrate created. intercept is set as sqlite.DB's;
+// pause is that of order-service's simulationtest.
 func Open(ctx context.Context, file string, intercept func(string) error, pause func(of string)) (*service.App, *service.Config, error) {
 	c := &struct {
 		service.Config

@@ -7,8 +7,8 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// actor returns what the caller may do (docs/auth.md). A caller owns the orders of the
-// user whose id is the subject of its token. The scope admin stands for everything.
+// actor derives the caller's permissions from its token (docs/auth.md). A caller owns the
+// orders of the user whose id is the token's subject. The scope admin permits everything.
 func actor(ctx context.Context) order.Actor {
 	caller := auth.From(ctx)
 	a := order.Actor{Sees: caller.Reach(scopeFulfil), Fulfils: caller.Has(scopeFulfil), Expunges: caller.Admin()}

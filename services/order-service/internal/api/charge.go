@@ -12,28 +12,28 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// charged is a store whose reads count against the caller, whatever the answer becomes:
-// orders and kept answers may be large.
+// charged is a store that charges the bytes read to the caller's rate limit, whether or not
+// the response contains them: orders and recorded responses may be large.
 type charged struct{ Store }
 
-// Charge returns a store whose reads count against the caller.
+// Charge wraps a store so that the bytes it reads count towards the caller's rate limit.
 func Charge(s Store) charged { return charged{s} } //nolint:revive // it is used as what it has
 
-// Get is part of order.Store.
+// Get implements order.Store.
 func (c charged) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 	o, err := c.Store.Get(ctx, id)
 	httpapi.HasRead(ctx, o.Size())
 	return o, err
 }
 
-// List is part of order.Store.
+// List implements order.Store.
 func (c charged) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
 	p, err := c.Store.List(ctx, f, r)
 	httpapi.HasRead(ctx, p.Read)
 	return p, err
 }
 
-// Recorded is part of idempotency.Store.
+// Recorded implements idempotency.Store.
 func (c charged) Recorded(ctx context.Context, key idempotency.Key, now time.Time) (idempotency.Record, error) {
 	r, err := c.Store.Recorded(ctx, key, now)
 	httpapi.HasRead(ctx, len(r.Answer.Body))

@@ -10,7 +10,7 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// problem says what the errors of the domain are in HTTP.
+// problem converts domain errors to HTTP problems; it returns other errors unchanged.
 func problem(err error) error {
 	var transition *order.TransitionError
 	var notPending *order.NotPendingError
@@ -24,7 +24,7 @@ func problem(err error) error {
 	case errors.Is(err, order.ErrNotFulfilling):
 		return httpapi.Forbidden(scopeFulfil)
 	case errors.Is(err, order.ErrNotOwner):
-		return httpapi.Forbidden(auth.Admin) // it sees the order, so it lacks no lesser scope
+		return httpapi.Forbidden(auth.Admin) // the actor can read the order, so only admin would help
 	case errors.As(err, &transition), errors.As(err, &notPending), errors.As(err, &record):
 		return httpapi.NewProblem(http.StatusConflict, err.Error())
 	case errors.As(err, &unavailable):

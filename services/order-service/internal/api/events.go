@@ -17,14 +17,14 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// OrderEvent is what an event says of an order.
+// OrderEvent is the data of an event about an order.
 type OrderEvent struct {
 	Version int64     `json:"version" doc:"The version that the order has since, from 1." example:"2"`
 	UserID  uuid.UUID `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	Happened
 }
 
-// Happened is what a change was.
+// Happened describes a change.
 type Happened struct {
 	From    string   `json:"from,omitzero" doc:"The status that it had, if that changed." example:"pending"`
 	To      string   `json:"to,omitzero" doc:"The status that it has since, if that changed." example:"confirmed"`
@@ -32,7 +32,7 @@ type Happened struct {
 	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed, of an update."`
 }
 
-// HistoryItem is something that happened to one order.
+// HistoryItem is one event in an order's history.
 type HistoryItem struct {
 	Version int64           `json:"version" doc:"The version that the order has since, from 1." example:"2"`
 	Type    string          `json:"type" enum:"created,updated,deleted" doc:"What happened."`
@@ -94,14 +94,14 @@ func toHistory(e events.Event) (HistoryItem, error) {
 	return HistoryItem{Version: e.Version, Type: e.Type, Time: httpapi.Instant(e.Time), Happened: h}, nil
 }
 
-// idOf makes an id of a version, so that a history has pages as all lists have: one sorts
-// as the other.
+// idOf encodes a version as an id that sorts the same way, so that a history is paginated
+// like every list.
 func idOf(version int64) (id uuid.UUID) {
 	binary.BigEndian.PutUint64(id[:], uint64(version)) //nolint:gosec // it isn't negative
 	return id
 }
 
-// versionOf is the version that idOf made an id of; of a later one, the highest.
+// versionOf reverses idOf. Ids above its range, such as a first page's, give math.MaxInt64.
 func versionOf(id uuid.UUID) int64 {
 	return int64(min(binary.BigEndian.Uint64(id[:]), math.MaxInt64))
 }

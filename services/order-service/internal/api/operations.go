@@ -1,4 +1,4 @@
-// Package api is order-service's HTTP operations.
+// Package api provides order-service's HTTP operations.
 package api
 
 import (
@@ -21,31 +21,31 @@ import (
 const (
 	scopeRead  = "orders:read"
 	scopeWrite = "orders:write"
-	// scopeFulfil is for whoever fulfils orders: everyone's may be read, and moved on.
+	// scopeFulfil permits reading all orders and changing their status.
 	scopeFulfil = "orders:fulfil"
 )
 
-// What answers may take while they are made, in bytes: an order, and a page of them
-// (page.MaxBytes, as rows, as text, and what was read of the rows after it).
+// Memory reserved to build a response, in bytes: for one order, and for a page of orders
+// (page.MaxBytes as rows, again as JSON, and rows read beyond the page).
 const (
 	orderMemory = 512 << 10
 	pageMemory  = 4 << 20
 )
 
-// maxBody is the size of the largest body, in bytes: an order of the largest texts
-// there may be (order.MaxItems and the others) fits, also with each character written
-// as two escaped surrogates of six bytes each.
+// maxBody limits a request body, in bytes. An order at all limits (order.MaxItems and the
+// others) fits, even if every character is a pair of six-byte surrogate escapes.
 const maxBody = 512 << 10
 
 const path = "/api/v1/orders"
 
-// Store is what order-service keeps: orders, and the records of requests.
+// Store keeps orders, idempotency records and events.
 type Store interface {
 	order.Store
 	idempotency.Store
 	events.Store
-	// Create stores a new order and, unless it is nil, the record of the request, both or
-	// neither. It returns idempotency.ErrTaken.
+	// Create stores a new order and the idempotency record, unless that is nil, in one
+	// transaction. It returns idempotency.ErrTaken if the key is in use, and
+	// order.ErrUserUnknown if the user was deleted.
 	Create(ctx context.Context, o order.Order, record *idempotency.Record) error
 }
 
@@ -55,7 +55,7 @@ type api struct {
 	once   *idempotency.Once
 }
 
-// Register adds the operations on orders, which are added to a store.
+// Register adds the operations on orders to a. New orders are stored with s.Create.
 func Register(a *httpapi.API, orders *order.Orders, s Store, once *idempotency.Once) {
 	h := &api{orders: orders, store: s, once: once}
 	tags := []string{"Orders"}
@@ -129,7 +129,7 @@ func (h *api) create(ctx context.Context, in *createInput) (created httpapi.Crea
 			return created, problem(err)
 		}
 	}
-	if claim.Replayed() { // to who may see it today
+	if claim.Replayed() { // only if the caller may still read the order
 		id, err := claim.Resource()
 		if err != nil {
 			return created, err
@@ -189,8 +189,7 @@ func (h *api) page(ctx context.Context, f order.Filter, params httpapi.PageParam
 	return httpapi.NewList(p, toWire, path, query, params.Limit), nil
 }
 
-// OrderPath is the path of one order. It is exported for huma, which sets its
-// field.
+// OrderPath is the path parameter of one order. It is exported because huma sets its field.
 type OrderPath struct {
 	OrderID httpapi.ID `path:"order_id" doc:"The order's id."`
 }
@@ -219,7 +218,7 @@ type updateInput struct {
 }
 
 func (h *api) update(ctx context.Context, in *updateInput) (updated httpapi.Resource[Order], err error) {
-	for { // until nobody was faster: someone wins each round
+	for { // retry if another request changed the order; each round, one request succeeds
 		stored, err := h.orders.Get(ctx, actor(ctx), uuid.UUID(in.OrderID))
 		if err != nil {
 			return updated, problem(err)

@@ -10,16 +10,15 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// Money is an amount of money on the wire: a JSON number, exact, with two
-// decimals.
+// Money is an amount in JSON: an exact number with two decimals, such as 2999.97.
 type Money struct{ money.Amount }
 
-// Schema describes an amount.
+// Schema implements huma.SchemaProvider.
 func (Money) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeNumber, Format: "double", Examples: []any{999.99}}
 }
 
-// Item is an item on the wire.
+// Item is the JSON form of an item.
 type Item struct {
 	ProductID   string `json:"product_id" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"laptop-15"`
 	ProductName string `json:"product_name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,198}\\S)?\\s*$" doc:"1 to 200 characters." example:"Laptop 15″"`
@@ -27,7 +26,7 @@ type Item struct {
 	Price       Money  `json:"price" minimum:"0" maximum:"99999999.99" doc:"Of one, with at most 2 decimals." example:"999.99"`
 }
 
-// Order is an order on the wire.
+// Order is the JSON form of an order.
 type Order struct {
 	ID              uuid.UUID       `json:"id" format:"uuid" doc:"Names the order; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	UserID          uuid.UUID       `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
@@ -37,7 +36,7 @@ type Order struct {
 	TotalAmount     Money           `json:"total_amount" minimum:"0" maximum:"999999999999.99" doc:"The sum of price × quantity, exact." example:"2999.97"`
 	CreatedAt       httpapi.Instant `json:"created_at" doc:"When the order was created."`
 	UpdatedAt       httpapi.Instant `json:"updated_at" doc:"When the order was changed last."`
-	// ErasedAt is missing where there is nothing to say.
+	// ErasedAt is omitted unless the address was erased.
 	ErasedAt *httpapi.Instant `json:"erased_at,omitzero" doc:"When the shipping address was erased, because the user was deleted; missing while it is there."`
 }
 
@@ -64,7 +63,7 @@ func fromWire(items []Item) []order.Item {
 	return out
 }
 
-// NewOrder is what an order is created from.
+// NewOrder is the request body that creates an order.
 type NewOrder struct {
 	UserID          string `json:"user_id" format:"uuid" doc:"Whose order it is: a user that user-service knows." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	Items           []Item `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What is ordered."`
@@ -75,13 +74,13 @@ func (n *NewOrder) draft() order.Draft {
 	return order.Draft{UserID: n.UserID, Items: fromWire(n.Items), ShippingAddress: n.ShippingAddress}
 }
 
-// OrderChange is a change of an order. What is left out stays as it is.
+// OrderChange is the request body that changes an order. Omitted fields keep their values.
 type OrderChange struct {
 	Status          jsonbody.Optional[string] `json:"status,omitzero" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"confirmed"`
 	Items           jsonbody.Optional[[]Item] `json:"items,omitzero" minItems:"1" maxItems:"100" nullable:"false" doc:"Only while the order is pending."`
 	ShippingAddress jsonbody.Nullable[string] `json:"shipping_address,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Only while the order is pending. null is what was erased, and may be sent back." example:"12 St James's Square, London"`
 
-	// What can't be changed may be sent back as it was read.
+	// Read-only fields, which a client may send back unchanged.
 	ID          jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	UserID      jsonbody.Optional[string] `json:"user_id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	TotalAmount jsonbody.Optional[Money]  `json:"total_amount,omitzero" minimum:"0" maximum:"999999999999.99" doc:"Is computed; may be sent back unchanged." example:"2999.97"`
@@ -102,7 +101,7 @@ func (c *OrderChange) patch() order.Patch {
 	return p
 }
 
-// checkReadOnly refuses a change of what can't be changed.
+// checkReadOnly rejects values of read-only fields that differ from the stored order.
 func (c *OrderChange) checkReadOnly(stored order.Order) error {
 	var r httpapi.ReadOnly
 	r.ID("id", c.ID, stored.ID)

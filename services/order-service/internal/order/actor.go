@@ -6,40 +6,38 @@ import (
 	"github.com/example/microservices/pkg/access"
 )
 
-// Role is the kind of caller that does something to an order.
+// Role is the kind of caller that changed an order, as recorded in its history.
 type Role string
 
-// The roles there are.
+// All roles.
 const (
-	// Anyone is whoever sends a request where no token is needed.
+	// Anyone is a client without a token, where none is required.
 	Anyone Role = "anyone"
-	// Customer is the user whose order it is.
+	// Customer is the user who owns the order.
 	Customer Role = "customer"
-	// Fulfilment is whoever fulfils orders.
+	// Fulfilment is a caller with the scope orders:fulfil.
 	Fulfilment Role = "fulfilment"
 	Admin      Role = "admin"
-	// Erasure is what the deletion of the user does.
+	// Erasure is the erasure after the user's deletion.
 	Erasure Role = "erasure"
 )
 
-// Actor is whoever asks for something, and what it may do. The zero value may do
-// nothing.
+// Actor is a caller and its permissions. The zero value permits nothing.
 type Actor struct {
-	// Role is what history says of who did it.
+	// Role is recorded in the history of changed orders.
 	Role Role
-	// Sees is whose orders the actor may read. Others seem not to exist.
+	// Sees is the users whose orders the actor may read. Other orders appear not to exist.
 	Sees access.Reach
-	// Owns is whose orders it may make, edit, cancel and delete.
+	// Owns is the users whose orders it may create, edit, cancel and delete.
 	Owns access.Reach
-	// Fulfils says that it may confirm, ship, deliver and cancel every order that it
-	// sees.
+	// Fulfils permits confirming, shipping, delivering and cancelling every order in Sees.
 	Fulfils bool
-	// Expunges says that it may delete an order that it owns in any status.
+	// Expunges permits deleting an order in Owns in any status.
 	Expunges bool
 }
 
-// mayBecome returns an error unless the actor may give an order of the owner a status,
-// whether or not that may follow the one it has.
+// mayBecome returns an error unless the actor may set status s on an order of owner. It
+// doesn't check whether the transition is allowed.
 func (a Actor) mayBecome(owner uuid.UUID, s Status) error {
 	switch s {
 	case Confirmed, Shipped, Delivered:

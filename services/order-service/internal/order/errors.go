@@ -7,21 +7,21 @@ import (
 )
 
 var (
-	// ErrNotFound says that there is no such order.
+	// ErrNotFound means that the order doesn't exist, or that the actor may not read it.
 	ErrNotFound = errors.New("there is no such order")
-	// ErrStale says that the order has changed since it was read.
+	// ErrStale means that the order has changed since it was read.
 	ErrStale = errors.New("the order has changed since it was read")
 )
 
 var (
-	// ErrNotFulfilling says that an actor asked for a status that is not its to give.
+	// ErrNotFulfilling means that only fulfilment may set the requested status.
 	ErrNotFulfilling = errors.New("only whoever fulfils orders may confirm, ship or deliver one")
-	// ErrNotOwner says that an actor asked for what only the owner may do.
+	// ErrNotOwner means that only the order's owner may make the requested change.
 	ErrNotOwner = errors.New("only its owner may do that to an order")
 )
 
-// RecordError says that an order is a record of what happened, which its owner can't
-// delete.
+// RecordError means that the owner can't delete an order that was confirmed, shipped or
+// delivered: it is a business record.
 type RecordError struct{ Status Status }
 
 func (e *RecordError) Error() string {
@@ -32,7 +32,7 @@ func (e *RecordError) Error() string {
 	return fmt.Sprintf("an order that is %s can't be deleted; only one that is %s or %s can%s", e.Status, Pending, Cancelled, hint)
 }
 
-// TransitionError says that an order can't become what it was asked to.
+// TransitionError means that status To can't follow status From.
 type TransitionError struct{ From, To Status }
 
 func (e *TransitionError) Error() string {
@@ -43,23 +43,23 @@ func (e *TransitionError) Error() string {
 	return fmt.Sprintf("an order that is %s can't become %s; %s", e.From, e.To, next)
 }
 
-// NotPendingError says that an order is past the point where its items and its
-// address can be changed.
+// NotPendingError means that items and address can't change, because the order is no longer
+// pending.
 type NotPendingError struct{ Status Status }
 
 func (e *NotPendingError) Error() string {
 	return fmt.Sprintf("an order that is %s can't change its items or its shipping address; only one that is %s can", e.Status, Pending)
 }
 
-// ErrUserUnknown says that user-service knows no such user.
+// ErrUserUnknown means that the user doesn't exist, or that the actor doesn't own its orders.
 var ErrUserUnknown = errors.New("no such user")
 
-// UsersUnavailableError says that user-service could not be asked. No order
-// may be created on the strength of it.
+// UsersUnavailableError means that user-service could not confirm whether a user exists. No
+// order may be created then.
 type UsersUnavailableError struct {
-	// RetryAfter is when it makes sense to ask again.
+	// RetryAfter is how long to wait before the next attempt.
 	RetryAfter time.Duration
-	// Err is the cause, for the log. It is never shown to a client.
+	// Err is the cause, for the log only. Clients never see it.
 	Err error
 }
 

@@ -1,4 +1,5 @@
-// Package order is what an order is, and the rules that hold for one.
+// Package order provides the domain model of orders: validation, permissions and status
+// transitions. Storage and user lookups are interfaces, Store and Users.
 package order
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// Order is what a user has ordered.
+// Order is an order of a user.
 type Order struct {
 	ID              uuid.UUID
 	UserID          uuid.UUID
@@ -21,19 +22,18 @@ type Order struct {
 	Status          Status
 	// Total is the sum over the items of price × quantity.
 	Total money.Amount
-	// Version counts the changes, from 1.
+	// Version starts at 1 and increases with each change.
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
-	// ErasedAt is when the shipping address was erased, as the user was deleted; nil: it
-	// is there.
+	// ErasedAt is when the shipping address was erased after the user's deletion; nil if it
+	// was not.
 	ErasedAt *time.Time
-	// ChangedBy is who made this version.
+	// ChangedBy is the role that created this version.
 	ChangedBy Role
 }
 
-// Item is a product, and how many of it at which price. The tags are the form
-// in which stores keep items.
+// Item is a product with quantity and unit price. Stores keep items as JSON with these tags.
 type Item struct {
 	ProductID   string       `json:"product_id"`
 	ProductName string       `json:"product_name"`
@@ -41,7 +41,7 @@ type Item struct {
 	Price       money.Amount `json:"price"`
 }
 
-// Size is about how much memory o takes, in bytes.
+// Size estimates the memory that o takes, in bytes.
 func (o Order) Size() int {
 	n := len(o.ShippingAddress)
 	for _, item := range o.Items {
@@ -50,19 +50,19 @@ func (o Order) Size() int {
 	return n
 }
 
-// itemSize is that of an item without its texts, in bytes.
+// itemSize is the size of an item without its strings, in bytes.
 const itemSize = 80
 
-// Filter chooses orders. A field that is nil lets all through.
+// Filter selects orders. A nil field matches all.
 type Filter struct {
 	UserID  *uuid.UUID
 	Status  *Status
 	Created page.Period
 }
 
-// IDs returns what the ids of a page lie between, neither of them included, which begins
-// below an id and has only what the period lets through: an order's id has the millisecond
-// of its creation.
+// IDs converts f.Created and the page's start to exclusive bounds of ids: a page has the
+// orders with after < id < before. That works because an id contains the millisecond of its
+// creation.
 func (f Filter) IDs(below uuid.UUID) (after, before uuid.UUID) {
 	before = below
 	if f.Created.After != nil {

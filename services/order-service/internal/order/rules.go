@@ -12,7 +12,7 @@ import (
 	"github.com/example/microservices/pkg/text"
 )
 
-// The limits of an order.
+// Limits of an order: counts, lengths in characters, and amounts.
 const (
 	MaxItems                    = 100
 	MaxProductID                = 100
@@ -25,11 +25,11 @@ const (
 
 var errTotal = fmt.Errorf("the order's total must be at most %s", MaxTotal)
 
-// parseAddress reads a shipping address.
+// parseAddress validates and normalizes a shipping address.
 func parseAddress(s string) (string, error) { return text.Block(s, MaxAddress) }
 
-// parseItems reads items and computes their total. The texts of those that are stored are
-// not judged. The error is invalid.Fields, with a path for each: "items[1].quantity".
+// parseItems validates items and computes their total. It accepts texts of stored items
+// unchecked. The error is invalid.Fields, with paths such as "items[1].quantity".
 func parseItems(items, stored []Item) ([]Item, money.Amount, error) {
 	var problems invalid.Fields
 	if len(items) < 1 || len(items) > MaxItems {
@@ -114,16 +114,16 @@ func fieldsOf(err error) invalid.Fields {
 	return fields
 }
 
-// change is a patch whose values are right in themselves.
+// change is a patch with valid values.
 type change struct {
 	status  *Status
 	address *string
-	items   *Order // of which Items and Total count
+	items   *Order // only Items and Total are set
 	more    bool
 }
 
-// parsePatch reads a patch. A text that the order has already isn't judged: an earlier
-// version may have taken what this one refuses, and what was read may be sent back.
+// parsePatch validates a patch. Texts that equal the stored ones are not checked: an earlier
+// release may have accepted what this one rejects, and a client may send back what it read.
 func parsePatch(p Patch, stored Order) (change, error) {
 	var problems invalid.Fields
 	c := change{more: p.More}
@@ -145,8 +145,8 @@ func parsePatch(p Patch, stored Order) (change, error) {
 	return c, problems.Err()
 }
 
-// apply returns what an order becomes, if the actor may change it so. Rights come
-// first: who lacks one is told no more.
+// apply returns the changed order, or an error if the actor may not make the change. It
+// checks permissions first, so that an unauthorized actor learns nothing else.
 func (c change) apply(stored Order, actor Actor) (Order, error) {
 	changed := stored
 	if c.address != nil {

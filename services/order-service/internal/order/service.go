@@ -11,29 +11,27 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// Orders is the operations on orders.
+// Orders provides the operations on orders.
 type Orders struct {
 	store Store
 	users Users
 	now   func() time.Time
 }
 
-// New returns the operations on the orders in a store, of users that users
-// knows.
+// New returns operations on the orders in store. users looks up their owners.
 func New(store Store, users Users) *Orders {
 	return &Orders{store: store, users: users, now: time.Now}
 }
 
-// Draft is an order to be.
+// Draft is the unvalidated input for a new order.
 type Draft struct {
 	UserID          string
 	Items           []Item
 	ShippingAddress string
 }
 
-// Prepare makes an order, which is to be added to the store, for a user whose orders are
-// the actor's, and who is known to exist. The errors are invalid.Fields, and those of
-// Users.Verify.
+// Prepare validates a draft and returns a new order, which the caller must store. The user
+// must exist, and be in actor.Owns. The errors are invalid.Fields and those of Users.Verify.
 func (o *Orders) Prepare(ctx context.Context, actor Actor, d Draft) (Order, error) {
 	made, err := parseDraft(d)
 	if err != nil {
@@ -49,12 +47,12 @@ func (o *Orders) Prepare(ctx context.Context, actor Actor, d Draft) (Order, erro
 	}
 	made.Status, made.ChangedBy = Pending, actor.Role
 	made.Version = 1
-	made.CreatedAt = ids.Time(made.ID) // so that the one sorts as the other
+	made.CreatedAt = ids.Time(made.ID) // so that ids and creation times sort alike
 	made.UpdatedAt = made.CreatedAt
 	return made, nil
 }
 
-// verify is Users.Verify for a user within reach. There seem to be no others.
+// verify calls Users.Verify for a user that reach includes. Others appear not to exist.
 func (o *Orders) verify(ctx context.Context, reach access.Reach, user uuid.UUID) error {
 	if !reach.Includes(user) {
 		return ErrUserUnknown
@@ -62,7 +60,7 @@ func (o *Orders) verify(ctx context.Context, reach access.Reach, user uuid.UUID)
 	return o.users.Verify(ctx, user)
 }
 
-// Get returns an order that the actor sees, or ErrNotFound.
+// Get returns an order that the actor may read, or ErrNotFound.
 func (o *Orders) Get(ctx context.Context, actor Actor, id uuid.UUID) (Order, error) {
 	stored, err := o.store.Get(ctx, id)
 	if err != nil {
@@ -74,8 +72,7 @@ func (o *Orders) Get(ctx context.Context, actor Actor, id uuid.UUID) (Order, err
 	return stored, nil
 }
 
-// List returns a page of the orders that the actor sees and f lets through, newest
-// first.
+// List returns a page of the orders that match f and that the actor may read, newest first.
 func (o *Orders) List(ctx context.Context, actor Actor, f Filter, r page.Request) (page.Page[Order], error) {
 	if f.UserID == nil {
 		f.UserID = actor.Sees.Owner()
@@ -85,20 +82,19 @@ func (o *Orders) List(ctx context.Context, actor Actor, f Filter, r page.Request
 	return o.store.List(ctx, f, r)
 }
 
-// Patch is a change of an order. What is nil stays as it is.
+// Patch is a change of an order. Nil fields keep their values.
 type Patch struct {
 	Status          *string
 	Items           []Item
 	ShippingAddress *string
-	// More says that the status did not come alone, but with other fields, as
-	// when an order that was read is sent back. The status that the order has
-	// already is then no transition.
+	// More means that other fields accompany the status, as when a client sends back an
+	// order that it read. Then the current status is not an attempted transition.
 	More bool
 }
 
-// Change returns what an order, as it is stored, becomes: itself, if nothing changes. All
-// of a patch is judged at once. The errors are invalid.Fields, ErrNotOwner (of items and
-// address, and of a cancellation), ErrNotFulfilling, *TransitionError and *NotPendingError.
+// Change returns stored with p applied, or stored itself if nothing changes. It applies all
+// of a patch or nothing. The errors are invalid.Fields, ErrNotOwner (for items, address and
+// cancellation), ErrNotFulfilling, *TransitionError and *NotPendingError.
 func (o *Orders) Change(actor Actor, stored Order, p Patch) (Order, error) {
 	change, err := parsePatch(p, stored)
 	if err != nil {
@@ -114,8 +110,8 @@ func (o *Orders) Change(actor Actor, stored Order, p Patch) (Order, error) {
 	return changed, nil
 }
 
-// Save stores what an order of a version has become, unless that is still the same. It
-// returns ErrStale when there is no such version any more.
+// Save stores an order that Change returned, unless its version is still the given one. It
+// returns ErrStale if the stored order has another version by now.
 func (o *Orders) Save(ctx context.Context, changed Order, version int64) error {
 	if changed.Version == version {
 		return nil
@@ -123,8 +119,8 @@ func (o *Orders) Save(ctx context.Context, changed Order, version int64) error {
 	return o.store.Update(ctx, changed)
 }
 
-// Delete deletes an order, as it is stored. The errors are ErrNotOwner, *RecordError and
-// ErrStale, when it has changed since.
+// Delete deletes stored. The errors are ErrNotOwner, *RecordError, and ErrStale if the order
+// has changed since it was read.
 func (o *Orders) Delete(ctx context.Context, actor Actor, stored Order) error {
 	err := actor.mayDelete(stored)
 	if err != nil {
@@ -133,5 +129,5 @@ func (o *Orders) Delete(ctx context.Context, actor Actor, stored Order) error {
 	return o.store.Delete(ctx, stored.ID, stored.Version)
 }
 
-// timestamp is now, as exactly as clients keep it.
+// timestamp returns the current time in milliseconds, the precision of the API.
 func (o *Orders) timestamp() time.Time { return o.now().UTC().Truncate(time.Millisecond) }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Status is how far an order has come.
+// Status is the status of an order.
 type Status string
 
 // The statuses of an order.
@@ -29,7 +29,7 @@ var (
 
 var errStatus = errors.New("must be one of " + joinStatuses(statuses))
 
-// ParseStatus reads a status. Its error is fit to be shown to whoever sent s.
+// ParseStatus parses a status. Its error may be shown to the client.
 func ParseStatus(s string) (Status, error) {
 	if !slices.Contains(statuses, Status(s)) {
 		return "", errStatus

@@ -6,10 +6,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// Users is what an order needs to know of user-service.
+// Users looks up users in user-service.
 type Users interface {
-	// Verify returns nil when the user is known to exist, ErrUserUnknown when
-	// user-service says that there is no such user, *UsersUnavailableError
-	// when that can't be told now, and ctx's error when the caller gave up.
+	// Verify returns nil if the user exists, ErrUserUnknown if user-service has no such
+	// user, *UsersUnavailableError if the lookup failed, and ctx's error if ctx ended.
 	Verify(ctx context.Context, id uuid.UUID) error
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// The errors about an answer never quote it: it may hold a name and an address.
+// These errors never quote the response, which may contain a name and an email address.
 var (
 	errUnknown   = errors.New("user-service knows no such user")
 	errMediaType = errors.New("user-service's answer has the wrong content type")
@@ -21,7 +21,7 @@ var (
 	errNotFound  = errors.New("404, but not user-service's own")
 )
 
-// judgeUser accepts a 200 only when it is the user asked for.
+// judgeUser returns nil only if a 200 response contains the requested user.
 func judgeUser(header http.Header, body []byte, id uuid.UUID) error {
 	if mediaType(header) != "application/json" {
 		return &failure{outcome: invalid, err: errMediaType}
@@ -33,9 +33,8 @@ func judgeUser(header http.Header, body []byte, id uuid.UUID) error {
 	return nil
 }
 
-// decodeUser returns nil when body is one JSON object (RFC 8259; no duplicate
-// names, nothing after it) whose id is the one given. Other members are
-// user-service's own business, present and future.
+// decodeUser returns nil if body is one JSON object (RFC 8259; no duplicate names, nothing
+// after it) with the given id. It ignores other members, so user-service may add some.
 func decodeUser(body []byte, id uuid.UUID) error {
 	var user struct {
 		ID *string `json:"id"`
@@ -44,26 +43,26 @@ func decodeUser(body []byte, id uuid.UUID) error {
 	if err != nil || user.ID == nil {
 		return errNotUser
 	}
-	// The id's text is lower case in answers (RFC 9562 section 4), upper case is
-	// the same id; uuid.Parse alone would also take braces and URNs.
+	// Upper and lower case are the same id (RFC 9562 section 4). Not uuid.Parse, which
+	// also accepts braces and URNs.
 	if !strings.EqualFold(*user.ID, id.String()) {
 		return errWrongUser
 	}
 	return nil
 }
 
-// noSuchPath is the type of user-service's 404 for a path that it doesn't have,
-// as when the base URL has a wrong prefix.
+// noSuchPath is the problem type of user-service's 404 for an unknown path, for example if
+// the base URL has a wrong prefix.
 const noSuchPath = "urn:problem-type:no-such-path"
 
-// judgeNotFound takes a 404 for "no such user" only when it is a problem document
-// (RFC 9457) that doesn't say otherwise. A proxy, a mesh or a web server in the way
-// also answers 404, and knows nothing of users.
+// judgeNotFound treats a 404 as "no such user" only if it is a problem document (RFC 9457)
+// without another type or status. A proxy, a service mesh or a web server in between may
+// also respond with 404.
 func judgeNotFound(header http.Header, body []byte) error {
 	if mediaType(header) != "application/problem+json" {
 		return &failure{outcome: invalid, err: errNotFound}
 	}
-	// Optional members, yet an object: null leaves the pointer nil.
+	// All members are optional, but null is not an object: it leaves the pointer nil.
 	var problem *struct {
 		Type   string `json:"type"`
 		Status *int   `json:"status"`
@@ -83,19 +82,18 @@ func mediaType(header http.Header) string {
 	return t
 }
 
-// maxRetryAfter is the longest Retry-After that is passed on.
+// maxRetryAfter caps the Retry-After that clients get.
 const maxRetryAfter = time.Hour
 
-// parseRetryAfter reads a Retry-After header (RFC 9110 section 10.2.3): seconds,
-// or a date. The result lies between 0 and maxRetryAfter; false means that there
-// is none that can be understood.
+// parseRetryAfter parses a Retry-After header (RFC 9110 section 10.2.3): seconds or a date.
+// It returns a duration from 0 to maxRetryAfter, or false if value is not valid.
 func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	value = strings.TrimSpace(value)
 	isDigits := value != "" && strings.Trim(value, "0123456789") == ""
 	if isDigits {
 		seconds, err := strconv.ParseUint(value, 10, 31)
 		if err != nil {
-			return maxRetryAfter, true // more than fits is still a number
+			return maxRetryAfter, true // too large to parse
 		}
 		return min(time.Duration(seconds)*time.Second, maxRetryAfter), true
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// What user-service may answer, what Verify makes of it, and whether the breaker
-// holds it against user-service. The breaker here trips on its first failure.
+// Responses of user-service, Verify's results, and whether the breaker counts them as
+// failures. The breaker here opens at the first failure.
 func TestAnswers(t *testing.T) {
 	id := uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
 	const jsonType, problemType = "application/json", "application/problem+json"
@@ -102,7 +102,7 @@ func TestAnswers(t *testing.T) {
 				for name, value := range test.answer.header {
 					w.Header().Set(name, value)
 				}
-				// No guessing of a content type by net/http.
+				// Keeps net/http from detecting a content type.
 				w.Header()["Content-Type"] = nil
 				if test.answer.mediaType != "" {
 					w.Header().Set("Content-Type", test.answer.mediaType)
@@ -146,7 +146,7 @@ func TestAnUnknownUserIsNeverRemembered(t *testing.T) {
 	require.EqualValues(t, 4, u.requests.Load())
 }
 
-// endless is a body without end that notes how much of it was read.
+// endless is a body without end that counts the bytes read.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) {

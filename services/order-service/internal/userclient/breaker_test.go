@@ -109,8 +109,8 @@ func TestAnUnknownUserIsASuccessfulProbe(t *testing.T) {
 	})
 }
 
-// A 429 says that user-service is well and that this service asks too much: the
-// breaker stays as it is, and who orders is told when to come back.
+// A 429 is not a failure of user-service: the breaker stays closed, and the client gets the
+// Retry-After.
 func TestTooManyRequestsDontOpenTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: withRetryAfter(http.StatusTooManyRequests, "7")}
@@ -191,8 +191,8 @@ func TestAFullHouseDoesNotUseUpTheProbe(t *testing.T) {
 	})
 }
 
-// A hanging user-service costs each caller at most the total deadline until the
-// breaker trips, and nothing afterwards.
+// With a hung user-service each caller waits for at most the total deadline until the breaker
+// opens, and then not at all.
 func TestManyCallersAgainstAHungUserService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: hung}

@@ -20,7 +20,7 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// Client asks user-service about users. It is safe for concurrent use.
+// Client looks up users in user-service. It is safe for concurrent use.
 type Client struct {
 	cfg   Config
 	log   *slog.Logger
@@ -29,13 +29,13 @@ type Client struct {
 
 	http      *http.Client
 	transport *http.Transport
-	feed      *http.Transport // of whoever follows user-service's events
+	feed      *http.Transport // for the event feed
 
 	cache   *ttlcache.Cache[uuid.UUID, struct{}] // nil when turned off
 	flight  resilience.Flight[uuid.UUID, outcome]
 	budget  *resilience.Budget
 	backoff resilience.Backoff
-	slots   chan struct{} // one element per try under way
+	slots   chan struct{} // one element per attempt in flight
 	breaker *resilience.Breaker
 
 	metrics *metrics
@@ -44,9 +44,9 @@ type Client struct {
 
 var _ order.Users = (*Client)(nil)
 
-// New returns a client for the user-service at cfg.URL, which need not be up. Its metrics
-// are registered with reg; neither reg nor log is required. The error is of the URL, or of
-// a TokenFile without a token. Call Close when done.
+// New returns a client for the user-service at cfg.URL, which may still be unavailable. It
+// registers its metrics with reg; reg and log may be nil. It returns an error if the URL is
+// invalid, TokenFile has no token, or the metrics can't be registered. Call Close when done.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, error) {
 	base, err := parseURL(cfg.URL)
 	if err != nil {
@@ -73,9 +73,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, erro
 	c.transport, c.feed = newTransport(cfg), newTransport(cfg)
 	c.http = newHTTPClient(cfg, c.transport)
 	if cfg.CacheTTL > 0 {
-		// Not started, so no goroutine: what has expired is never returned, and
-		// makes room when the capacity is reached. It is only ever asked with
-		// Has, which, unlike Get, extends no life and takes no exclusive lock.
+		// Without Start there is no cleanup goroutine: the cache never returns expired
+		// entries, and evicts at its capacity. It is read only with Has, which, unlike Get,
+		// doesn't extend an entry's life and takes no exclusive lock.
 		c.cache = ttlcache.New(
 			ttlcache.WithTTL[uuid.UUID, struct{}](cfg.CacheTTL),
 			ttlcache.WithCapacity[uuid.UUID, struct{}](uint64(max(cfg.CacheSize, 0))),
@@ -100,11 +100,10 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, erro
 	return c, nil
 }
 
-// Verify returns nil when user-service knows the user, or did so within the last
-// CacheTTL; order.ErrUserUnknown when it says that there is no such user; ctx's
-// error when ctx ended first; and *order.UsersUnavailableError, with a RetryAfter
-// in whole seconds, when the question can't be answered now. It returns within
-// Timeout.
+// Verify returns nil if the user exists or did so within the last CacheTTL;
+// order.ErrUserUnknown if user-service has no such user; ctx's error if ctx ended first; and
+// otherwise *order.UsersUnavailableError, with a RetryAfter in whole seconds. It returns
+// within Timeout.
 func (c *Client) Verify(ctx context.Context, id uuid.UUID) error {
 	o, err := c.verify(ctx, id)
 	c.metrics.requests[o].Inc()
@@ -143,11 +142,11 @@ func (c *Client) verify(ctx context.Context, id uuid.UUID) (outcome, error) {
 	}
 }
 
-// ask is the call that callers share. Its ctx is nobody's own, so the total
-// deadline starts here; whoever joins later waits for less than that.
+// ask is the call that concurrent callers share. Its ctx belongs to none of them, so the
+// total deadline starts here; callers that join later wait for less.
 func (c *Client) ask(ctx context.Context, id uuid.UUID) (outcome, error) {
-	// A caller that missed the cache may get here just after the call that
-	// filled it has ended. Looking again makes it one request, always.
+	// Another call may have filled the cache after this caller missed it. Checking again
+	// guarantees a single request.
 	if c.seen(id) {
 		return found, nil
 	}
@@ -163,7 +162,7 @@ func (c *Client) ask(ctx context.Context, id uuid.UUID) (outcome, error) {
 		}
 		return o, nil
 	case unknown:
-		// Never remembered: the user may be created in the next instant.
+		// Not cached: the user may be created at any moment.
 		return o, order.ErrUserUnknown
 	case canceled:
 		return o, err
@@ -176,21 +175,20 @@ func (c *Client) seen(id uuid.UUID) bool {
 	return c.cache != nil && c.cache.Has(id)
 }
 
-// Feed returns where user-service tells what happens to users, and what asks it.
+// Feed returns the URL of user-service's event feed, and an HTTP client for it.
 func (c *Client) Feed() (*url.URL, *http.Client) {
 	return c.users.JoinPath("events"), newHTTPClient(c.cfg, c.feed)
 }
 
-// Close ends the calls under way, which then return *order.UsersUnavailableError,
-// and closes the idle connections. Afterwards every Verify that the cache can't
-// answer fails like that.
+// Close cancels calls in flight, which then return *order.UsersUnavailableError, and closes
+// idle connections. Later, every Verify that misses the cache returns the same error.
 func (c *Client) Close() {
 	c.flight.Close()
 	c.transport.CloseIdleConnections()
 	c.feed.CloseIdleConnections()
 }
 
-// stateChanged runs outside the breaker's lock.
+// stateChanged counts and logs a transition of the breaker, which calls it without its lock.
 func (c *Client) stateChanged(from, to resilience.State) {
 	c.metrics.transitions.WithLabelValues(from.String(), to.String()).Inc()
 	level := slog.LevelInfo
@@ -201,7 +199,7 @@ func (c *Client) stateChanged(from, to resilience.State) {
 		"from", from.String(), "to", to.String())
 }
 
-// outcomeOf returns the outcome that a try's error stands for.
+// outcomeOf maps an attempt's error to its outcome.
 func outcomeOf(err error) outcome {
 	if err == nil {
 		return found

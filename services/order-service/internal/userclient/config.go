@@ -9,45 +9,45 @@ import (
 	"time"
 )
 
-// Config describes a Client. NewConfig has the defaults.
+// Config configures a Client. NewConfig returns the defaults.
 type Config struct {
-	// URL is http or https, a host, perhaps a port and a path prefix. No user information,
-	// query or fragment.
+	// URL has scheme http or https, a host, and optionally a port and a path prefix. User
+	// information, a query and a fragment are rejected.
 	URL string `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"where user-service is"`
-	// Timeout bounds one Verify in all: every try and the waits between them.
+	// Timeout bounds one Verify, including all attempts and waits.
 	Timeout time.Duration `envconfig:"USER_CLIENT_TIMEOUT" min:"1ms" desc:"timeout of a user lookup, retries included"`
-	// TryTimeout bounds one try, from dialling to the answer's last byte, and the probe
-	// that Ready makes.
+	// TryTimeout bounds one attempt, from dialling to the last byte of the response, and
+	// Ready.
 	TryTimeout time.Duration `envconfig:"USER_CLIENT_TRY_TIMEOUT" min:"1ms" desc:"timeout of one attempt"`
 	CacheTTL   time.Duration `envconfig:"USER_CLIENT_CACHE_TTL" min:"0s" desc:"how long a verified user is cached; 0s turns the cache off"`
-	// MaxConcurrent is the number of tries under way at once, over all callers.
+	// MaxConcurrent limits the attempts in flight, over all callers.
 	MaxConcurrent int           `envconfig:"USER_CLIENT_MAX_CONCURRENT" min:"1" desc:"maximum number of concurrent lookups"`
 	TokenFile     string        `envconfig:"USER_CLIENT_TOKEN_FILE" desc:"file with the bearer token for user-service, read for each request; empty: no token is sent"`
 	BreakerOpen   time.Duration `envconfig:"USER_CLIENT_BREAKER_OPEN" min:"1ms" desc:"how long the circuit breaker stays open before it tries again"`
 
-	// MaxTries is the number of tries in one Verify; 1 turns retries off. A retry starts
-	// only when a whole TryTimeout is left.
+	// MaxTries limits the attempts in one Verify; 1 disables retries. A retry starts only
+	// if a whole TryTimeout is left.
 	MaxTries int
-	// CacheSize is the number of users remembered.
+	// CacheSize is the maximum number of cached users.
 	CacheSize int
-	// The breaker trips when BreakerRatio of at least BreakerMinimum tries within
+	// The breaker opens when BreakerRatio of at least BreakerMinimum attempts within
 	// BreakerWindow have failed.
 	BreakerWindow  time.Duration
 	BreakerMinimum int
 	BreakerRatio   float64
-	// RetryRatio is the number of retries that one request to user-service earns, and
-	// RetryReserve the number that can be made before any is earned, and saved up at most.
+	// RetryRatio is the number of retries that each request adds to the retry budget, such
+	// as 0.2. RetryReserve is the budget's initial and maximum size.
 	RetryRatio   float64
 	RetryReserve int
 
-	// Jitter is that of the waits between tries (resilience.Backoff); nil is the usual one.
+	// Jitter randomizes the waits between attempts (resilience.Backoff); nil: the default.
 	Jitter func(time.Duration) time.Duration
-	// WrapTransport, when set, is put around the connection pool. The result must end when
-	// the request's context does, or a hung probe keeps the breaker half-open.
+	// WrapTransport, if set, wraps the connection pool. A request must end with its context,
+	// or a hung probe would keep the breaker half-open.
 	WrapTransport func(http.RoundTripper) http.RoundTripper
 }
 
-// NewConfig returns the defaults of all but the URL.
+// NewConfig returns the defaults of everything except the URL.
 func NewConfig() Config {
 	return Config{
 		Timeout: 2 * time.Second, TryTimeout: 800 * time.Millisecond, MaxTries: 3, MaxConcurrent: 64,
@@ -57,8 +57,8 @@ func NewConfig() Config {
 	}
 }
 
-// Validate checks what concerns more than the form of a value. Its errors name variables
-// and hold no values: a URL may have a password.
+// Validate checks the URL and rules between values. Its errors name variables but contain no
+// values, because a URL may contain a password.
 func (c *Config) Validate() error {
 	var problems []error
 	if c.TryTimeout > c.Timeout {
@@ -71,8 +71,8 @@ func (c *Config) Validate() error {
 	return errors.Join(problems...)
 }
 
-// parseURL accepts an absolute http or https URL (RFC 3986 section 4.3) to
-// which a path can be appended.
+// parseURL parses an absolute http or https URL (RFC 3986 section 4.3) to which a path can
+// be appended.
 func parseURL(raw string) (*url.URL, error) {
 	if raw == "" {
 		return nil, errors.New("is missing")

@@ -14,7 +14,7 @@ func TestURL(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		raw  string
-		want string // of the error; "" for none
+		want string // error text; "" for none
 	}{
 		{name: "host and port", raw: "http://user-service:8000"},
 		{name: "host alone", raw: "https://users.example.com"},

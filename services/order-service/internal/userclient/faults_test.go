@@ -17,18 +17,17 @@ import (
 	"github.com/example/microservices/pkg/resilience"
 )
 
-// patience is how long a test waits for something that must come about, on a
-// machine however busy. Nothing is asserted about how soon it does.
+// patience is how long a test waits for something that must happen, even on a busy machine.
 const patience = time.Minute
 
-// Faults on the wire: what a user-service that is down, hung, slow or broken does
-// to its callers, and that the client comes back by itself when the fault is gone.
+// Network faults: what callers of a user-service get that is down, hung, slow or broken, and
+// that the client recovers by itself when the fault ends.
 func TestFaults(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		toxic   string // "" for a user-service that is down
 		outcome outcome
-		alive   bool // the liveness probe may see the status and be content
+		alive   bool // the liveness probe needs only the status, so it may succeed
 	}{
 		{name: "down", outcome: network},
 		{name: "hung", toxic: `{"name":"x","type":"timeout","attributes":{"timeout":0}}`, outcome: timeout},
@@ -56,7 +55,7 @@ func TestFaults(t *testing.T) {
 				_, err := proxy.Toxics.AddToxicJson(strings.NewReader(test.toxic))
 				require.NoError(t, err)
 			}
-			// Until it has opened, let a probe through, and opened again.
+			// Until it has opened, half-opened and opened again.
 			probed := c.metrics.transitions.WithLabelValues("half-open", "open")
 			until(t, func() bool {
 				requireUnavailable(t, verifyNew(t.Context(), c))
@@ -82,7 +81,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// An answer in many small pieces, or one that takes a while, is still an answer.
+// A response in many small pieces, or after a delay, is valid.
 func TestAnOddLineIsNoFault(t *testing.T) {
 	for _, test := range []struct{ name, toxic string }{
 		{"sliced", `{"name":"x","type":"slicer","attributes":{"average_size":7,"size_variation":3,"delay":10}}`},
@@ -117,15 +116,14 @@ func until(t *testing.T, condition func() bool) {
 	}
 }
 
-// knowsEveryoneAtLength answers with some 10 KB, enough for a line's width to
-// matter.
+// knowsEveryoneAtLength responds with some 10 KB, enough for the bandwidth to matter.
 func knowsEveryoneAtLength(w http.ResponseWriter, r *http.Request) {
 	knowsEveryone(w, r)
 	_, _ = io.WriteString(w, strings.Repeat(" ", 10_000))
 }
 
-// newProxy returns a proxy in front of a user-service that answers with handler,
-// and the number of requests that got through to it.
+// newProxy returns a proxy to a user-service with the given handler, and the number of
+// requests that reached it.
 func newProxy(t *testing.T, handler http.HandlerFunc) (*toxiproxy.Proxy, *atomic.Int64) {
 	t.Helper()
 	requests := &atomic.Int64{}

@@ -23,7 +23,7 @@ func FuzzDecodeUser(f *testing.F) {
 		if decodeUser(body, id) != nil {
 			return
 		}
-		// Whatever is accepted, another decoder must read the same id in it.
+		// Another decoder must find the same id in every accepted body.
 		var members map[string]any
 		err := json.Unmarshal(body, &members)
 		require.NoError(t, err)

@@ -40,7 +40,7 @@ func TestWhatARequestCarries(t *testing.T) {
 }
 
 func TestProxiesFromTheEnvironmentAreIgnored(t *testing.T) {
-	// net/http reads the environment only once, so this looks at the setting.
+	// net/http reads the environment only once, so test the setting.
 	require.Nil(t, newTransport(at("http://u")).Proxy)
 }
 
@@ -127,7 +127,7 @@ func TestReadyGoesPastEverything(t *testing.T) {
 		cfg.MaxConcurrent = 1
 		c := newClient(t, cfg)
 		openBreaker(t, c)
-		c.slots <- struct{}{} // no slot left either
+		c.slots <- struct{}{} // use up the slots, too
 		before := u.requests.Load()
 		require.Error(t, c.Ready(t.Context()))
 		require.Equal(t, before+1, u.requests.Load(), "no retry")
@@ -180,7 +180,7 @@ func TestWhatIsLogged(t *testing.T) {
 
 		const denial = `level=ERROR msg="user-service refuses this service's requests: credentials or access rules are misconfigured" dependency=user-service status=403`
 		require.Equal(t, strings.Join([]string{
-			denial, // once for the hundred
+			denial, // one message for a hundred requests
 			denial,
 			`level=WARN msg="circuit breaker changed state" dependency=user-service from=closed to=open`,
 			`level=INFO msg="circuit breaker changed state" dependency=user-service from=open to=half-open`,

@@ -24,8 +24,7 @@ import (
 func TestMain(m *testing.M) {
 	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's own log
 	goleak.VerifyTestMain(m,
-		// toxiproxy leaves these behind when a connection is closed while a toxic
-		// holds data back.
+		// toxiproxy leaks these if a connection closes while a toxic delays data.
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"),
@@ -41,7 +40,7 @@ func newClient(t testing.TB, cfg Config) *Client {
 	return c
 }
 
-// newServer returns a user-service over real TCP that answers with handler.
+// newServer returns a user-service over real TCP with the given handler.
 func newServer(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -49,22 +48,22 @@ func newServer(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 	return server
 }
 
-// at is the default configuration for a user-service.
+// at returns the default configuration for a user-service.
 func at(url string) Config {
 	cfg := NewConfig()
 	cfg.URL = url
 	return cfg
 }
 
-// patient is a configuration for tests over real TCP: no healthy answer is ever
-// too late, however busy the machine.
+// patient returns a configuration for tests over real TCP, with timeouts that a healthy
+// user-service meets even on a busy machine.
 func patient(baseURL string) Config {
 	cfg := at(baseURL)
 	cfg.Timeout, cfg.TryTimeout = time.Hour, time.Hour/10
 	return cfg
 }
 
-// knowsEveryone answers as user-service does for a user it knows.
+// knowsEveryone responds like user-service for an existing user.
 func knowsEveryone(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, userBody(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]))
@@ -75,8 +74,8 @@ func userBody(id string) string {
 		`"created_at":"2025-01-01T00:00:00Z","updated_at":"2025-01-01T00:00:00Z"}`
 }
 
-// upstream stands in for the network in tests with a synthetic clock, where no
-// real connection can be used. It counts the requests that reach it.
+// upstream replaces the network in tests with a synthetic clock, which can't use real
+// connections. It counts requests.
 type upstream struct {
 	answer   func(*http.Request) (*http.Response, error)
 	requests atomic.Int64
@@ -87,7 +86,7 @@ func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	return u.answer(r)
 }
 
-// config returns a configuration whose requests go to u.
+// config returns a configuration that sends requests to u.
 func (u *upstream) config() Config {
 	cfg := at("http://user-service:8000")
 	cfg.WrapTransport = func(http.RoundTripper) http.RoundTripper { return u }
@@ -108,13 +107,13 @@ func broken500(*http.Request) (*http.Response, error) {
 	return respond(http.StatusInternalServerError, ""), nil
 }
 
-// hung answers nothing until the request is given up.
+// hung doesn't respond until the request is canceled.
 func hung(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-// after answers like next, d later.
+// after responds like next, after d.
 func after(d time.Duration, next func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		select {
@@ -135,8 +134,8 @@ func respond(status int, body string) *http.Response {
 	}
 }
 
-// requireUnavailable asserts that err says that user-service can't be asked, and
-// when to come back, in whole seconds.
+// requireUnavailable asserts that err is *order.UsersUnavailableError, with a RetryAfter in
+// whole seconds.
 func requireUnavailable(t *testing.T, err error) {
 	t.Helper()
 	require.NotErrorIs(t, err, order.ErrUserUnknown)
@@ -144,8 +143,7 @@ func requireUnavailable(t *testing.T, err error) {
 	require.Zero(t, retryAfter(t, err)%time.Second)
 }
 
-// retryAfter returns when err, which says that user-service can't be asked, says
-// to come back.
+// retryAfter returns the RetryAfter of err, an *order.UsersUnavailableError.
 func retryAfter(t *testing.T, err error) time.Duration {
 	t.Helper()
 	var unavailable *order.UsersUnavailableError
@@ -153,8 +151,8 @@ func retryAfter(t *testing.T, err error) time.Duration {
 	return unavailable.RetryAfter
 }
 
-// together makes n calls at once and returns a function that waits for what they
-// return. Assertions belong on the test's own goroutine.
+// together makes n concurrent calls and returns a function that waits for their results, so
+// that assertions run on the test's goroutine.
 func together(n int, call func() error) (wait func() []error) {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
@@ -167,10 +165,10 @@ func together(n int, call func() error) (wait func() []error) {
 	}
 }
 
-// verifyNew asks about a user that nobody has asked about before.
+// verifyNew looks up a user that was not looked up before.
 func verifyNew(ctx context.Context, c *Client) error {
 	return c.Verify(ctx, uuid.New())
 }
 
-// pass lets d go by on the synthetic clock of a synctest bubble.
+// pass advances the synthetic clock of a synctest bubble by d.
 func pass(d time.Duration) { <-time.After(d) }

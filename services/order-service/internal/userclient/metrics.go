@@ -9,9 +9,8 @@ import (
 	"github.com/example/microservices/pkg/resilience"
 )
 
-// metrics is one collector, so that registering it succeeds or fails as a whole.
-// Every series exists from the start: a rate over one that appears with its first
-// event misses that event.
+// metrics is a single collector, so that registration succeeds or fails as a whole. All
+// series exist from the start: rate() misses the event with which a series appears.
 type metrics struct {
 	requests      [outcomes]prometheus.Counter
 	tries         [outcomes]prometheus.Observer
@@ -27,7 +26,7 @@ type metrics struct {
 	collectors []prometheus.Collector
 }
 
-// tried counts a try. If its span is kept, the trace's id goes along as an exemplar.
+// tried observes an attempt's duration, with the trace id as exemplar if its span is sampled.
 func (m *metrics) tried(span trace.Span, o outcome, took time.Duration) {
 	exemplars, ok := m.tries[o].(prometheus.ExemplarObserver)
 	if ok && span.SpanContext().IsSampled() {
@@ -46,7 +45,7 @@ func newMetrics(state func() resilience.State) *metrics {
 		Name:    "user_client_try_duration_seconds",
 		Help:    "Duration of single requests to user-service, by outcome.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
-		// As those of requests (pkg/httpapi).
+		// As for requests in pkg/httpapi.
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 	}, []string{"outcome"})
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -105,8 +104,8 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. The breaker's state is asked for here,
-// not noted at its changes: an open breaker turns half-open by the clock alone.
+// Collect implements prometheus.Collector. It reads the breaker's state here, because an
+// open breaker becomes half-open by the clock, without a transition.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	now := m.state()
 	for _, s := range resilience.States {

@@ -80,7 +80,7 @@ func TestTheStateGaugeFollowsTheClock(t *testing.T) {
 		openBreaker(t, c)
 		requireState(resilience.Open)
 		pass(10*time.Second + 1)
-		requireState(resilience.HalfOpen) // though nobody has called
+		requireState(resilience.HalfOpen) // without a call
 		u.answer = found200
 		require.NoError(t, verifyNew(t.Context(), c))
 		requireState(resilience.Closed)

@@ -5,14 +5,13 @@ import (
 	"time"
 )
 
-// occasional keeps something that may go wrong thousands of times a second from
-// filling the log.
+// occasional limits a log message that may occur thousands of times a second.
 type occasional struct {
 	mu   sync.Mutex
 	next time.Time
 }
 
-// due reports whether it has been a minute since it last returned true.
+// due reports whether a minute has passed since it last returned true.
 func (o *occasional) due() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

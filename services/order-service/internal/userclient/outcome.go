@@ -2,27 +2,27 @@ package userclient
 
 import "time"
 
-// outcome is what became of one try, or of one Verify. Its text is the value of
-// the metrics' outcome label.
+// outcome is the result of an attempt or of a Verify. Its text is the outcome label of the
+// metrics.
 type outcome int
 
 const (
-	// The zero value is not found: a forgotten assignment must not vouch for a user.
-	canceled outcome = iota // the caller gave up, or nobody waits any more
+	// The zero value is not found, so that a missing assignment can't confirm a user.
+	canceled outcome = iota // no caller waits any more
 	found
-	unknown         // user-service says that there is no such user
-	breakerOpen     // not tried: the breaker refused
-	limited         // not tried: too many tries are under way
-	timeout         // the try's time was over
-	network         // no connection, or one that broke
+	unknown         // user-service has no such user
+	breakerOpen     // not sent: the circuit breaker is open
+	limited         // not sent: no free concurrency slot
+	timeout         // TryTimeout or Timeout expired
+	network         // no connection, or a broken one
 	serverError     // 5xx
 	tooManyRequests // 429
 	redirect        // 3xx, never followed
-	invalid         // an answer that makes no sense
-	denied          // 401 or 403: this service is set up wrongly
+	invalid         // a malformed or unexpected response
+	denied          // 401 or 403: this service is misconfigured
 	rejected        // any other 4xx
-	closed          // the client has been closed
-	outcomes        // how many there are
+	closed          // the client is closed
+	outcomes        // number of outcomes
 )
 
 var outcomeNames = [outcomes]string{
@@ -44,10 +44,9 @@ var outcomeNames = [outcomes]string{
 
 func (o outcome) String() string { return outcomeNames[o] }
 
-// isFailure reports whether the outcome speaks against user-service, for the
-// breaker. An unknown user and a refusal that is this service's own fault don't, and
-// neither does a 429, by which user-service says that it is well and that this
-// service asks too much: someone answered, and sensibly.
+// isFailure reports whether the breaker counts the outcome as a failure of user-service. An
+// unknown user, a rejected request and a 429 don't count: user-service works and responded
+// as it should.
 func (o outcome) isFailure() bool {
 	switch o {
 	case timeout, network, serverError, redirect, invalid:
@@ -62,10 +61,10 @@ func (o outcome) tried() bool {
 	return o != breakerOpen && o != limited && o != closed
 }
 
-// failure is a try that found no user.
+// failure is the error of an attempt that didn't find the user.
 type failure struct {
 	outcome outcome
-	// retryAfter is what user-service asked for, when hasRetryAfter.
+	// retryAfter is the response's Retry-After, if hasRetryAfter.
 	retryAfter    time.Duration
 	hasRetryAfter bool
 	err           error
@@ -75,9 +74,8 @@ func (f *failure) Error() string { return f.err.Error() }
 
 func (f *failure) Unwrap() error { return f.err }
 
-// mayRetry reports whether the same question could get another answer soon. A
-// redirect or garbage would only come again. 429 asks for less, not more: it is
-// tried again only when it says when.
+// mayRetry reports whether a retry could soon have another result. Redirects and invalid
+// responses would recur. A 429 is retried only if it has a Retry-After.
 func (f *failure) mayRetry() bool {
 	switch f.outcome {
 	case timeout, network, serverError:

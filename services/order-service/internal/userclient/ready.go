@@ -6,10 +6,9 @@ import (
 	"net/http"
 )
 
-// Ready returns nil when user-service is alive: GET /health/live answers 200
-// within TryTimeout. It goes past the cache, the retries, the concurrency limit
-// and the breaker, and counts in none of them, so that readiness tells how
-// user-service is and not how this client has fared.
+// Ready returns nil if user-service is alive: GET /health/live responds with 200 within
+// TryTimeout. It bypasses the cache, retries, the concurrency limit and the breaker, so that
+// readiness reflects user-service's state and not this client's.
 func (c *Client) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.TryTimeout)
 	defer cancel()

@@ -15,13 +15,13 @@ import (
 
 var errLimited = errors.New("too many requests to user-service are under way")
 
-// askWithRetry tries until there is an answer, or another try makes no sense.
+// askWithRetry makes attempts until one succeeds or nextTry allows no more.
 func (c *Client) askWithRetry(ctx context.Context, id uuid.UUID) error {
 	for retry := 0; ; retry++ {
 		err := c.guardedTry(ctx, id)
 		if retry == 0 && outcomeOf(err).tried() {
-			// What the breaker or the limit refused is no request, and earns
-			// no retries.
+			// An attempt that the breaker or the limit rejected sent no request, so it
+			// adds nothing to the retry budget.
 			c.budget.Deposit()
 		}
 		if err == nil {
@@ -44,16 +44,15 @@ func (c *Client) askWithRetry(ctx context.Context, id uuid.UUID) error {
 	}
 }
 
-// nextTry returns how long to wait before trying again after err, and whether to
-// do so at all.
+// nextTry returns the wait before the next attempt after err, and whether to make one.
 func (c *Client) nextTry(ctx context.Context, err error, retry int) (time.Duration, bool) {
 	f, ok := errors.AsType[*failure](err)
 	if !ok || !f.mayRetry() || retry+1 >= c.cfg.MaxTries {
 		return 0, false
 	}
 	wait := max(c.backoff.Delay(retry), f.retryAfter)
-	// A try that gets only what is left of the total deadline would be cut off
-	// early and blamed on user-service.
+	// With less than TryTimeout left, the total deadline would cut the attempt off, and the
+	// breaker would count a failure of user-service.
 	deadline, ok := ctx.Deadline()
 	if ok && time.Until(deadline) < wait+c.cfg.TryTimeout {
 		return 0, false
@@ -68,9 +67,9 @@ func (c *Client) nextTry(ctx context.Context, err error, retry int) (time.Durati
 	return wait, true
 }
 
-// guardedTry is one try behind the concurrency limit and the breaker. The limit
-// is the outer one: a slot that isn't there says nothing about user-service, and
-// must not use up the half-open breaker's only probe.
+// guardedTry makes one attempt behind the concurrency limit and the breaker. The limit comes
+// first: a missing slot says nothing about user-service, and must not use up the half-open
+// breaker's only probe.
 func (c *Client) guardedTry(ctx context.Context, id uuid.UUID) error {
 	select {
 	case c.slots <- struct{}{}:
@@ -86,7 +85,8 @@ func (c *Client) guardedTry(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// brokenOff tells why ctx, the shared call's, ended.
+// brokenOff returns the failure for the end of the shared call's ctx: closed, canceled or
+// timed out.
 func (c *Client) brokenOff(ctx context.Context, err error) *failure {
 	switch {
 	case errors.Is(context.Cause(ctx), resilience.ErrClosed):
@@ -98,23 +98,23 @@ func (c *Client) brokenOff(ctx context.Context, err error) *failure {
 	}
 }
 
-// unavailable is what a caller gets for err. The time to come back is the longest
-// of what user-service asked for and what the breaker needs.
+// unavailable converts err to *order.UsersUnavailableError. RetryAfter is the longer of
+// user-service's Retry-After and the time until the breaker probes again.
 func (c *Client) unavailable(err error) error {
 	wait := c.breaker.OpenLeft()
 	f, ok := errors.AsType[*failure](err)
 	if ok {
 		wait = max(wait, f.retryAfter)
 		if f.outcome == denied {
-			// Someone has to mend the configuration; that takes longer.
+			// Somebody must fix the configuration, which takes longer.
 			wait = max(wait, c.cfg.BreakerOpen)
 		}
 	}
 	return &order.UsersUnavailableError{RetryAfter: wholeSeconds(wait), Err: err}
 }
 
-// wholeSeconds rounds up to what a Retry-After header can say (RFC 9110 section
-// 10.2.3), at least 1s so that nobody is invited to a busy loop.
+// wholeSeconds rounds up to whole seconds, as Retry-After needs (RFC 9110 section 10.2.3),
+// and to at least 1s, so that clients don't retry in a busy loop.
 func wholeSeconds(d time.Duration) time.Duration {
 	return max(time.Second, (d + time.Second - 1).Truncate(time.Second))
 }

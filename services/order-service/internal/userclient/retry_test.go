@@ -31,8 +31,8 @@ func unreachable(*http.Request) (*http.Response, error) {
 	return nil, errors.New("connection refused")
 }
 
-// How many tries an answer is worth, with the defaults, and how long a caller
-// waits for them at most.
+// The number of attempts for each response, with the defaults, and the longest wait of a
+// caller.
 func TestTries(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -98,9 +98,8 @@ func TestRetryAfterIsNotPreempted(t *testing.T) {
 	})
 }
 
-// No call takes longer than the total deadline, whatever the answers and however
-// long they take; a try is never given less than its time, and none starts after
-// the end.
+// No call takes longer than the total deadline, whatever the responses; every attempt gets
+// its full timeout, and none starts after the deadline.
 func TestTheTotalDeadlineHolds(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		ms := func(label string, low, high int) time.Duration {
@@ -153,7 +152,7 @@ func TestTheRetryBudgetBoundsAmplification(t *testing.T) {
 				cfg.MaxTries, cfg.RetryRatio, cfg.RetryReserve = 10, ratio, 5
 				cfg.Timeout = time.Minute
 				const calls = 500
-				cfg.BreakerMinimum, cfg.MaxConcurrent = math.MaxInt32, calls // out of the way
+				cfg.BreakerMinimum, cfg.MaxConcurrent = math.MaxInt32, calls // never limit
 				c := newClient(t, cfg)
 				wait := together(calls, func() error { return verifyNew(t.Context(), c) })
 				for _, err := range wait() {

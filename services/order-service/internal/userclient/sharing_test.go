@@ -19,8 +19,8 @@ import (
 func TestSimultaneousMissesMakeOneRequest(t *testing.T) {
 	u := &upstream{answer: found200}
 	c := newClient(t, u.config())
-	// No clock and no gate here: callers come before, during and after the call,
-	// in whatever order the scheduler likes.
+	// Without a clock or a gate, callers come before, during and after the call, in random
+	// order.
 	for round := range 50 {
 		id := uuid.New()
 		start := make(chan struct{})
@@ -36,7 +36,8 @@ func TestSimultaneousMissesMakeOneRequest(t *testing.T) {
 	}
 }
 
-// TestWhoSharesARequestSaysSo in its own trace, where the request is not.
+// TestWhoSharesARequestSaysSo: a caller that shares another one's request records that in
+// its own trace.
 func TestWhoSharesARequestSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: after(time.Millisecond, found200)}

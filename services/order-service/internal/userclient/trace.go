@@ -14,7 +14,7 @@ import (
 
 const tracerName = "github.com/example/microservices/services/order-service/internal/userclient"
 
-// startSpan begins the span of a try
+// startSpan starts the client span of an attempt
 // (https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client).
 func startSpan(ctx context.Context, to *url.URL) (context.Context, trace.Span) {
 	const route = "/api/v1/users/:user_id"
@@ -23,7 +23,7 @@ func startSpan(ctx context.Context, to *url.URL) (context.Context, trace.Span) {
 	))
 }
 
-// portOf returns the port that a URL leads to.
+// portOf returns a URL's port, or its scheme's default.
 func portOf(to *url.URL) int {
 	port, err := strconv.Atoi(to.Port())
 	switch {
@@ -35,8 +35,7 @@ func portOf(to *url.URL) int {
 	return 80
 }
 
-// endSpan ends it with what came of the try. That there is no such user is an
-// answer.
+// endSpan ends the span with the attempt's result. An unknown user is not an error.
 func endSpan(span trace.Span, err error) {
 	o := outcomeOf(err)
 	if o != found && o != unknown {

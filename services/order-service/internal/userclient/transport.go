@@ -13,33 +13,31 @@ import (
 	"github.com/example/microservices/pkg/requestid"
 )
 
-// newTransport returns the connection pool. It is the client's own, so that no
-// other part of the program can exhaust or close it.
+// newTransport returns a connection pool that no other part of the program shares, so none
+// can exhaust or close it.
 func newTransport(cfg Config) *http.Transport {
 	dialer := &net.Dialer{
-		// A dial goes on after the request that started it was given up.
+		// A dial continues after its request was abandoned.
 		Timeout:   cfg.TryTimeout,
 		KeepAlive: 15 * time.Second,
 	}
 	return &http.Transport{
-		// Proxies from the environment are for the internet. user-service is a
-		// neighbour, and an HTTP_PROXY set for other reasons must neither see
-		// who orders nor be able to answer for it.
+		// Ignore HTTP_PROXY: user-service is internal, and a proxy set for other reasons
+		// must not see users' ids, or respond in user-service's place.
 		Proxy:       nil,
 		DialContext: dialer.DialContext,
-		// HTTP/1.1 also with TLS: a connection then carries one try, so one that
-		// hangs fails one try instead of all.
+		// HTTP/1.1 also with TLS: with one attempt per connection, a hung connection fails
+		// one attempt instead of all.
 		ForceAttemptHTTP2:   false,
 		TLSHandshakeTimeout: cfg.TryTimeout,
 		MaxIdleConns:        cfg.MaxConcurrent,
 		MaxIdleConnsPerHost: cfg.MaxConcurrent,
-		// Twice the limit on tries: dials that nobody waits for any more count
-		// too, and readiness probes need room next to a full house.
+		// Twice the concurrency limit: abandoned dials count too, and readiness probes need
+		// connections when all slots are in use.
 		MaxConnsPerHost: 2 * cfg.MaxConcurrent,
-		// Shorter than the server's 60s, so that it is this side that closes.
+		// Shorter than the server's 60s, so that the client closes idle connections first.
 		IdleConnTimeout: 30 * time.Second,
-		// Answers are small, and without decompression their size on the wire is
-		// their size in memory.
+		// Responses are small, and without decompression maxAnswer limits their memory.
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 16 << 10,
 	}
@@ -55,11 +53,11 @@ func newHTTPClient(cfg Config, transport *http.Transport) *http.Client {
 	}
 	return &http.Client{
 		Transport: rt,
-		// A redirect would lead to someone else's word about a user.
+		// A redirect target is not user-service.
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
-		// No Timeout: contexts bound each try, its body included.
+		// No Timeout: contexts bound each attempt, including its body.
 	}
 }
 

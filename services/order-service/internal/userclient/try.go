@@ -15,15 +15,14 @@ import (
 )
 
 const (
-	// maxAnswer is the most that is read of an answer, in bytes. A user is far
-	// below 4 KiB.
+	// maxAnswer limits a response body, in bytes. A user is far below 4 KiB.
 	maxAnswer = 64 << 10
-	// maxDrain is the most that is read of an answer nobody needs, only so that
-	// its connection can be used again.
+	// maxDrain limits how much of an unneeded body is read, in bytes, to reuse its
+	// connection.
 	maxDrain = 4 << 10
 )
 
-// try asks once. It returns nil when the user exists, and *failure otherwise.
+// try makes one attempt. It returns nil if the user exists, and *failure otherwise.
 func (c *Client) try(ctx context.Context, id uuid.UUID) error {
 	c.metrics.inFlight.Inc()
 	defer c.metrics.inFlight.Dec()
@@ -46,7 +45,7 @@ func (c *Client) get(ctx context.Context, id uuid.UUID) error {
 	if err != nil {
 		withURL, ok := errors.AsType[*url.Error](err)
 		if ok {
-			err = withURL.Err // it goes to the log, where the user's id is no help
+			err = withURL.Err // the log doesn't need the URL with the user's id
 		}
 		return c.failedTransport(ctx, tryCtx, err)
 	}
@@ -73,7 +72,7 @@ func (c *Client) get(ctx context.Context, id uuid.UUID) error {
 	}
 }
 
-// judgeStatus tells what an answer means that is neither 200 nor 404.
+// judgeStatus returns the failure for a status other than 200 and 404.
 func (c *Client) judgeStatus(ctx context.Context, resp *http.Response) *failure {
 	status := resp.StatusCode
 	f := &failure{err: fmt.Errorf("user-service answered %d", status)}
@@ -101,8 +100,8 @@ func (c *Client) judgeStatus(ctx context.Context, resp *http.Response) *failure 
 	return f
 }
 
-// failedTransport tells whether a request that got no whole answer ended because
-// nobody wants it any more, because its time was over, or for a reason of its own.
+// failedTransport returns the failure for an incomplete response: canceled, timed out, or a
+// network error.
 func (c *Client) failedTransport(ctx, tryCtx context.Context, err error) *failure {
 	if ctx.Err() != nil {
 		return c.brokenOff(ctx, err)
@@ -133,8 +132,8 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-// drain reads a short body to its end, for the connection's sake. One of unknown
-// length isn't worth waiting for.
+// drain reads a short body to its end, so that the connection can be reused. It skips bodies
+// of unknown length.
 func drain(resp *http.Response) {
 	if resp.ContentLength >= 0 && resp.ContentLength <= maxDrain {
 		_, _ = io.Copy(io.Discard, resp.Body)

@@ -18,7 +18,7 @@ import (
 
 var ada = user.User{ID: uuid.New(), Name: "Ada Lovelace", Email: user.EmailFromStore("ada@example.com", "ada@example.com"), Age: new(36), Version: 1, CreatedAt: time.Now(), UpdatedAt: time.Now()}
 
-// BenchmarkJSON writes what is answered.
+// BenchmarkJSON encodes a response.
 func BenchmarkJSON(b *testing.B) {
 	p := page.Page[user.User]{Items: make([]user.User, page.DefaultLimit)}
 	for i := range p.Items {
@@ -42,7 +42,7 @@ func BenchmarkJSON(b *testing.B) {
 	}
 }
 
-// BenchmarkNewUser reads a body, and holds it against the rules.
+// BenchmarkNewUser decodes and validates a body.
 func BenchmarkNewUser(b *testing.B) {
 	sent := []byte(`{"name":"Ada Lovelace","email":"ada@example.com","age":36}`)
 	users := user.New(nil, func(context.Context) error { return nil })

@@ -16,16 +16,16 @@ import (
 	"github.com/example/microservices/pkg/invalid"
 )
 
-// serviceName is what this service is called among those that erase a user.
+// serviceName is this service's name in an Erasure.
 const serviceName = "user-service"
 
-// UserEvent is what an event says of a user.
+// UserEvent is the data of an event about a user.
 type UserEvent struct {
 	Version int64    `json:"version" doc:"The version that the user has since, from 1." example:"2"`
 	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed, of an update."`
 }
 
-// registerEvents adds the operations for services that follow what happens to users.
+// registerEvents adds the event feed, and the operations for its consumers.
 func (h *api) registerEvents(a *httpapi.API, tag string) {
 	events.RegisterFeed[UserEvent](a, path, "user", tag, h.store)
 	httpapi.Register(a, huma.Operation{
@@ -43,7 +43,7 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 	}, httpapi.Needs(scopeLookup), h.erasure)
 }
 
-// Progress is how far a service has come.
+// Progress is the position of a consumer in the feed.
 type Progress struct {
 	Cursor string `json:"cursor" pattern:"^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})$" doc:"That of the last event which has had its effect." example:"734-19"`
 }
@@ -65,7 +65,7 @@ func (h *api) acknowledge(ctx context.Context, in *acknowledgeInput) (none httpa
 	return none, err
 }
 
-// Erasure is what became of a deleted user.
+// Erasure is the state of a deleted user's erasure in all services.
 type Erasure struct {
 	UserID    uuid.UUID       `json:"user_id" format:"uuid" doc:"Who was deleted." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	DeletedAt httpapi.Instant `json:"deleted_at" doc:"When."`
@@ -73,7 +73,7 @@ type Erasure struct {
 	Services  []ErasedBy      `json:"services" nullable:"false" doc:"Each service that had something of the user."`
 }
 
-// ErasedBy is when a service was done.
+// ErasedBy is the state of the erasure in one service.
 type ErasedBy struct {
 	Service  string           `json:"service" doc:"What it is called." example:"order-service"`
 	ErasedAt *httpapi.Instant `json:"erased_at" nullable:"true" doc:"When it had erased everything; null: not yet."`
@@ -87,7 +87,7 @@ func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversione
 	if !deleted {
 		return got, httpapi.NotFound("erasure: the user is there, or never was")
 	}
-	for _, name := range h.consumers { // also those that have not come yet
+	for _, name := range h.consumers { // including those that have not acknowledged anything
 		if _, known := found.Consumers[string(name)]; !known {
 			found.Consumers[string(name)] = nil
 		}

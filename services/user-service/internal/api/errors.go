@@ -9,7 +9,7 @@ import (
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
-// problem says what the errors of the domain are in HTTP.
+// problem converts domain errors to HTTP problems; it returns other errors unchanged.
 func problem(err error) error {
 	switch {
 	case errors.Is(err, user.ErrNotFound):

@@ -1,4 +1,4 @@
-// Package api is user-service's HTTP operations.
+// Package api provides user-service's HTTP operations.
 package api
 
 import (
@@ -21,26 +21,27 @@ import (
 
 const path = "/api/v1/users"
 
-// A caller reaches itself only: the user whose id is the subject of its token. The scope
-// admin reaches all.
+// These scopes permit access to the caller's own user, whose id is the token's subject. The
+// scope admin permits access to all users.
 const (
 	scopeRead  = "users:read"
 	scopeWrite = "users:write"
-	// scopeLookup is for services: any user may be read, one by one, by id or address.
+	// scopeLookup is for services: it permits reading any single user, by id or email address.
 	scopeLookup = "users:lookup"
 )
 
-// pageMemory is what a page of users may take while its answer is made, in bytes.
+// pageMemory is reserved to build the response for a page of users, in bytes.
 const pageMemory = 256 << 10
 
-// Store is what user-service keeps: users, and the records of requests.
+// Store keeps users, idempotency records, events and consumers.
 type Store interface {
 	user.Store
 	idempotency.Store
 	events.Store
 	events.Consumers
-	// Create stores a new user and, unless it is nil, the record of the request, both or
-	// neither. It returns user.ErrExists, user.ErrEmailTaken, or idempotency.ErrTaken.
+	// Create stores a new user and the idempotency record, unless that is nil, in one
+	// transaction. It returns user.ErrExists, user.ErrEmailTaken, or idempotency.ErrTaken if
+	// the key is in use.
 	Create(ctx context.Context, u user.User, record *idempotency.Record) error
 }
 
@@ -48,12 +49,12 @@ type api struct {
 	users *user.Users
 	store Store
 	once  *idempotency.Once
-	// consumers are the services that must follow what happens to users.
+	// consumers must process each event before an erasure is complete.
 	consumers []events.Consumer
 }
 
-// Register adds the operations on users, who are added to a store. consumers are the
-// services that must follow what happens to users.
+// Register adds the operations on users to a. New users are stored with s.Create. consumers
+// are the services that must erase a deleted user before its erasure is complete.
 func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once, consumers []events.Consumer) {
 	h := &api{users: users, store: s, once: once, consumers: consumers}
 	tags := []string{"Users"}
@@ -97,7 +98,7 @@ func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once
 	h.registerEvents(a, tags[0])
 }
 
-// LimitEmails returns what keeps one caller from trying many addresses.
+// LimitEmails returns a guard that limits how many email addresses a caller may try.
 func LimitEmails(policy *ratelimit.Policy) user.Guard {
 	return func(ctx context.Context) error { return httpapi.Within(ctx, policy) }
 }
@@ -128,7 +129,7 @@ func (h *api) create(ctx context.Context, in *createInput) (created httpapi.Crea
 			return created, problem(h.users.Explain(ctx, u, err))
 		}
 	}
-	if claim.Replayed() { // to who may see it today
+	if claim.Replayed() { // only if the caller may still read the user
 		id, err := claim.Resource()
 		if err != nil {
 			return created, err
@@ -158,7 +159,7 @@ func (h *api) list(ctx context.Context, in *listInput) (list httpapi.Listed[User
 		query.Set("email", filter.Email.String())
 		reach = caller.Reach(scopeLookup)
 	case !caller.Has(scopeRead):
-		return list, httpapi.Forbidden(scopeRead) // a service looks up one by one
+		return list, httpapi.Forbidden(scopeRead) // a service may only look up single users
 	}
 	first := page.First
 	if filter.Created.IsBound() {
@@ -175,7 +176,7 @@ func (h *api) list(ctx context.Context, in *listInput) (list httpapi.Listed[User
 	return httpapi.NewList(p, toWire, path, query, in.Limit), nil
 }
 
-// UserPath is the path of one user. It is exported for huma, which sets its field.
+// UserPath is the path parameter of one user. It is exported because huma sets its field.
 type UserPath struct {
 	UserID httpapi.ID `path:"user_id" doc:"The user's id."`
 }
@@ -204,7 +205,7 @@ type updateInput struct {
 }
 
 func (h *api) update(ctx context.Context, in *updateInput) (updated httpapi.Resource[User], err error) {
-	for { // until nobody was faster: someone wins each round
+	for { // retry if another request changed the user; each round, one request succeeds
 		stored, err := h.users.Get(ctx, auth.From(ctx).Reach(), uuid.UUID(in.UserID))
 		if err != nil {
 			return updated, problem(err)

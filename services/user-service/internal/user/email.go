@@ -11,14 +11,13 @@ import (
 )
 
 const (
-	// MaxEmail is the length of the longest address, in bytes (RFC 5321,
-	// section 4.5.3.1.3, less the angle brackets).
+	// MaxEmail is the maximum length of an address, in bytes (RFC 5321, section 4.5.3.1.3,
+	// without the angle brackets).
 	MaxEmail = 254
 	maxLocal = 64
 )
 
-// Email is an address in the form dot-atom@domain (RFC 5322, section 3.4.1),
-// as it was written.
+// Email is a valid address in the form dot-atom@domain (RFC 5322, section 3.4.1).
 type Email struct {
 	address, key string
 }
@@ -31,9 +30,8 @@ var (
 	domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckJoiners(true), idna.StrictDomainName(true), idna.ValidateLabels(true), idna.VerifyDNSLength(true))
 )
 
-// ParseEmail reads an address. Quoted local parts, IP literals, display names
-// and comments are not taken; international domain names are. Its errors are
-// fit to be shown to whoever sent s.
+// ParseEmail parses an address. It accepts international domain names, but no quoted local
+// parts, IP literals, display names or comments. Its errors may be shown to the client.
 func ParseEmail(s string) (Email, error) {
 	s, err := text.Line(s, MaxEmail)
 	if err != nil {
@@ -50,7 +48,7 @@ func ParseEmail(s string) (Email, error) {
 		return Email{}, errEmailLocal
 	}
 	ascii, err := domains.ToASCII(domain)
-	// IDNA leaves out what can't be seen, except for joiners, which it checks.
+	// IDNA drops invisible characters except joiners, which it validates.
 	unseen := strings.ContainsFunc(domain, func(r rune) bool { return text.Ignorable(r) && r != '\u200c' && r != '\u200d' })
 	if err != nil || unseen || !isDotted(ascii) {
 		return Email{}, errEmailDomain
@@ -62,20 +60,20 @@ func ParseEmail(s string) (Email, error) {
 	return Email{address: s, key: key}, nil
 }
 
-// UnmarshalText is ParseEmail.
+// UnmarshalText calls ParseEmail.
 func (e *Email) UnmarshalText(b []byte) (err error) {
 	*e, err = ParseEmail(string(b))
 	return err
 }
 
-// EmailFromStore returns an address that ParseEmail has read before.
+// EmailFromStore returns an address from the String and the Key of an Email.
 func EmailFromStore(address, key string) Email { return Email{address: address, key: key} }
 
-// String returns the address as it was written.
+// String returns the address as the client wrote it.
 func (e Email) String() string { return e.address }
 
-// Key returns what is the same for two addresses that differ in case only, or
-// in how they write an international domain name.
+// Key returns the form for comparison: lower case, with the domain in ASCII. The key of
+// Ada@BÜCHER.example is ada@xn--bcher-kva.example.
 func (e Email) Key() string { return e.key }
 
 func isDotAtom(s string) bool {
@@ -94,8 +92,7 @@ func isDotAtom(s string) bool {
 	return true
 }
 
-// isDotted says that a domain name has a dot, and does not end like an IP
-// address.
+// isDotted reports whether a domain name has a dot, and doesn't end like an IP address.
 func isDotted(ascii string) bool {
 	i := strings.LastIndexByte(ascii, '.')
 	if i <= 0 || i == len(ascii)-1 {

@@ -5,16 +5,16 @@ import (
 )
 
 var (
-	// ErrNotFound says that there is no such user.
+	// ErrNotFound means that the user doesn't exist, or that the caller may not read it.
 	ErrNotFound = errors.New("there is no such user")
-	// ErrEmailTaken says that another user has the email address.
+	// ErrEmailTaken means that another user has the email address.
 	ErrEmailTaken = errors.New("the email address is taken")
-	// ErrExists says that the user who would be created is there already.
+	// ErrExists means that a user with this id exists already.
 	ErrExists = errors.New("the user exists already")
-	// ErrDeleted says that there was such a user, whose id is not used again.
+	// ErrDeleted means that a user with this id was deleted; ids are never reused.
 	ErrDeleted = errors.New("the user was deleted")
-	// ErrNobody says that no user can be created who would be within reach.
+	// ErrNobody means that the caller has no user of its own that it could create.
 	ErrNobody = errors.New("there is no user within reach")
-	// ErrStale says that the user has changed since it was read.
+	// ErrStale means that the user has changed since it was read.
 	ErrStale = errors.New("the user has changed since it was read")
 )

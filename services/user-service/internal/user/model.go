@@ -1,4 +1,5 @@
-// Package user is what a user is, and the rules that hold for one.
+// Package user provides the domain model of users: validation, permissions and email
+// addresses. Storage is an interface, Store.
 package user
 
 import (
@@ -9,22 +10,22 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// User is someone known to the service.
+// User is a user of the shop.
 type User struct {
 	ID    uuid.UUID
 	Name  string
 	Email Email
-	// Age is in years, nil when it is not known.
+	// Age is in years; nil if unknown.
 	Age *int
-	// Version counts the changes, from 1.
+	// Version starts at 1 and increases with each change.
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Filter chooses users. A field that is nil lets all through.
+// Filter selects users. A nil field matches all.
 type Filter struct {
-	// Email is compared by its key.
+	// Email is compared by Email.Key.
 	Email   *Email
 	Created page.Period
 }

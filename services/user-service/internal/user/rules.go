@@ -12,13 +12,14 @@ import (
 )
 
 const (
-	// MaxName is the length of the longest name, in characters.
+	// MaxName is the maximum length of a name, in characters.
 	MaxName = 100
-	// MaxAge is the highest age, in years.
+	// MaxAge is the maximum age, in years.
 	MaxAge = 150
 )
 
-// newID returns the id of a user that is created within reach.
+// newID returns the id for a user created by a caller: its own id, a new one if the caller
+// may create any user, or ErrNobody.
 func newID(reach access.Reach) (uuid.UUID, error) {
 	owner := reach.Owner()
 	switch {
@@ -30,9 +31,9 @@ func newID(reach access.Reach) (uuid.UUID, error) {
 	return *owner, nil
 }
 
-// apply changes u. Its error is invalid.Fields, with everything that is wrong. A text of
-// a user that is there and stays as it is isn't judged: an earlier version may have taken
-// what this one refuses, and what was read may be sent back.
+// apply validates p and applies it to u. Its error is invalid.Fields, with all problems.
+// Texts that equal those of a stored user are not checked: an earlier release may have
+// accepted what this one rejects, and a client may send back what it read.
 func apply(u *User, p Patch) error {
 	var problems invalid.Fields
 	stored := u.Version > 0

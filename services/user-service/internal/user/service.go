@@ -11,28 +11,29 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// Guard is asked before somebody tries an email address: what comes of it tells whether
-// another user has the address. Its error keeps the store from being asked.
+// Guard is called before a caller uses an email address, because the result reveals whether
+// another user has it. If it returns an error, the store is not queried.
 type Guard func(context.Context) error
 
-// Users is the operations on users.
+// Users provides the operations on users.
 type Users struct {
 	store Store
 	guard Guard
 	now   func() time.Time
 }
 
-// New returns the operations on the users in a store.
+// New returns operations on the users in store.
 func New(store Store, guard Guard) *Users { return &Users{store: store, guard: guard, now: time.Now} }
 
-// Draft is a user to be.
+// Draft is the unvalidated input for a new user.
 type Draft struct {
 	Name, Email string
 	Age         *int
 }
 
-// Prepare makes a user, who is to be added to the store: the one within reach, or a new
-// one when all are. The errors are invalid.Fields, ErrNobody, and the guard's.
+// Prepare validates a draft and returns a new user, which the caller must store. Its id is
+// the one that reach is limited to, or a new one if reach is everyone. The errors are
+// invalid.Fields, ErrNobody, and the guard's.
 func (u *Users) Prepare(ctx context.Context, reach access.Reach, d Draft) (User, error) {
 	var made User
 	err := apply(&made, Patch{Name: &d.Name, Email: &d.Email, SetAge: true, Age: d.Age})
@@ -49,9 +50,8 @@ func (u *Users) Prepare(ctx context.Context, reach access.Reach, d Draft) (User,
 	return made, u.guard(ctx)
 }
 
-// Explain returns why a user could not be added. Of one that is there already a store may
-// say that its address is taken, which is its own, and of one that was deleted that it
-// exists.
+// Explain returns the precise reason why a user could not be stored. If the user exists, a
+// store may report its own address as taken, and if it was deleted, that it exists.
 func (u *Users) Explain(ctx context.Context, added User, err error) error {
 	if !errors.Is(err, ErrEmailTaken) && !errors.Is(err, ErrExists) {
 		return err
@@ -66,7 +66,7 @@ func (u *Users) Explain(ctx context.Context, added User, err error) error {
 	return err
 }
 
-// Get returns a user within reach, or ErrNotFound.
+// Get returns a user that reach includes, or ErrNotFound.
 func (u *Users) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (User, error) {
 	if !reach.Includes(id) {
 		return User{}, ErrNotFound
@@ -74,10 +74,10 @@ func (u *Users) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (User
 	return u.store.Get(ctx, id)
 }
 
-// List returns a page of the users within reach that f lets through, newest first: by id,
-// or where f is for a time, by that (page.FirstByTime), since not every id was made here.
-// Whoever reaches one user only is told nothing by whether another one has an address,
-// nor by how long it takes: that one is the only one that is looked at.
+// List returns a page of the users that match f and that reach includes, newest first. It
+// sorts by id, or by creation time if f.Created is set (page.FirstByTime), because ids from
+// tokens contain no time. If reach is one user, List reads only that one, so that neither
+// the result nor the duration reveals whether another user has an address.
 func (u *Users) List(ctx context.Context, reach access.Reach, f Filter, r page.Request) (page.Page[User], error) {
 	switch {
 	case reach.Owner() != nil:
@@ -96,7 +96,7 @@ func (u *Users) List(ctx context.Context, reach access.Reach, f Filter, r page.R
 	return u.store.ListByTime(ctx, after, r)
 }
 
-// only is the list of the one user that there may be.
+// only returns a page with one, if f and r include it; err is the error of reading it.
 func only(one User, err error, f Filter, r page.Request) (page.Page[User], error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -109,16 +109,16 @@ func only(one User, err error, f Filter, r page.Request) (page.Page[User], error
 	return page.Page[User]{Items: []User{one}}, nil
 }
 
-// Patch is a change of a user. What is nil stays as it is.
+// Patch is a change of a user. Nil fields keep their values.
 type Patch struct {
 	Name, Email *string
-	// SetAge says that the age becomes Age, which may be nil.
+	// SetAge means that Age, which may be nil, replaces the age.
 	SetAge bool
 	Age    *int
 }
 
-// Change returns what a user, as it is stored, becomes: itself, if nothing changes. The
-// error is invalid.Fields.
+// Change returns stored with p applied, or stored itself if nothing changes. The error is
+// invalid.Fields.
 func (u *Users) Change(stored User, p Patch) (User, error) {
 	changed := stored
 	err := apply(&changed, p)
@@ -130,9 +130,9 @@ func (u *Users) Change(stored User, p Patch) (User, error) {
 	return changed, nil
 }
 
-// Save stores what a user has become, unless that is still the same. The errors are
-// ErrStale, when it has changed since, ErrEmailTaken, and the guard's when the address
-// becomes another one.
+// Save stores a user that Change returned, unless nothing changed. The errors are ErrStale
+// if the stored user has changed since it was read, ErrEmailTaken, and the guard's if the
+// address changes.
 func (u *Users) Save(ctx context.Context, stored, changed User) error {
 	if changed.Version == stored.Version {
 		return nil
@@ -146,10 +146,10 @@ func (u *Users) Save(ctx context.Context, stored, changed User) error {
 	return u.store.Update(ctx, changed)
 }
 
-// Delete deletes a user, as it is stored. It returns ErrStale when it has changed since.
+// Delete deletes stored. It returns ErrStale if the user has changed since it was read.
 func (u *Users) Delete(ctx context.Context, stored User) error {
 	return u.store.Delete(ctx, stored.ID, stored.Version)
 }
 
-// timestamp is now, as exactly as clients keep it.
+// timestamp returns the current time in milliseconds, the precision of the API.
 func (u *Users) timestamp() time.Time { return u.now().UTC().Truncate(time.Millisecond) }

@@ -7,7 +7,7 @@ import (
 	"github.com/example/microservices/services/widget-service/internal/widget"
 )
 
-// problem says what the errors of the domain are in HTTP.
+// problem converts domain errors to HTTP problems; it returns other errors unchanged.
 func problem(err error) error {
 	if errors.Is(err, widget.ErrNotFound) {
 		return httpapi.NotFound("widget")

@@ -1,4 +1,4 @@
-// Package api is widget-service's HTTP operations.
+// Package api provides widget-service's HTTP operations.
 package api
 
 import (
@@ -19,22 +19,22 @@ import (
 
 const path = "/api/v1/widgets"
 
-// A caller reaches the widgets of one user only: the subject of its token. The scope admin
-// reaches all.
+// These scopes permit access to the widgets of the user who is the token's subject. The
+// scope admin permits access to all widgets.
 const (
 	scopeRead  = "widgets:read"
 	scopeWrite = "widgets:write"
 )
 
-// pageMemory is what a page of widgets may take while its answer is made, in bytes.
+// pageMemory is reserved to build the response for a page of widgets, in bytes.
 const pageMemory = 256 << 10
 
-// Store is what widget-service keeps: widgets, and the records of requests.
+// Store keeps widgets and idempotency records.
 type Store interface {
 	widget.Store
 	idempotency.Store
-	// Create stores a new widget and, unless it is nil, the record of the request, both or
-	// neither. It returns idempotency.ErrTaken.
+	// Create stores a new widget and the idempotency record, unless that is nil, in one
+	// transaction. It returns idempotency.ErrTaken if the key is in use.
 	Create(ctx context.Context, it widget.Widget, record *idempotency.Record) error
 }
 
@@ -44,7 +44,7 @@ type api struct {
 	once    *idempotency.Once
 }
 
-// Register adds the operations on widgets, which are added to a store.
+// Register adds the operations on widgets to a. New widgets are stored with s.Create.
 func Register(a *httpapi.API, widgets *widget.Widgets, s Store, once *idempotency.Once) {
 	h := &api{widgets: widgets, store: s, once: once}
 	tags := []string{"Widgets"}
@@ -110,7 +110,7 @@ func (h *api) create(ctx context.Context, in *createInput) (created httpapi.Crea
 			return created, problem(err)
 		}
 	}
-	if claim.Replayed() { // to who may see it today
+	if claim.Replayed() { // only if the caller may still read the widget
 		id, err := claim.Resource()
 		if err != nil {
 			return created, err
@@ -148,7 +148,7 @@ func (h *api) list(ctx context.Context, in *listInput) (list httpapi.Listed[Widg
 	return httpapi.NewList(p, toWire, path, query, in.Limit), nil
 }
 
-// WidgetPath is the path of one widget. It is exported for huma, which sets its field.
+// WidgetPath is the path parameter of one widget. It is exported because huma sets its field.
 type WidgetPath struct {
 	WidgetID httpapi.ID `path:"widget_id" doc:"The widget's id."`
 }
@@ -177,7 +177,7 @@ type updateInput struct {
 }
 
 func (h *api) update(ctx context.Context, in *updateInput) (updated httpapi.Resource[Widget], err error) {
-	for { // until nobody was faster: someone wins each round
+	for { // retry if another request changed the widget; each round, one request succeeds
 		stored, err := h.widgets.Get(ctx, auth.From(ctx).Reach(), uuid.UUID(in.WidgetID))
 		if err != nil {
 			return updated, problem(err)

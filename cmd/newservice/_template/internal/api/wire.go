@@ -8,7 +8,7 @@ import (
 	"github.com/example/microservices/services/widget-service/internal/widget"
 )
 
-// Widget is a widget on the wire.
+// Widget is the JSON form of a widget.
 type Widget struct {
 	ID        uuid.UUID       `json:"id" format:"uuid" doc:"Names the widget; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	OwnerID   uuid.UUID       `json:"owner_id" format:"uuid" doc:"Whose widget it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
@@ -25,7 +25,7 @@ func toWire(it widget.Widget) Widget {
 	}
 }
 
-// NewWidget is what a widget is created from.
+// NewWidget is the request body that creates a widget.
 type NewWidget struct {
 	OwnerID  jsonbody.Optional[string] `json:"owner_id,omitzero" format:"uuid" doc:"Whose it is to be; left out, the caller's." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	Name     string                    `json:"name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters, after white space around them is taken away." example:"A name"`
@@ -36,12 +36,12 @@ func (n *NewWidget) draft() widget.Draft {
 	return widget.Draft{OwnerID: n.OwnerID.Ptr(), Name: n.Name, Quantity: n.Quantity}
 }
 
-// WidgetChange is a change of a widget. What is left out stays as it is.
+// WidgetChange is the request body that changes a widget. Omitted fields keep their values.
 type WidgetChange struct {
 	Name     jsonbody.Optional[string] `json:"name,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"Another name"`
 	Quantity jsonbody.Optional[int64]  `json:"quantity,omitzero" minimum:"0" maximum:"1000000" doc:"How many there are." example:"4"`
 
-	// What can't be changed may be sent back as it was read.
+	// Read-only fields, which a client may send back unchanged.
 	ID        jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	OwnerID   jsonbody.Optional[string] `json:"owner_id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	CreatedAt jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
@@ -52,7 +52,7 @@ func (c *WidgetChange) patch() widget.Patch {
 	return widget.Patch{Name: c.Name.Ptr(), Quantity: c.Quantity.Ptr()}
 }
 
-// checkReadOnly refuses a change of what can't be changed.
+// checkReadOnly rejects values of read-only fields that differ from the stored widget.
 func (c *WidgetChange) checkReadOnly(stored widget.Widget) error {
 	var r httpapi.ReadOnly
 	r.ID("id", c.ID, stored.ID)

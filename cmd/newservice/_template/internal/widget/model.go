@@ -1,4 +1,5 @@
-// Package widget is what a widget is, and the rules that hold for one.
+// Package widget provides the domain model of widgets: validation and permissions. Storage
+// is an interface, Store.
 package widget
 
 import (
@@ -11,29 +12,29 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// Widget is what a caller owns.
+// Widget is a widget of a user.
 type Widget struct {
 	ID uuid.UUID
-	// OwnerID is whose it is: the user who is the subject of the caller's token.
+	// OwnerID is the owner's id, the subject of its tokens.
 	OwnerID uuid.UUID
 	Name    string
-	// Quantity is how many there are.
+	// Quantity is a number of pieces.
 	Quantity int64
-	// Version counts the changes, from 1.
+	// Version starts at 1 and increases with each change.
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Filter chooses widgets. A field that is nil lets all through.
+// Filter selects widgets. A nil field matches all.
 type Filter struct {
 	OwnerID *uuid.UUID
 	Created page.Period
 }
 
-// IDs returns what the ids of a page lie between, neither of them included, which begins
-// below an id and has only what the period lets through: a widget's id has the millisecond
-// of its creation.
+// IDs converts f.Created and the page's start to exclusive bounds of ids: a page has the
+// widgets with after < id < before. That works because an id contains the millisecond of
+// its creation.
 func (f Filter) IDs(below uuid.UUID) (after, before uuid.UUID) {
 	before = below
 	if f.Created.After != nil {

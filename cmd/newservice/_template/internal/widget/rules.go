@@ -12,8 +12,7 @@ import (
 	"github.com/example/microservices/pkg/text"
 )
 
-// The limits of a widget. The document (internal/api) and the schemas of both databases
-// have them, too.
+// Limits of a widget. The tags in internal/api and the schemas of both databases repeat them.
 const (
 	MaxName     = 100
 	MaxQuantity = 1_000_000
@@ -24,7 +23,7 @@ var (
 	errOwnerUnknown = errors.New("is not the id of a user whose widgets are the caller's to make")
 )
 
-// owner returns whose a widget is to be, of those within reach.
+// owner returns the owner of a new widget: asked, or the user that reach is limited to.
 func owner(reach access.Reach, asked *string) (uuid.UUID, error) {
 	if asked == nil {
 		only := reach.Owner()
@@ -43,9 +42,9 @@ func owner(reach access.Reach, asked *string) (uuid.UUID, error) {
 	return id, nil
 }
 
-// apply changes it, and returns everything that is wrong. A text that
-// stays as it is isn't judged: an earlier version may have taken what this one refuses,
-// and what was read may be sent back.
+// apply validates p, applies it, and returns all problems. Unchanged texts are not checked:
+// an earlier release may have accepted what this one rejects, and a client may send back
+// what it read.
 func apply(it *Widget, p Patch) invalid.Fields {
 	var problems invalid.Fields
 	stored := it.Version > 0

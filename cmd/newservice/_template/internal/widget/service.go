@@ -12,25 +12,25 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// Widgets is the operations on widgets.
+// Widgets provides the operations on widgets.
 type Widgets struct {
 	store Store
 	now   func() time.Time
 }
 
-// New returns the operations on the widgets in a store.
+// New returns operations on the widgets in store.
 func New(store Store) *Widgets { return &Widgets{store: store, now: time.Now} }
 
-// Draft is a widget to be.
+// Draft is the unvalidated input for a new widget.
 type Draft struct {
-	// OwnerID is whose it is to be; nil is the caller's.
+	// OwnerID is the owner; nil: the caller.
 	OwnerID  *string
 	Name     string
 	Quantity int64
 }
 
-// Prepare makes a widget, which is to be added to the store, of an owner within reach. The
-// error is invalid.Fields.
+// Prepare validates a draft and returns a new widget, which the caller must store. Reach
+// must include its owner. The error is invalid.Fields.
 func (s *Widgets) Prepare(reach access.Reach, d Draft) (Widget, error) {
 	var problems invalid.Fields
 	var made Widget
@@ -47,12 +47,12 @@ func (s *Widgets) Prepare(reach access.Reach, d Draft) (Widget, error) {
 		return Widget{}, err
 	}
 	made.Version = 1
-	made.CreatedAt = ids.Time(made.ID) // so that the one sorts as the other
+	made.CreatedAt = ids.Time(made.ID) // so that ids and creation times sort alike
 	made.UpdatedAt = made.CreatedAt
 	return made, nil
 }
 
-// Get returns a widget within reach, or ErrNotFound.
+// Get returns a widget whose owner reach includes, or ErrNotFound.
 func (s *Widgets) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (Widget, error) {
 	stored, err := s.store.Get(ctx, id)
 	if err != nil {
@@ -64,7 +64,8 @@ func (s *Widgets) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (Wi
 	return stored, nil
 }
 
-// List returns a page of the widgets within reach that f lets through, newest first.
+// List returns a page of the widgets that match f and whose owner reach includes, newest
+// first.
 func (s *Widgets) List(ctx context.Context, reach access.Reach, f Filter, r page.Request) (page.Page[Widget], error) {
 	if f.OwnerID == nil {
 		f.OwnerID = reach.Owner()
@@ -74,14 +75,14 @@ func (s *Widgets) List(ctx context.Context, reach access.Reach, f Filter, r page
 	return s.store.List(ctx, f, r)
 }
 
-// Patch is a change of a widget. What is nil stays as it is.
+// Patch is a change of a widget. Nil fields keep their values.
 type Patch struct {
 	Name     *string
 	Quantity *int64
 }
 
-// Change returns what a widget, as it is stored, becomes: itself, if nothing changes. The
-// error is invalid.Fields.
+// Change returns stored with p applied, or stored itself if nothing changes. The error is
+// invalid.Fields.
 func (s *Widgets) Change(stored Widget, p Patch) (Widget, error) {
 	changed := stored
 	err := apply(&changed, p).Err()
@@ -93,8 +94,8 @@ func (s *Widgets) Change(stored Widget, p Patch) (Widget, error) {
 	return changed, nil
 }
 
-// Save stores what a widget of a version has become, unless that is still the same. It
-// returns ErrStale when there is no such version any more.
+// Save stores a widget that Change returned, unless its version is still the given one. It
+// returns ErrStale if the stored widget has another version by now.
 func (s *Widgets) Save(ctx context.Context, changed Widget, version int64) error {
 	if changed.Version == version {
 		return nil
@@ -102,7 +103,7 @@ func (s *Widgets) Save(ctx context.Context, changed Widget, version int64) error
 	return s.store.Update(ctx, changed)
 }
 
-// Delete deletes a widget, as it is stored. It returns ErrStale when it has changed since.
+// Delete deletes stored. It returns ErrStale if the widget has changed since it was read.
 func (s *Widgets) Delete(ctx context.Context, stored Widget) error {
 	return s.store.Delete(ctx, stored.ID, stored.Version)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/example/microservices/services/order-service/internal/store/postgres/db"
 )
 
-// Followed is part of events.Sink.
+// Followed implements events.Sink.
 func (s *Store) Followed(ctx context.Context, source string) (events.Cursor, error) {
 	cursor, err := s.queries.Followed(ctx, source)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -26,9 +26,9 @@ func (s *Store) Followed(ctx context.Context, source string) (events.Cursor, err
 	return events.ParseCursor(cursor)
 }
 
-// Follow is part of events.Sink. The effect of an event is that its subject, a user, is
-// erased: whoever has very many orders in several transactions, of which the last one
-// moves the cursor.
+// Follow implements events.Sink. An event's subject is a deleted user, whose orders it
+// erases, in several transactions if there are more than order.EraseBatch. The last one
+// moves the cursor, so that an interrupted erasure continues.
 func (s *Store) Follow(ctx context.Context, source string, from, to events.Cursor, e *events.Event) error {
 	for {
 		done := true
@@ -52,8 +52,8 @@ func (s *Store) Follow(ctx context.Context, source string, from, to events.Curso
 	}
 }
 
-// erase notes that a user was deleted, and erases some orders. It reports whether there
-// are no more.
+// erase writes the user's tombstone and erases up to order.EraseBatch orders. It reports
+// whether none is left.
 func erase(ctx context.Context, q *db.Queries, user uuid.UUID, at time.Time) (done bool, err error) {
 	err = q.NoteErasedUser(ctx, db.NoteErasedUserParams{UserID: user, ErasedAt: at, LockName: user.String()})
 	if err != nil {

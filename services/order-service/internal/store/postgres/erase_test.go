@@ -16,9 +16,9 @@ import (
 	"github.com/example/microservices/services/order-service/internal/store/storetest"
 )
 
-// TestEventsOfAnOrderAreInTheOrderOfItsVersions, also where a transaction that began
-// before another changes the order after it: an erasure has begun, and waits for one
-// order, while another order is confirmed, which it then erases.
+// TestEventsOfAnOrderAreInTheOrderOfItsVersions also if a transaction that began earlier
+// changes the order later: an erasure starts and waits for one order, while another order is
+// confirmed, which it then erases.
 func TestEventsOfAnOrderAreInTheOrderOfItsVersions(t *testing.T) {
 	address := testserver.New(t)
 	s, user := open(t, address), uuid.New()

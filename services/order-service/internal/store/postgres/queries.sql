@@ -3,8 +3,8 @@ INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, 
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: CreateOrderOnce :execrows
--- The order and the record of its request, both or neither, in one statement:
--- no row when the key is taken. A key whose time has run out is taken over.
+-- Inserts an order and its idempotency record in one statement. It affects no row if the
+-- key is in use; an expired record is replaced.
 WITH record AS (
     INSERT INTO order_service.idempotency_keys AS k
         (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
@@ -63,9 +63,9 @@ SET items = @items, shipping_address = @shipping_address, status = @status, tota
 WHERE id = @id AND version = @stored_version;
 
 -- name: DeleteOrder :one
--- The order, and of the answers about it all but their keys, in one statement. It
--- returns 1, or 0 when there is no such version. 410 is for who reads the table; that
--- a fingerprint is empty says that the record is erased.
+-- Deletes an order and erases its idempotency records, except their keys, in one statement.
+-- Returns 1, or 0 if the stored version differs. An empty fingerprint marks an erased
+-- record; the status 410 is only informational.
 WITH deleted AS (
     DELETE FROM order_service.orders AS d WHERE d.id = @id AND d.version = @stored_version
     RETURNING d.id
@@ -77,8 +77,8 @@ WITH deleted AS (
 SELECT count(*) FROM deleted;
 
 -- name: NoteErasedUser :exec
--- From when this is committed on there are no new orders of the user: who makes one holds
--- the lock with others (see the trigger of orders).
+-- Writes a user's tombstone. Once it is committed, no order of the user can be inserted:
+-- the trigger of orders takes the same lock in shared mode.
 WITH alone AS (
     SELECT pg_advisory_xact_lock(hashtextextended(sqlc.arg(lock_name)::text, 0))
 )
@@ -87,8 +87,8 @@ SELECT @user_id::uuid, @erased_at::timestamptz FROM alone
 ON CONFLICT (user_id) DO NOTHING;
 
 -- name: EraseOrders :one
--- At most so many orders of a user, and the records of their requests. It returns how
--- many it was.
+-- Erases at most row_limit orders of a user, and deletes their idempotency records. Returns
+-- the number of orders.
 WITH chosen AS (
     SELECT o.id FROM order_service.orders AS o
     WHERE o.user_id = @user_id AND o.erased_at IS NULL

@@ -1,3 +1,3 @@
--- For sqlc, which reads the migrations. The program makes the schema itself,
+-- For sqlc only, which also reads the migrations. The program creates the schema itself
 -- before its first migration.
 CREATE SCHEMA order_service;

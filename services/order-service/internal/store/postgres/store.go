@@ -1,4 +1,4 @@
-// Package postgres keeps orders in PostgreSQL.
+// Package postgres stores orders in PostgreSQL.
 package postgres
 
 import (
@@ -26,21 +26,20 @@ import (
 
 const (
 	schema = "order_service"
-	// schemaVersion is the migration without which the queries fail. It isn't a
-	// new one (docs/decisions/schema-versions.md).
+	// schemaVersion is the oldest migration with which the queries work. It is not always
+	// the newest one (docs/decisions/schema-versions.md).
 	schemaVersion = 4
-	// userErased is what the trigger of orders says of a user who was deleted.
+	// userErased is the constraint that the orders trigger reports for a deleted user.
 	userErased = "orders_user_erased"
 )
 
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the schema's.
+// Migrations are the migrations of the schema.
 var Migrations = migration.Postgres(schema, files, schemaVersion)
 
-// Store keeps orders, the records of idempotency keys, what happened, and which users were
-// deleted.
+// Store stores orders, idempotency records, events, and tombstones of deleted users.
 type Store struct {
 	*postgres.DB
 	postgreskeys.Keys
@@ -49,8 +48,8 @@ type Store struct {
 	get     func(context.Context, uuid.UUID) (db.OrderServiceOrder, error)
 }
 
-// Open connects to the database at address. If joined, reads of one order that are in flight
-// at the same time share a statement.
+// Open connects to the database at address. If joined, concurrent reads of single orders
+// share a statement.
 func Open(ctx context.Context, address string, login database.Login, joined bool) (*Store, error) {
 	d, err := postgres.Open(ctx, address, login, Migrations)
 	if err != nil {
@@ -64,7 +63,8 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 	return s, nil
 }
 
-// Migrate brings the schema up to date, and has new events come after those there are.
+// Migrate applies pending migrations, and ensures that new events sort after existing ones,
+// also after a restore to another server.
 func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
 	err := s.DB.Migrate(ctx, log)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
 	return s.Rebase(ctx)
 }
 
-// Create is part of order.Store.
+// Create implements api.Store.
 func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.Record) error {
 	items, err := json.Marshal(o.Items)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.R
 	return wrap(err)
 }
 
-// Get is part of order.Store.
+// Get implements order.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 	row, err := s.get(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -110,7 +110,7 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 	return fromRow(row)
 }
 
-// getAll returns the rows there are of the ids.
+// getAll returns the existing rows with these ids.
 func (s *Store) getAll(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]db.OrderServiceOrder, error) {
 	rows, err := s.queries.GetOrders(ctx, ids)
 	found := make(map[uuid.UUID]db.OrderServiceOrder, len(rows))
@@ -120,7 +120,7 @@ func (s *Store) getAll(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]db.O
 	return found, err
 }
 
-// List is part of order.Store.
+// List implements order.Store.
 func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
 	return page.Rows[order.Order]{
 		Below: func(r page.Request) ([]order.Order, error) {
@@ -142,8 +142,7 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 	}.Collect(r)
 }
 
-// list has a query for each combination of filters, so that each has a plan
-// of its own.
+// list uses a query for each combination of filters, so that each has its own plan.
 func (s *Store) list(ctx context.Context, f order.Filter, below uuid.UUID, limit int32) ([]db.OrderServiceOrder, error) {
 	ofUser, inStatus := f.UserID != nil, f.Status != nil
 	after, before := f.IDs(below)
@@ -158,7 +157,7 @@ func (s *Store) list(ctx context.Context, f order.Filter, below uuid.UUID, limit
 	return s.queries.ListOrders(ctx, db.ListOrdersParams{Before: before, AfterID: after, RowLimit: limit})
 }
 
-// Update is part of order.Store.
+// Update implements order.Store.
 func (s *Store) Update(ctx context.Context, o order.Order) error {
 	items, err := json.Marshal(o.Items)
 	if err != nil {
@@ -170,7 +169,7 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 	}))
 }
 
-// Delete is part of order.Store.
+// Delete implements order.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return changed(s.queries.DeleteOrder(ctx, db.DeleteOrderParams{ID: id, StoredVersion: version}))
 }

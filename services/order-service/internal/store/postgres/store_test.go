@@ -39,15 +39,14 @@ func TestStoreThatJoinsNothing(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return openAs(t, testserver.New(t), false) })
 }
 
-// TestStoreWithoutPreparedStatements is how the store runs behind an older
-// PgBouncer.
+// TestStoreWithoutPreparedStatements runs the store as behind an older PgBouncer.
 func TestStoreWithoutPreparedStatements(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		return open(t, testserver.New(t)+"&default_query_exec_mode=exec")
 	})
 }
 
-// TestTheSchemaHasTheRules goes around the service.
+// TestTheSchemaHasTheRules bypasses the service: the schema rejects invalid rows.
 func TestTheSchemaHasTheRules(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)
@@ -68,15 +67,15 @@ func TestTheSchemaHasTheRules(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestAPageIsReadFromItsPlace: however many orders there are, and in the plan for whatever
-// is asked as in the one for what is asked.
+// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many orders exist,
+// with generic plans and with custom ones.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)
 	conn, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	// One in a second, of 10 users; a quarter are shipped. They lie about.
+	// One order per second, of 10 users, a quarter of them shipped, in random order.
 	_, err = conn.Exec(t.Context(), `INSERT INTO order_service.orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at)
 		SELECT (lpad(to_hex(1767225600000 + 1000 * i), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid, ('00000000-0000-4000-8000-' || lpad(to_hex(i % 10), 12, '0'))::uuid,
 			'[{"quantity":1,"price":1}]', 'x', CASE WHEN i % 4 = 0 THEN 'shipped' ELSE 'delivered' END, 1, 1, timestamptz '2026-01-01 00:00Z' + i * interval '1 s', now()

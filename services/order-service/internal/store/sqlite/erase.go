@@ -11,7 +11,7 @@ import (
 
 const (
 	noteErasedUser = "-- name: NoteErasedUser\nINSERT INTO erased_users (user_id, erased_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
-	// Some of a user's orders that have not been erased.
+	// A batch of a user's orders that are not erased yet.
 	chosen       = "SELECT id FROM orders WHERE user_id = ?1 AND erased_at IS NULL ORDER BY id LIMIT ?2"
 	eraseRecords = "-- name: EraseRecords\nDELETE FROM idempotency_keys WHERE substr(location, -36) IN (" + chosen + ")"
 	eraseOrders  = `-- name: EraseOrders
@@ -25,7 +25,7 @@ INSERT INTO followed (source, cursor) VALUES (?1, ?3)
 ON CONFLICT (source) DO UPDATE SET cursor = excluded.cursor WHERE followed.cursor = ?2`
 )
 
-// Followed is part of events.Sink.
+// Followed implements events.Sink.
 func (s *Store) Followed(ctx context.Context, source string) (events.Cursor, error) {
 	cursor, err := sqlite.One(ctx, s.DB, func(r sqlite.Row) (string, error) { return r.Text(0), nil }, followed, source)
 	if errors.Is(err, sqlite.ErrNoRow) {
@@ -37,9 +37,9 @@ func (s *Store) Followed(ctx context.Context, source string) (events.Cursor, err
 	return events.ParseCursor(cursor)
 }
 
-// Follow is part of events.Sink. The effect of an event is that its subject, a user, is
-// erased: whoever has very many orders in several transactions, of which the last one
-// moves the cursor.
+// Follow implements events.Sink. An event's subject is a deleted user, whose orders it
+// erases, in several transactions if there are more than order.EraseBatch. The last one
+// moves the cursor, so that an interrupted erasure continues.
 func (s *Store) Follow(ctx context.Context, source string, from, to events.Cursor, e *events.Event) error {
 	for {
 		done := true
@@ -62,8 +62,8 @@ func (s *Store) Follow(ctx context.Context, source string, from, to events.Curso
 	}
 }
 
-// erase notes that a user was deleted, and erases some orders. It reports whether there
-// are no more.
+// erase writes the user's tombstone and erases up to order.EraseBatch orders. It reports
+// whether none is left.
 func erase(ctx context.Context, c *sqlite.Conn, e *events.Event) (done bool, err error) {
 	c.Erases()
 	_, err = c.Exec(ctx, noteErasedUser, e.Subject, e.Time)

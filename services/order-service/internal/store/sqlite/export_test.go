@@ -1,6 +1,6 @@
 package sqlite
 
-// Queries are those whose plans are tested.
+// Queries are the queries whose plans are tested.
 var Queries = map[string]string{
 	"ListOrders":               listOrders,
 	"ListOrdersOfUser":         listOrdersOfUser,

@@ -1,4 +1,4 @@
-// Package sqlite keeps orders in a SQLite file.
+// Package sqlite stores orders in a SQLite file.
 package sqlite
 
 import (
@@ -20,21 +20,20 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// schemaVersion is the migration without which the queries fail. It isn't a
-// new one (docs/decisions/schema-versions.md).
+// schemaVersion is the oldest migration with which the queries work. It is not always the
+// newest one (docs/decisions/schema-versions.md).
 const schemaVersion = 3
 
-// userErased is what the trigger of orders says of a user who was deleted.
+// userErased is the error that the orders trigger raises for a deleted user.
 const userErased = "orders_user_erased"
 
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the schema's.
+// Migrations are the migrations of the schema.
 var Migrations = migration.SQLite(files, schemaVersion)
 
-// Store keeps orders, the records of idempotency keys, what happened, and which users were
-// deleted.
+// Store stores orders, idempotency records, events, and tombstones of deleted users.
 type Store struct {
 	*sqlite.DB
 	sqlitekeys.Keys
@@ -50,7 +49,7 @@ func Open(path string) (*Store, error) {
 	return &Store{db, sqlitekeys.Keys{DB: db}, sqliteevents.New(db, false)}, nil
 }
 
-// There is a list for each combination of filters, so that each has a plan of its own.
+// A list query for each combination of filters, so that each has its own plan.
 const (
 	selectOrder = "SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by FROM orders "
 	between     = "id < ? AND id > ? ORDER BY id DESC LIMIT ?"
@@ -59,7 +58,7 @@ const (
 	listOrders         = "-- name: ListOrders\n" + selectOrder + "WHERE " + between
 	listOrdersOfUser   = "-- name: ListOrdersOfUser\n" + selectOrder + "WHERE user_id = ? AND " + between
 	listOrdersInStatus = "-- name: ListOrdersInStatus\n" + selectOrder + "WHERE status = ? AND " + between
-	// Left to itself SQLite takes orders_status, and looks at everybody's.
+	// By default SQLite chooses orders_status, and scans the orders of all users.
 	listOrdersOfUserInStatus = "-- name: ListOrdersOfUserInStatus\n" + selectOrder + "INDEXED BY orders_user_status WHERE user_id = ? AND status = ? AND " + between
 	createOrder              = "-- name: CreateOrder\nINSERT INTO orders (id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	updateOrder              = "-- name: UpdateOrder\nUPDATE orders SET items = ?, shipping_address = ?, status = ?, total_amount = ?, version = ?, updated_at = ?, erased_at = ?, changed_by = ? WHERE id = ? AND version = ?"
@@ -86,8 +85,7 @@ func scan(r sqlite.Row) (o order.Order, err error) {
 	return o, nil
 }
 
-// Create adds an order and, unless it is nil, the record of the request, both or neither.
-// It returns idempotency.ErrTaken.
+// Create implements api.Store.
 func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.Record) error {
 	items, err := json.Marshal(o.Items)
 	if err != nil {
@@ -106,7 +104,7 @@ func (s *Store) Create(ctx context.Context, o order.Order, record *idempotency.R
 	})
 }
 
-// Get is part of order.Store.
+// Get implements order.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 	o, err := sqlite.One(ctx, s.DB, scan, getOrder, id)
 	if errors.Is(err, sqlite.ErrNoRow) {
@@ -115,7 +113,7 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (order.Order, error) {
 	return o, err
 }
 
-// List is part of order.Store.
+// List implements order.Store.
 func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.Page[order.Order], error) {
 	return page.Rows[order.Order]{
 		Below: func(r page.Request) ([]order.Order, error) {
@@ -135,7 +133,7 @@ func (s *Store) List(ctx context.Context, f order.Filter, r page.Request) (page.
 	}.Collect(r)
 }
 
-// Update is part of order.Store.
+// Update implements order.Store.
 func (s *Store) Update(ctx context.Context, o order.Order) error {
 	items, err := json.Marshal(o.Items)
 	if err != nil {
@@ -146,7 +144,7 @@ func (s *Store) Update(ctx context.Context, o order.Order) error {
 	})
 }
 
-// Delete is part of order.Store.
+// Delete implements order.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return s.Write(ctx, func(c *sqlite.Conn) error {
 		c.Erases()

@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestAPageIsReadFromItsPlace, however many orders there are.
+// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many orders exist.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "orders.db")
 	s, err := sqlite.Open(file)

@@ -17,7 +17,7 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// erasures are what the deletion of a user does to orders.
+// erasures tests what the deletion of a user does to orders.
 var erasures = map[string]func(*testing.T, Store){
 	"a deleted user's orders are cancelled and have no address":  erase,
 	"a deleted user gets no more orders":                         eraseFirst,
@@ -84,7 +84,7 @@ func eraseFirst(t *testing.T, s Store) {
 	eventstest.All(t, s, 1, 100)
 }
 
-// eraseBeside deletes a user while many order for it.
+// eraseBeside deletes a user while orders are created for it.
 func eraseBeside(t *testing.T, s Store) {
 	user := uuid.New()
 	var wg sync.WaitGroup

@@ -1,5 +1,5 @@
-// Package storetest is what every store of orders must do. Each store runs it
-// in its own tests.
+// Package storetest is the conformance test of order stores. Each store runs it in its own
+// tests.
 package storetest
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-// Store is a store as this package sees it.
+// Store is the interface that this package tests.
 type Store interface {
 	Create(context.Context, order.Order, *idempotency.Record) error
 	order.Store
@@ -33,8 +33,7 @@ type Store interface {
 	events.Sink
 }
 
-// Run runs the suite. open returns a store that is empty and migrated; the
-// store is closed by the one who opens it.
+// Run runs the tests. open returns an empty, migrated store, and closes it after the test.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"every field is stored, and changed":                everyField,
@@ -85,7 +84,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	})
 }
 
-// New returns an order that no store has yet.
+// New returns a new order, which is not stored.
 func New(t testing.TB, change ...func(*order.Order)) order.Order {
 	t.Helper()
 	id, err := ids.New()
@@ -128,8 +127,8 @@ func readBack(t *testing.T, s Store) {
 	require.ErrorIs(t, err, order.ErrNotFound)
 }
 
-// everyField: a column that is forgotten, wherever, is missed. A field that was added to the
-// type has to be set here, and changed.
+// everyField fails if a query misses a column. A new field of the type must be set and
+// changed here.
 func everyField(t *testing.T, s Store) {
 	erased := time.Now().UTC().Truncate(time.Microsecond)
 	isErased := func(o *order.Order) { o.ErasedAt = &erased }
@@ -158,8 +157,8 @@ func everyField(t *testing.T, s Store) {
 	}
 }
 
-// readsBeside: each caller changes what is its own, reads that, what is everybody's and what
-// isn't there.
+// readsBeside runs concurrent callers, each of which changes and reads its own row, and reads
+// a shared one and a missing one.
 func readsBeside(t *testing.T, s Store) {
 	shared := create(t, s, New(t))
 	var callers sync.WaitGroup
@@ -228,7 +227,7 @@ func lists(t *testing.T, s Store) {
 	require.Equal(t, want[3:], got.Items)
 }
 
-// record returns the record of an answer about a resource.
+// record returns an idempotency record about a resource.
 func record(key string, at time.Time, about uuid.UUID) *idempotency.Record {
 	at = at.UTC().Truncate(time.Microsecond)
 	return &idempotency.Record{
@@ -263,8 +262,8 @@ func filters(t *testing.T, s Store) {
 	}
 }
 
-// periods are of the ids: earlier versions have made the time of an order's creation a
-// moment after that of its id.
+// periods tests that periods use the times in ids: earlier releases set created_at slightly
+// later.
 func periods(t *testing.T, s Store) {
 	user := uuid.New()
 	var all []order.Order

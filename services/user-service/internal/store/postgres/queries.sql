@@ -3,8 +3,8 @@ INSERT INTO user_service.users (id, name, email, email_key, age, version, create
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: CreateUserOnce :execrows
--- The user and the record of its request, both or neither, in one statement:
--- no row when the key is taken. A key whose time has run out is taken over.
+-- Inserts a user and its idempotency record in one statement. It affects no row if the key
+-- is in use; an expired record is replaced.
 WITH record AS (
     INSERT INTO user_service.idempotency_keys AS k
         (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
@@ -54,9 +54,9 @@ SET name = @name, email = @email, email_key = @email_key, age = @age, version = 
 WHERE id = @id AND version = @stored_version;
 
 -- name: DeleteUser :one
--- The user, and of the answers about it all but their keys, in one statement. It
--- returns 1, or 0 when there is no such version. 410 is for who reads the table; that
--- a fingerprint is empty says that the record is erased.
+-- Deletes a user and erases its idempotency records, except their keys, in one statement.
+-- Returns 1, or 0 if the stored version differs. An empty fingerprint marks an erased
+-- record; the status 410 is only informational.
 WITH deleted AS (
     DELETE FROM user_service.users AS d WHERE d.id = @id AND d.version = @stored_version
     RETURNING d.id

@@ -1,4 +1,4 @@
-// Package postgres keeps users in PostgreSQL.
+// Package postgres stores users in PostgreSQL.
 package postgres
 
 import (
@@ -27,18 +27,18 @@ const (
 	schema      = "user_service"
 	primaryKey  = "users_pkey"
 	uniqueEmail = "users_email_key_unique"
-	// schemaVersion is the migration without which the queries fail. It isn't a
-	// new one (docs/decisions/schema-versions.md).
+	// schemaVersion is the oldest migration with which the queries work. It is not always
+	// the newest one (docs/decisions/schema-versions.md).
 	schemaVersion = 5
 )
 
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the schema's.
+// Migrations are the migrations of the schema.
 var Migrations = migration.Postgres(schema, files, schemaVersion)
 
-// Store keeps users, the records of idempotency keys, and what happened.
+// Store stores users, idempotency records, events and consumers.
 type Store struct {
 	*postgres.DB
 	postgreskeys.Keys
@@ -48,8 +48,8 @@ type Store struct {
 	get     func(context.Context, uuid.UUID) (db.UserServiceUser, error)
 }
 
-// Open connects to the database at address. If joined, reads of one user that are in flight
-// at the same time share a statement.
+// Open connects to the database at address. If joined, concurrent reads of single users
+// share a statement.
 func Open(ctx context.Context, address string, login database.Login, joined bool) (*Store, error) {
 	d, err := postgres.Open(ctx, address, login, Migrations)
 	if err != nil {
@@ -63,7 +63,8 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 	return s, nil
 }
 
-// Migrate brings the schema up to date, and has new events come after those there are.
+// Migrate applies pending migrations, and ensures that new events sort after existing ones,
+// also after a restore to another server.
 func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
 	err := s.DB.Migrate(ctx, log)
 	if err != nil {
@@ -72,7 +73,7 @@ func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
 	return s.Rebase(ctx)
 }
 
-// Create is part of user.Store.
+// Create implements api.Store.
 func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Record) error {
 	plain := db.CreateUserParams{
 		ID: u.ID, Name: u.Name, Email: u.Email.String(), EmailKey: u.Email.Key(), Age: smallint(u.Age),
@@ -94,12 +95,12 @@ func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Rec
 	return wrap(err)
 }
 
-// Get is part of user.Store.
+// Get implements user.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 	return found(s.get(ctx, id))
 }
 
-// getAll returns the rows there are of the ids.
+// getAll returns the existing rows with these ids.
 func (s *Store) getAll(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]db.UserServiceUser, error) {
 	rows, err := s.queries.GetUsers(ctx, ids)
 	found := make(map[uuid.UUID]db.UserServiceUser, len(rows))
@@ -109,7 +110,7 @@ func (s *Store) getAll(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]db.U
 	return found, err
 }
 
-// GetByEmail is part of user.Store.
+// GetByEmail implements user.Store.
 func (s *Store) GetByEmail(ctx context.Context, key string) (user.User, error) {
 	return found(s.queries.GetUserByEmail(ctx, key))
 }
@@ -121,7 +122,7 @@ func found(row db.UserServiceUser, err error) (user.User, error) {
 	return fromRow(row), wrap(err)
 }
 
-// List is part of user.Store.
+// List implements user.Store.
 func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User], error) {
 	return page.Rows[user.User]{
 		Below: func(r page.Request) ([]user.User, error) {
@@ -131,7 +132,7 @@ func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User],
 	}.Collect(r)
 }
 
-// ListByTime is part of user.Store.
+// ListByTime implements user.Store.
 func (s *Store) ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[user.User], error) {
 	return page.Rows[user.User]{
 		Below: func(r page.Request) ([]user.User, error) {
@@ -150,7 +151,7 @@ func all(rows []db.UserServiceUser, err error) ([]user.User, error) {
 	return users, wrap(err)
 }
 
-// Update is part of user.Store.
+// Update implements user.Store.
 func (s *Store) Update(ctx context.Context, u user.User) error {
 	return changed(s.queries.UpdateUser(ctx, db.UpdateUserParams{
 		ID: u.ID, Name: u.Name, Email: u.Email.String(), EmailKey: u.Email.Key(), Age: smallint(u.Age),
@@ -158,7 +159,7 @@ func (s *Store) Update(ctx context.Context, u user.User) error {
 	}))
 }
 
-// Delete is part of user.Store.
+// Delete implements user.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return changed(s.queries.DeleteUser(ctx, db.DeleteUserParams{ID: id, StoredVersion: version}))
 }

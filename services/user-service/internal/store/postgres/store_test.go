@@ -38,15 +38,14 @@ func TestStoreThatJoinsNothing(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return openAs(t, testserver.New(t), false) })
 }
 
-// TestStoreWithoutPreparedStatements is how the store runs behind an older
-// PgBouncer.
+// TestStoreWithoutPreparedStatements runs the store as behind an older PgBouncer.
 func TestStoreWithoutPreparedStatements(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		return open(t, testserver.New(t)+"&default_query_exec_mode=exec")
 	})
 }
 
-// TestTheSchemaHasTheRules goes around the service.
+// TestTheSchemaHasTheRules bypasses the service: the schema rejects invalid rows.
 func TestTheSchemaHasTheRules(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)
@@ -69,8 +68,8 @@ func TestTheSchemaHasTheRules(t *testing.T) {
 	require.ErrorContains(t, err, "unique constraint")
 }
 
-// TestAPageIsReadFromItsPlace: however many users there are, and in the plan for whatever
-// is asked as in the one for what is asked.
+// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many users exist,
+// with generic plans and with custom ones.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)

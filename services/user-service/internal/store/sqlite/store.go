@@ -1,4 +1,4 @@
-// Package sqlite keeps users in a SQLite file.
+// Package sqlite stores users in a SQLite file.
 package sqlite
 
 import (
@@ -21,20 +21,20 @@ import (
 const (
 	primaryKey  = "users.id"
 	uniqueEmail = "users.email_key"
-	// wasDeleted is what the trigger says of an id that is not used again.
+	// wasDeleted is the error that the trigger raises for the id of a deleted user.
 	wasDeleted = "users_deleted"
-	// schemaVersion is the migration without which the queries fail. It isn't a
-	// new one (docs/decisions/schema-versions.md).
+	// schemaVersion is the oldest migration with which the queries work. It is not always
+	// the newest one (docs/decisions/schema-versions.md).
 	schemaVersion = 4
 )
 
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the schema's.
+// Migrations are the migrations of the schema.
 var Migrations = migration.SQLite(files, schemaVersion)
 
-// Store keeps users, the records of idempotency keys, and what happened.
+// Store stores users, idempotency records, events and consumers.
 type Store struct {
 	*sqlite.DB
 	sqlitekeys.Keys
@@ -72,8 +72,7 @@ func scan(r sqlite.Row) (u user.User, err error) {
 	return u, err
 }
 
-// Create adds a user and, unless it is nil, the record of the request, both or neither. It
-// returns user.ErrExists, user.ErrEmailTaken, or idempotency.ErrTaken.
+// Create implements api.Store.
 func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Record) error {
 	return s.write(ctx, func(c *sqlite.Conn) error {
 		err := sqlitekeys.Add(ctx, c, record)
@@ -85,17 +84,17 @@ func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Rec
 	})
 }
 
-// Get is part of user.Store.
+// Get implements user.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 	return found(sqlite.One(ctx, s.DB, scan, getUser, id))
 }
 
-// GetByEmail is part of user.Store.
+// GetByEmail implements user.Store.
 func (s *Store) GetByEmail(ctx context.Context, key string) (user.User, error) {
 	return found(sqlite.One(ctx, s.DB, scan, getUserByEmail, key))
 }
 
-// List is part of user.Store.
+// List implements user.Store.
 func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User], error) {
 	return page.Rows[user.User]{
 		Below: func(r page.Request) ([]user.User, error) {
@@ -105,7 +104,7 @@ func (s *Store) List(ctx context.Context, r page.Request) (page.Page[user.User],
 	}.Collect(r)
 }
 
-// ListByTime is part of user.Store.
+// ListByTime implements user.Store.
 func (s *Store) ListByTime(ctx context.Context, after time.Time, r page.Request) (page.Page[user.User], error) {
 	return page.Rows[user.User]{
 		Below: func(r page.Request) ([]user.User, error) {
@@ -116,14 +115,14 @@ func (s *Store) ListByTime(ctx context.Context, after time.Time, r page.Request)
 	}.Collect(r)
 }
 
-// Update is part of user.Store.
+// Update implements user.Store.
 func (s *Store) Update(ctx context.Context, u user.User) error {
 	return s.write(ctx, func(c *sqlite.Conn) error {
 		return changed(c.Exec(ctx, updateUser, u.Name, u.Email.String(), u.Email.Key(), u.Age, u.Version, u.UpdatedAt, u.ID, u.Version-1))
 	})
 }
 
-// Delete is part of user.Store.
+// Delete implements user.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return s.write(ctx, func(c *sqlite.Conn) error {
 		c.Erases()

@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestAPageIsReadFromItsPlace, however many users there are.
+// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many users exist.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users.db")
 	s, err := sqlite.Open(file)

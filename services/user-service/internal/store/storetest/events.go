@@ -15,8 +15,7 @@ import (
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
-// says changes each field alone: one that was added to a user and not to the events is
-// red.
+// says changes each field separately, and fails if a user's new field is missing in events.
 func says(t *testing.T, s Store) {
 	stored := create(t, s, New(t))
 	other := New(t)
@@ -37,7 +36,7 @@ func says(t *testing.T, s Store) {
 	fields.RequireDiffer(t, stored, changed, "ID", "CreatedAt", "UpdatedAt")
 }
 
-// usedOnce also creates a user while it is deleted.
+// usedOnce tests that an id is used once, also if a user is created while it is deleted.
 func usedOnce(t *testing.T, s Store) {
 	for range 20 {
 		u := create(t, s, New(t))
@@ -86,13 +85,13 @@ func erasure(t *testing.T, s Store) {
 	require.True(t, done(gone.ID)["a"].Equal(at), "it stays")
 	require.True(t, done(later.ID)["a"].Equal(at.Add(time.Second)))
 
-	// One that was restored from a backup does it again.
+	// A consumer restored from a backup moves its cursor back.
 	require.NoError(t, s.Acknowledge(t.Context(), "a", first, at))
 	require.NotNil(t, done(gone.ID)["a"])
 	require.Nil(t, done(later.ID)["a"])
 	require.NotNil(t, done(later.ID)["b"])
 
-	// None has done what has not happened.
+	// A cursor ahead of all events is rejected.
 	far := second
 	far.Position += 1000
 	far.Turn += 1 << 40

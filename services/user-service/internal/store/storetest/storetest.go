@@ -1,5 +1,5 @@
-// Package storetest is what every store of users must do. Each store runs it
-// in its own tests.
+// Package storetest is the conformance test of user stores. Each store runs it in its own
+// tests.
 package storetest
 
 import (
@@ -26,7 +26,7 @@ import (
 	"github.com/example/microservices/services/user-service/internal/user"
 )
 
-// Store is a store as this package sees it.
+// Store is the interface that this package tests.
 type Store interface {
 	Create(context.Context, user.User, *idempotency.Record) error
 	user.Store
@@ -35,8 +35,7 @@ type Store interface {
 	events.Consumers
 }
 
-// Run runs the suite. open returns a store that is empty and migrated; the
-// store is closed by the one who opens it.
+// Run runs the tests. open returns an empty, migrated store, and closes it after the test.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"every field is stored, and changed":            everyField,
@@ -89,7 +88,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	})
 }
 
-// New returns a user that no store has yet.
+// New returns a new user, who is not stored.
 func New(t testing.TB, change ...func(*user.User)) user.User {
 	t.Helper()
 	id, err := ids.New()
@@ -127,8 +126,8 @@ func readBack(t *testing.T, s Store) {
 	require.ErrorIs(t, err, user.ErrNotFound)
 }
 
-// everyField: a column that is forgotten, wherever, is missed. A field that was added to the
-// type has to be set here, and changed.
+// everyField fails if a query misses a column. A new field of the type must be set and
+// changed here.
 func everyField(t *testing.T, s Store) {
 	once := New(t)
 	require.NoError(t, s.Create(t.Context(), once, record("k", time.Now(), once.ID)))
@@ -153,8 +152,8 @@ func everyField(t *testing.T, s Store) {
 	}
 }
 
-// readsBeside: each caller changes what is its own, reads that, what is everybody's and what
-// isn't there.
+// readsBeside runs concurrent callers, each of which changes and reads its own row, and reads
+// a shared one and a missing one.
 func readsBeside(t *testing.T, s Store) {
 	shared := create(t, s, New(t))
 	var callers sync.WaitGroup
@@ -234,7 +233,7 @@ func lists(t *testing.T, s Store) {
 	require.Equal(t, want[3:], got.Items)
 }
 
-// record returns the record of an answer about a resource.
+// record returns an idempotency record about a resource.
 func record(key string, at time.Time, about uuid.UUID) *idempotency.Record {
 	at = at.UTC().Truncate(time.Microsecond)
 	return &idempotency.Record{
@@ -278,7 +277,7 @@ func byEmail(t *testing.T, s Store) {
 	require.ErrorIs(t, err, user.ErrNotFound)
 }
 
-// byTime: ids don't say when a user was created, and several are of the same instant.
+// byTime tests lists by creation time, with ids that contain no time, and equal times.
 func byTime(t *testing.T, s Store) {
 	start := time.Date(2026, 1, 2, 3, 4, 5, 678_901_000, time.UTC)
 	var all []user.User

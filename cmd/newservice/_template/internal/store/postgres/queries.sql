@@ -3,8 +3,8 @@ INSERT INTO widget_service.widgets (id, owner_id, name, quantity, version, creat
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: CreateWidgetOnce :execrows
--- The widget and the record of its request, both or neither, in one statement:
--- no row when the key is taken. A key whose time has run out is taken over.
+-- Inserts a widget and its idempotency record in one statement. It affects no row if the
+-- key is in use; an expired record is replaced.
 WITH record AS (
     INSERT INTO widget_service.idempotency_keys AS k
         (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
@@ -44,9 +44,9 @@ SET name = @name, quantity = @quantity, version = version + 1, updated_at = @upd
 WHERE id = @id AND version = @stored_version;
 
 -- name: DeleteWidget :one
--- The widget, and of the answers about it all but their keys, in one statement. It
--- returns 1, or 0 when there is no such version. 410 is for who reads the table; that
--- a fingerprint is empty says that the record is erased.
+-- Deletes a widget and erases its idempotency records, except their keys, in one statement.
+-- Returns 1, or 0 if the stored version differs. An empty fingerprint marks an erased
+-- record; the status 410 is only informational.
 WITH deleted AS (
     DELETE FROM widget_service.widgets AS d WHERE d.id = @id AND d.version = @stored_version
     RETURNING d.id

@@ -1,4 +1,4 @@
-// Package postgres keeps widgets in PostgreSQL.
+// Package postgres stores widgets in PostgreSQL.
 package postgres
 
 import (
@@ -21,18 +21,18 @@ import (
 
 const (
 	schema = "widget_service"
-	// schemaVersion is the migration without which the queries fail. It isn't a
-	// new one (docs/decisions/schema-versions.md).
+	// schemaVersion is the oldest migration with which the queries work. It is not always
+	// the newest one (docs/decisions/schema-versions.md).
 	schemaVersion = 1
 )
 
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the schema's.
+// Migrations are the migrations of the schema.
 var Migrations = migration.Postgres(schema, files, schemaVersion)
 
-// Store is a widget.Store and an idempotency.Store.
+// Store stores widgets and idempotency records.
 type Store struct {
 	*postgres.DB
 	postgreskeys.Keys
@@ -48,8 +48,7 @@ func Open(ctx context.Context, address string, login database.Login) (*Store, er
 	return &Store{d, postgreskeys.New(d, schema), db.New(d)}, nil
 }
 
-// Create adds a widget and, unless it is nil, the record of the request, both or neither.
-// It returns idempotency.ErrTaken.
+// Create implements api.Store.
 func (s *Store) Create(ctx context.Context, it widget.Widget, record *idempotency.Record) error {
 	if record == nil {
 		return postgres.Wrap(s.queries.CreateWidget(ctx, db.CreateWidgetParams{
@@ -70,7 +69,7 @@ func (s *Store) Create(ctx context.Context, it widget.Widget, record *idempotenc
 	return postgres.Wrap(err)
 }
 
-// Get is part of widget.Store.
+// Get implements widget.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (widget.Widget, error) {
 	row, err := s.queries.GetWidget(ctx, id)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -79,7 +78,7 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (widget.Widget, error) {
 	return fromRow(row.WidgetServiceWidget), postgres.Wrap(err)
 }
 
-// List is part of widget.Store.
+// List implements widget.Store.
 func (s *Store) List(ctx context.Context, f widget.Filter, r page.Request) (page.Page[widget.Widget], error) {
 	return page.Rows[widget.Widget]{
 		Below: func(r page.Request) (widgets []widget.Widget, err error) {
@@ -102,7 +101,7 @@ func (s *Store) List(ctx context.Context, f widget.Filter, r page.Request) (page
 	}.Collect(r)
 }
 
-// Update is part of widget.Store.
+// Update implements widget.Store.
 func (s *Store) Update(ctx context.Context, it widget.Widget) error {
 	return changed(s.queries.UpdateWidget(ctx, db.UpdateWidgetParams{
 		ID: it.ID, Name: it.Name, Quantity: it.Quantity,
@@ -110,7 +109,7 @@ func (s *Store) Update(ctx context.Context, it widget.Widget) error {
 	}))
 }
 
-// Delete is part of widget.Store.
+// Delete implements widget.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return changed(s.queries.DeleteWidget(ctx, db.DeleteWidgetParams{ID: id, StoredVersion: version}))
 }

@@ -33,15 +33,14 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, testserver.New(t)) })
 }
 
-// TestStoreWithoutPreparedStatements is how the store runs behind an older
-// PgBouncer.
+// TestStoreWithoutPreparedStatements runs the store as behind an older PgBouncer.
 func TestStoreWithoutPreparedStatements(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store {
 		return open(t, testserver.New(t)+"&default_query_exec_mode=exec")
 	})
 }
 
-// TestTheSchemaHasTheRules goes around the service.
+// TestTheSchemaHasTheRules bypasses the service: the schema rejects invalid rows.
 func TestTheSchemaHasTheRules(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)
@@ -60,15 +59,15 @@ func TestTheSchemaHasTheRules(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestAPageIsReadFromItsPlace: however many widgets there are, and in the plan for whatever
-// is asked as in the one for what is asked.
+// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many widgets exist,
+// with generic plans and with custom ones.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)
 	conn, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	// One in a second, of 10 owners. They lie about.
+	// One per second, of 10 owners, in random order.
 	_, err = conn.Exec(t.Context(), `INSERT INTO widget_service.widgets (id, owner_id, name, quantity, version, created_at, updated_at)
 		SELECT (lpad(to_hex(1767225600000 + 1000 * i), 12, '0') || '70008000' || lpad(to_hex(i), 12, '0'))::uuid, ('00000000-0000-4000-8000-' || lpad(to_hex(i % 10), 12, '0'))::uuid,
 			'x', 1, 1, timestamptz '2026-01-01 00:00Z' + i * interval '1 s', now()

@@ -1,4 +1,4 @@
 package sqlite
 
-// Queries are those whose plans are tested.
+// Queries are the queries whose plans are tested.
 var Queries = map[string]string{"ListWidgets": listWidgets, "ListWidgetsOfOwner": listWidgetsOfOwner}

@@ -1,4 +1,4 @@
-// Package sqlite keeps widgets in a SQLite file.
+// Package sqlite stores widgets in a SQLite file.
 package sqlite
 
 import (
@@ -16,17 +16,17 @@ import (
 	"github.com/example/microservices/services/widget-service/internal/widget"
 )
 
-// schemaVersion is the migration without which the queries fail. It isn't a
-// new one (docs/decisions/schema-versions.md).
+// schemaVersion is the oldest migration with which the queries work. It is not always the
+// newest one (docs/decisions/schema-versions.md).
 const schemaVersion = 1
 
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the schema's.
+// Migrations are the migrations of the schema.
 var Migrations = migration.SQLite(files, schemaVersion)
 
-// Store keeps widgets, and the records of idempotency keys.
+// Store stores widgets and idempotency records.
 type Store struct {
 	*sqlite.DB
 	sqlitekeys.Keys
@@ -41,7 +41,7 @@ func Open(path string) (*Store, error) {
 	return &Store{db, sqlitekeys.Keys{DB: db}}, nil
 }
 
-// A list has a query for each combination of filters, so that each has a plan of its own.
+// A list query for each combination of filters, so that each has its own plan.
 const (
 	selectWidget = "SELECT id, owner_id, name, quantity, version, created_at, updated_at FROM widgets "
 	between      = "id < ? AND id > ? ORDER BY id DESC LIMIT ?"
@@ -67,8 +67,7 @@ func scan(r sqlite.Row) (it widget.Widget, err error) {
 	return it, err
 }
 
-// Create adds a widget and, unless it is nil, the record of the request, both or neither.
-// It returns idempotency.ErrTaken.
+// Create implements api.Store.
 func (s *Store) Create(ctx context.Context, it widget.Widget, record *idempotency.Record) error {
 	return s.Write(ctx, func(c *sqlite.Conn) error {
 		err := sqlitekeys.Add(ctx, c, record)
@@ -80,7 +79,7 @@ func (s *Store) Create(ctx context.Context, it widget.Widget, record *idempotenc
 	})
 }
 
-// Get is part of widget.Store.
+// Get implements widget.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (widget.Widget, error) {
 	it, err := sqlite.One(ctx, s.DB, scan, getWidget, id)
 	if errors.Is(err, sqlite.ErrNoRow) {
@@ -89,7 +88,7 @@ func (s *Store) Get(ctx context.Context, id uuid.UUID) (widget.Widget, error) {
 	return it, err
 }
 
-// List is part of widget.Store.
+// List implements widget.Store.
 func (s *Store) List(ctx context.Context, f widget.Filter, r page.Request) (page.Page[widget.Widget], error) {
 	return page.Rows[widget.Widget]{
 		Below: func(r page.Request) ([]widget.Widget, error) {
@@ -103,14 +102,14 @@ func (s *Store) List(ctx context.Context, f widget.Filter, r page.Request) (page
 	}.Collect(r)
 }
 
-// Update is part of widget.Store.
+// Update implements widget.Store.
 func (s *Store) Update(ctx context.Context, it widget.Widget) error {
 	return s.Write(ctx, func(c *sqlite.Conn) error {
 		return changed(c.Exec(ctx, updateWidget, it.Name, it.Quantity, it.Version, it.UpdatedAt, it.ID, it.Version-1))
 	})
 }
 
-// Delete is part of widget.Store.
+// Delete implements widget.Store.
 func (s *Store) Delete(ctx context.Context, id uuid.UUID, version int64) error {
 	return s.Write(ctx, func(c *sqlite.Conn) error {
 		err := changed(c.Exec(ctx, deleteWidget, id, version))

@@ -25,7 +25,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestAPageIsReadFromItsPlace, however many widgets there are.
+// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many widgets exist.
 func TestAPageIsReadFromItsPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "widgets.db")
 	s, err := sqlite.Open(file)

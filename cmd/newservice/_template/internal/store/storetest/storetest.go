@@ -1,5 +1,5 @@
-// Package storetest is what every store of widgets must do. Each store runs it
-// in its own tests.
+// Package storetest is the conformance test of widget stores. Each store runs it in its own
+// tests.
 package storetest
 
 import (
@@ -22,15 +22,14 @@ import (
 	"github.com/example/microservices/services/widget-service/internal/widget"
 )
 
-// Store is a store as this package sees it.
+// Store is the interface that this package tests.
 type Store interface {
 	Create(context.Context, widget.Widget, *idempotency.Record) error
 	widget.Store
 	idempotency.Store
 }
 
-// Run runs the suite. open returns a store that is empty and migrated; the
-// store is closed by the one who opens it.
+// Run runs the tests. open returns an empty, migrated store, and closes it after the test.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"every field is stored, and changed":            everyField,
@@ -65,7 +64,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	})
 }
 
-// New returns a widget that no store has yet.
+// New returns a new widget, which is not stored.
 func New(t testing.TB, change ...func(*widget.Widget)) widget.Widget {
 	t.Helper()
 	id, err := ids.New()
@@ -84,8 +83,8 @@ func create(t *testing.T, s Store, u widget.Widget) widget.Widget {
 	return u
 }
 
-// everyField: a column that is forgotten, wherever, is missed. A field that was added to the
-// type has to be set here, and changed.
+// everyField fails if a query misses a column. A new field of the type must be set and
+// changed here.
 func everyField(t *testing.T, s Store) {
 	once := New(t)
 	require.NoError(t, s.Create(t.Context(), once, record("k", time.Now(), once.ID)))
@@ -170,7 +169,7 @@ func lists(t *testing.T, s Store) {
 	require.Equal(t, want[3:], got.Items)
 }
 
-// record returns the record of an answer about a resource.
+// record returns an idempotency record about a resource.
 func record(key string, at time.Time, about uuid.UUID) *idempotency.Record {
 	at = at.UTC().Truncate(time.Microsecond)
 	return &idempotency.Record{

@@ -89,8 +89,8 @@ type CreateOrderOnceParams struct {
 	ExpiresAt       time.Time
 }
 
-// The order and the record of its request, both or neither, in one statement:
-// no row when the key is taken. A key whose time has run out is taken over.
+// Inserts an order and its idempotency record in one statement. It affects no row if the
+// key is in use; an expired record is replaced.
 func (q *Queries) CreateOrderOnce(ctx context.Context, arg CreateOrderOnceParams) (int64, error) {
 	result, err := q.db.Exec(ctx, createOrderOnce,
 		arg.ID,
@@ -137,9 +137,9 @@ type DeleteOrderParams struct {
 	StoredVersion int64
 }
 
-// The order, and of the answers about it all but their keys, in one statement. It
-// returns 1, or 0 when there is no such version. 410 is for who reads the table; that
-// a fingerprint is empty says that the record is erased.
+// Deletes an order and erases its idempotency records, except their keys, in one statement.
+// Returns 1, or 0 if the stored version differs. An empty fingerprint marks an erased
+// record; the status 410 is only informational.
 func (q *Queries) DeleteOrder(ctx context.Context, arg DeleteOrderParams) (int64, error) {
 	row := q.db.QueryRow(ctx, deleteOrder, arg.ID, arg.StoredVersion)
 	var count int64
@@ -172,8 +172,8 @@ type EraseOrdersParams struct {
 	ErasedAt    *time.Time
 }
 
-// At most so many orders of a user, and the records of their requests. It returns how
-// many it was.
+// Erases at most row_limit orders of a user, and deletes their idempotency records. Returns
+// the number of orders.
 func (q *Queries) EraseOrders(ctx context.Context, arg EraseOrdersParams) (int64, error) {
 	row := q.db.QueryRow(ctx, eraseOrders,
 		arg.UserID,
@@ -498,8 +498,8 @@ type NoteErasedUserParams struct {
 	LockName string
 }
 
-// From when this is committed on there are no new orders of the user: who makes one holds
-// the lock with others (see the trigger of orders).
+// Writes a user's tombstone. Once it is committed, no order of the user can be inserted:
+// the trigger of orders takes the same lock in shared mode.
 func (q *Queries) NoteErasedUser(ctx context.Context, arg NoteErasedUserParams) error {
 	_, err := q.db.Exec(ctx, noteErasedUser, arg.UserID, arg.ErasedAt, arg.LockName)
 	return err

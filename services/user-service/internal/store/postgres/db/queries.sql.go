@@ -78,8 +78,8 @@ type CreateUserOnceParams struct {
 	ExpiresAt   time.Time
 }
 
-// The user and the record of its request, both or neither, in one statement:
-// no row when the key is taken. A key whose time has run out is taken over.
+// Inserts a user and its idempotency record in one statement. It affects no row if the key
+// is in use; an expired record is replaced.
 func (q *Queries) CreateUserOnce(ctx context.Context, arg CreateUserOnceParams) (int64, error) {
 	result, err := q.db.Exec(ctx, createUserOnce,
 		arg.ID,
@@ -123,9 +123,9 @@ type DeleteUserParams struct {
 	StoredVersion int64
 }
 
-// The user, and of the answers about it all but their keys, in one statement. It
-// returns 1, or 0 when there is no such version. 410 is for who reads the table; that
-// a fingerprint is empty says that the record is erased.
+// Deletes a user and erases its idempotency records, except their keys, in one statement.
+// Returns 1, or 0 if the stored version differs. An empty fingerprint marks an erased
+// record; the status 410 is only informational.
 func (q *Queries) DeleteUser(ctx context.Context, arg DeleteUserParams) (int64, error) {
 	row := q.db.QueryRow(ctx, deleteUser, arg.ID, arg.StoredVersion)
 	var count int64

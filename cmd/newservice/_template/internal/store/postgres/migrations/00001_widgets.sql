@@ -9,7 +9,7 @@ CREATE TABLE widget_service.widgets (
     updated_at timestamptz NOT NULL
 );
 
--- For lists of an owner: a page is read straight from its place.
+-- For lists by owner: reading a page needs no other rows.
 CREATE INDEX widgets_owner ON widget_service.widgets (owner_id, id);
 
 CREATE TABLE widget_service.idempotency_keys (
@@ -23,13 +23,12 @@ CREATE TABLE widget_service.idempotency_keys (
     created_at  timestamptz NOT NULL,
     expires_at  timestamptz NOT NULL,
     PRIMARY KEY (caller, key)
--- A row lives for a day, and each write makes one. By default the dead ones are
--- cleared away only when they are a fifth of the table.
+-- Each write creates a row, which lives for a day. By default autovacuum waits until a
+-- fifth of the table is dead.
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 
 CREATE INDEX idempotency_keys_expires_at ON widget_service.idempotency_keys (expires_at);
--- An answer's location ends with the id of the widget that it is about. Who deletes that
--- erases the answers.
+-- A record's location ends with the id of its widget. Deleting the widget erases the record.
 CREATE INDEX idempotency_keys_resource ON widget_service.idempotency_keys (right(location, 36));
 
 -- +goose Down

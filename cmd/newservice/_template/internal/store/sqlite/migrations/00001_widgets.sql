@@ -10,7 +10,7 @@ CREATE TABLE widgets (
     updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- For lists of an owner: a page is read straight from its place.
+-- For lists by owner: reading a page needs no other rows.
 CREATE INDEX widgets_owner ON widgets (owner_id, id);
 
 CREATE TABLE idempotency_keys (
@@ -27,8 +27,7 @@ CREATE TABLE idempotency_keys (
 ) STRICT;
 
 CREATE INDEX idempotency_keys_expires_at ON idempotency_keys (expires_at);
--- An answer's location ends with the id of the widget that it is about. Who deletes that
--- erases the answers.
+-- A record's location ends with the id of its widget. Deleting the widget erases the record.
 CREATE INDEX idempotency_keys_resource ON idempotency_keys (substr(location, -36));
 
 -- +goose Down
