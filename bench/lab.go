@@ -41,7 +41,7 @@ type size struct {
 }
 
 var (
-	fullSize  = size{rounds: 12, span: time.Second, rows: 100_000, long: 1_000_000, deep: 10_000_000, starts: 25, idle: 10 * time.Second, overload: 15 * time.Second, overloads: 2, attack: 8 * time.Second}
+	fullSize  = size{rounds: 12, span: time.Second, rows: 100_000, long: 1_000_000, deep: 10_000_000, starts: 25, idle: 10 * time.Second, overload: 15 * time.Second, overloads: 2, attack: 30 * time.Second}
 	quickSize = size{rounds: 3, span: 300 * time.Millisecond, rows: 10_000, long: 50_000, deep: 100_000, starts: 5, idle: 2 * time.Second, overload: 5 * time.Second, overloads: 1, attack: 2 * time.Second}
 	// tinySize only shows that everything works.
 	tinySize = size{rounds: 1, span: 20 * time.Millisecond, rows: 200, long: 300, deep: 300, starts: 1, idle: 10 * time.Millisecond, overload: 50 * time.Millisecond, overloads: 1, attack: 300 * time.Millisecond}

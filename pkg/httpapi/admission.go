@@ -235,22 +235,39 @@ func (a *API) sayOverloaded(ctx context.Context, x *exchange) {
 }
 
 const (
-	// refusalPause is how long a 429, or a 401 for an invalid token, is delayed. A client
-	// that retries at once would otherwise keep a CPU busy with rejections.
-	refusalPause = 100 * time.Millisecond
+	// promptRefusals is how many rejections a second are sent at once: 429, and 401 for an
+	// invalid token. Any more are delayed by refusalPause. Clients that retry at once would
+	// otherwise keep a CPU busy with rejections.
+	promptRefusals = 1000
+	refusalPause   = 100 * time.Millisecond
 	// maxPaused limits how many rejections are delayed at once: each keeps the memory of
 	// its connection.
 	maxPaused = 256
 )
 
-// refuse rejects a request. It delays 429, and 401 for an invalid token, by refusalPause.
+// refusals counts the rejections of a second, and holds a place for each delayed one.
+type refusals struct {
+	second, count atomic.Int64
+	paused        chan struct{}
+}
+
+// flood counts a rejection, and reports whether there were too many in this second.
+func (r *refusals) flood() bool {
+	now := time.Now().Unix()
+	if r.second.Swap(now) != now {
+		r.count.Store(0)
+	}
+	return r.count.Add(1) > promptRefusals
+}
+
+// refuse rejects a request, after refusalPause if it is one of a flood.
 func (a *API) refuse(x *exchange, p *Problem) {
 	wrongToken := p.Status == http.StatusUnauthorized && x.g.Request.Header["Authorization"] != nil
-	if p.Status == http.StatusTooManyRequests || wrongToken {
+	if (p.Status == http.StatusTooManyRequests || wrongToken) && a.refusals.flood() {
 		select {
-		case a.paused <- struct{}{}:
+		case a.refusals.paused <- struct{}{}:
 			x.wait(refusalPause)
-			<-a.paused
+			<-a.refusals.paused
 		default:
 		}
 	}

@@ -61,7 +61,7 @@ type API struct {
 	complaint             complaint
 	unreadable, untrusted sync.Once // warn once; see clientOf
 	stopping              chan struct{}
-	paused                chan struct{} // limits the delayed rejections; see refuse
+	refusals              refusals
 }
 
 var releaseMode sync.Once
@@ -80,7 +80,7 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // can't happen: these were parsed as networks
 	}
-	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{}), paused: make(chan struct{}, maxPaused)}
+	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{}), refusals: refusals{paused: make(chan struct{}, maxPaused)}}
 
 	a.metrics = newMetrics(c.Metrics)
 	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic)

@@ -118,10 +118,10 @@ func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	require.Contains(t, string(body), "at most 65536 bytes")
 }
 
-// TestRefusalsAreHeldBack: a rejection is delayed, so a client that retries at once gets
-// ten a second per connection. At most maxPaused are delayed at once, none while the
-// service stops, and no other answers.
-func TestRefusalsAreHeldBack(t *testing.T) {
+// TestAFloodOfRefusalsIsHeldBack: of more than a thousand a second, each waits, so that a
+// client that retries at once gets ten a second on a connection. It holds for so many at
+// once, and not while the service stops.
+func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		require.NoError(t, err)
@@ -135,6 +135,11 @@ func TestRefusalsAreHeldBack(t *testing.T) {
 		status, took := get()
 		require.Equal(t, http.StatusNotFound, status)
 		require.Zero(t, took)
+		for range promptRefusals {
+			status, took = get()
+			require.Equal(t, http.StatusTooManyRequests, status)
+			require.Zero(t, took, "no flood")
+		}
 		var all sync.WaitGroup
 		for range maxPaused {
 			all.Go(func() {
@@ -149,7 +154,9 @@ func TestRefusalsAreHeldBack(t *testing.T) {
 		require.Zero(t, took, "one more than may be held back")
 		all.Wait()
 		a.Stop()
-		status, took = get()
+		for range promptRefusals + 1 {
+			status, took = get()
+		}
 		require.Equal(t, http.StatusTooManyRequests, status)
 		require.Zero(t, took, "the service stops")
 	})

@@ -26,7 +26,7 @@ func TestEveryRouteIsKnown(t *testing.T) {
 		return Nothing{}, nil
 	})
 	RegisterHealth(a, "test", "1", health.NewMonitor(a.log), prometheus.NewRegistry())
-	known := map[string]bool{"GET /metrics": true, "GET /openapi.json": true, "GET /openapi.yaml": true, "GET /docs": true}
+	known := map[string]bool{"GET /": true, "GET /metrics": true, "GET /openapi.json": true, "GET /openapi.yaml": true, "GET /docs": true}
 	for path, item := range a.OpenAPI().Paths {
 		require.NotNil(t, item.Get, path)
 		known["GET "+ginPath.Replace(path)] = true
