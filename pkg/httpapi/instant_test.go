@@ -4,8 +4,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
+
+func TestAnInstantIsWrittenWithThreeDecimals(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		i := time.Unix(rapid.Int64Range(-62_167_219_200, 253_402_300_799).Draw(t, "second"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanosecond"))
+		got, err := json.Marshal(Instant(i))
+		require.NoError(t, err)
+		require.Equal(t, i.UTC().Format(`"2006-01-02T15:04:05.000Z"`), string(got))
+	})
+}
 
 // TestAnInstantIsRFC3339 tests section 5.6.
 func TestAnInstantIsRFC3339(t *testing.T) {

@@ -27,11 +27,15 @@ type Target struct {
 
 // Result is what the attacker was answered.
 type Result struct {
-	// Statuses counts the answers by their status; 0 is none.
+	// Statuses counts the answers by their status; 0 is none, or a connection that was left
+	// half-open.
 	Statuses map[int]int64
 	// Bytes is what was read in all.
 	Bytes int64
 }
+
+// onlyBytes is the status of a note of bytes whose answer was noted before.
+const onlyBytes = -1
 
 // Attack is something that one caller can do.
 type Attack struct {
@@ -71,7 +75,7 @@ func (a Attack) Run(ctx context.Context, t Target, span time.Duration) Result {
 	over := time.AfterFunc(span, func() {
 		select {
 		case <-answered:
-		case <-time.After(time.Minute):
+		case <-time.After(10 * time.Second):
 		}
 		cancel()
 	})
@@ -84,7 +88,9 @@ func (a Attack) Run(ctx context.Context, t Target, span time.Duration) Result {
 		bytes.Add(n)
 		mu.Lock()
 		defer mu.Unlock()
-		result.Statuses[status]++
+		if status != onlyBytes {
+			result.Statuses[status]++
+		}
 		first()
 	}
 	var wg sync.WaitGroup
@@ -135,8 +141,9 @@ func ask(ctx context.Context, conn net.Conn, in *bufio.Reader, request string, r
 		return err
 	}
 	defer response.Body.Close()
+	note(response.StatusCode, 0)
 	n, err := read(ctx, response.Body)
-	note(response.StatusCode, n) // also of an answer that the end of the attack cuts off
+	note(onlyBytes, n) // also of an answer that the end of the attack cuts off
 	if response.StatusCode == http.StatusTooManyRequests {
 		rest(ctx, 5*time.Millisecond) // it is no better than that
 	}
@@ -263,13 +270,11 @@ func halfOpen(part string) func(context.Context, Target, func(int, int64)) {
 			}
 			_, err = io.WriteString(conn, part)
 			if err == nil {
+				note(0, 0)
 				_, _ = io.Copy(io.Discard, conn) // until it's closed
 			}
 			_ = conn.Close()
-			if ctx.Err() == nil {
-				note(0, 0)
-				rest(ctx, time.Second)
-			}
+			rest(ctx, time.Second)
 		}
 	}
 }

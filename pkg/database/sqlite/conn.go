@@ -86,6 +86,10 @@ func (r Row) Time(column int) time.Time { return time.UnixMicro(r.stmt.ColumnInt
 
 // Query calls row for each row of a query. values are its parameters: string, int, int64,
 // *int, []byte, uuid.UUID, time.Time or *time.Time; another type panics.
+//
+// Write LIMIT ?+0, not LIMIT ?: SQLite's planner looks at the value of a bare parameter, so
+// that each execution would prepare the statement again, which takes as long as reading a
+// page.
 func (c *Conn) Query(ctx context.Context, query string, row func(Row) error, values ...any) error {
 	if telemetry.Recording(ctx) { // the span has no values
 		_, span := tracer.Start(ctx, database.QueryName(query), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(semconv.DBSystemNameSQLite))

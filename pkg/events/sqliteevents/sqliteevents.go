@@ -15,13 +15,13 @@ import (
 const (
 	selectEvent = "SELECT turn, position, subject, type, version, time, data FROM events "
 	// The primary key is the position alone: SQLite needs no turn, which is 0.
-	after = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ? ORDER BY position LIMIT ?"
-	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?"
+	after = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ? ORDER BY position LIMIT ?+0"
+	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?+0"
 	// AUTOINCREMENT never reuses a position, even after a purge.
 	ahead = "-- name: EventsEnd\nSELECT max((SELECT coalesce(max(position), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))"
 	purge = `-- name: PurgeEvents
 DELETE FROM events WHERE position IN (
-    SELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?)`
+    SELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?+0)`
 )
 
 // Events implements events.Store.

@@ -38,7 +38,7 @@ WHERE rowid IN (
     SELECT k.rowid FROM idempotency_keys AS k
     WHERE k.expires_at <= ?
     ORDER BY k.expires_at
-    LIMIT ?
+    LIMIT ?+0
 )`
 )
 

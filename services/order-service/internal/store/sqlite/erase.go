@@ -12,7 +12,7 @@ import (
 const (
 	noteErasedUser = "-- name: NoteErasedUser\nINSERT INTO erased_users (user_id, erased_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
 	// A batch of a user's orders that are not erased yet.
-	chosen       = "SELECT id FROM orders WHERE user_id = ?1 AND erased_at IS NULL ORDER BY id LIMIT ?2"
+	chosen       = "SELECT id FROM orders WHERE user_id = ?1 AND erased_at IS NULL ORDER BY id LIMIT ?2+0"
 	eraseRecords = "-- name: EraseRecords\nDELETE FROM idempotency_keys WHERE substr(location, -36) IN (" + chosen + ")"
 	eraseOrders  = `-- name: EraseOrders
 UPDATE orders

@@ -52,7 +52,7 @@ func Open(path string) (*Store, error) {
 // A list query for each combination of filters, so that each has its own plan.
 const (
 	selectOrder = "SELECT id, user_id, items, shipping_address, status, total_amount, version, created_at, updated_at, erased_at, changed_by FROM orders "
-	between     = "id < ? AND id > ? ORDER BY id DESC LIMIT ?"
+	between     = "id < ? AND id > ? ORDER BY id DESC LIMIT ?+0"
 
 	getOrder           = "-- name: GetOrder\n" + selectOrder + "WHERE id = ?"
 	listOrders         = "-- name: ListOrders\n" + selectOrder + "WHERE " + between

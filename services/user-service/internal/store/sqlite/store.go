@@ -56,8 +56,8 @@ const (
 
 	getUser         = "-- name: GetUser\n" + selectUser + "WHERE id = ?"
 	getUserByEmail  = "-- name: GetUserByEmail\n" + selectUser + "WHERE email_key = ?"
-	listUsers       = "-- name: ListUsers\n" + selectUser + "WHERE id < ? ORDER BY id DESC LIMIT ?"
-	listUsersByTime = "-- name: ListUsersByTime\n" + selectUser + "WHERE (created_at, id) < (?, ?) AND created_at > ? ORDER BY created_at DESC, id DESC LIMIT ?"
+	listUsers       = "-- name: ListUsers\n" + selectUser + "WHERE id < ? ORDER BY id DESC LIMIT ?+0"
+	listUsersByTime = "-- name: ListUsersByTime\n" + selectUser + "WHERE (created_at, id) < (?, ?) AND created_at > ? ORDER BY created_at DESC, id DESC LIMIT ?+0"
 	createUser      = "-- name: CreateUser\nINSERT INTO users (id, name, email, email_key, age, version, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 	updateUser      = "-- name: UpdateUser\nUPDATE users SET name = ?, email = ?, email_key = ?, age = ?, version = ?, updated_at = ? WHERE id = ? AND version = ?"
 	deleteUser      = "-- name: DeleteUser\nDELETE FROM users WHERE id = ? AND version = ?"

@@ -44,7 +44,7 @@ func Open(path string) (*Store, error) {
 // A list query for each combination of filters, so that each has its own plan.
 const (
 	selectWidget = "SELECT id, owner_id, name, quantity, version, created_at, updated_at FROM widgets "
-	between      = "id < ? AND id > ? ORDER BY id DESC LIMIT ?"
+	between      = "id < ? AND id > ? ORDER BY id DESC LIMIT ?+0"
 
 	getWidget          = "-- name: GetWidget\n" + selectWidget + "WHERE id = ?"
 	listWidgets        = "-- name: ListWidgets\n" + selectWidget + "WHERE " + between
