@@ -40,7 +40,7 @@ func (db *DB) Intercept(f func(statement string) error) {
 	}
 }
 
-// Erases, called in a write, makes sure that what it deletes or overwrites is soon in no
+// Erases is called in a write. It makes sure that what it deletes or overwrites is soon in no
 // file any more.
 func (c *Conn) Erases() { c.erases = true }
 
