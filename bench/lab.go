@@ -218,7 +218,11 @@ func profile(ctx context.Context, admin int, file string) {
 		if err != nil {
 			return
 		}
-		_ = os.WriteFile(fmt.Sprintf("%s-%03d.pprof", file, n), body, 0o600)
+		err = os.WriteFile(fmt.Sprintf("%s-%03d.pprof", file, n), body, 0o600)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench: profile:", err)
+			return
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -34,5 +35,19 @@ func TestEveryRouteIsKnown(t *testing.T) {
 	for _, route := range a.engine.Routes() {
 		what := route.Method + " " + route.Path
 		require.True(t, known[what] || strings.HasPrefix(what, "GET /docs/"), "%s is not in the document; there are %v", what, slices.Sorted(maps.Keys(known)))
+	}
+}
+
+// TestTheRootLeadsBrowsersToTheDocumentation, and tells other clients that nothing is there.
+func TestTheRootLeadsBrowsersToTheDocumentation(t *testing.T) {
+	for accept, want := range map[string]int{"text/html,*/*;q=0.8": http.StatusFound, "application/json": http.StatusNotFound, "": http.StatusNotFound} {
+		request := httptest.NewRequest(http.MethodGet, "/", nil)
+		request.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		newTestAPI(auth.Open()).Handler().ServeHTTP(w, request)
+		require.Equal(t, want, w.Code, accept)
+		if want == http.StatusFound {
+			require.Equal(t, "/docs", w.Header().Get("Location"))
+		}
 	}
 }

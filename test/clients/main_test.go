@@ -3,7 +3,6 @@
 package clients
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,14 +16,7 @@ import (
 
 const root = "../.."
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	err := process.Clean()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(process.Main(m)) }
 
 // startServices starts both services, and returns where they are.
 func startServices(t *testing.T) (users, orders *process.Process) {

@@ -1,19 +1,10 @@
 package dashboards
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	err := process.Clean()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	postgres.Exit(code)
-}
+func TestMain(m *testing.M) { postgres.Exit(process.Main(m)) }

@@ -2,8 +2,6 @@
 package system
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -11,14 +9,7 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	err := process.Clean()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	postgres.Exit(code)
-}
+func TestMain(m *testing.M) { postgres.Exit(process.Main(m)) }
 
 // databases are the kinds of database that the tests run on. Each gives the
 // address of a new, empty one.

@@ -76,6 +76,16 @@ func sweep(dir string) {
 	}
 }
 
+// Main runs m's tests, cleans, and returns the exit code, for a TestMain.
+func Main(m *testing.M) int {
+	code := m.Run()
+	err := Clean()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return code
+}
+
 // Clean removes what Build has built. Call it at the end of TestMain.
 func Clean() error {
 	var errs []error
