@@ -1,4 +1,4 @@
-// Package join lets reads that are in flight at the same time share a statement.
+// Package join lets statements that are in flight at the same time share a round trip.
 package join
 
 import (
@@ -20,12 +20,15 @@ const (
 	atOnce = 2
 	// most limits the calls that share a statement.
 	most = 64
+	// patience is how long a statement counts as in flight: calls don't wait longer for one
+	// that the server blocks.
+	patience = 100 * time.Millisecond
 	// within limits the time of a shared statement. No caller's context ends it, because it
 	// belongs to all of them.
 	within = 5 * time.Second
 )
 
-// Joiner reads values by key. While fewer than atOnce statements are in flight, a call
+// Joiner turns keys into values: ids into rows, or statements into results. While fewer than atOnce statements are in flight, a call
 // sends its own at once. Other calls wait until one ends, and then share a statement:
 // nobody waits just to be joined. A call never joins a statement sent before the call
 // began, so it sees everything committed until then.
@@ -48,7 +51,7 @@ type call[K comparable, V any] struct {
 	done  chan struct{}
 }
 
-// New returns a Joiner. alone reads one key, together several. missing is the error for a
+// New returns a Joiner. alone takes one key, together several. missing is the error for a
 // key without a value in together's result; alone must return the same error for it.
 func New[K comparable, V any](alone func(context.Context, K) (V, error), together func(context.Context, []K) (map[K]V, error), missing error) *Joiner[K, V] {
 	return &Joiner[K, V]{alone: alone, together: together, missing: missing}
@@ -65,7 +68,7 @@ func (j *Joiner[K, V]) Do(ctx context.Context, key K) (V, error) {
 	if j.underWay < atOnce {
 		j.underWay++
 		j.mu.Unlock()
-		defer j.next()
+		defer j.begin()()
 		return j.alone(ctx, key)
 	}
 	c := &call[K, V]{ctx: ctx, key: key, done: make(chan struct{})}
@@ -83,15 +86,21 @@ func (j *Joiner[K, V]) Do(ctx context.Context, key K) (V, error) {
 	}
 }
 
-// next runs the waiting calls after a statement has ended.
+// begin begins a statement, and returns the function to call at its end.
+func (j *Joiner[K, V]) begin() (end func()) {
+	slow := time.AfterFunc(patience, j.next)
+	return func() {
+		if slow.Stop() {
+			j.next()
+		}
+	}
+}
+
+// next gives a statement's slot to the waiting calls.
 func (j *Joiner[K, V]) next() {
 	group := j.take()
 	if len(group) > 0 {
-		go func() {
-			for ; len(group) > 0; group = j.take() {
-				j.share(group)
-			}
-		}()
+		go j.share(group)
 	}
 }
 
@@ -110,6 +119,7 @@ func (j *Joiner[K, V]) take() []*call[K, V] {
 
 // share runs a group, and sets the result of each call.
 func (j *Joiner[K, V]) share(group []*call[K, V]) {
+	defer j.begin()()
 	var err error
 	defer func() {
 		if cause := recover(); cause != nil {

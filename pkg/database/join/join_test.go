@@ -219,3 +219,23 @@ func TestATracedCallGoesAlone(t *testing.T) {
 		require.NoError(t, (<-traced[0]).err)
 	})
 }
+
+// TestABlockedStatementHoldsNobodyUp: the server may block a write for as long as another
+// client holds a lock.
+func TestABlockedStatementHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, s, finish := busy(t)
+		calls := start(t.Context(), j, 3, 4)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, [][]int{{3, 4}}, s.statements, "the two in flight are not waited for any longer")
+		calls = append(calls, start(t.Context(), j, 5)...)
+		require.Equal(t, [][]int{{3, 4}, {5}}, s.statements)
+		finish()
+		s.answer <- nil
+		s.answer <- nil
+		for i, want := range []string{"3", "4", "5"} {
+			require.Equal(t, result{want, nil}, <-calls[i])
+		}
+	})
+}

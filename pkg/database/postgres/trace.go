@@ -14,8 +14,7 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// answerCount counts successful queries. (pgx reports batches and copies to other
-// tracers; no service uses them while it serves.)
+// answerCount counts successful queries and batches.
 type answerCount struct{ atomic.Int64 }
 
 // TraceQueryStart implements pgx.QueryTracer.
@@ -30,11 +29,40 @@ func (a *answerCount) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.Tra
 	}
 }
 
+// TraceBatchStart implements pgx.BatchTracer.
+func (*answerCount) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery implements pgx.BatchTracer.
+func (*answerCount) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd implements pgx.BatchTracer.
+func (a *answerCount) TraceBatchEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchEndData) {
+	if data.Err == nil {
+		a.Add(1)
+	}
+}
+
 // tracer creates spans for connecting, waiting for a connection, and queries. A query's
 // span includes its preparation, which happens once per connection.
 type tracer struct {
 	*otelpgx.Tracer
 	answers *answerCount
+}
+
+// TraceBatchStart implements pgx.BatchTracer. Batches belong to several requests, and to no
+// trace (Joined).
+func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery implements pgx.BatchTracer.
+func (tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+// TraceBatchEnd implements pgx.BatchTracer.
+func (t tracer) TraceBatchEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
+	t.answers.TraceBatchEnd(ctx, conn, data)
 }
 
 func newTracer(a *answerCount) tracer {

@@ -49,13 +49,16 @@ type Store struct {
 }
 
 // Open connects to the database at address. If joined, concurrent reads of single orders
-// share a statement.
+// share a statement, and concurrent writes a transaction.
 func Open(ctx context.Context, address string, login database.Login, joined bool) (*Store, error) {
 	d, err := postgres.Open(ctx, address, login, Migrations)
 	if err != nil {
 		return nil, err
 	}
 	queries := db.New(d)
+	if joined {
+		queries = db.New(postgres.JoinWrites(d))
+	}
 	s := &Store{d, postgreskeys.New(d, schema), postgresevents.New(d, schema, false), queries, queries.GetOrder}
 	if joined {
 		s.get = join.New(queries.GetOrder, s.getAll, pgx.ErrNoRows).Do
