@@ -86,19 +86,19 @@ type Policies struct {
 func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prometheus.Registerer) (*Policies, error) {
 	counts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rate_limit_requests_total",
-		Help: "Requests that a caller's limit let through (allowed) or not (limited).",
+		Help: "Requests by policy and result of the caller's rate limit: allowed or limited.",
 	}, []string{"policy", "result"})
 	away := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rate_limit_store_away",
-		Help: "1 while each replica counts for itself, because the last check of RATE_LIMIT_REDIS_URL failed.",
+		Help: "1 while each replica enforces its own share of the rate limits, because the last check of RATE_LIMIT_REDIS_URL failed.",
 	})
 	metrics.MustRegister(counts, away)
 	p := &Policies{awayGauge: away, service: service, replicas: c.LimitReplicas, counts: counts, changed: func(isAway bool) {
 		if isAway {
-			log.Warn("the shared rate limits are away; each replica lets its share through")
+			log.Warn("the shared rate limits are unavailable; each replica enforces its share")
 			return
 		}
-		log.Info("the shared rate limits are back")
+		log.Info("the shared rate limits are available again")
 	}}
 	if c.LimitRedisURL != "" {
 		options, err := redis.ParseURL(c.LimitRedisURL)

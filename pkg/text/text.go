@@ -11,7 +11,7 @@ import (
 
 var (
 	errNotUTF8      = errors.New("must be valid UTF-8")
-	errHidden       = errors.New("must not contain hidden text: characters that change the direction of the text around them, or several in a row that can't be seen")
+	errHidden       = errors.New("must not contain hidden text: characters that change the text direction, or several invisible characters in a row")
 	errControl      = errors.New("must not contain control characters or line breaks")
 	errBlockControl = errors.New("must not contain control characters other than tabs and line breaks")
 )
