@@ -68,14 +68,14 @@ func requests() row {
 			quantile(0.99, "", "", "p99"), quantile(0.95, "", "", "p95"), quantile(0.5, "", "", "p50")),
 		series("Duration by operation", "s", "99th percentile of the time to answer.",
 			quantile(0.99, "method, route", "", "{{method}} {{route}}")),
-		buckets("Distribution of durations", "s", "How many requests took how long.",
+		buckets("Distribution of durations", "s", "Number of requests, by duration.",
 			query{expr: `sum by (le) (increase(http_server_request_duration_seconds_bucket{@, ` + api + `}[$__rate_interval]))`, exemplars: true}),
 	}}
 }
 
 func lookups() row {
 	return row{"Look-ups of users", []panel{
-		states("Breaker", "The circuit breaker before user-service, of each pod.",
+		states("Breaker", "The circuit breaker of requests to user-service, by pod.",
 			query{expr: `max by (pod) (user_client_breaker_state{@, state="half-open"} + ignoring(state) 2 * user_client_breaker_state{@, state="open"})`, legend: "{{pod}}"}, breakerStates...),
 		series("Changes of the breaker", "none", "How often the breaker's state changed.",
 			query{expr: `sum by (from, to) (increase(user_client_breaker_transitions_total{@}[$__rate_interval]))`, legend: "{{from}} → {{to}}"}),
@@ -153,7 +153,7 @@ func process() row {
 	return row{"Processes", []panel{
 		series("Processor", "none", "Processors in use, by pod.",
 			query{expr: `sum by (pod) (rate(process_cpu_seconds_total{@}[$__rate_interval]))`, legend: "{{pod}}"}),
-		series("Memory", "bytes", "Memory in use, by pod, and from where on Go collects garbage harder (GOMEMLIMIT, where it is set).",
+		series("Memory", "bytes", "Memory in use, by pod, and the size above which Go collects garbage more often (GOMEMLIMIT, if set).",
 			query{expr: `sum by (pod) (process_resident_memory_bytes{@})`, legend: "{{pod}}"},
 			// 2^63 - 1 means no limit.
 			query{expr: `min(go_gc_gomemlimit_bytes{@} < 1e15)`, legend: "limit"}),
@@ -167,7 +167,7 @@ func process() row {
 			query{expr: `max by (pod) (go_gc_duration_seconds{@, quantile=~"1|1.0"})`, legend: "{{pod}}"}),
 		series("Goroutines", "none", "By pod.",
 			query{expr: `sum by (pod) (go_goroutines{@})`, legend: "{{pod}}"}),
-		series("Open files", "percentunit", "File descriptors, connections among them, of those that the process may have; by pod.",
+		series("Open files", "percentunit", "Share of the allowed file descriptors in use, connections included; by pod.",
 			query{expr: `sum by (pod) (process_open_fds{@}) / sum by (pod) (process_max_fds{@})`, legend: "{{pod}}"}),
 		series("Uptime", "s", "Time since the process began, by pod.",
 			query{expr: `min by (pod) (time() - process_start_time_seconds{@})`, legend: "{{pod}}"}),

@@ -184,7 +184,7 @@ func (p Program) migrate(ctx context.Context, log *slog.Logger) error {
 func (p Program) configure(stdout io.Writer) (*slog.Logger, *prometheus.Registry, error) {
 	err := config.Load(p.Config)
 	if err != nil {
-		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the configuration is wrong:\n%w", err)}
+		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the configuration is invalid:\n%w", err)}
 	}
 	lines := stdout
 	metrics := telemetry.NewRegistry(p.Name, Version())

@@ -115,7 +115,7 @@ func check(s string, max int, refusal error, refused func(rune) bool) (string, e
 		return "", errHidden
 	}
 	if n := utf8.RuneCountInString(s); n > max {
-		return "", fmt.Errorf("must be at most %d characters long, and has %d", max, n)
+		return "", fmt.Errorf("must be at most %d characters long, but has %d", max, n)
 	}
 	return s, nil
 }

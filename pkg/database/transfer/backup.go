@@ -107,7 +107,7 @@ func (s Store) snapshot(ctx context.Context, source, target string, ready func()
 	if err != nil {
 		return errors.Join(err, os.Remove(partial))
 	}
-	log.InfoContext(ctx, "written", slog.String("from", source), slog.String("file", target), slog.Any("rows", rows), slog.Int64("duration_us", time.Since(began).Microseconds()))
+	log.InfoContext(ctx, "wrote a database file", slog.String("from", source), slog.String("file", target), slog.Any("rows", rows), slog.Int64("duration_us", time.Since(began).Microseconds()))
 	return syncFolder(filepath.Dir(target))
 }
 

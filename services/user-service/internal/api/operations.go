@@ -70,7 +70,7 @@ func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once
 		Summary: "List users, newest first",
 		Description: "Lists the caller only; with the scope admin, all users. With the scope users:lookup, finds any user by email. " +
 			"The list is empty if no user matches, or if the caller may not read the user. " +
-			"Send a next_cursor with the filters of its page. The cursor of a list with created_after or created_before is rejected without both of these filters, and the cursor of a list without them is rejected with one.",
+			"Send a next_cursor with the filters of its page. The cursor of a list with created_after or created_before is rejected without these filters, and vice versa.",
 		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeLookup).Memory(pageMemory), h.list)
 	httpapi.Register(a, huma.Operation{
