@@ -86,9 +86,9 @@ func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
 		// SQLite.
 		"sqlite://":                        "must be postgres://",
 		"sqlite:x.db":                      "must be postgres://",
-		"sqlite:///x.db?mode=ro":           "leave mode out",
-		"sqlite:///x.db?_pragma=" + canary: "leave _pragma out",
-		"sqlite:///x.db?" + canary:         "leave what follows the ? out",
+		"sqlite:///x.db?mode=ro":           "remove mode",
+		"sqlite:///x.db?_pragma=" + canary: "remove _pragma",
+		"sqlite:///x.db?" + canary:         "remove what follows the ?",
 		"sqlite://file:/" + canary + ".db": "a file: URI",
 		"sqlite://:memory:":                "in memory",
 		"sqlite://x.db?mode=memory":        "in memory",

@@ -20,7 +20,7 @@ import (
 
 // PolicyConfig configures the rate limits of a service.
 type PolicyConfig struct {
-	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"read requests per caller: so many per second (s), minute (m) or hour (h), and after the colon the burst; 0: unlimited"`
+	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"read requests per caller: requests/period:burst with the period s, m or h, such as 2000/s:4000; 0: unlimited"`
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"write requests per caller, in the form of RATE_LIMIT_READ; 0: unlimited"`
 	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"KiB per caller and replica: request bodies, which count four times, and responses; up to 8 KiB are free; 0: unlimited"`
 	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"invalid tokens that one address may send to one busy replica; 0: unlimited"`

@@ -17,7 +17,7 @@ import (
 
 // LogConfig configures the log.
 type LogConfig struct {
-	Level  string `envconfig:"LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" desc:"least severe level that is logged"`
+	Level  string `envconfig:"LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" desc:"minimum level of log lines"`
 	Format string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto,json,text,color" desc:"format of a log line: json, or text for developers; color is text with coloured levels; auto is color on a terminal, otherwise json"`
 }
 
