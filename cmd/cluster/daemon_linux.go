@@ -241,7 +241,7 @@ func startNode(s state) (*nodeProcess, error) {
 	for _, host := range []string{"127.0.0.1", hostAddress} {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, registryPort()))
 		if err != nil {
-			return n, fmt.Errorf("the registry's port: %w; REGISTRY_PORT takes another", err)
+			return n, fmt.Errorf("the registry's port: %w; choose another port with REGISTRY_PORT", err)
 		}
 		listeners = append(listeners, listener)
 	}
@@ -259,7 +259,7 @@ func (n *nodeProcess) stop() error {
 	case <-n.gone:
 		return nil
 	case <-time.After(stopLimit):
-		return errors.New("the node does not end")
+		return errors.New("the node did not end in time")
 	}
 }
 
@@ -337,7 +337,7 @@ func status() error {
 		return err
 	}
 	if s.running() == 0 {
-		return errors.New("it doesn't run; make cluster starts it")
+		return errors.New("the cluster is not running; start it with make cluster")
 	}
 	text, err := s.components()
 	if err != nil {
@@ -351,7 +351,7 @@ func status() error {
 func (s state) ended(pid int) error {
 	return eventually(stopLimit, func() error {
 		if s.running() != 0 {
-			return fmt.Errorf("process %d does not end", pid)
+			return fmt.Errorf("process %d did not end in time", pid)
 		}
 		return nil
 	})

@@ -22,7 +22,7 @@ func run(arguments []string) error {
 		"daemon": daemon, "init": initialize, "node": node,
 	}
 	if len(arguments) != 1 || commands[arguments[0]] == nil {
-		return errors.New("say up, down, status or host")
+		return errors.New("the command must be up, down, status or host")
 	}
 	if runtime.GOOS != "linux" {
 		return errors.New("this needs Linux; elsewhere use kind: k8s/kind up")

@@ -89,18 +89,18 @@ func node() error {
 func (c component) keep(s state) {
 	log, err := os.Create(s.log(c.name))
 	if err != nil {
-		slog.Error("no log", "component", c.name, "error", err)
+		slog.Error("can't create the log", "component", c.name, "error", err)
 		return
 	}
 	for ends := 0; ; ends++ {
 		err = c.note(s, ends)
 		if err != nil {
-			slog.Error("no note for status", "component", c.name, "error", err)
+			slog.Error("can't write the status", "component", c.name, "error", err)
 		}
 		command := exec.Command(c.command[0], c.command[1:]...)
 		command.Stdout, command.Stderr = log, log
 		err = command.Run()
-		slog.Warn("a component has ended, and is started again", "component", c.name, "log", s.log(c.name), "error", err)
+		slog.Warn("a component has ended; restarting it", "component", c.name, "log", s.log(c.name), "error", err)
 		<-time.After(time.Second)
 	}
 }
@@ -138,7 +138,7 @@ func importPauseImage(s state) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("containerd does not take the image of the sandboxes: %w\n%s\n%s", err, out, tail(s.log("containerd")))
+			return fmt.Errorf("containerd rejects the sandbox image: %w\n%s\n%s", err, out, tail(s.log("containerd")))
 		}
 		<-time.After(100 * time.Millisecond)
 	}

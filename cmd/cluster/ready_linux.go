@@ -94,7 +94,7 @@ func resolve(ctx context.Context, name string) error {
 		return err
 	}
 	if len(addresses) != 1 || addresses[0] != apiService {
-		return fmt.Errorf("%s is %v", name, addresses)
+		return fmt.Errorf("%s resolves to %v", name, addresses)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func takeTurn(s state) (*os.File, error) {
 		if readErr != nil {
 			return nil, readErr
 		}
-		return nil, fmt.Errorf("the cluster of %s runs, starts or ends on this machine, and there can be one: make cluster-down there, then try again", strings.TrimSpace(string(owner)))
+		return nil, fmt.Errorf("the cluster of %s runs, starts or stops on this machine, which can run only one: run make cluster-down there, then try again", strings.TrimSpace(string(owner)))
 	}
 	err = file.Truncate(0)
 	if err != nil {

@@ -46,7 +46,7 @@ func burnRate(share string, objective string) string {
 func overview(services []string) dashboard {
 	budget := []step{{0, "red"}, {0, "orange"}, {0.25, "green"}}
 	burn := func(title string, share func(string, string) string, objective string) panel {
-		p := series(title, "suffix:×", "How many times faster than the objective allows the error budget is used: at 1 it lasts exactly "+period+", at 14.4 two days.",
+		p := series(title, "suffix:×", "How fast the error budget is used, relative to the objective: at 1 it lasts exactly "+period+", at 14.4 two days.",
 			query{expr: burnRate(share("1h", "namespace, job"), objective), legend: "{{namespace}} {{job}}, 1 h"},
 			query{expr: burnRate(share("6h", "namespace, job"), objective), legend: "{{namespace}} {{job}}, 6 h"})
 		p.width = 12
@@ -55,16 +55,16 @@ func overview(services []string) dashboard {
 	return dashboard{
 		uid: "microservices-overview", title: "Microservices / Overview", jobs: services,
 		constants:   objectives,
-		description: "All services: what was promised, and how requests fare.",
+		description: "All services: service level objectives, requests and state.",
 		rows: []row{
 			{"Service level objectives", []panel{
 				number("Available", "percentunit", "Requests of "+period+" that were answered other than by a 5xx. The objective is "+available+" %.",
 					query{expr: "1 - " + failed(period, "namespace, job"), legend: "{{namespace}} {{job}}"}, step{0, "blue"}),
-				number("Error budget left: available", "percentunit", "Of the failures that "+available+" % allows in "+period+".",
+				number("Error budget left: available", "percentunit", "Share left of the failures that "+available+" % allows in "+period+".",
 					query{expr: budgetLeft(failed(period, "namespace, job"), available), legend: "{{namespace}} {{job}}"}, budget...),
 				number("Fast", "percentunit", "Answers of "+period+", other than 5xx, within $seconds s. The objective is "+inTime+" %.",
 					query{expr: "1 - (" + slow(period, "namespace, job") + ")", legend: "{{namespace}} {{job}}"}, step{0, "blue"}),
-				number("Error budget left: fast", "percentunit", "Of the slow answers that "+inTime+" % allows in "+period+".",
+				number("Error budget left: fast", "percentunit", "Share left of the slow answers that "+inTime+" % allows in "+period+".",
 					query{expr: budgetLeft(slow(period, "namespace, job"), inTime), legend: "{{namespace}} {{job}}"}, budget...),
 				burn("Burn rate: available", failed, available),
 				burn("Burn rate: fast", slow, inTime),
@@ -78,9 +78,9 @@ func overview(services []string) dashboard {
 					quantile(0.99, "namespace, job", "", "{{namespace}} {{job}} p99"), quantile(0.5, "namespace, job", "", "{{namespace}} {{job}} p50")),
 				stacked("Answers", "reqps", "Requests to the API, by service and status.",
 					query{expr: `sum by (namespace, job, status) (rate(http_server_request_duration_seconds_count{@, ` + api + `}[$__rate_interval]))`, legend: "{{namespace}} {{job}} {{status}}"}),
-				series("In flight", "none", "Requests that are being answered, by service.",
+				series("In flight", "none", "Requests in flight, by service.",
 					query{expr: `sum by (namespace, job) (http_server_requests_in_flight{@})`, legend: "{{namespace}} {{job}}"}),
-				series("Refused", "reqps", "Requests that were too many: in all (503), or of one caller (429).",
+				series("Refused", "reqps", "Requests rejected because of overload (503), or because one caller sent too many (429).",
 					query{expr: `sum by (namespace, job) (rate(overload_refused_total{@}[$__rate_interval]))`, legend: "{{namespace}} {{job}} overload"},
 					query{expr: `sum by (namespace, job, held_by) (rate(request_memory_refused_total{@}[$__rate_interval]))`, legend: "{{namespace}} {{job}} memory, held by {{held_by}}"},
 					query{expr: `sum by (namespace, job) (rate(rate_limit_requests_total{@, result="limited"}[$__rate_interval]))`, legend: "{{namespace}} {{job}} rate limit"}),
@@ -88,9 +88,9 @@ func overview(services []string) dashboard {
 			{"State", []panel{
 				states("Ready", "Whether requests should be sent to a pod.",
 					query{expr: `min by (namespace, job, pod) (service_ready{@})`, legend: "{{namespace}} {{job}} {{pod}}"}, notReady, isReady),
-				states("Dependencies", "Whether a service's dependency was there when it was last checked, at the pod that fares worst.",
+				states("Dependencies", "The last check of each service's dependencies, at the worst pod.",
 					query{expr: `min by (namespace, job, dependency) (service_dependency_up{@})`, legend: "{{namespace}} {{job}} → {{dependency}}"}, down, up),
-				states("Breaker", "order-service's circuit breaker before user-service, at the pod that fares worst.",
+				states("Breaker", "The circuit breaker of order-service's requests to user-service, at the worst pod.",
 					query{expr: breaker, legend: "breaker"}, breakerStates...),
 				series("Pods", "none", "Pods that are scraped, by version.",
 					query{expr: `count by (namespace, job, version) (build_info{@})`, legend: "{{namespace}} {{job}} {{version}}"}),

@@ -66,9 +66,9 @@ func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
 
 func TestATokenThatNothingTakesIsRefused(t *testing.T) {
 	for name, row := range map[string]struct{ variable, says string }{
-		"nobody's":             {"SUBJECT=ada", `the subject "ada" is no UUID, such as 00000000-0000-4000-8000-000000000001`},
-		"a scope that isn't":   {"SCOPES=users:read users:raed", `there is no scope "users:raed"; there are users:read, users:write, `},
-		"a scope with a comma": {"SCOPES=users:read,users:write", `there is no scope "users:read,users:write"; there are`},
+		"nobody's":             {"SUBJECT=ada", `the subject "ada" is not a UUID, such as 00000000-0000-4000-8000-000000000001`},
+		"a scope that isn't":   {"SCOPES=users:read users:raed", `there is no scope "users:raed"; known are users:read, users:write, `},
+		"a scope with a comma": {"SCOPES=users:read,users:write", `there is no scope "users:read,users:write"; known are`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, said, err := makeToken("DATA_DIR="+t.TempDir(), row.variable)

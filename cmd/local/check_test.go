@@ -134,7 +134,7 @@ func TestEveryVariableIsPassedOrNamed(t *testing.T) {
 	require.Equal(t, []string{
 		"DATABASE_URL is not passed on: each service has its own, USER_DATABASE_URL, ORDER_DATABASE_URL",
 		"DATADIR is not passed on: neither make run nor a service reads it",
-		"USER_SERVICE_URL is not passed on: make run decides it",
+		"USER_SERVICE_URL is not passed on: make run sets it",
 	}, s.dropped([]string{"USER_SERVICE_URL", "DATADIR"}, []string{"DATABASE_URL=postgres://elsewhere"}))
 }
 

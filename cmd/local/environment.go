@@ -99,7 +99,7 @@ func (s settings) dropped(given, environ []string) (lines []string) {
 		case slices.Contains(own, name):
 			lines = append(lines, fmt.Sprintf("%s is not passed on: each service has its own, %s", name, strings.Join(instead, ", ")))
 		case decided:
-			lines = append(lines, name+" is not passed on: make run decides it")
+			lines = append(lines, name+" is not passed on: make run sets it")
 		default:
 			lines = append(lines, name+" is not passed on: neither make run nor a service reads it")
 		}

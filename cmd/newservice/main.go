@@ -69,9 +69,9 @@ func (n *naming) complete() error {
 	case !nameForm.MatchString(n.name):
 		return fmt.Errorf("NAME=%s: lower case letters, digits and single hyphens, such as NAME=inventory", n.name)
 	case !nounForm.MatchString(n.noun) || !nounForm.MatchString(n.nouns) || n.noun == n.nouns:
-		return fmt.Errorf("NOUN=%s NOUNS=%s: lower case letters, one and several of what the service keeps, such as NOUN=box NOUNS=boxes", n.noun, n.nouns)
+		return fmt.Errorf("NOUN=%s NOUNS=%s: singular and plural of the resource, in lower case letters, such as NOUN=box NOUNS=boxes", n.noun, n.nouns)
 	case token.IsKeyword(n.noun) || slices.Contains(taken, n.noun) || slices.Contains(taken, n.nouns):
-		return fmt.Errorf("NOUN=%s: a service's code has another thing of this name", n.noun)
+		return fmt.Errorf("NOUN=%s: the name has another meaning in a service's code", n.noun)
 	case n.port < 1024 || n.port > 65535:
 		return fmt.Errorf("PORT=%d: 1024 to 65535, such as PORT=8002", n.port)
 	}
@@ -112,7 +112,7 @@ func create(root string, n naming) error {
 	}
 	for _, s := range existing {
 		if s.Name == n.name || s.Port == n.port || s.Nouns() == n.nouns {
-			return fmt.Errorf("there is %s already, which keeps %s and listens on %d", s.Name, s.Nouns(), s.Port)
+			return fmt.Errorf("%s already exists: it keeps %s and listens on port %d", s.Name, s.Nouns(), s.Port)
 		}
 	}
 	words := n.words()

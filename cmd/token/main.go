@@ -39,10 +39,10 @@ func run(args []string) error {
 	}
 	flags := flag.NewFlagSet("token", flag.ContinueOnError)
 	data := flags.String("data", "data", "folder of the development issuer's key")
-	subject := flags.String("subject", developer, "whose token it is: a user's id, a UUID")
-	scopes := flags.String("scopes", strings.Join(personal(services), " "), "what it allows, separated by spaces")
-	audience := flags.String("audience", strings.Join(catalog.Names(services), " "), "the services it is for, separated by spaces")
-	life := flags.Duration("for", time.Hour, "how long it is valid")
+	subject := flags.String("subject", developer, "subject of the token: a user's id (UUID)")
+	scopes := flags.String("scopes", strings.Join(personal(services), " "), "scopes of the token, separated by spaces")
+	audience := flags.String("audience", strings.Join(catalog.Names(services), " "), "services that accept the token (its audience), separated by spaces")
+	life := flags.Duration("for", time.Hour, "lifetime of the token")
 	publish := flags.Bool("publish", false, "write the services' tokens and the public keys to issuer/public in the folder")
 	err = flags.Parse(args)
 	if err != nil {
@@ -86,7 +86,7 @@ func personal(services []catalog.Service) (scopes []string) {
 func check(subject, scopes string, services []catalog.Service) error {
 	_, err := ids.Parse(subject)
 	if err != nil {
-		return fmt.Errorf("the subject %q is no UUID, such as %s: it would be nobody; leave SUBJECT out for that one", subject, developer)
+		return fmt.Errorf("the subject %q is not a UUID, such as %s; leave SUBJECT out to use that one", subject, developer)
 	}
 	known := append(personal(services), "admin")
 	for _, s := range services {
@@ -94,7 +94,7 @@ func check(subject, scopes string, services []catalog.Service) error {
 	}
 	for _, scope := range strings.Fields(scopes) {
 		if !slices.Contains(known, scope) {
-			return fmt.Errorf("there is no scope %q; there are %s", scope, strings.Join(known, ", "))
+			return fmt.Errorf("there is no scope %q; known are %s", scope, strings.Join(known, ", "))
 		}
 	}
 	return nil

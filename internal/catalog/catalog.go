@@ -164,7 +164,7 @@ func (s Service) check(folder string) error {
 	case !databaseForm.MatchString(s.Database):
 		return fmt.Errorf("database %q: lower case letters, digits and underscores", s.Database)
 	case !pathForm.MatchString(s.Path):
-		return fmt.Errorf("path %q: /api/v1/ and what the resources are called", s.Path)
+		return fmt.Errorf("path %q: /api/v1/ and the plural of the resource", s.Path)
 	case s.Noun == "":
 		return errors.New("noun is missing")
 	}
@@ -180,7 +180,7 @@ func inOrder(all []Service) ([]Service, error) {
 			return !slices.ContainsFunc(s.Needs, func(name string) bool { return !slices.Contains(Names(ordered), name) })
 		})
 		if next < 0 {
-			return all, fmt.Errorf("what %s need is no service, or needs them in turn", strings.Join(Names(left), ", "))
+			return all, fmt.Errorf("unknown or circular needs of %s", strings.Join(Names(left), ", "))
 		}
 		ordered = append(ordered, left[next])
 		left = slices.Delete(left, next, next+1)

@@ -50,7 +50,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		"no database":        {map[string]string{"a": "name: a\nport: 1\n"}, `database ""`},
 		"a path elsewhere":   {map[string]string{"a": "name: a\nport: 1\ndatabase: a\npath: /a\n"}, `path "/a"`},
 		"no noun":            {map[string]string{"a": "name: a\nport: 1\ndatabase: a\npath: /api/v1/a\n"}, "noun is missing"},
-		"a need that isn't":  {map[string]string{"order-service": orders}, "what order-service need is no service"},
+		"a need that isn't":  {map[string]string{"order-service": orders}, "unknown or circular needs of order-service"},
 		"one port for two":   {map[string]string{"user-service": users, "a": "name: a\nport: 8000\ndatabase: a\npath: /api/v1/a\nnoun: a\n"}, "have the same port: 8000"},
 		"a name of no host":  {map[string]string{"A": "name: A\n"}, `name "A"`},
 		"one schema for two": {map[string]string{"user-service": users, "a": "name: a\nport: 1\ndatabase: user_service\npath: /api/v1/a\nnoun: a\n"}, "have the same database: user_service"},

@@ -75,10 +75,10 @@ func (c *claims) otherThanAccess() bool {
 // caller validates the claims of a token whose signature is valid.
 func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	if t.Profile == JWT && c.otherThanAccess() {
-		return Caller{}, invalid(badType, "the token must be an access token with a scope, and no other kind of JWT")
+		return Caller{}, invalid(badType, "the token must be an access token with a scope, not another kind of JWT")
 	}
 	if c.Expiry == nil {
-		return Caller{}, invalid(expired, "the token must say when it expires (exp)")
+		return Caller{}, invalid(expired, "the token must have an expiry (exp)")
 	}
 	// An aud claim takes precedence (RFC 7519, section 4.1.3).
 	var client string
@@ -92,7 +92,7 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 	case errors.Is(err, jwt.ErrNotValidYet), errors.Is(err, jwt.ErrIssuedInTheFuture):
 		return Caller{}, invalid(notYetValid, "the token is not valid yet")
 	case errors.Is(err, jwt.ErrInvalidAudience):
-		return Caller{}, invalid(badAudience, "the token is for somebody else (aud)")
+		return Caller{}, invalid(badAudience, "the token is for another audience (aud)")
 	case err != nil:
 		return Caller{}, invalid(badIssuer, "the token's issuer is not trusted")
 	}
@@ -101,14 +101,14 @@ func (t *trusted) caller(c *claims, now time.Time) (Caller, error) {
 		from = c.IssuedAt.Time()
 	}
 	if c.Expiry.Time().Sub(from) > t.MaxLife {
-		return Caller{}, invalid(tooLong, "the token lives longer than this service allows (exp)")
+		return Caller{}, invalid(tooLong, "the token's lifetime is longer than this service allows (exp)")
 	}
 	if t.SubjectClaim != "" {
 		c.Subject = ""
 		_ = json.Unmarshal(c.all[t.SubjectClaim], &c.Subject) // another type leaves it empty
 	}
 	if c.Subject == "" || len(c.Subject) > maxSubject || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl) {
-		return Caller{}, invalid(badSubject, "the token must name a subject")
+		return Caller{}, invalid(badSubject, "the token must have a valid subject")
 	}
 	granted := c.scopes()
 	if t.Grants != nil {

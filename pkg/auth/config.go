@@ -132,7 +132,7 @@ func (c *IssuerConfig) parse() ([]Issuer, error) {
 			issuers[i].MaxLife = cmp.Or(c.AuthMaxTokenLife, defaultMaxLife)
 		}
 		if seen[in.Issuer] {
-			wrong("issuer", "is there already")
+			wrong("issuer", "is listed more than once")
 		}
 		seen[in.Issuer] = true
 	}
@@ -152,13 +152,13 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 		wrong("issuer", "must be a URL that starts with https:// or http://, as it is in the tokens")
 	}
 	if in.Audience == "" {
-		wrong("audience", "must name this service as tokens do")
+		wrong("audience", "must be this service's name in tokens (aud)")
 	}
 	if in.JWKS.Set && !validURL(in.JWKS.Value, "http", "https", "file") {
 		wrong("jwks", "must be a URL that starts with https://, http:// or, with an absolute path, file:///")
 	}
 	if in.TokenFile.Value != "" && !validURL(in.JWKS.Value, "https") {
-		wrong("token_file", "is sent to https:// only, where nobody else can read it, and to a jwks that is given")
+		wrong("token_file", "needs a jwks that starts with https://, because the token is sent there")
 	}
 	if in.Profile.Set {
 		out.Profile = Profile(in.Profile.Value)
@@ -167,10 +167,10 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 		wrong("profile", "must be rfc9068, jwt or kubernetes")
 	}
 	if in.AudienceClaim.Set && (out.AudienceClaim != ClientID || out.Profile != JWT) {
-		wrong("audience_claim", "must be client_id, of tokens of the profile jwt")
+		wrong("audience_claim", "must be client_id, with the profile jwt")
 	}
 	if in.SubjectClaim.Set && (out.SubjectClaim == "" || out.Profile == Kubernetes) {
-		wrong("subject_claim", "must name a claim, of tokens that are not of the profile kubernetes")
+		wrong("subject_claim", "must name a claim, with a profile other than kubernetes")
 	}
 	if in.Scopes.Set && (len(out.Scopes) == 0 || slices.Contains(out.Scopes, "")) {
 		wrong("scopes", "must list the scopes that this issuer may grant, or be left out")
@@ -183,10 +183,10 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 		}
 	}
 	if out.Profile == Kubernetes && len(in.Grants.Value) == 0 {
-		wrong("grants", "must say which subjects have which scopes: these tokens have none of their own")
+		wrong("grants", "must list subjects with their scopes: kubernetes tokens have no scopes")
 	}
 	if in.Grants.Set && len(in.Grants.Value) == 0 {
-		wrong("grants", "must say which subjects have which scopes, or be left out")
+		wrong("grants", "must list subjects with their scopes, or be left out")
 	}
 	if len(in.Grants.Value) > 0 {
 		out.Grants = map[string][]string{}
@@ -196,7 +196,7 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 			wrong(fmt.Sprintf("grants[%d]", i), "must have a subject and scopes")
 		}
 		if slices.ContainsFunc(g.Scopes, func(scope string) bool { return !out.mayGrant(scope) }) {
-			wrong(fmt.Sprintf("grants[%d]", i), "must have no scope that is missing in scopes")
+			wrong(fmt.Sprintf("grants[%d]", i), "must have only scopes that are listed in scopes")
 		}
 		out.Grants[g.Subject] = append(out.Grants[g.Subject], g.Scopes...)
 	}

@@ -61,7 +61,7 @@ func TestIssuersThatAreWrong(t *testing.T) {
 			`[{"issuer":"id.example.com","audience":"","jwks":"ftp://x","profile":"oidc"},{"issuer":"id.example.com","audience":"a","profile":"kubernetes"}]`,
 			[]string{
 				"AUTH_ISSUERS[0].issuer must be a URL", "AUTH_ISSUERS[0].audience", "AUTH_ISSUERS[0].jwks", "AUTH_ISSUERS[0].profile",
-				"AUTH_ISSUERS[1].issuer is there already", "AUTH_ISSUERS[1].grants",
+				"AUTH_ISSUERS[1].issuer is listed more than once", "AUTH_ISSUERS[1].grants",
 			},
 		},
 		"a secret as a name": {
@@ -75,14 +75,14 @@ func TestIssuersThatAreWrong(t *testing.T) {
 		"a secret beside the list":              {`[],"secret":[]`, []string{"has a field that is not known"}},
 		"a secret that is no JSON":              {with(`"secret":secret`), []string{"unexpected character"}},
 		"a password":                            {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
-		"a token in the open":                   {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
-		"a token to whom else":                  {`[{"issuer":"https://id.example.com","audience":"a","token_file":"/token"}]`, []string{"and to a jwks that is given"}},
+		"a token in the open":                   {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file needs a jwks that starts with https://"}},
+		"a token to whom else":                  {`[{"issuer":"https://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file needs a jwks"}},
 		"a relative file":                       {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
-		"no grants":                             {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must say"}},
+		"no grants":                             {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must list"}},
 		"an empty grant":                        {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
 		"a grant without subject":               {with(`"grants":[{"subject":"","scopes":["a"]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
 		"a grant of no scope":                   {with(`"grants":[{"subject":"s","scopes":[""]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
-		"a grant beyond scopes":                 {with(`"scopes":["a"],"grants":[{"subject":"s","scopes":["a","admin"]}]`), []string{"AUTH_ISSUERS[0].grants[0] must have no scope that is missing in scopes"}},
+		"a grant beyond scopes":                 {with(`"scopes":["a"],"grants":[{"subject":"s","scopes":["a","admin"]}]`), []string{"AUTH_ISSUERS[0].grants[0] must have only scopes that are listed in scopes"}},
 		"no scopes":                             {with(`"scopes":[]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
 		"an empty scope":                        {with(`"scopes":[""]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
 		"a life that is none":                   {with(`"max_life":"1"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
@@ -96,7 +96,7 @@ func TestIssuersThatAreWrong(t *testing.T) {
 		"an issuer that is a file":              {`[{"issuer":"file:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
 		"a file of another host":                {with(`"jwks":"file://host/jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
 		"a file without a slash":                {with(`"jwks":"file:jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
-		"a token over http":                     {with(`"jwks":"http://id.example.com/jwks","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file is sent to https:// only"}},
+		"a token over http":                     {with(`"jwks":"http://id.example.com/jwks","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file needs a jwks that starts with https://"}},
 		"a token for a file":                    {with(`"jwks":"file:///jwks.json","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
 		v, err := New(IssuerConfig{AuthIssuers: "[" + setting + "]"}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
 		require.NoError(t, err)
 		v.Close()
-		require.Equal(t, warned, strings.Contains(log.String(), "come over http"), setting)
+		require.Equal(t, warned, strings.Contains(log.String(), "are fetched over http"), setting)
 	}
 }
 

@@ -86,10 +86,10 @@ func (s *source) discover(ctx context.Context) (string, error) {
 	}
 	err = json.Unmarshal(body, &document)
 	if err != nil {
-		return "", fmt.Errorf("the OpenID configuration is no JSON: %w", err)
+		return "", fmt.Errorf("the OpenID configuration is not JSON: %w", err)
 	}
 	if document.Issuer != s.issuer.URL {
-		return "", errors.New("the OpenID configuration is another issuer's")
+		return "", errors.New("the OpenID configuration has another issuer")
 	}
 	issuer, err := url.Parse(s.issuer.URL)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *source) discover(ctx context.Context) (string, error) {
 	// Never from https to http, by http never to another host, and never to a file.
 	keys, err := url.Parse(document.JWKS)
 	if err != nil || !validURL(document.JWKS, "https", issuer.Scheme) || keys.Scheme == "http" && keys.Host != issuer.Host {
-		return "", errors.New("the OpenID configuration has no jwks_uri that could be used: https, or what the issuer itself is")
+		return "", errors.New("the OpenID configuration has no usable jwks_uri: it must be https, or http on the host of an http issuer")
 	}
 	return document.JWKS, nil
 }
@@ -135,7 +135,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
-		return nil, fmt.Errorf("%s is no file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -151,7 +151,7 @@ func readAll(r io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > maxFetch {
-		return nil, fmt.Errorf("there are more than %d bytes", maxFetch)
+		return nil, fmt.Errorf("the content is larger than %d bytes", maxFetch)
 	}
 	return body, nil
 }

@@ -146,7 +146,7 @@ func TestHowMuchAServerOfKeysMaySay(t *testing.T) {
 				require.NoError(t, err, from)
 				continue
 			}
-			require.ErrorContains(t, err, "more than", from)
+			require.ErrorContains(t, err, "larger than", from)
 		}
 	}
 }

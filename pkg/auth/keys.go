@@ -38,8 +38,8 @@ const (
 
 var (
 	errCooldown = errors.New("the keys were fetched just now")
-	errCrowd    = errors.New("too many wait for the keys")
-	errNoKeys   = errors.New("there is no key that could be used")
+	errCrowd    = errors.New("too many requests wait for the keys")
+	errNoKeys   = errors.New("the JWK set has no usable key")
 )
 
 // key is a public key, and the only algorithm it verifies (RFC 8725, section 3.1).
@@ -185,7 +185,7 @@ func (s *keySet) update() (any, error) {
 	// After the keys, so that nobody sees the cooldown without them.
 	defer s.last.Store(&attempt{until: s.now().Add(s.cooldown), err: err})
 	if err != nil {
-		s.log.WarnContext(ctx, "the keys of an issuer can't be had", slog.Any("error", err))
+		s.log.WarnContext(ctx, "can't fetch the keys of an issuer", slog.Any("error", err))
 		return nil, err
 	}
 	s.current.Store(newKeys(byID, began, s.now(), s.current.Load()))
@@ -244,7 +244,7 @@ func parseKeys(content []byte) (map[string]key, error) {
 	}
 	err := json.Unmarshal(content, &set)
 	if err != nil {
-		return nil, fmt.Errorf("what is there is no JWK set: %w", err)
+		return nil, fmt.Errorf("not a JWK set: %w", err)
 	}
 	byID := map[string]key{}
 	for _, raw := range set.Keys {

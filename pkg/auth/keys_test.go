@@ -391,5 +391,5 @@ func TestTwoIssuersDoNotVouchForEachOther(t *testing.T) {
 func TestErrorsSayWhatTheyAre(t *testing.T) {
 	cause := errors.New("cause")
 	require.ErrorIs(t, &UnavailableError{Err: cause}, cause)
-	require.ErrorContains(t, &UnavailableError{Err: cause}, "can't be judged: cause")
+	require.ErrorContains(t, &UnavailableError{Err: cause}, "can't be verified: cause")
 }

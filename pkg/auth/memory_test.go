@@ -145,5 +145,5 @@ func TestKeysInAPipeAreNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
 	_, err := readFile(path)
-	require.ErrorContains(t, err, "is no file")
+	require.ErrorContains(t, err, "is not a regular file")
 }

@@ -77,7 +77,9 @@ type UnavailableError struct {
 	Err error
 }
 
-func (e *UnavailableError) Error() string { return fmt.Sprintf("the token can't be judged: %v", e.Err) }
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("the token can't be verified: %v", e.Err)
+}
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
 type metrics struct {

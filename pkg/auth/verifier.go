@@ -107,7 +107,7 @@ func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, opt
 		return nil, err
 	}
 	if len(issuers) == 0 {
-		log.Warn("open: whoever reaches this service may do everything; AUTH_ISSUERS says whose tokens to ask for")
+		log.Warn("open: every client has full access; set AUTH_ISSUERS to require tokens")
 		return Open(), nil
 	}
 	v := &Verifier{
@@ -118,10 +118,10 @@ func New(c IssuerConfig, log *slog.Logger, registerer prometheus.Registerer, opt
 	}
 	for _, issuer := range issuers {
 		if issuer.inTheOpen() {
-			log.Warn("the keys of an issuer come over http: whoever is on the way can put in others; https would keep them out", slog.String("issuer", issuer.URL))
+			log.Warn("the keys of an issuer are fetched over http: an attacker on the network can replace them; use https", slog.String("issuer", issuer.URL))
 		}
 		if issuer.grantsAdminUnasked() {
-			log.Warn("an issuer may grant admin, which is every right: list what it may grant in its scopes (AUTH_ISSUERS)", slog.String("issuer", issuer.URL))
+			log.Warn("an issuer may grant admin, which permits everything: list the scopes that it may grant in its scopes (AUTH_ISSUERS)", slog.String("issuer", issuer.URL))
 		}
 		s, err := newSource(issuer)
 		if err != nil {
@@ -315,7 +315,7 @@ func (v *Verifier) judge(ctx context.Context, token string) (verified, error) {
 		return verified{}, err
 	}
 	if header.Algorithm != string(k.algorithm) {
-		return verified{}, invalid(badAlgorithm, "the token is signed with another algorithm than its key is for")
+		return verified{}, invalid(badAlgorithm, "the token's algorithm does not match its key")
 	}
 	var c claims
 	into := []any{&c}
@@ -369,5 +369,5 @@ func (t *trusted) checkType(header any) error {
 	case untyped && t.Profile != RFC9068, name == "at+jwt" && t.Profile != Kubernetes:
 		return nil
 	}
-	return invalid(badType, "the token's type (typ) must be that of an access token: at+jwt")
+	return invalid(badType, "the token's type (typ) must be that of the issuer's access tokens, such as at+jwt")
 }

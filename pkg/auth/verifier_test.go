@@ -119,7 +119,7 @@ func TestAKeyVerifiesOneAlgorithm(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	_, err = w.authenticate(w.token(func(t *issuer.Token) { t.Key.Key, t.Algorithm = private, jose.RS256 }))
-	require.ErrorContains(t, err, "another algorithm than its key is for")
+	require.ErrorContains(t, err, "algorithm does not match its key")
 	require.Equal(t, badAlgorithm, resultOf(err))
 }
 
@@ -348,7 +348,7 @@ func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
 			require.Equal(t, 1, w.counted(row.want))
 			_, err := w.authenticate(token)
 			if row.want == tooLong {
-				require.ErrorContains(t, err, "lives longer than this service allows")
+				require.ErrorContains(t, err, "lifetime is longer than this service allows")
 			}
 		})
 	}

@@ -112,7 +112,7 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 	}
 	if set && value == "" {
 		if field.Tag.Get("empty") == "refused" {
-			return fmt.Errorf("%s is set to nothing; leave it out for its default, %s", variable, field.Tag.Get("default"))
+			return fmt.Errorf("%s is empty; unset it for its default, %s", variable, field.Tag.Get("default"))
 		}
 		err := os.Unsetenv(variable)
 		if err != nil {
@@ -164,7 +164,7 @@ func expected(field reflect.StructField) string {
 	case field.Type.Kind() == reflect.Bool:
 		return "true or false"
 	case isInteger(field.Type):
-		return "a whole number, in digits alone"
+		return "a whole number in decimal digits"
 	case field.Type.Kind() == reflect.Float64:
 		return "a number"
 	}

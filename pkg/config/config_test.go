@@ -62,7 +62,7 @@ func TestSetToNothingIsNotSet(t *testing.T) {
 func TestADefaultTakesNoPlaceInSilence(t *testing.T) {
 	for _, nothing := range []string{"", " ", "\n"} {
 		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PLACE": nothing})
-		require.EqualError(t, err, "TEST_PLACE is set to nothing; leave it out for its default, here")
+		require.EqualError(t, err, "TEST_PLACE is empty; unset it for its default, here")
 	}
 }
 
@@ -75,7 +75,7 @@ func TestWhiteSpaceAroundAValueIsNoPartOfIt(t *testing.T) {
 func TestNumbersThatMayBeMeantOtherwiseAreRefused(t *testing.T) {
 	for _, number := range []string{"8_000", "8 000", "8,000", "010", "0x10", "1e3", "+80", "80.0"} {
 		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": number})
-		require.EqualError(t, err, "TEST_PORT must be a whole number, in digits alone", number)
+		require.EqualError(t, err, "TEST_PORT must be a whole number in decimal digits", number)
 	}
 	for _, wait := range []string{"5", "5 s", "5sec", "1_000ms"} {
 		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": "80", "TEST_WAIT": wait})
@@ -92,7 +92,7 @@ func TestEveryProblemIsNamedAndNoValueShown(t *testing.T) {
 	_, err := load(t, map[string]string{"TEST_PORT": canary, "TEST_WAIT": canary, "TEST_FORMAT": canary, "TEST_DEBUG": canary, "TEST_RATIO": canary})
 	require.Error(t, err)
 	require.Equal(t, strings.Join([]string{
-		"TEST_PORT must be a whole number, in digits alone",
+		"TEST_PORT must be a whole number in decimal digits",
 		"TEST_WAIT must be a duration with its unit, such as 500ms, 10s or 1h",
 		"TEST_SECRET must be set: the database's address",
 		"TEST_FORMAT must be one of json, text",

@@ -13,8 +13,8 @@ import (
 var (
 	hostName     = regexp.MustCompile(`^[\pL\pN]([\pL\pN._-]*[\pL\pN._])?$`)
 	errEncoding  = "percent-encode the user and the password, each by itself: @ is %40, / is %2F, ? is %3F, # is %23, % is %25"
-	errPort      = errors.New("has a port that is no number from 1 to 65535")
-	errHost      = errors.New("has a host with a character that no host has; " + errEncoding)
+	errPort      = errors.New("has a port that is not in 1-65535")
+	errHost      = errors.New("has a host with an invalid character; " + errEncoding)
 	errNoScheme  = errors.New("has no scheme, such as https://")
 	errBlank     = errors.New("has a blank or a line break in it; " + errEncoding)
 	errFragment  = errors.New("has a # in it; " + errEncoding)

@@ -69,7 +69,7 @@ func checkSQLite(path string) error {
 		if !slices.Contains(sqliteParameters, name) {
 			name = "what follows the ?"
 		}
-		return fmt.Errorf("has a parameter, and SQLite's are set by the service: leave %s out", name)
+		return fmt.Errorf("has a parameter, but the service sets the parameters of SQLite: remove %s", name)
 	case strings.HasSuffix(path, "/"):
 		return errors.New("names a folder; name a file in it, such as sqlite:///data/users.db")
 	}
@@ -83,7 +83,7 @@ const duration = "a duration such as 30s or 1h"
 var parameters = map[string]string{
 	"sslmode":                "disable, allow, prefer, require, verify-ca or verify-full",
 	"sslrootcert":            "a file with the certificates (PEM) to verify the server with, or system",
-	"sslcert":                "a file with a certificate (PEM), beside sslkey",
+	"sslcert":                "a file with a certificate (PEM), together with sslkey",
 	"sslkey":                 "a file with the key (PEM) of sslcert",
 	"sslpassword":            "the password of sslkey",
 	"sslcertmode":            "disable, allow or require",
@@ -133,9 +133,9 @@ func checkPostgres(address string) error {
 		_, known := parameters[name]
 		switch {
 		case !hasValue:
-			return fmt.Errorf("has no value for parameter %d after the ?; a & in a value is %%26", i+1)
+			return fmt.Errorf("has no value for parameter %d after the ?; encode & in a value as %%26", i+1)
 		case !known:
-			return fmt.Errorf("has a parameter that is not known, number %d after the ?; %s is the closest, others go into options; a & in a value is %%26", i+1, closest(name))
+			return fmt.Errorf("has an unknown parameter, number %d after the ?; the closest known one is %s; put other settings into options; encode & in a value as %%26", i+1, closest(name))
 		case seen[name]:
 			return fmt.Errorf("has the parameter %s twice", name)
 		}
@@ -153,7 +153,7 @@ func checkPostgres(address string) error {
 func blame(base string, pairs []string) error {
 	_, err := pgxpool.ParseConfig(base)
 	if err != nil {
-		return errors.New("can't be read, or a variable PG… of the environment, such as PGSSLMODE, has a value that can't be")
+		return errors.New("can't be parsed, or an environment variable PG…, such as PGSSLMODE, has an invalid value")
 	}
 	for i, pair := range pairs {
 		others := slices.Delete(slices.Clone(pairs), i, i+1)
@@ -167,7 +167,7 @@ func blame(base string, pairs []string) error {
 		}
 		return fmt.Errorf("has a parameter %s that must be %s", name, parameters[name])
 	}
-	return errors.New("has several parameters that are wrong, or that don't go together (sslcert and sslkey do)")
+	return errors.New("has several invalid parameters, or one without the other (sslcert and sslkey)")
 }
 
 // unreadable returns why the file named by a parameter can't be used.
@@ -177,14 +177,14 @@ func unreadable(name, value string) error {
 	}
 	path, err := url.QueryUnescape(value)
 	if err != nil {
-		return errors.New("percent-encoded wrongly")
+		return errors.New("its path has invalid percent-encoding")
 	}
 	_, err = os.ReadFile(path)
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
 		return pathError.Err
 	}
-	return errors.New("its content is not what it should be")
+	return errors.New("its content is invalid")
 }
 
 // closest returns the allowed parameter most similar to name.

@@ -56,14 +56,14 @@ func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
 		"postgres://ada:" + canary + "%@db/shop":         "a % without two hexadecimal digits",
 		"postgres://ada:" + canary + " x@db/shop":        "a blank or a line break",
 		"postgres://ada:" + canary + "\nx@db/shop":       "a blank or a line break",
-		"postgres://ada:" + canary + "/shop":             "a port that is no number",
-		"postgres://ada:x@" + canary + "!/shop":          "a host with a character that no host has",
-		"postgres://ada:x@[" + canary + "]/shop":         "a host with a character that no host has",
-		"postgres://ada:x@[::1/shop":                     "a host with a character that no host has",
-		"postgres://ada:" + canary + "@a,b$/shop":        "a host with a character that no host has",
-		"postgres://ada:" + canary + "@db:70000/shop":    "a port that is no number from 1 to 65535",
-		"postgres://ada:" + canary + "@db:0/shop":        "a port that is no number from 1 to 65535",
-		"postgres://ada:" + canary + "@db:/shop":         "a port that is no number from 1 to 65535",
+		"postgres://ada:" + canary + "/shop":             "a port that is not in 1-65535",
+		"postgres://ada:x@" + canary + "!/shop":          "a host with an invalid character",
+		"postgres://ada:x@[" + canary + "]/shop":         "a host with an invalid character",
+		"postgres://ada:x@[::1/shop":                     "a host with an invalid character",
+		"postgres://ada:" + canary + "@a,b$/shop":        "a host with an invalid character",
+		"postgres://ada:" + canary + "@db:70000/shop":    "a port that is not in 1-65535",
+		"postgres://ada:" + canary + "@db:0/shop":        "a port that is not in 1-65535",
+		"postgres://ada:" + canary + "@db:/shop":         "a port that is not in 1-65535",
 		// Parameters.
 		good + "?sslmode=" + canary:                                "a parameter sslmode that must be disable, allow, prefer, require, verify-ca or verify-full",
 		good + "?target_session_attrs=" + canary:                   "a parameter target_session_attrs that must be any, read-write",
@@ -77,18 +77,18 @@ func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
 		good + "?sslmode=verify-full&sslrootcert=" + noPEM:         "a parameter sslrootcert with a file that can't be used: its content",
 		good + "?sslrootcert=" + dir:                               "a parameter sslrootcert with a file that can't be used: is a directory",
 		good + "?sslmode=require&sslcert=/" + canary:               "a parameter sslcert with a file that can't be used: no such file or directory",
-		good + "?sslmode=" + canary + "&connect_timeout=" + canary: "several parameters that are wrong",
-		good + "?ssl_mode=" + canary:                               "a parameter that is not known, number 1 after the ?; sslmode is the closest",
-		good + "?sslmode=require&target_session_attr=any":          "number 2 after the ?; target_session_attrs is the closest",
-		good + "?password=x&" + canary + "=x":                      "a parameter that is not known, number 2",
+		good + "?sslmode=" + canary + "&connect_timeout=" + canary: "several invalid parameters",
+		good + "?ssl_mode=" + canary:                               "an unknown parameter, number 1 after the ?; the closest known one is sslmode",
+		good + "?sslmode=require&target_session_attr=any":          "number 2 after the ?; the closest known one is target_session_attrs",
+		good + "?password=x&" + canary + "=x":                      "an unknown parameter, number 2",
 		good + "?" + canary:                                        "no value for parameter 1",
 		good + "?sslmode=require&sslmode=" + canary:                "the parameter sslmode twice",
 		// SQLite.
 		"sqlite://":                        "must be postgres://",
 		"sqlite:x.db":                      "must be postgres://",
-		"sqlite:///x.db?mode=ro":           "leave mode out",
-		"sqlite:///x.db?_pragma=" + canary: "leave _pragma out",
-		"sqlite:///x.db?" + canary:         "leave what follows the ? out",
+		"sqlite:///x.db?mode=ro":           "remove mode",
+		"sqlite:///x.db?_pragma=" + canary: "remove _pragma",
+		"sqlite:///x.db?" + canary:         "remove what follows the ?",
 		"sqlite://file:/" + canary + ".db": "a file: URI",
 		"sqlite://:memory:":                "in memory",
 		"sqlite://x.db?mode=memory":        "in memory",
@@ -109,6 +109,6 @@ func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
 func TestTheEnvironmentOfPostgreSQLMayBeWrongToo(t *testing.T) {
 	t.Setenv("PGSSLMODE", canary)
 	err := database.Check("postgres://ada@db/shop?application_name=x")
-	require.ErrorContains(t, err, "a variable PG… of the environment, such as PGSSLMODE")
+	require.ErrorContains(t, err, "an environment variable PG…, such as PGSSLMODE")
 	require.NotContains(t, err.Error(), canary)
 }

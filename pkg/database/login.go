@@ -15,10 +15,10 @@ import (
 // Login has the credentials for PostgreSQL that DATABASE_URL doesn't contain. A service
 // embeds it in its configuration.
 type Login struct {
-	User         string `envconfig:"DATABASE_USER" desc:"PostgreSQL's user, where DATABASE_URL has none"`
-	Password     string `envconfig:"DATABASE_PASSWORD" desc:"the user's password, where DATABASE_URL has none"`
+	User         string `envconfig:"DATABASE_USER" desc:"PostgreSQL user, if DATABASE_URL has none"`
+	Password     string `envconfig:"DATABASE_PASSWORD" desc:"password of the user, if DATABASE_URL has none"`
 	PasswordFile string `envconfig:"DATABASE_PASSWORD_FILE" desc:"file with the password, read for each connection, so that a rotation needs no restart"`
-	TLS          string `envconfig:"DATABASE_TLS" default:"optional" oneof:"optional,required" desc:"whether a connection to PostgreSQL that leaves the machine may be in clear text, as it may with an sslmode below require"`
+	TLS          string `envconfig:"DATABASE_TLS" default:"optional" oneof:"optional,required" desc:"whether connections to PostgreSQL must use TLS; required rejects a DATABASE_URL with an sslmode below require, except for a local host"`
 }
 
 // Check returns what is wrong with the address of DATABASE_URL together with the login,
@@ -30,27 +30,27 @@ func (l Login) Check(address string) error {
 	}
 	if !isPostgres(address) {
 		if l.User+l.Password+l.PasswordFile != "" {
-			return errors.New("DATABASE_USER, DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are for PostgreSQL, and DATABASE_URL is SQLite's: take them away")
+			return errors.New("DATABASE_USER, DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are for PostgreSQL, but DATABASE_URL is SQLite: remove them")
 		}
 		return nil
 	}
 	var problems []error
 	user, password := hasLogin(address)
 	if l.User != "" && user {
-		problems = append(problems, errors.New("DATABASE_USER is set, and DATABASE_URL has a user too: take one of them away"))
+		problems = append(problems, errors.New("DATABASE_USER and the user in DATABASE_URL are both set: remove one of them"))
 	}
 	if l.Password != "" && l.PasswordFile != "" {
-		problems = append(problems, errors.New("DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are both set: take one of them away"))
+		problems = append(problems, errors.New("DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are both set: remove one of them"))
 	}
 	if password && l.Password+l.PasswordFile != "" {
-		problems = append(problems, errors.New("DATABASE_PASSWORD or DATABASE_PASSWORD_FILE is set, and DATABASE_URL has a password too: take one of them away"))
+		problems = append(problems, errors.New("DATABASE_PASSWORD or DATABASE_PASSWORD_FILE and the password in DATABASE_URL are both set: remove one of them"))
 	}
 	if l.PasswordFile != "" {
 		_, err := l.ReadPassword()
 		problems = append(problems, err)
 	}
 	if l.TLS == "required" && inClearText(address) {
-		problems = append(problems, errors.New("DATABASE_TLS is required, and DATABASE_URL allows clear text: add sslmode=verify-full (PGSSLROOTCERT names the certificates to verify with), or sslmode=require"))
+		problems = append(problems, errors.New("DATABASE_TLS is required, but DATABASE_URL allows clear text: add sslmode=verify-full (PGSSLROOTCERT names the certificates to verify with), or sslmode=require"))
 	}
 	return errors.Join(problems...)
 }
@@ -60,7 +60,7 @@ func (l Login) Warnings(address string) []string {
 	if !isPostgres(address) || !inClearText(address) {
 		return nil
 	}
-	return []string{"what is said to the database may leave this machine in clear text: add sslmode=verify-full to DATABASE_URL; DATABASE_TLS=required refuses anything less than sslmode=require"}
+	return []string{"traffic to the database may leave this machine in clear text: add sslmode=verify-full to DATABASE_URL; DATABASE_TLS=required rejects anything less than sslmode=require"}
 }
 
 // ReadPassword returns the current password in PasswordFile, without the line break at
@@ -76,7 +76,7 @@ func (l Login) ReadPassword() (string, error) {
 	}
 	password := strings.TrimRight(string(b), "\r\n")
 	if password == "" {
-		return "", errors.New("DATABASE_PASSWORD_FILE names a file that is empty")
+		return "", errors.New("DATABASE_PASSWORD_FILE names an empty file")
 	}
 	return password, nil
 }

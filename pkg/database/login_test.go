@@ -25,15 +25,15 @@ func TestALoginBesideAnAddress(t *testing.T) {
 		"a password beside a user in it": {"postgres://ada@db/shop", database.Login{Password: canary}, ""},
 		"a user beside a password in it": {"postgres://:x@db/shop", database.Login{User: "ada"}, ""},
 		"SQLite":                         {"sqlite://x.db", database.Login{TLS: "required"}, ""},
-		"two users":                      {"postgres://ada@db/shop", database.Login{User: canary}, "DATABASE_USER is set, and DATABASE_URL has a user too"},
-		"two users, one as a parameter":  {"postgres://db/shop?user=ada", database.Login{User: canary}, "DATABASE_USER is set, and DATABASE_URL has a user too"},
-		"two passwords":                  {full, database.Login{Password: canary}, "DATABASE_URL has a password too"},
-		"two, one as a parameter":        {bare + "?password=" + canary, database.Login{PasswordFile: file}, "DATABASE_URL has a password too"},
+		"two users":                      {"postgres://ada@db/shop", database.Login{User: canary}, "DATABASE_USER and the user in DATABASE_URL are both set"},
+		"two users, one as a parameter":  {"postgres://db/shop?user=ada", database.Login{User: canary}, "DATABASE_USER and the user in DATABASE_URL are both set"},
+		"two passwords":                  {full, database.Login{Password: canary}, "the password in DATABASE_URL are both set"},
+		"two, one as a parameter":        {bare + "?password=" + canary, database.Login{PasswordFile: file}, "the password in DATABASE_URL are both set"},
 		"two beside it":                  {bare, database.Login{Password: canary, PasswordFile: file}, "DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are both set"},
 		"a file that is nowhere":         {bare, database.Login{PasswordFile: "/" + canary}, "DATABASE_PASSWORD_FILE can't be read: no such file or directory"},
 		"a folder":                       {bare, database.Login{PasswordFile: t.TempDir()}, "DATABASE_PASSWORD_FILE can't be read: is a directory"},
-		"a file of nothing":              {bare, database.Login{PasswordFile: empty}, "DATABASE_PASSWORD_FILE names a file that is empty"},
-		"a login for a file":             {"sqlite://x.db", database.Login{User: canary}, "DATABASE_URL is SQLite's"},
+		"a file of nothing":              {bare, database.Login{PasswordFile: empty}, "DATABASE_PASSWORD_FILE names an empty file"},
+		"a login for a file":             {"sqlite://x.db", database.Login{User: canary}, "DATABASE_URL is SQLite"},
 		"an address that is wrong":       {canary, database.Login{}, "DATABASE_URL must be postgres://"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestClearTextThatLeavesTheMachine(t *testing.T) {
 			login.TLS = "required"
 			err := login.Check(address)
 			if exposed {
-				require.ErrorContains(t, err, "DATABASE_TLS is required, and DATABASE_URL allows clear text")
+				require.ErrorContains(t, err, "DATABASE_TLS is required, but DATABASE_URL allows clear text")
 			} else {
 				require.NoError(t, err)
 			}

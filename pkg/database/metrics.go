@@ -29,11 +29,11 @@ func NewCollector(stats func() Stats) *Collector { return &Collector{stats} }
 
 var (
 	poolConnections = prometheus.NewDesc("db_pool_connections", "Connections in the pool, by state.", []string{"state"}, nil)
-	poolMax         = prometheus.NewDesc("db_pool_connections_max", "The most connections that the pool may have.", nil, nil)
-	poolWaits       = prometheus.NewDesc("db_pool_waits_total", "Times that a connection had to be waited for.", nil, nil)
+	poolMax         = prometheus.NewDesc("db_pool_connections_max", "Maximum number of connections in the pool.", nil, nil)
+	poolWaits       = prometheus.NewDesc("db_pool_waits_total", "Waits for a connection.", nil, nil)
 	poolWaited      = prometheus.NewDesc("db_pool_wait_seconds_total", "Time spent waiting for a connection.", nil, nil)
-	poolAbandoned   = prometheus.NewDesc("db_pool_waits_abandoned_total", "Times that a connection was not had in time: the request's was up, or its client had gone. With SQLite these are among the waits instead.", nil, nil)
-	pending         = prometheus.NewDesc("db_migrations_pending", "Migrations of this program that the schema lacks.", nil, nil)
+	poolAbandoned   = prometheus.NewDesc("db_pool_waits_abandoned_total", "Waits that ended without a connection, because the request timed out or its client disconnected. With SQLite these count as waits instead.", nil, nil)
+	pending         = prometheus.NewDesc("db_migrations_pending", "Migrations that are not applied to the schema yet.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

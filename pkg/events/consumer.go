@@ -10,7 +10,7 @@ import (
 // Consumer is the name of a service that follows a feed.
 type Consumer string
 
-var errConsumer = errors.New("must be 1 to 63 small letters, digits and hyphens, such as order-service")
+var errConsumer = errors.New("must be 1 to 63 lower case letters, digits and hyphens, such as order-service")
 
 // UnmarshalText checks the name.
 func (c *Consumer) UnmarshalText(b []byte) error {

@@ -48,7 +48,7 @@ type Cursor struct{ Turn, Position int64 }
 // from a backup: its reader has seen events that no longer exist.
 var ErrAhead = errors.New("the cursor is ahead of all events")
 
-var errCursor = errors.New("is not a cursor of this feed; use that of the last event, unchanged")
+var errCursor = errors.New("is not a cursor of this feed; use the cursor of the last event, unchanged")
 
 // String returns the form that ParseCursor parses; "" for the beginning.
 func (c Cursor) String() string {

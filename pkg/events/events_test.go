@@ -43,7 +43,7 @@ func TestConsumers(t *testing.T) {
 	require.NoError(t, l.Decode(""))
 	require.Empty(t, l)
 	for _, wrong := range []string{"Order", "a b", "a/b", "ä", "a,b_c", "x123456789012345678901234567890123456789012345678901234567890123"} {
-		require.ErrorContains(t, l.Decode(wrong), "small letters", wrong)
+		require.ErrorContains(t, l.Decode(wrong), "lower case letters", wrong)
 	}
 }
 

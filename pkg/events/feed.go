@@ -35,14 +35,14 @@ const (
 // CloudEvent is an event on the wire (CloudEvents 1.0, JSON format).
 type CloudEvent[Data any] struct {
 	SpecVersion     string          `json:"specversion" enum:"1.0" doc:"The version of CloudEvents."`
-	ID              string          `json:"id" doc:"Names the event among all of its source: the subject and its version." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d/2"`
-	Source          string          `json:"source" format:"uri-reference" doc:"The collection that the subject is of."`
-	Type            string          `json:"type" doc:"What happened."`
-	Subject         uuid.UUID       `json:"subject" format:"uuid" doc:"The id of the resource that it happened to." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
-	Time            httpapi.Instant `json:"time" doc:"When it happened."`
-	DataContentType string          `json:"datacontenttype" enum:"application/json" doc:"What data is."`
-	Cursor          string          `json:"cursor" doc:"Asks for the events after this one." example:"734-19"`
-	Data            Data            `json:"data" doc:"What changed. Nothing personal but ids."`
+	ID              string          `json:"id" doc:"The id of the event, unique in its source: the subject and its version." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d/2"`
+	Source          string          `json:"source" format:"uri-reference" doc:"The path of the collection of the subject."`
+	Type            string          `json:"type" doc:"The type of the change."`
+	Subject         uuid.UUID       `json:"subject" format:"uuid" doc:"The id of the changed resource." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	Time            httpapi.Instant `json:"time" doc:"When the change was made."`
+	DataContentType string          `json:"datacontenttype" enum:"application/json" doc:"The media type of data."`
+	Cursor          string          `json:"cursor" doc:"The cursor to read the events after this one." example:"734-19"`
+	Data            Data            `json:"data" doc:"What changed, without personal data except ids."`
 }
 
 // Feed serves the events of a store. Data is the type of the events' data, path the path
@@ -58,17 +58,17 @@ func RegisterFeed[Data any](a *httpapi.API, path, noun, tag string, s Store) {
 	f := &Feed[Data]{store: s, path: path, noun: noun, waiting: make(chan struct{}, maxWaiting)}
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-" + noun + "-events", Method: http.MethodGet, Path: path + "/events", Tags: []string{tag},
-		Summary: "Read what happened to " + noun + "s, oldest first",
-		Description: "For services, with the scope " + ScopeRead + ". A reader keeps the cursor of the last event, in the transaction of what the event made it do, and asks for what came after it: so each event has its effect once. " +
-			"Events of one " + noun + " are in the order of its versions. There is at least one per change; new types may come. They are kept for a while (EVENTS_TTL). A cursor that is ahead of all events gets 410: the service was restored from a backup, and the reader begins anew, without a cursor.",
+		Summary: "Read the events of " + noun + "s, oldest first",
+		Description: "For services; requires the scope " + ScopeRead + ". Store the cursor of the last event in the transaction of its effect, and send it to read the events that follow: each event then takes effect once. " +
+			"Events of one " + noun + " are in the order of its versions. Each change has at least one event; new types may be added. Events are kept for at least EVENTS_TTL. Responds 410 if the cursor is ahead of all events, because the service was restored from a backup: start again without a cursor.",
 		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(ScopeRead).Memory(batchMemory).Unlimited(ScopeRead).Waits(maxWait), f.list)
 }
 
 type feedInput struct {
-	Cursor CursorParam `query:"cursor" doc:"The cursor of the last event that was read; leave it out to begin with the oldest."`
-	Limit  int         `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"How many events the answer has at most."`
-	Wait   WaitParam   `query:"wait" doc:"How long to wait for an event when there is none, such as 20s; at most 30s."`
+	Cursor CursorParam `query:"cursor" doc:"The cursor of the last event that was read; omit it to start with the oldest event."`
+	Limit  int         `query:"limit" minimum:"1" maximum:"500" default:"100" doc:"The maximum number of events in the response."`
+	Wait   WaitParam   `query:"wait" doc:"How long to wait if there is no event, such as 20s; at most 30s."`
 }
 
 func (f *Feed[Data]) list(ctx context.Context, in *feedInput) (batch httpapi.Batch[CloudEvent[Data]], err error) {
@@ -114,7 +114,7 @@ func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 				defer func() { <-f.waiting }()
 				held = true
 			default:
-				return nil, httpapi.Unavailable("too many readers wait for events", time.Second)
+				return nil, httpapi.Unavailable("too many requests wait for events", time.Second)
 			}
 		}
 		if !httpapi.Wait(ctx, min(interval, left)) {
@@ -125,7 +125,7 @@ func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 
 // Gone returns the 410 for a cursor that is ahead of all events.
 func Gone() error {
-	return httpapi.NewProblem(http.StatusGone, "the cursor is ahead of all events: the service was restored from a backup; begin anew, without a cursor")
+	return httpapi.NewProblem(http.StatusGone, "the cursor is ahead of all events: the service was restored from a backup; start again without a cursor")
 }
 
 func (f *Feed[Data]) toWire(e Event) (CloudEvent[Data], error) {
@@ -161,7 +161,7 @@ func (*CursorParam) Schema(huma.Registry) *huma.Schema {
 // WaitParam is the time of a long poll, 0 to maxWait.
 type WaitParam time.Duration
 
-var errWait = errors.New("must be a time such as 20s, at most 30s")
+var errWait = errors.New("must be a duration such as 20s, at most 30s")
 
 // UnmarshalText parses a duration.
 func (w *WaitParam) UnmarshalText(b []byte) error {

@@ -85,16 +85,16 @@ func (f *Follower) Register(r prometheus.Registerer) {
 	labels := prometheus.Labels{"source": f.Source}
 	f.metrics.applied = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "events_applied_total", ConstLabels: labels,
-		Help: "Events of another service that have had their effect here.",
+		Help: "Events of another service that were applied.",
 	})
 	f.metrics.failures = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "events_failures_total", ConstLabels: labels,
-		Help: "Tries to read events of another service, or to give them their effect, that failed and are made again.",
+		Help: "Failed attempts to read or apply events of another service. Each is retried.",
 	})
 	f.metrics.caughtUp.Store(time.Now().UnixNano())
 	r.MustRegister(f.metrics.applied, f.metrics.failures, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "events_lag_seconds", ConstLabels: labels,
-		Help: "Seconds since all events of another service were known to have had their effect here. Up to about 20 are usual: so long an idle feed is waited for.",
+		Help: "Seconds since all events of another service were last known to be applied. Up to about 20 is normal: a long poll of an idle feed takes that long.",
 	}, func() float64 { return time.Since(time.Unix(0, f.metrics.caughtUp.Load())).Seconds() }))
 }
 
@@ -137,9 +137,9 @@ func wait(ctx context.Context, d time.Duration) {
 func (f *Follower) note(ctx context.Context, err error) {
 	switch {
 	case err != nil && !f.failing:
-		f.Log.WarnContext(ctx, "events can't be followed; trying again", slog.String("source", f.Source), slog.Any("error", err))
+		f.Log.WarnContext(ctx, "can't follow events; retrying", slog.String("source", f.Source), slog.Any("error", err))
 	case err == nil && f.failing:
-		f.Log.InfoContext(ctx, "events are followed again", slog.String("source", f.Source))
+		f.Log.InfoContext(ctx, "following events again", slog.String("source", f.Source))
 	}
 	f.failing = err != nil
 }
@@ -199,7 +199,7 @@ func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
 	err := f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)
 	if err == nil {
 		f.acknowledged = Cursor{}
-		f.Log.WarnContext(ctx, "events are read again from the beginning: their service was restored from a backup", slog.String("source", f.Source), slog.String("cursor", at.String()))
+		f.Log.WarnContext(ctx, "reading events from the beginning: their service was restored from a backup", slog.String("source", f.Source), slog.String("cursor", at.String()))
 	}
 	return err
 }
@@ -219,14 +219,14 @@ func (f *Follower) fetch(ctx context.Context, after Cursor) ([]Event, error) {
 	var sent []CloudEvent[struct{}]
 	err = json.Unmarshal(answer, &sent)
 	if err != nil {
-		return nil, errors.New("the answer is no batch of CloudEvents") // err may quote the answer
+		return nil, errors.New("the response is not a batch of CloudEvents") // err may quote the answer
 	}
 	batch := make([]Event, len(sent))
 	for i, c := range sent {
 		batch[i] = Event{Subject: c.Subject, Type: c.Type[strings.LastIndexByte(c.Type, '.')+1:], Time: time.Time(c.Time)}
 		batch[i].Cursor, err = ParseCursor(c.Cursor)
 		if err != nil || c.SpecVersion != "1.0" || batch[i].Cursor.Compare(after) <= 0 || batch[i].Subject == uuid.Nil {
-			return nil, errors.New("the answer has an event that comes before the last one, or that can't be read")
+			return nil, errors.New("the response has an event that is malformed or out of order")
 		}
 		after = batch[i].Cursor
 	}
@@ -270,7 +270,7 @@ func (f *Follower) do(ctx context.Context, method string, address *url.URL, body
 	case response.StatusCode/100 != 2:
 		return nil, fmt.Errorf("%s answered %d to %s %s", f.Source, response.StatusCode, method, address.Path)
 	case len(answer) > maxBatch:
-		return nil, errors.New("the answer is too large")
+		return nil, errors.New("the response is too large")
 	}
 	return answer, nil
 }

@@ -351,7 +351,7 @@ func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 				from.answer = nil
 				f.wait(2 * time.Minute)
 				require.Len(t, f.to.effects, 3)
-				require.Contains(t, f.log.String(), "events are followed again")
+				require.Contains(t, f.log.String(), "following events again")
 				require.Less(t, f.metric(t, "events_lag_seconds"), 21.0)
 			})
 		})

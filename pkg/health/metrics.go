@@ -3,8 +3,8 @@ package health
 import "github.com/prometheus/client_golang/prometheus"
 
 var (
-	readyDesc      = prometheus.NewDesc("service_ready", "1 while the service is ready: while /health/ready answers 200.", nil, nil)
-	dependencyDesc = prometheus.NewDesc("service_dependency_up", "1 while a dependency's last check was good; 0 also for a database that is read-only.", []string{"dependency"}, nil)
+	readyDesc      = prometheus.NewDesc("service_ready", "1 while the service is ready: /health/ready responds 200.", nil, nil)
+	dependencyDesc = prometheus.NewDesc("service_dependency_up", "1 while the last check of a dependency has succeeded; 0 if it is down or degraded, such as a read-only database.", []string{"dependency"}, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -219,7 +219,7 @@ func (a *API) shed(g *gin.Context) {
 }
 
 func overloaded() *Problem {
-	return Unavailable("more is asked of the service than it can answer right now", time.Second)
+	return Unavailable("the service is overloaded; try again later", time.Second)
 }
 
 // complaint is when overload was last logged, in Unix seconds.
@@ -230,7 +230,7 @@ func (a *API) sayOverloaded(ctx context.Context, x *exchange) {
 	now := time.Now().Unix()
 	last := a.complaint.at.Load()
 	if last < now && a.complaint.at.CompareAndSwap(last, now) {
-		a.log.WarnContext(ctx, "overloaded: requests are refused with 503 (CONCURRENCY_LIMIT, REQUEST_MEMORY_MIB)", slog.String("route", x.route))
+		a.log.WarnContext(ctx, "overloaded: requests are rejected with 503 (CONCURRENCY_LIMIT, REQUEST_MEMORY_MIB)", slog.String("route", x.route))
 	}
 }
 

@@ -45,9 +45,9 @@ func (u Unversioned[T]) write(x *exchange, status int) error { return x.json(sta
 
 // Created is the answer to a POST that creates a resource: 201, new or replayed.
 type Created[T any] struct {
-	Location string `header:"Location" doc:"Where the new resource is."`
+	Location string `header:"Location" doc:"The path of the new resource."`
 	ETag     string `header:"ETag" doc:"The resource's version, for If-Match and If-None-Match."`
-	Replayed string `header:"Idempotent-Replayed" doc:"true when this is the answer that an earlier request with the same Idempotency-Key got."`
+	Replayed string `header:"Idempotent-Replayed" doc:"true if this is the recorded response to an earlier request with the same Idempotency-Key; omitted otherwise."`
 	Body     rendered[T]
 }
 
@@ -91,14 +91,14 @@ func (c Created[T]) write(x *exchange, status int) error {
 
 // Listed is an answer with one page of a list: 200.
 type Listed[T any] struct {
-	Link string `header:"Link" doc:"The next page (RFC 8288, rel=next)."`
+	Link string `header:"Link" doc:"The URL of the next page (RFC 8288, rel=next); omitted on the last page."`
 	Body List[T]
 }
 
 // List is the body of a page.
 type List[T any] struct {
 	Items      []T     `json:"items" nullable:"false" doc:"The page's items, newest first."`
-	NextCursor *string `json:"next_cursor" doc:"Asks for the next page; null on the last."`
+	NextCursor *string `json:"next_cursor" doc:"The cursor of the next page; null on the last page."`
 }
 
 // isList marks an answer that can be large.
@@ -130,7 +130,7 @@ func (l Listed[T]) write(x *exchange, status int) error {
 
 // Batch is an answer with CloudEvents (CloudEvents 1.0, JSON Batch Format): 200.
 type Batch[T any] struct {
-	Link string `header:"Link" doc:"Asks for what comes after (RFC 8288, rel=next)."`
+	Link string `header:"Link" doc:"The URL of the events that follow (RFC 8288, rel=next)."`
 	Body batchOf[T]
 }
 

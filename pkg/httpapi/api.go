@@ -69,7 +69,7 @@ var releaseMode sync.Once
 // New returns an API without operations. It panics if Config.Auth is nil.
 func New(c Config) *API {
 	if c.Auth == nil {
-		panic("httpapi: Config.Auth is missing; auth.Open() is for everybody")
+		panic("httpapi: Config.Auth is missing; use auth.Open() for a service that requires no token")
 	}
 	releaseMode.Do(func() { gin.SetMode(gin.ReleaseMode) })
 	engine := gin.New()
@@ -89,7 +89,7 @@ func New(c Config) *API {
 		engine.Use(allowOrigins(c.Client.CORSOrigins))
 	}
 	nothing := func(g *gin.Context) {
-		p := NewProblem(http.StatusNotFound, "there is nothing at this path; /docs lists what there is")
+		p := NewProblem(http.StatusNotFound, "there is no such path; /docs lists the operations")
 		p.Type = TypeNoSuchPath
 		a.write(g, p)
 	}
@@ -107,7 +107,7 @@ func New(c Config) *API {
 			allowed += ", " + http.MethodHead
 			g.Header("Allow", allowed)
 		}
-		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not take "+jsonbody.Shorten(g.Request.Method)+"; it takes "+allowed))
+		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not support "+jsonbody.Shorten(g.Request.Method)+"; it supports "+allowed))
 	})
 
 	a.huma = description(c)

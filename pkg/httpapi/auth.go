@@ -101,17 +101,17 @@ const securityScheme = "token"
 var securitySchemes = map[string]*huma.SecurityScheme{
 	securityScheme: {
 		Type: "http", Scheme: "bearer", BearerFormat: "JWT",
-		Description: "An access token (RFC 9068). Where the service is open (see /health) none is needed.",
+		Description: "An access token (RFC 9068). Not required if the service is open (see auth in /health).",
 	},
 }
 
 // check panics on an invalid rule, which is a programming error.
 func (r Rule) check(operation string) {
 	if len(r.scopes) == 0 {
-		panic("httpapi: no rule says who may use " + operation)
+		panic("httpapi: the rule has no scopes for " + operation)
 	}
 	if !r.sunset.IsZero() && r.sunset.Before(r.deprecated) {
-		panic("httpapi: " + operation + " goes away before it is deprecated (RFC 9745, section 4)")
+		panic("httpapi: " + operation + " has a sunset before its deprecation (RFC 9745, section 4)")
 	}
 }
 
@@ -137,7 +137,7 @@ func (a *API) authProblem(ctx context.Context, err error) *Problem {
 		return a.classify(ctx, err) // the client left, or the deadline passed, while it waited for keys
 	case errors.As(err, &unavailable) && unavailable.TooSoon:
 		// Not a failure of the service: anybody can make up a key id.
-		return NewProblem(http.StatusTooManyRequests, "the token's key was not among its issuer's a moment ago; try again").
+		return NewProblem(http.StatusTooManyRequests, "the token's key is not known yet; try again").
 			retryAfter(unavailable.RetryAfter)
 	case errors.As(err, &unavailable):
 		return Unavailable("the token can't be checked right now", unavailable.RetryAfter)

@@ -23,7 +23,7 @@ func TestAnOperationWithoutARuleDoesNotStart(t *testing.T) {
 	nothing := func(context.Context, *struct{}) (Nothing, error) { return Nothing{}, nil }
 	op := huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}
 	for _, rule := range []Rule{{}, Needs()} {
-		require.PanicsWithValue(t, "httpapi: no rule says who may use read", func() { Register(newTestAPI(auth.Open()), op, rule, nothing) })
+		require.PanicsWithValue(t, "httpapi: the rule has no scopes for read", func() { Register(newTestAPI(auth.Open()), op, rule, nothing) })
 	}
 	list := func(context.Context, *struct{}) (Listed[int], error) { return Listed[int]{}, nil }
 	require.Panics(t, func() { Register(newTestAPI(auth.Open()), op, Needs("x"), list) }, "a list of any size")

@@ -16,8 +16,8 @@ func ETag(version int64) string { return strconv.Quote(strconv.FormatInt(version
 // Conditions are the preconditions of a request on one resource (RFC 9110, section 13),
 // for any method.
 type Conditions struct {
-	IfMatch     Tags `header:"If-Match" doc:"Go on only if the resource still has one of these ETags; else 412 (RFC 9110, section 13.1.1)."`
-	IfNoneMatch Tags `header:"If-None-Match" doc:"Go on only if the resource has none of these ETags; else 304 for a GET, and 412 for a change (RFC 9110, section 13.1.2)."`
+	IfMatch     Tags `header:"If-Match" doc:"Process the request only if the resource still has one of these ETags; otherwise respond 412 (RFC 9110, section 13.1.1)."`
+	IfNoneMatch Tags `header:"If-None-Match" doc:"Process the request only if the resource has none of these ETags; otherwise respond 304 to a GET, and 412 to a change (RFC 9110, section 13.1.2)."`
 }
 
 // Tags is a list of entity tags, or "*". A header without any tag is rejected, even if it
@@ -53,7 +53,7 @@ func (c *Conditions) CheckRead(etag string) error {
 func (c *Conditions) CheckChange(etag string) error {
 	err := c.checkMatch(etag)
 	if err == nil && c.noneMatches(etag) {
-		return NewProblem(http.StatusPreconditionFailed, "the resource is there, with the ETag "+etag+", and If-None-Match asks for none such").with("ETag", etag)
+		return NewProblem(http.StatusPreconditionFailed, "the resource exists with the ETag "+etag+", which If-None-Match excludes").with("ETag", etag)
 	}
 	return err
 }

@@ -12,17 +12,17 @@ import (
 // answerHeaders are the response headers that operations share. A header is added to the
 // document's components when an answer has it.
 var answerHeaders = map[string]*huma.Header{
-	"Accept":           {Description: "What the body may be (RFC 9110, section 12.5.1).", Schema: &huma.Schema{Type: huma.TypeString}},
-	"Accept-Encoding":  {Description: "What the body's Content-Encoding may be: identity (RFC 9110, section 12.5.3).", Schema: &huma.Schema{Type: huma.TypeString}},
-	"Accept-Patch":     {Description: "What the body may be (RFC 5789, section 3.1).", Schema: &huma.Schema{Type: huma.TypeString}},
-	"Deprecation":      {Description: "Since when the operation is deprecated: @ and the seconds since 1970 (RFC 9745).", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^@[0-9]+$"}},
+	"Accept":           {Description: "The accepted media types of the body (RFC 9110, section 12.5.1).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Accept-Encoding":  {Description: "The accepted Content-Encoding of the body: identity (RFC 9110, section 12.5.3).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Accept-Patch":     {Description: "The accepted media types of the body (RFC 5789, section 3.1).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Deprecation":      {Description: "When the operation was deprecated: @ and the Unix time in seconds (RFC 9745).", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^@[0-9]+$"}},
 	"ETag":             {Description: "The resource's version, for If-Match and If-None-Match.", Schema: &huma.Schema{Type: huma.TypeString}},
-	"RateLimit":        {Description: "What is left of the limit, and the seconds until all of it is there again (draft-ietf-httpapi-ratelimit-headers-10); only where there is a limit.", Schema: &huma.Schema{Type: huma.TypeString}},
-	"RateLimit-Policy": {Description: "The limit: as many requests at once as q says, which come back over w seconds.", Schema: &huma.Schema{Type: huma.TypeString}},
-	"Retry-After":      {Description: "Seconds until it is worth trying again (RFC 9110, section 10.2.3).", Schema: &huma.Schema{Type: huma.TypeInteger}},
-	"Sunset":           {Description: "When the operation goes away (RFC 8594).", Schema: &huma.Schema{Type: huma.TypeString}},
-	"WWW-Authenticate": {Description: "What is wrong with the token (RFC 6750, section 3).", Schema: &huma.Schema{Type: huma.TypeString}},
-	"X-Request-Id":     {Description: "Names this request in the logs: what the request said, or a new one.", Schema: &huma.Schema{Type: huma.TypeString}},
+	"RateLimit":        {Description: "The remaining requests, and the seconds until the whole limit is available again (draft-ietf-httpapi-ratelimit-headers-10). Omitted if no limit applies.", Schema: &huma.Schema{Type: huma.TypeString}},
+	"RateLimit-Policy": {Description: "The limit: q requests at once, which are replenished over w seconds. Omitted if no limit applies.", Schema: &huma.Schema{Type: huma.TypeString}},
+	"Retry-After":      {Description: "The seconds to wait before a retry (RFC 9110, section 10.2.3).", Schema: &huma.Schema{Type: huma.TypeInteger}},
+	"Sunset":           {Description: "When the operation will be removed (RFC 8594).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"WWW-Authenticate": {Description: "The required scheme, and why the token was rejected (RFC 6750, section 3).", Schema: &huma.Schema{Type: huma.TypeString}},
+	"X-Request-Id":     {Description: "The id of this request in the logs: the one that the client sent, or a new one.", Schema: &huma.Schema{Type: huma.TypeString}},
 }
 
 // headersOf returns the names of the shared headers of an operation's answer with a

@@ -81,7 +81,7 @@ func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
 		}
 	}
 	require.NotPanics(t, register(since))
-	require.PanicsWithValue(t, "httpapi: old goes away before it is deprecated (RFC 9745, section 4)", register(since.Add(-time.Second)))
+	require.PanicsWithValue(t, "httpapi: old has a sunset before its deprecation (RFC 9745, section 4)", register(since.Add(-time.Second)))
 }
 
 // TestAnOpenServicesDocumentDemandsNoToken: a gateway configured from the document would

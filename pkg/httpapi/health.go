@@ -20,10 +20,10 @@ import (
 const metricsPath = "/metrics"
 
 type healthBody struct {
-	Status  string `json:"status" enum:"ok" doc:"Always ok: it answers."`
+	Status  string `json:"status" enum:"ok" doc:"Always ok."`
 	Service string `json:"service" doc:"The service's name." example:"user-service"`
 	Version string `json:"version" doc:"The version of this build."`
-	Auth    string `json:"auth" enum:"token,open" doc:"token: the operations need one. open: whoever reaches the service may do everything."`
+	Auth    string `json:"auth" enum:"token,open" doc:"token: the operations require a token. open: they require none, and every client has full access."`
 }
 
 type healthOutput struct{ Body healthBody }
@@ -71,22 +71,22 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 	body := newHealthBody(service, version, a.config.Auth.IsOpen())
 	alive := func(g *gin.Context) { a.answer(g, http.StatusOK, body) }
 	tags, nobody := []string{"Health"}, []map[string][]string{}
-	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Health", Description: "Whether the service runs, and may be sent requests."})
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Health", Description: "Liveness and readiness of the service."})
 	// Probes have no problem answers: an explicit Responses keeps huma from adding any.
 	describeProbe[healthOutput](a, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/health", Tags: tags,
-		Summary: "What is running", Description: "Asks no dependency, and always answers.", Security: nobody, Responses: map[string]*huma.Response{},
+		Summary: "Get the name and version of the service", Description: "Checks no dependency. Always responds 200.", Security: nobody, Responses: map[string]*huma.Response{},
 	}, alive)
 	describeProbe[healthOutput](a, huma.Operation{
 		OperationID: "health-live", Method: http.MethodGet, Path: "/health/live", Tags: tags,
-		Summary: "Is the process alive?", Description: "Asks no dependency: whoever restarts what doesn't answer restarts nothing because a database is away.", Security: nobody, Responses: map[string]*huma.Response{},
+		Summary: "Check that the process is alive", Description: "Checks no dependency, so that an unavailable database causes no restart.", Security: nobody, Responses: map[string]*huma.Response{},
 	}, alive)
 	describeProbe[readyOutput](a, huma.Operation{
 		OperationID: "health-ready", Method: http.MethodGet, Path: "/health/ready", Tags: tags,
-		Summary: "Should requests be sent here?", Description: "Says how each dependency was when it was looked at last.", Security: nobody,
+		Summary: "Check that the service is ready for requests", Description: "Reports the last check of each dependency.", Security: nobody,
 		Responses: map[string]*huma.Response{
 			"503": {
-				Description: "Not ready: a dependency that it can't do without is away, or it is stopping.",
+				Description: "Not ready: a required dependency is down, or the service is starting or stopping.",
 				Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Report"}}},
 			},
 		},
@@ -109,7 +109,9 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 
 // describeProbe serves a route that is no operation, and adds it to the document.
 func describeProbe[Output any](a *API, op huma.Operation, serve gin.HandlerFunc) {
-	huma.Register(a.huma, op, func(context.Context, *struct{}) (*Output, error) { panic("httpapi: huma serves nothing") })
+	huma.Register(a.huma, op, func(context.Context, *struct{}) (*Output, error) {
+		panic("httpapi: Gin serves this operation, not huma")
+	})
 	a.engine.Handle(op.Method, op.Path, serve)
 }
 
@@ -117,7 +119,7 @@ func describeProbe[Output any](a *API, op huma.Operation, serve gin.HandlerFunc)
 func (a *API) answer(g *gin.Context, status int, v any) {
 	err := exchangeOf(g).json(status, v)
 	if err != nil && g.Request.Context().Err() == nil {
-		a.log.WarnContext(g.Request.Context(), "write an answer", slog.Any("error", err))
+		a.log.WarnContext(g.Request.Context(), "can't write the response", slog.Any("error", err))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 // IdempotencyKey is the header that makes a POST safe to retry.
 type IdempotencyKey struct {
-	Key Key `header:"Idempotency-Key" doc:"Makes it safe to send the request again: the same key and body get the same answer, and happen once. 1 to 255 printable ASCII characters, kept for 24 hours." example:"8e03978e-40d5-43e8-bc93-6894a57f9324"`
+	Key Key `header:"Idempotency-Key" doc:"Makes the request safe to retry: requests with the same key and body take effect once, and get the same response. 1 to 255 printable ASCII characters; the key expires after IDEMPOTENCY_TTL (default: 24 hours)." example:"8e03978e-40d5-43e8-bc93-6894a57f9324"`
 }
 
 // Key is the value of an Idempotency-Key header.

@@ -45,7 +45,7 @@ func TestTheLogForEyes(t *testing.T) {
 	text := regexp.MustCompile(`(?m)^\S+ (\S+ \S+ \d+) \S+`).ReplaceAllString(served("text"), "$1")
 	require.Equal(t, `POST /things 422 validation failed: query.limit must be a whole number, 1 to 100; body.count must be a whole number
 POST /things 422 validation failed: body.count must be a whole number
-GET /thinks/7 404 there is nothing at this path; /docs lists what there is
+GET /thinks/7 404 there is no such path; /docs lists the operations
 `, text)
 	json := served("json")
 	require.Contains(t, json, `"route":"/docs"`)

@@ -33,14 +33,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "http_server_request_duration_seconds",
-			Help:    "Time to answer a request, but for the wait for its body, by route template and status code.",
+			Help:    "Duration of requests, without the wait for the body, by route template and status code.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 			// Native histograms as well, for scrapers that support them: buckets 10 % apart.
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"method", "route", "status"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "http_server_requests_in_flight",
-			Help: "Requests that are being answered.",
+			Help: "Requests in flight.",
 		}),
 	}
 	r.MustRegister(m.duration, m.inFlight)

@@ -164,6 +164,6 @@ func (a *API) write(g *gin.Context, p *Problem) {
 	exchangeOf(g).problem = p
 	err := p.send(g.Request.Context(), g.Writer)
 	if err != nil && g.Request.Context().Err() == nil {
-		a.log.WarnContext(g.Request.Context(), "write a problem", slog.Any("error", err))
+		a.log.WarnContext(g.Request.Context(), "can't write the problem", slog.Any("error", err))
 	}
 }

@@ -94,7 +94,7 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 		return output.write(x, o.status)
 	}
 	// huma only describes the operation. It never gets a request.
-	huma.Register(a.huma, op, func(context.Context, *Input) (*Output, error) { panic("httpapi: huma serves nothing") })
+	huma.Register(a.huma, op, func(context.Context, *Input) (*Output, error) { panic("httpapi: Gin serves this operation, not huma") })
 	a.operations[o.route] = true
 	a.metrics.of(op.Method, o.route).expect(o.status)
 	a.engine.Handle(op.Method, o.route, func(g *gin.Context) { a.admit(o, exchangeOf(g)) })
@@ -117,7 +117,7 @@ func description(c Config) huma.API {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI:        "3.1.0",
 			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
-			Servers:        []*huma.Server{{URL: "/", Description: "Where this document is from."}},
+			Servers:        []*huma.Server{{URL: "/", Description: "The server that serves this document."}},
 			Components:     &huma.Components{Schemas: schemas, SecuritySchemes: securitySchemes, Headers: map[string]*huma.Header{}},
 			OnAddOperation: []huma.AddOpFunc{describePrefer, describe},
 		},

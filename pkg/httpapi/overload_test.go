@@ -153,7 +153,7 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4, counted)
 	require.NoError(t, testutil.GatherAndCompare(c.registry, strings.NewReader(`
-# HELP overload_refused_total Requests that were refused because there were too many, by kind, and by what there was too little of: concurrency (CONCURRENCY_LIMIT) or processor.
+# HELP overload_refused_total Requests rejected because of overload, by kind (read or write) and cause: concurrency (CONCURRENCY_LIMIT) or processor (the CPU queue is too long).
 # TYPE overload_refused_total counter
 overload_refused_total{cause="concurrency",kind="read"} 11
 overload_refused_total{cause="concurrency",kind="write"} 1

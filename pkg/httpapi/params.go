@@ -173,7 +173,7 @@ func (o *operation) known() string {
 		}
 	}
 	if len(names) == 0 {
-		return "; there is none here"
+		return "; the operation has none"
 	}
 	return "; known are " + strings.Join(names, ", ")
 }
@@ -243,8 +243,8 @@ func (Cursor) Schema(huma.Registry) *huma.Schema {
 
 // PageParams are the pagination parameters of a list.
 type PageParams struct {
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many items a page has at most."`
-	Cursor Cursor `query:"cursor" doc:"The next_cursor of the page before; leave it out for the first page."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"The maximum number of items on a page."`
+	Cursor Cursor `query:"cursor" doc:"The next_cursor of the previous page; omit it for the first page."`
 }
 
 // Request returns the requested page. first returns the first page of the list:
@@ -259,8 +259,8 @@ func (p *PageParams) Request(first func(limit int) page.Request) (page.Request, 
 
 // CreatedParams filter a list by creation time.
 type CreatedParams struct {
-	CreatedAfter  Param[Instant] `query:"created_after" doc:"Only what was created after this instant (RFC 3339), which is not included."`
-	CreatedBefore Param[Instant] `query:"created_before" doc:"Only what was created before this instant (RFC 3339), which is not included."`
+	CreatedAfter  Param[Instant] `query:"created_after" doc:"Only resources created after this time (RFC 3339), exclusive."`
+	CreatedBefore Param[Instant] `query:"created_before" doc:"Only resources created before this time (RFC 3339), exclusive."`
 }
 
 // Period returns the requested period, and adds its bounds to query, for the links to

@@ -14,7 +14,7 @@ func TestAnUnknownParameterIsToldWhichThereAre(t *testing.T) {
 		says string
 	}{
 		"of a list": {operation{parameters: parameters}, "is not a known parameter; known are limit, cursor"},
-		"of none":   {operation{}, "is not a known parameter; there is none here"},
+		"of none":   {operation{}, "is not a known parameter; the operation has none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, problem := row.o.readQuery("page_size=3")

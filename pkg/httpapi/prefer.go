@@ -78,16 +78,16 @@ func describePrefer(_ *huma.OpenAPI, op *huma.Operation) {
 		return
 	}
 	op.Parameters = append(op.Parameters, &huma.Param{
-		Name: preferHeader, In: "header", Description: "return=minimal leaves the resource out of the answer (RFC 7240, section 4.2).",
+		Name: preferHeader, In: "header", Description: "return=minimal omits the resource from the response (RFC 7240, section 4.2).",
 		Schema: &huma.Schema{Type: huma.TypeString}, // no example: /docs would send it
 	})
-	applied := &huma.Header{Description: "return=minimal where there is no body for that reason.", Schema: &huma.Schema{Type: huma.TypeString}}
+	applied := &huma.Header{Description: "return=minimal if Prefer has omitted the resource.", Schema: &huma.Schema{Type: huma.TypeString}}
 	if created := op.Responses["201"]; created != nil {
 		created.Headers[preferenceApplied] = applied
 	}
 	if changed := op.Responses["200"]; changed != nil {
 		op.Responses["204"] = &huma.Response{
-			Description: "Changed; without the resource, as Prefer asked for.",
+			Description: "Changed. The resource is omitted because of Prefer: return=minimal.",
 			Headers:     map[string]*huma.Header{"ETag": changed.Headers["ETag"], preferenceApplied: applied},
 		}
 	}

@@ -25,13 +25,13 @@ const statusClientClosedRequest = 499
 
 // Problem is the body of every error (RFC 9457, application/problem+json).
 type Problem struct {
-	Type      string   `json:"type,omitzero" format:"uri" doc:"Tells problems with the same status apart, where there is something to tell." example:"urn:problem-type:no-such-path"`
-	Title     string   `json:"title" doc:"What the status means." example:"Unprocessable Entity"`
+	Type      string   `json:"type,omitzero" format:"uri" doc:"The type of the problem, if problems with the same status must be distinguished; omitted otherwise." example:"urn:problem-type:no-such-path"`
+	Title     string   `json:"title" doc:"The name of the status." example:"Unprocessable Entity"`
 	Status    int      `json:"status" minimum:"400" maximum:"599" doc:"The HTTP status code." example:"422"`
-	Detail    string   `json:"detail" doc:"What went wrong this time, for a person to read." example:"validation failed"`
-	Errors    []Detail `json:"errors,omitzero" nullable:"false" doc:"What to change, place by place."`
-	TraceID   string   `json:"trace_id,omitzero" doc:"Names the trace that this request belongs to, where traces are kept." example:"4bf92f3577b34da6a3ce929d0e0e4736"`
-	RequestID string   `json:"request_id,omitzero" doc:"Names this request in the logs." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	Detail    string   `json:"detail" doc:"What went wrong, as text for people." example:"validation failed"`
+	Errors    []Detail `json:"errors,omitzero" nullable:"false" doc:"What to change in the request, one entry for each place."`
+	TraceID   string   `json:"trace_id,omitzero" doc:"The id of the trace of this request; omitted if tracing is off." example:"4bf92f3577b34da6a3ce929d0e0e4736"`
+	RequestID string   `json:"request_id,omitzero" doc:"The id of this request in the logs, as in X-Request-Id." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 
 	header http.Header
 	cause  error
@@ -39,8 +39,8 @@ type Problem struct {
 
 // Detail is one invalid part of a request.
 type Detail struct {
-	Location string `json:"location" doc:"Where: a field of the body, a parameter, or a header." example:"body.items[1].quantity"`
-	Message  string `json:"message" doc:"What would be right there." example:"must be at least 1"`
+	Location string `json:"location" doc:"The place: a field of the body, a parameter or a header." example:"body.items[1].quantity"`
+	Message  string `json:"message" doc:"What is wrong there, or what is expected." example:"must be at least 1"`
 }
 
 // NewProblem returns a problem with a status and an explanation for the client.
@@ -157,7 +157,7 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 	case errors.As(err, &fields):
 		return NewProblem(http.StatusUnprocessableEntity, validationFailed, bodyDetails(fields)...)
 	case errors.Is(err, idempotency.ErrGone):
-		return NewProblem(http.StatusGone, "what was made with this Idempotency-Key has been deleted; use a new key to make another")
+		return NewProblem(http.StatusGone, "the resource created with this Idempotency-Key was deleted; use a new key to create another")
 	case errors.Is(err, idempotency.ErrInFlight):
 		return NewProblem(http.StatusConflict, err.Error()).with("Retry-After", "1")
 	case errors.Is(err, idempotency.ErrMismatch):
@@ -167,10 +167,10 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 		return NewProblem(statusClientClosedRequest, "the client closed the request")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		a.log.WarnContext(ctx, "request timed out", slog.Any("error", err))
-		return Unavailable("answering took too long", time.Second)
+		return Unavailable("the request timed out", time.Second)
 	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		a.log.WarnContext(ctx, "database unavailable", slog.Any("error", err))
-		return Unavailable("the service can't use its database right now", time.Second)
+		return Unavailable("the database is unavailable; try again later", time.Second)
 	}
 	return nil
 }

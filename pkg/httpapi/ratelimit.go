@@ -42,7 +42,7 @@ func (c *ClientConfig) Validate() error {
 	var problems []error
 	for _, prefix := range c.TrustedProxies {
 		if prefix != prefix.Masked() {
-			problems = append(problems, fmt.Errorf("TRUSTED_PROXIES has the address of a host and the length of a network: write %s for the network, or %s/%d for the host",
+			problems = append(problems, fmt.Errorf("TRUSTED_PROXIES has a network with host bits: write %s for the network, or %s/%d for the host",
 				prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
 		}
 	}
@@ -72,7 +72,7 @@ func (a *API) clientOf(g *gin.Context) string {
 	}
 	if len(a.config.Client.TrustedProxies) == 0 && g.Request.Header[forwardedFor] != nil {
 		a.untrusted.Do(func() {
-			a.log.Warn("requests have an X-Forwarded-For, and TRUSTED_PROXIES names no proxy: clients behind one count as one unless they have tokens")
+			a.log.Warn("requests have X-Forwarded-For, but TRUSTED_PROXIES is empty: clients without tokens behind the same proxy share one rate limit")
 		})
 	}
 	text := g.ClientIP()
@@ -101,7 +101,7 @@ func (a *API) withoutPorts(said []string) string {
 		_, err := netip.ParseAddr(hop)
 		if err != nil {
 			a.unreadable.Do(func() {
-				a.log.Warn("a proxy of TRUSTED_PROXIES sends an X-Forwarded-For that is no list of addresses; clients behind it may count as one")
+				a.log.Warn("the X-Forwarded-For from a trusted proxy is not a list of IP addresses; clients behind it may share one rate limit")
 			})
 		}
 		hops[i] = hop
@@ -140,7 +140,7 @@ func (a *API) limit(g *gin.Context, policy *ratelimit.Policy, caller string) (li
 // TooMany returns a 429 with Retry-After: after, rounded up to whole seconds, at least
 // one.
 func TooMany(after time.Duration) *Problem {
-	p := Unavailable("you have sent too many requests; Retry-After says when to go on", after)
+	p := Unavailable("you have sent too many requests; wait for the seconds in Retry-After", after)
 	p.Status, p.Title = http.StatusTooManyRequests, http.StatusText(http.StatusTooManyRequests)
 	return p
 }

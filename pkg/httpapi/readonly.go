@@ -51,7 +51,7 @@ func writtenUnit(t string) time.Duration {
 // Same records a problem for a member that differs.
 func (r *ReadOnly) Same(field string, same bool) {
 	if !same {
-		r.problems.Add(field, "can't be changed; leave it out, or send it as it was read")
+		r.problems.Add(field, "is read-only; omit it, or send it unchanged")
 	}
 }
 

@@ -21,11 +21,11 @@ import (
 
 var (
 	// ErrInFlight means that a request with the same key is in flight.
-	ErrInFlight = errors.New("a request with this Idempotency-Key is still being answered")
+	ErrInFlight = errors.New("another request with this Idempotency-Key is in progress")
 	// ErrMismatch means that the key was used with another body.
 	ErrMismatch = errors.New("this Idempotency-Key was used with another body")
 	// ErrGone means that the resource created with the key has been deleted.
-	ErrGone = errors.New("what was made with this Idempotency-Key has been deleted")
+	ErrGone = errors.New("the resource created with this Idempotency-Key was deleted")
 	// ErrTaken is returned by a store that already has an unexpired record of the key. It
 	// has stored nothing.
 	ErrTaken = errors.New("the idempotency key is taken")
@@ -172,7 +172,7 @@ func (c *Claim) Resolve(ctx context.Context, a Answer, err error) error {
 func (c *Claim) Resource() (uuid.UUID, error) {
 	id, err := ids.Parse(c.answer.Location[strings.LastIndexByte(c.answer.Location, '/')+1:])
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("read the Location of a kept answer: %w", err)
+		return uuid.Nil, fmt.Errorf("read the Location of a recorded response: %w", err)
 	}
 	return id, nil
 }

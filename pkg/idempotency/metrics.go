@@ -13,7 +13,7 @@ type metrics struct {
 func newMetrics(registerer prometheus.Registerer) metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "idempotency_requests_total",
-		Help: "Requests with an Idempotency-Key: new (the first with its key), replayed (answered as the first was), conflict (the first is still being answered, had another body, or made what is deleted now), failed (no success, so nothing is kept).",
+		Help: "Requests with an Idempotency-Key, by result: new (the first with its key), replayed (got the recorded response), conflict (the first is in progress, had another body, or created a resource that was deleted), failed (no success, so nothing was recorded).",
 	}, []string{"result"})
 	registerer.MustRegister(requests)
 	var m metrics

@@ -121,7 +121,7 @@ func (d *decoder) value(path string, v reflect.Value, most int) error {
 		return d.array(path, v, most)
 	case reflect.String:
 		if d.dec.PeekKind() != '"' {
-			return d.refuse(path, "must be a text")
+			return d.refuse(path, "must be a string")
 		}
 		token, err := d.dec.ReadToken()
 		if err != nil {

@@ -47,9 +47,9 @@ func TestDecodeRefusesAndLocates(t *testing.T) {
 		"a missing member":         {`{}`, "name is required"},
 		"an unknown member":        {`{"name":"a","nmae":"b"}`, "nmae is not a known field; known are name, age, email, items"},
 		"another case":             {`{"name":"a","Age":1}`, "Age is not a known field; known are name, age, email, items"},
-		"a number for a text":      {`{"name":1}`, "name must be a text"},
-		"null for a text":          {`{"name":null}`, "name must be a text"},
-		"null where optional":      {`{"name":"a","email":null}`, "email must be a text"},
+		"a number for a text":      {`{"name":1}`, "name must be a string"},
+		"null for a text":          {`{"name":null}`, "name must be a string"},
+		"null where optional":      {`{"name":"a","email":null}`, "email must be a string"},
 		"a text for a number":      {`{"name":"a","age":"4"}`, "age must be a whole number"},
 		"a fraction":               {`{"name":"a","age":4.5}`, "age must be a whole number"},
 		"a tiny fraction":          {`{"name":"a","age":1e-999999999}`, "age must be a whole number"},
@@ -62,7 +62,7 @@ func TestDecodeRefusesAndLocates(t *testing.T) {
 		"every problem of a body":  {`{"age":true,"items":[{"product":"p","quantity":1,"price":1},{"product":"p","quantity":"1","price":0.001,"x":0}]}`, "age must be a whole number; items[1].quantity must be a whole number; items[1].price must have at most 2 decimals; items[1].x is not a known field; known are product, quantity, price; name is required"},
 		"nested too deep":          {`{"name":` + strings.Repeat("[", 33) + strings.Repeat("]", 33) + `}`, "name is nested more than 32 levels deep"},
 		"nested beyond any limit":  {`{"name":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, "name" + strings.Repeat("[0]", 42) + "… is nested more than 32 levels deep"},
-		"nested as deep as may be": {`{"name":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, "name must be a text"},
+		"nested as deep as may be": {`{"name":` + strings.Repeat("[", 31) + strings.Repeat("]", 31) + `}`, "name must be a string"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b body

@@ -40,7 +40,7 @@ func New(l Limits, registerer prometheus.Registerer) *Gates {
 	}
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "overload_refused_total",
-		Help: "Requests that were refused because there were too many, by kind, and by what there was too little of: concurrency (CONCURRENCY_LIMIT) or processor.",
+		Help: "Requests rejected because of overload, by kind (read or write) and cause: concurrency (CONCURRENCY_LIMIT) or processor (the CPU queue is too long).",
 	}, []string{"kind", "cause"})
 	registerer.MustRegister(refused)
 	return &Gates{read: newGate("read", l, refused, registerer), write: newGate("write", l, refused, registerer), queue: newQueue()}
@@ -69,7 +69,7 @@ func newGate(kind string, l Limits, refused *prometheus.CounterVec, registerer p
 	g.patience.start()
 	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "overload_concurrency_limit", ConstLabels: prometheus.Labels{"kind": kind},
-		Help: "How many requests may be under way, by kind.",
+		Help: "Current limit of concurrent requests, by kind (read or write).",
 	}, func() float64 { return float64(g.limiter.Limit()) }))
 	return g
 }

@@ -27,7 +27,7 @@ func (l *Limits) UnmarshalText(text []byte) error {
 	lowest, lowErr := strconv.Atoi(low)
 	highest, highErr := strconv.Atoi(high)
 	if lowErr != nil || highErr != nil || lowest < 1 || highest < lowest || highest > maxConcurrency {
-		return fmt.Errorf("write the least and the most, such as 20:500, up to %d; 0 is no bound", maxConcurrency)
+		return fmt.Errorf("must be minimum:maximum, such as 20:500, up to %d; 0: unlimited", maxConcurrency)
 	}
 	*l = Limits{Min: lowest, Max: highest}
 	return nil

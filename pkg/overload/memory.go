@@ -13,9 +13,9 @@ import (
 
 var (
 	// ErrFull means that the requests in flight hold all the memory for requests.
-	ErrFull = errors.New("too much memory is held by requests under way")
+	ErrFull = errors.New("requests in flight hold too much memory")
 	// ErrShare means that one caller's requests in flight hold the caller's share.
-	ErrShare = errors.New("too much memory is held by this caller's requests under way")
+	ErrShare = errors.New("this caller's requests in flight hold too much memory")
 )
 
 const (
@@ -75,7 +75,7 @@ func NewMemory(c MemoryConfig, registerer prometheus.Registerer) *Memory {
 	}
 	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "request_memory_refused_total",
-		Help: "Requests that were refused because requests under way held too much memory: all of them together (all), or those of the same caller (caller).",
+		Help: "Requests rejected because requests in flight hold too much memory: those of all callers (all), or those of the same caller (caller).",
 	}, []string{"held_by"})
 	registerer.MustRegister(refused)
 	m := &Memory{

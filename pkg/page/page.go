@@ -32,10 +32,10 @@ const (
 )
 
 var (
-	errCursor = errors.New("is not a cursor; use next_cursor of the page before, unchanged")
+	errCursor = errors.New("is not a cursor; use the next_cursor of the previous page, unchanged")
 	// ErrOtherList means that a cursor belongs to a list with another order. Its text may
 	// be shown to the client.
-	ErrOtherList = errors.New("is of another list, or of this one with other filters; send it where it is from, with the same filters, or begin with the first page")
+	ErrOtherList = errors.New("belongs to another list, or to this list with other filters; send it with the filters of its page, or omit it for the first page")
 
 	// endOfTime is later than the time of any row.
 	endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)

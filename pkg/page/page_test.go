@@ -176,7 +176,7 @@ func TestACursorIsOfOneKindOfList(t *testing.T) {
 	require.ErrorIs(t, err, page.ErrOtherList)
 	_, err = page.After(byTime, page.First(1))
 	require.ErrorIs(t, err, page.ErrOtherList)
-	require.ErrorContains(t, err, "of another list", "orders are never sorted by time, users may be")
+	require.ErrorContains(t, err, "to another list", "orders are never sorted by time, users may be")
 	for _, at := range []time.Time{time.UnixMicro(math.MinInt64), time.UnixMicro(math.MaxInt64)} {
 		_, err := page.After(page.Request{Before: id, At: at}.Cursor(), page.FirstByTime(1))
 		require.ErrorContains(t, err, "is not a cursor", "no database has such a time")

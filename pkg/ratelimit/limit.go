@@ -41,7 +41,7 @@ func ParseLimit(text string) (Limit, error) {
 		l.Burst, err = strconv.Atoi(burst)
 	}
 	if err != nil || l.Period == 0 || l.Requests < 1 || l.Burst < 1 || l.Requests > maxRequests || l.Burst > maxRequests {
-		return Limit{}, fmt.Errorf("write requests, period and burst, such as 100/s:500 or 600/m, up to %d; 0 is no limit", maxRequests)
+		return Limit{}, fmt.Errorf("must be requests, period and burst, such as 100/s:500 or 600/m, up to %d; 0: unlimited", maxRequests)
 	}
 	return l, nil
 }

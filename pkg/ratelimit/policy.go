@@ -20,7 +20,7 @@ import (
 
 // PolicyConfig configures the rate limits of a service.
 type PolicyConfig struct {
-	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"read requests per caller: so many per second (s), minute (m) or hour (h), and after the colon the burst; 0: unlimited"`
+	ReadLimit     Limit  `envconfig:"RATE_LIMIT_READ" default:"2000/s:4000" desc:"read requests per caller: requests/period:burst with the period s, m or h, such as 2000/s:4000; 0: unlimited"`
 	WriteLimit    Limit  `envconfig:"RATE_LIMIT_WRITE" default:"1000/s:2000" desc:"write requests per caller, in the form of RATE_LIMIT_READ; 0: unlimited"`
 	VolumeLimit   Limit  `envconfig:"RATE_LIMIT_KIB" default:"8000/s:4000" desc:"KiB per caller and replica: request bodies, which count four times, and responses; up to 8 KiB are free; 0: unlimited"`
 	FailureLimit  Limit  `envconfig:"RATE_LIMIT_BAD_TOKENS" default:"20/s:200" desc:"invalid tokens that one address may send to one busy replica; 0: unlimited"`
@@ -86,19 +86,19 @@ type Policies struct {
 func NewPolicies(c PolicyConfig, service string, log *slog.Logger, metrics prometheus.Registerer) (*Policies, error) {
 	counts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rate_limit_requests_total",
-		Help: "Requests that a caller's limit let through (allowed) or not (limited).",
+		Help: "Requests by policy and result of the caller's rate limit: allowed or limited.",
 	}, []string{"policy", "result"})
 	away := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "rate_limit_store_away",
-		Help: "1 while each replica counts for itself, because the last check of RATE_LIMIT_REDIS_URL failed.",
+		Help: "1 while each replica enforces its own share of the rate limits, because the last check of RATE_LIMIT_REDIS_URL failed.",
 	})
 	metrics.MustRegister(counts, away)
 	p := &Policies{awayGauge: away, service: service, replicas: c.LimitReplicas, counts: counts, changed: func(isAway bool) {
 		if isAway {
-			log.Warn("the shared rate limits are away; each replica lets its share through")
+			log.Warn("the shared rate limits are unavailable; each replica enforces its share")
 			return
 		}
-		log.Info("the shared rate limits are back")
+		log.Info("the shared rate limits are available again")
 	}}
 	if c.LimitRedisURL != "" {
 		options, err := redis.ParseURL(c.LimitRedisURL)

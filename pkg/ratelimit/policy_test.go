@@ -75,7 +75,7 @@ func TestARedisThatHangs(t *testing.T) {
 	away := func(value string) {
 		t.Helper()
 		require.NoError(t, testutil.GatherAndCompare(metrics, strings.NewReader(`
-# HELP rate_limit_store_away 1 while each replica counts for itself, because the last check of RATE_LIMIT_REDIS_URL failed.
+# HELP rate_limit_store_away 1 while each replica enforces its own share of the rate limits, because the last check of RATE_LIMIT_REDIS_URL failed.
 # TYPE rate_limit_store_away gauge
 rate_limit_store_away `+value+"\n"), "rate_limit_store_away"))
 	}

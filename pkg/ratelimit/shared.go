@@ -102,12 +102,12 @@ func (s *Shared) try(ctx context.Context, caller string, limit redis_rate.Limit)
 	defer cancel()
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("the answer of Redis can't be read: %v", cause)
+			err = fmt.Errorf("the response of Redis is malformed: %v", cause)
 		}
 	}()
 	result, err = s.limiter.Allow(ctx, s.name+":"+caller, limit)
 	if err == nil && (result.Remaining < 0 || result.Remaining > limit.Burst) {
-		err = fmt.Errorf("that %d of %d requests are left can't be", result.Remaining, limit.Burst)
+		err = fmt.Errorf("the response of Redis has %d of %d requests remaining, which is impossible", result.Remaining, limit.Burst)
 	}
 	return result, err
 }

@@ -11,7 +11,7 @@ import (
 var (
 	// ErrAbandoned is the cancellation cause of a shared call after its last caller has
 	// left.
-	ErrAbandoned = errors.New("nobody waits for the call any more")
+	ErrAbandoned = errors.New("all callers have given up on the call")
 	// ErrClosed is returned by Flight.Do after Close, and is the cancellation cause of the
 	// calls in flight.
 	ErrClosed = errors.New("closed")

@@ -22,7 +22,7 @@ func (c *Config) listenAdmin(ctx context.Context, log *slog.Logger, starting htt
 	if err != nil {
 		return nil, err
 	}
-	log.InfoContext(ctx, "serving operators", slog.String("address", listener.Addr().String()))
+	log.InfoContext(ctx, "serving the admin port", slog.String("address", listener.Addr().String()))
 	a := &adminServer{}
 	a.set(starting)
 	limits := *c

@@ -76,7 +76,7 @@ func (rt *Runtime) Every(interval time.Duration, task string, do func(context.Co
 	if rt.runs == nil {
 		rt.runs = prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "background_runs_total",
-			Help: "Runs of work that no request asks for, by task and result: ok or failed.",
+			Help: "Runs of background tasks, by task and result: ok or failed.",
 		}, []string{"task", "result"})
 		rt.Metrics.MustRegister(rt.runs)
 	}
@@ -91,7 +91,7 @@ func (rt *Runtime) Every(interval time.Duration, task string, do func(context.Co
 				ok.Inc()
 			case ctx.Err() == nil:
 				failed.Inc()
-				rt.Log.WarnContext(ctx, "background work failed; it is tried again", slog.String("task", task), slog.Any("error", err))
+				rt.Log.WarnContext(ctx, "background task failed; it will be retried", slog.String("task", task), slog.Any("error", err))
 			}
 			select {
 			case <-ctx.Done():

@@ -134,7 +134,7 @@ func TestWhoeverIsToldToStopDoesntWaitForTheDatabase(t *testing.T) {
 		time.AfterFunc(time.Second/4, stop)
 		began := time.Now()
 		err := retryOpen(ctx, time.Hour, quiet, func() error { return database.Unavailable(errors.New("away")) })
-		require.ErrorContains(t, err, "told to stop")
+		require.ErrorContains(t, err, "stopped while waiting")
 		require.Equal(t, time.Second/4, time.Since(began))
 	})
 }

@@ -22,7 +22,7 @@ type Config struct {
 	Host string `envconfig:"HOST" desc:"address to listen on; empty is all of them"`
 	Port int    `envconfig:"PORT" min:"0" max:"65535" desc:"port to listen on; 0 is any free one"`
 
-	AdminPort      int  `envconfig:"ADMIN_PORT" default:"0" min:"0" max:"65535" desc:"port for operators, with /metrics and the probes; 0: no such port, and /metrics is on PORT"`
+	AdminPort      int  `envconfig:"ADMIN_PORT" default:"0" min:"0" max:"65535" desc:"port for operators, with /metrics and the probes; 0: none, and /metrics is on PORT"`
 	Profiles       bool `envconfig:"PPROF" default:"false" desc:"serve Go's profiles at /debug/pprof/ on ADMIN_PORT"`
 	MaxConnections int  `envconfig:"MAX_CONNECTIONS" default:"2000" min:"1" max:"1000000" desc:"maximum number of connections; above it, the one that has waited longest for a request is closed"`
 
@@ -33,14 +33,14 @@ type Config struct {
 	RequestTimeout time.Duration `envconfig:"REQUEST_TIMEOUT" default:"10s" min:"1ms" desc:"how long answering a request may take"`
 
 	StartTimeout  time.Duration `envconfig:"START_TIMEOUT" default:"30s" min:"0s" desc:"how long to wait for the database at the start"`
-	ShutdownDelay time.Duration `envconfig:"SHUTDOWN_DELAY" default:"0s" min:"0s" desc:"how long to keep serving, not ready, after SIGTERM"`
+	ShutdownDelay time.Duration `envconfig:"SHUTDOWN_DELAY" default:"0s" min:"0s" desc:"how long to keep serving after SIGTERM, while not ready"`
 	DrainTimeout  time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" min:"0s" desc:"how long to wait for requests in flight before they are cut off"`
 
 	DatabaseURL string `envconfig:"DATABASE_URL" empty:"refused" desc:"the database: postgres://… or sqlite://path"`
 	database.Login
-	JoinReads      bool          `envconfig:"DATABASE_JOIN" default:"true" desc:"on PostgreSQL: let reads of one row that are in flight at the same time share a statement"`
+	JoinReads      bool          `envconfig:"DATABASE_JOIN" default:"true" desc:"on PostgreSQL: let concurrent reads of single rows share a statement"`
 	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"apply pending migrations at the start; otherwise run the migrate subcommand"`
-	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the answer under an Idempotency-Key is kept"`
+	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the response to a request with an Idempotency-Key is kept"`
 
 	auth.IssuerConfig
 	ratelimit.PolicyConfig

@@ -35,7 +35,7 @@ func newConnections(most int) *connections {
 func (c *connections) track(conn net.Conn, state http.ConnState) {
 	s, ok := conn.(*steadyConn)
 	if !ok {
-		panic("service: a connection that no steadyListener accepted")
+		panic("service: the connection was not accepted by a steadyListener")
 	}
 	s.inHeader.Store(state == http.StateNew || state == http.StateIdle)
 	switch state {

@@ -29,7 +29,7 @@ func takes(command string, n int) bool {
 // file returns the path of the SQLite file, or an ExitUsage error on PostgreSQL.
 func (c *Config) file(command string) (string, error) {
 	if c.OnPostgres() {
-		return "", &exitError{ExitUsage, errors.New("DATABASE_URL is PostgreSQL's: " + command + " is for SQLite, and PostgreSQL has pg_dump and its host's snapshots")}
+		return "", &exitError{ExitUsage, errors.New("DATABASE_URL is a PostgreSQL database: " + command + " is for SQLite; use pg_dump or the snapshots of the database's host")}
 	}
 	return c.SQLitePath(), nil
 }
@@ -74,7 +74,7 @@ func (p Program) copyData(ctx context.Context, stdout io.Writer, args []string) 
 	}
 	c := p.Config.Common()
 	if !c.OnPostgres() {
-		return &exitError{ExitUsage, errors.New("DATABASE_URL must be postgres://…: it is where the rows are copied to")}
+		return &exitError{ExitUsage, errors.New("DATABASE_URL must be postgres://…, the target of the copy")}
 	}
 	p.introduce(ctx, log, "copying")
 	var target *postgres.DB

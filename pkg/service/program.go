@@ -184,7 +184,7 @@ func (p Program) migrate(ctx context.Context, log *slog.Logger) error {
 func (p Program) configure(stdout io.Writer) (*slog.Logger, *prometheus.Registry, error) {
 	err := config.Load(p.Config)
 	if err != nil {
-		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the configuration is wrong:\n%w", err)}
+		return nil, nil, &exitError{ExitUsage, fmt.Errorf("the configuration is invalid:\n%w", err)}
 	}
 	lines := stdout
 	metrics := telemetry.NewRegistry(p.Name, Version())
@@ -192,7 +192,7 @@ func (p Program) configure(stdout io.Writer) (*slog.Logger, *prometheus.Registry
 		lines = p.log
 		metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "log_lines_dropped_total",
-			Help: "Lines of the log that were dropped because whoever reads it had taken none for a second, or that could not be written.",
+			Help: "Log lines dropped because the reader of the log took none for a second, or because they could not be written.",
 		}, func() float64 { return float64(p.log.Dropped()) }))
 	}
 	return telemetry.NewLogger(lines, p.Config.Common().LogConfig, p.Name, Version()), metrics, nil
@@ -208,7 +208,7 @@ func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, a
 		log.WarnContext(ctx, "a setting is risky", slog.String("why", why))
 	}
 	for _, m := range config.FindMisspelt(p.Config) {
-		log.WarnContext(ctx, "a variable that nothing reads is set", slog.String("variable", m.Name), slog.String("like", m.Like))
+		log.WarnContext(ctx, "an unknown variable is set", slog.String("variable", m.Name), slog.String("like", m.Like))
 	}
 }
 

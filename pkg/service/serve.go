@@ -231,7 +231,7 @@ func retryOpen(ctx context.Context, timeout time.Duration, log *slog.Logger, ope
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("told to stop while waiting for the database: %w", err)
+			return fmt.Errorf("stopped while waiting for the database: %w", err)
 		case <-timer.C:
 		}
 	}

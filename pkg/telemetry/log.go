@@ -17,8 +17,8 @@ import (
 
 // LogConfig configures the log.
 type LogConfig struct {
-	Level  string `envconfig:"LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" desc:"least severe level that is logged"`
-	Format string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto,json,text,color" desc:"form of a log line: json, or text for a developer's eyes; color is text with levels in colours, auto is that on a terminal, else json"`
+	Level  string `envconfig:"LOG_LEVEL" default:"info" oneof:"debug,info,warn,error" desc:"minimum level of log lines"`
+	Format string `envconfig:"LOG_FORMAT" default:"auto" oneof:"auto,json,text,color" desc:"format of a log line: json, or text for developers; color is text with coloured levels; auto is color on a terminal, otherwise json"`
 }
 
 // NewLogger returns a logger that writes to w. Each JSON line has the service and its

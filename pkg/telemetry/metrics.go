@@ -13,7 +13,7 @@ func NewRegistry(service, version string) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "build_info",
-		Help:        "Always 1; the labels say which build this is.",
+		Help:        "Always 1; the labels identify the build.",
 		ConstLabels: prometheus.Labels{"service": service, "version": version, "go_version": runtime.Version()},
 	})
 	build.Set(1)

@@ -143,5 +143,5 @@ func (o *occasional) Handle(err error) {
 		return
 	}
 	o.last = now
-	o.log.Warn("traces can't be sent", slog.Any("error", err))
+	o.log.Warn("can't send traces", slog.Any("error", err))
 }

@@ -14,7 +14,7 @@ type spanCounts struct{ ended, sent, failed prometheus.Counter }
 func newSpanCounts(metrics prometheus.Registerer) spanCounts {
 	spans := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "trace_spans_total",
-		Help: "Spans of traces that are kept: that ended, that were sent, and that could not be sent. What ended and was neither waits to be sent, or there was no room for it to wait.",
+		Help: "Spans of sampled traces, by result: ended, sent or failed. A span that ended and is neither sent nor failed is queued, or was dropped because the queue was full.",
 	}, []string{"result"})
 	metrics.MustRegister(spans)
 	return spanCounts{ended: spans.WithLabelValues("ended"), sent: spans.WithLabelValues("sent"), failed: spans.WithLabelValues("failed")}

@@ -11,7 +11,7 @@ import (
 
 var (
 	errNotUTF8      = errors.New("must be valid UTF-8")
-	errHidden       = errors.New("must not contain hidden text: characters that change the direction of the text around them, or several in a row that can't be seen")
+	errHidden       = errors.New("must not contain hidden text: characters that change the text direction, or several invisible characters in a row")
 	errControl      = errors.New("must not contain control characters or line breaks")
 	errBlockControl = errors.New("must not contain control characters other than tabs and line breaks")
 )
@@ -115,7 +115,7 @@ func check(s string, max int, refusal error, refused func(rune) bool) (string, e
 		return "", errHidden
 	}
 	if n := utf8.RuneCountInString(s); n > max {
-		return "", fmt.Errorf("must be at most %d characters long, and has %d", max, n)
+		return "", fmt.Errorf("must be at most %d characters long, but has %d", max, n)
 	}
 	return s, nil
 }

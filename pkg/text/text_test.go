@@ -15,7 +15,7 @@ func TestLine(t *testing.T) {
 		"white space around it goes":      {in: " \u00a0Ada\u2003", want: "Ada"},
 		"the longest, of wide characters": {in: strings.Repeat("𝒜", 100), want: strings.Repeat("𝒜", 100)},
 		"the longest, before trimming":    {in: "  " + strings.Repeat("a", 100) + "  ", want: strings.Repeat("a", 100)},
-		"one too long":                    {in: strings.Repeat("é", 101), err: "must be at most 100 characters long, and has 101"},
+		"one too long":                    {in: strings.Repeat("é", 101), err: "must be at most 100 characters long, but has 101"},
 		"empty":                           {in: "", err: "must not be blank"},
 		"only zero-width spaces":          {in: "\u200b\u200b", err: "must not be blank"},
 		"blank":                           {in: " \u2003 ", err: "must not be blank"},

@@ -181,7 +181,7 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 		require.Equal(t, http.StatusGone, record.Answer.Status)
 		require.Empty(t, string(record.Answer.Body)+record.Answer.Location+record.Answer.ETag)
 		require.Empty(t, record.Fingerprint)
-		require.Contains(t, send().Want(http.StatusGone).Detail(), "has been deleted")
+		require.Contains(t, send().Want(http.StatusGone).Detail(), "was deleted")
 		require.Empty(t, s.Do(http.MethodGet, orders, nil).Object()["items"])
 	})
 }

@@ -19,9 +19,9 @@ import (
 
 // targets holds the addresses of the services that smoke tests, and the token for them.
 type targets struct {
-	Users  string `envconfig:"USER_URL" default:"http://localhost:8000" desc:"where user-service is"`
-	Orders string `envconfig:"ORDER_URL" default:"http://localhost:8001" desc:"where order-service is"`
-	Token  string `envconfig:"SMOKE_TOKEN_FILE" desc:"the file of a token with the scope admin, where one is needed"`
+	Users  string `envconfig:"USER_URL" default:"http://localhost:8000" desc:"URL of user-service"`
+	Orders string `envconfig:"ORDER_URL" default:"http://localhost:8001" desc:"URL of order-service"`
+	Token  string `envconfig:"SMOKE_TOKEN_FILE" desc:"file with a token that has the scope admin, if the services require tokens"`
 }
 
 const smokeTimeout = 30 * time.Second
@@ -68,7 +68,7 @@ func smoke(ctx context.Context, out io.Writer) (err error) {
 		return fmt.Errorf("read the order: %w", err)
 	}
 	if read != made || read.Total != "2999.97" {
-		return fmt.Errorf("read the order: it is %v, and was made as %v", read, made)
+		return fmt.Errorf("read the order: got %v, but created %v", read, made)
 	}
 	_, err = fmt.Fprintln(out, "a user and an order were created, read and deleted: it works")
 	return err

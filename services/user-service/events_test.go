@@ -104,7 +104,7 @@ func TestErasure(t *testing.T) {
 		progress("mail", last).Want(http.StatusNoContent)
 		require.NotNil(t, services(t, erasure(id), true)["mail"])
 		const ahead = "9000000000000000000-9000000000000000000"
-		require.Contains(t, progress("mail", ahead).Want(http.StatusGone).Detail(), "begin anew")
+		require.Contains(t, progress("mail", ahead).Want(http.StatusGone).Detail(), "start again")
 		s.Do(http.MethodGet, users+"/events?wait=20s&cursor="+ahead, nil).Want(http.StatusGone)
 		for _, wrong := range []string{"", "x", "1"} {
 			require.Equal(t, []string{"body.cursor"}, progress("mail", wrong).Want(http.StatusUnprocessableEntity).Locations())

@@ -51,7 +51,7 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 		require.Empty(t, record.Fingerprint)
 		for _, email := range []string{"ada@example.com", "bob@example.com"} {
 			gone := s.Do(http.MethodPost, users, person(email), "Idempotency-Key", "k").Want(http.StatusGone)
-			require.Contains(t, gone.Detail(), "has been deleted")
+			require.Contains(t, gone.Detail(), "was deleted")
 		}
 		require.Empty(t, s.Do(http.MethodGet, users, nil).Object()["items"])
 		s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "l").Want(http.StatusCreated)

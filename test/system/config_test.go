@@ -99,7 +99,7 @@ func TestTheFirstLineSaysWhichDatabaseItIs(t *testing.T) {
 	first, _, _ := strings.Cut(server.Log(), "\n")
 	require.Contains(t, first, fmt.Sprintf(`"database":"sqlite://%s"`, file))
 	require.Contains(t, first, `"address":"[::1]:`)
-	require.Contains(t, server.Log(), `"msg":"a variable that nothing reads is set","service":"user-service"`)
+	require.Contains(t, server.Log(), `"msg":"an unknown variable is set","service":"user-service"`)
 	require.Contains(t, server.Log(), `"variable":"DATABSE_URL","like":"DATABASE_URL"`)
 	_, err := os.Stat(file)
 	require.NoError(t, err, "the line break is no part of its name")
@@ -109,7 +109,7 @@ func TestASettingThatIsEmptyIsNoDefault(t *testing.T) {
 	for service, variable := range map[string]string{"user-service": "DATABASE_URL", "order-service": "USER_SERVICE_URL"} {
 		got := process.Command(t, process.Build(t, service), nil, variable+"=")
 		require.Equal(t, 2, got.ExitCode)
-		require.Contains(t, got.Stderr, variable+" is set to nothing")
+		require.Contains(t, got.Stderr, variable+" is empty")
 	}
 }
 

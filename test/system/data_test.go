@@ -150,8 +150,8 @@ func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
 		"a half one":              {fresh, filepath.Join(folder, "half.db"), "malformed"},
 		"what is no database":     {fresh, filepath.Join(folder, "text.db"), "not a database"},
 		"one of nothing":          {fresh, filepath.Join(folder, "empty.db"), "the schema is of version 0"},
-		"another service's":       {fresh, orders, "it has the tables erased_users, events, followed, idempotency_keys, orders, and this service's are users, idempotency_keys, events, consumers, erasures"},
-		"PostgreSQL as the place": {"", backup, "DATABASE_URL is PostgreSQL's: restore is for SQLite"},
+		"another service's":       {fresh, orders, "it has the tables erased_users, events, followed, idempotency_keys, orders, but this service has the tables users, idempotency_keys, events, consumers, erasures"},
+		"PostgreSQL as the place": {"", backup, "DATABASE_URL is a PostgreSQL database: restore is for SQLite"},
 	} {
 		address := "sqlite://" + row.target
 		if row.target == "" {
@@ -164,7 +164,7 @@ func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
 	}
 	running.Kill()
 	got := subcommand(t, "user-service", "sqlite://"+file, "restore", backup)
-	require.Regexp(t, `has 1 rows in [a-z]+: move the file away first`, got.Stderr)
+	require.Regexp(t, `has 1 rows in [a-z]+: move the file and the files that begin with its name elsewhere first`, got.Stderr)
 
 	left, err := filepath.Glob(filepath.Join(folder, ".*"))
 	require.NoError(t, err)
@@ -245,7 +245,7 @@ func TestACopyThatWasKilledGoesOn(t *testing.T) {
 			}
 			done := subcommand(t, service, target, "copy", file)
 			require.Zero(t, done.ExitCode, done.Stderr)
-			require.Contains(t, done.Stdout, `"going on after what is there"`)
+			require.Contains(t, done.Stdout, `"continuing an earlier copy"`)
 			require.Regexp(t, `"copied and compared".*"rows":12000`, done.Stdout)
 			require.Equal(t, copiedRows, rows(is.table))
 			require.Equal(t, copiedRows, rows("idempotency_keys"))
@@ -261,7 +261,7 @@ func TestACopyThatWasKilledGoesOn(t *testing.T) {
 				require.NoError(t, err)
 				refused := subcommand(t, service, target, "copy", file)
 				require.NotZero(t, refused.ExitCode)
-				require.Contains(t, refused.Stderr, "it must be an empty database")
+				require.Contains(t, refused.Stderr, "it must be empty")
 			}
 		})
 	}
@@ -315,5 +315,5 @@ func TestWhatWasCopiedIsServed(t *testing.T) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 
 	refused = subcommand(t, "user-service", target, "copy", file)
-	require.Contains(t, refused.Stderr, "it must be an empty database", "it has been served from")
+	require.Contains(t, refused.Stderr, "it must be empty", "it has been served from")
 }

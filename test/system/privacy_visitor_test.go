@@ -124,7 +124,7 @@ func withoutPlaces(t *testing.T, body []byte) string {
 	}
 	text, err := json.Marshal(problem)
 	require.NoError(t, err)
-	return strings.Replace(string(text), "this path does not take "+canary.name+";", "", 1)
+	return strings.Replace(string(text), "this path does not support "+canary.name+";", "", 1)
 }
 
 // requireMet fails the test unless a service answered with each of the statuses.

@@ -102,7 +102,7 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 		record, err := store.Recorded(t.Context(), idempotency.Key{Value: "k"}, time.Now())
 		require.NoError(t, err)
 		require.Empty(t, string(record.Answer.Body)+record.Answer.Location+record.Answer.ETag)
-		require.Contains(t, send().Want(http.StatusGone).Detail(), "has been deleted")
+		require.Contains(t, send().Want(http.StatusGone).Detail(), "was deleted")
 		require.Empty(t, s.Do(http.MethodGet, widgets, nil).Object()["items"])
 	})
 }

@@ -50,7 +50,7 @@ func (c *Client) TestAccess(t *testing.T, is *Issuers, open []string, table map[
 				return
 			}
 			row, found := table[id]
-			require.True(t, found, "say in the table who may use it")
+			require.True(t, found, "add it to the table of access rules")
 			client.testRefused(t, is, op, row)
 			client.testScopes(t, is, op, row, scopes)
 			client.testOwnership(t, is, op, row, scopes[0])

@@ -16,7 +16,7 @@ func Main(m *testing.M, d *Document) int {
 	}
 	untested := d.Untested()
 	for _, what := range untested {
-		fmt.Fprintln(os.Stderr, "in the document, but in no test:", what)
+		fmt.Fprintln(os.Stderr, "in the document, but not tested:", what)
 	}
 	if len(untested) > 0 {
 		return 1

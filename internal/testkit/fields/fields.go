@@ -15,7 +15,7 @@ import (
 // would be read as the zero value. It includes nested structs and structs in slices.
 func RequireSet(t testing.TB, v any) {
 	t.Helper()
-	require.Empty(t, unset(reflect.ValueOf(v), reflect.TypeOf(v).String()), "give these a value: only that shows that they are stored")
+	require.Empty(t, unset(reflect.ValueOf(v), reflect.TypeOf(v).String()), "set these fields: a zero value doesn't show that they are stored")
 }
 
 // RequireDiffer fails the test unless each field of two structs differs, except those in
@@ -29,7 +29,7 @@ func RequireDiffer(t testing.TB, a, b any, but ...string) {
 			same = append(same, f.Name)
 		}
 	}
-	require.Empty(t, same, "give these another value")
+	require.Empty(t, same, "give these fields another value")
 }
 
 // unset returns the paths of the zero fields.

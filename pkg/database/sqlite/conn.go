@@ -173,7 +173,7 @@ func bind(stmt *sqlite.Stmt, i int, value any) {
 		}
 		stmt.BindInt64(i, v.UnixMicro())
 	default:
-		panic(fmt.Sprintf("sqlite: a %T is no value of a query", value))
+		panic(fmt.Sprintf("sqlite: unsupported query argument of type %T", value))
 	}
 }
 

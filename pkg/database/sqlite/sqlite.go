@@ -173,7 +173,7 @@ func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 func (db *DB) Check(ctx context.Context) error {
 	now, err := os.Stat(db.path)
 	if err != nil || !os.SameFile(now, db.file) {
-		return fmt.Errorf("the database file %s is not there any more", db.path)
+		return fmt.Errorf("the database file %s was removed or replaced", db.path)
 	}
 	pending, err := db.set.Check(ctx, db.schema)
 	if err == nil || pending > 0 { // otherwise unknown, so unchanged

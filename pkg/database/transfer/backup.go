@@ -36,7 +36,7 @@ func (s Store) Backup(ctx context.Context, source, to string, keep int, log *slo
 	case err == nil || !isFolder && info != nil:
 		return "", fmt.Errorf("%s exists already", target)
 	case keep != 0 && !isFolder:
-		return "", fmt.Errorf("%s is no folder, so there is nothing to keep", to)
+		return "", fmt.Errorf("%s is not a folder: remove KEEP", to)
 	}
 	err = s.snapshot(ctx, source, target, func() error { return nil }, log)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s Store) snapshot(ctx context.Context, source, target string, ready func()
 	if err != nil {
 		return errors.Join(err, os.Remove(partial))
 	}
-	log.InfoContext(ctx, "written", slog.String("from", source), slog.String("file", target), slog.Any("rows", rows), slog.Int64("duration_us", time.Since(began).Microseconds()))
+	log.InfoContext(ctx, "wrote a database file", slog.String("from", source), slog.String("file", target), slog.Any("rows", rows), slog.Int64("duration_us", time.Since(began).Microseconds()))
 	return syncFolder(filepath.Dir(target))
 }
 
@@ -162,7 +162,7 @@ func (s Store) vacant(ctx context.Context, path string) error {
 	rows, err := count(ctx, db, tables)
 	for table, n := range rows {
 		if n > 0 {
-			err = fmt.Errorf("%s has %d rows in %s: move the file away first, with what begins with its name", path, n, table)
+			err = fmt.Errorf("%s has %d rows in %s: move the file and the files that begin with its name elsewhere first", path, n, table)
 		}
 	}
 	return errors.Join(err, db.Close()) // also removes its WAL

@@ -82,7 +82,7 @@ func (s Store) copyFrom(ctx context.Context, from *sql.DB, target *postgres.DB, 
 }
 
 func errNotEmpty(t *table) error {
-	return fmt.Errorf("the target has %d rows in %s that are no beginning of the source's: it must be an empty database, or one that this source was being copied to", t.there, t.name.Sanitize())
+	return fmt.Errorf("the target has %d rows in %s that are not the first rows of the source: it must be empty, or the target of an earlier copy of this source", t.there, t.name.Sanitize())
 }
 
 // table is a table to copy.
@@ -152,7 +152,7 @@ func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log
 		if !bytes.Equal(sum, source.sum.Sum(nil)) {
 			return errNotEmpty(t)
 		}
-		log.InfoContext(ctx, "going on after what is there", slog.String("table", t.name[1]), slog.Int64("rows", t.there))
+		log.InfoContext(ctx, "continuing an earlier copy", slog.String("table", t.name[1]), slog.Int64("rows", t.there))
 	}
 	for n := 1; source.err == nil && source.read < t.rows; n++ {
 		source.left = batch
@@ -180,7 +180,7 @@ func (t *table) copy(ctx context.Context, from *sql.DB, target *postgres.DB, log
 	}
 	wanted := source.sum.Sum(nil)
 	if n != t.rows || !bytes.Equal(sum, wanted) {
-		return fmt.Errorf("the target has %d rows of the SHA-256 %x, and the source %d of %x: was something else writing?", n, sum, t.rows, wanted)
+		return fmt.Errorf("the target has %d rows with the SHA-256 %x, but the source has %d with %x: did another process write to one of them?", n, sum, t.rows, wanted)
 	}
 	_, err = target.Exec(ctx, "ANALYZE "+t.name.Sanitize())
 	log.InfoContext(ctx, "copied and compared", slog.String("table", t.name[1]), slog.Int64("rows", n), slog.String("sha256", hex.EncodeToString(sum)), slog.Int64("duration_us", time.Since(began).Microseconds()))

@@ -141,7 +141,7 @@ func (r *reader) Values() ([]any, error) {
 		var err error
 		values[i], err = kinds[c.Kind].value(c, v)
 		if err != nil {
-			return nil, fmt.Errorf("%s has a value that %s can't take: %w", c.Name, c.Kind, err)
+			return nil, fmt.Errorf("%s has a value that can't be converted to %s: %w", c.Name, c.Kind, err)
 		}
 	}
 	return values, nil

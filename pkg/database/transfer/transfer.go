@@ -37,7 +37,7 @@ func open(path string, pragmas ...string) (*sql.DB, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no file", path)
+		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	parameters := url.Values{"mode": {"rw"}, "_pragma": append([]string{"busy_timeout(5000)"}, pragmas...)}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: parameters.Encode()}
@@ -82,7 +82,7 @@ func (s Store) check(ctx context.Context, db *sql.DB) (map[string]int64, error) 
 	if err != nil {
 		return nil, err
 	}
-	different := fmt.Errorf("it has the tables %s, and this service's are %s", strings.Join(there, ", "), strings.Join(s.Tables, ", "))
+	different := fmt.Errorf("it has the tables %s, but this service has the tables %s", strings.Join(there, ", "), strings.Join(s.Tables, ", "))
 	if slices.ContainsFunc(there, func(table string) bool { return !slices.Contains(s.Tables, table) }) {
 		return nil, different // another service's: the version of its schema says nothing
 	}

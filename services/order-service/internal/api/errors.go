@@ -28,7 +28,7 @@ func problem(err error) error {
 	case errors.As(err, &transition), errors.As(err, &notPending), errors.As(err, &record):
 		return httpapi.NewProblem(http.StatusConflict, err.Error())
 	case errors.As(err, &unavailable):
-		return httpapi.Unavailable("the user can't be looked up right now, and an order is only made for a user who is known to exist", unavailable.RetryAfter).
+		return httpapi.Unavailable("user-service can't confirm right now that the user exists, so no order was created", unavailable.RetryAfter).
 			Because(unavailable)
 	}
 	return err

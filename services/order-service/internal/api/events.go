@@ -19,24 +19,24 @@ import (
 
 // OrderEvent is the data of an event about an order.
 type OrderEvent struct {
-	Version int64     `json:"version" doc:"The version that the order has since, from 1." example:"2"`
-	UserID  uuid.UUID `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Version int64     `json:"version" doc:"The version of the order after the change, from 1." example:"2"`
+	UserID  uuid.UUID `json:"user_id" format:"uuid" doc:"The id of the user who owns the order." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	Happened
 }
 
 // Happened describes a change.
 type Happened struct {
-	From    string   `json:"from,omitzero" doc:"The status that it had, if that changed." example:"pending"`
-	To      string   `json:"to,omitzero" doc:"The status that it has since, if that changed." example:"confirmed"`
-	By      string   `json:"by,omitzero" doc:"Who did it: customer (whose order it is), fulfilment, admin, erasure (the user was deleted), or anyone, where no token is needed; missing where that isn't known." example:"fulfilment"`
-	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed, of an update."`
+	From    string   `json:"from,omitzero" doc:"The status before a change of status or a deletion; omitted otherwise." example:"pending"`
+	To      string   `json:"to,omitzero" doc:"The status after a creation or a change of status; omitted otherwise." example:"confirmed"`
+	By      string   `json:"by,omitzero" doc:"Who made the change: customer (the owner), fulfilment, admin, erasure (the user was deleted), or anyone (the service requires no token). Omitted if unknown." example:"fulfilment"`
+	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed; in updates only."`
 }
 
 // HistoryItem is one event in an order's history.
 type HistoryItem struct {
-	Version int64           `json:"version" doc:"The version that the order has since, from 1." example:"2"`
-	Type    string          `json:"type" enum:"created,updated,deleted" doc:"What happened."`
-	Time    httpapi.Instant `json:"time" doc:"When."`
+	Version int64           `json:"version" doc:"The version of the order after the change, from 1." example:"2"`
+	Type    string          `json:"type" enum:"created,updated,deleted" doc:"The type of the change."`
+	Time    httpapi.Instant `json:"time" doc:"When the change was made."`
 	Happened
 }
 
@@ -44,8 +44,8 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 	events.RegisterFeed[OrderEvent](a, path, "order", tag, h.store)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-order-history", Method: http.MethodGet, Path: path + "/{order_id}/events", Tags: []string{tag},
-		Summary:     "List what happened to an order, newest first",
-		Description: "For whoever may see the order. Events are kept for a while (EVENTS_TTL).",
+		Summary:     "List the events of an order, newest first",
+		Description: "Requires read access to the order. Events are kept for EVENTS_TTL.",
 		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(orderMemory), h.history)
 }

@@ -59,29 +59,29 @@ type api struct {
 func Register(a *httpapi.API, orders *order.Orders, s Store, once *idempotency.Once) {
 	h := &api{orders: orders, store: s, once: once}
 	tags := []string{"Orders"}
-	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Orders", Description: "What users have ordered."})
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Orders", Description: "Orders of users."})
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-order", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create an order", DefaultStatus: http.StatusCreated,
-		Description: "The user must exist in user-service (create one there first, and use its id here), and be the caller unless that has the scope admin. While that can't be told, the answer is 503, with Retry-After. A price is what the client says: there is no catalogue to ask. An Idempotency-Key whose order was deleted gets 410; one whose order the caller may not see any more, 404.",
+		Description: "The user must exist in user-service: create it there first, and send its id as user_id. The user must be the caller, except with the scope admin. Responds 503 with Retry-After if user-service can't confirm that the user exists. The price comes from the client; the service has no catalogue. A repeated Idempotency-Key responds 410 if the order was deleted, and 404 if the caller may no longer read it.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite).MaxBody(maxBody), h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-orders", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary:     "List orders, newest first",
-		Description: "The caller's own; with the scope orders:fulfil or admin, everyone's.",
+		Description: "Lists the caller's orders; with the scope orders:fulfil or admin, all orders.",
 		Errors:      []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(pageMemory), h.list)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-orders-of-user", Method: http.MethodGet, Path: path + "/user/{user_id}", Tags: tags,
 		Summary:     "List the orders of a user, newest first",
-		Description: "The list of a user that is not known, or not the caller's to see, is empty.",
+		Description: "The list is empty if the user has no orders, or if the caller may not read them.",
 		Errors:      []int{http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(pageMemory), h.listOfUser)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-order", Method: http.MethodGet, Path: path + "/{order_id}", Tags: tags,
 		Summary: "Get an order", Responses: httpapi.NotModified(),
-		Description: "The caller's own; with the scope orders:fulfil or admin, anyone's.",
+		Description: "Returns one of the caller's orders; with the scope orders:fulfil or admin, any order.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeFulfil).Memory(orderMemory), h.get)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
@@ -89,16 +89,16 @@ func Register(a *httpapi.API, orders *order.Orders, s Store, once *idempotency.O
 			OperationID: map[string]string{http.MethodPut: "put-order", http.MethodPatch: "patch-order"}[method],
 			Method:      method, Path: path + "/{order_id}", Tags: tags,
 			Summary: "Change an order",
-			Description: "A field that is left out keeps its value. What was read may be sent back whole. " +
-				"The owner, with the scope orders:write, may change the items and the address while the order is pending, and make it cancelled. " +
-				"To make it confirmed, shipped or delivered needs the scope orders:fulfil, which may also cancel it, whoever's it is. The scope admin may do all of it.",
+			Description: "Omitted fields keep their values. Read-only fields may be sent back unchanged. " +
+				"The owner, with the scope orders:write, may change the items and the address while the order is pending, and may cancel the order. " +
+				"Confirming, shipping or delivering an order requires the scope orders:fulfil, which also permits cancelling any order. The scope admin permits all of these changes.",
 			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 		}, httpapi.Needs(scopeWrite, scopeFulfil).Memory(orderMemory).MaxBody(maxBody), h.update)
 	}
 	httpapi.Register(a, huma.Operation{
 		OperationID: "delete-order", Method: http.MethodDelete, Path: path + "/{order_id}", Tags: tags,
 		Summary: "Delete an order", DefaultStatus: http.StatusNoContent,
-		Description: "The owner may delete an order that is pending or cancelled. What was confirmed, shipped or delivered is a record, which needs the scope admin.",
+		Description: "The owner may delete an order that is pending or cancelled. Deleting a confirmed, shipped or delivered order requires the scope admin.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite).Memory(orderMemory), h.delete)
 	h.registerEvents(a, tags[0])

@@ -22,22 +22,22 @@ func (Money) Schema(huma.Registry) *huma.Schema {
 type Item struct {
 	ProductID   string `json:"product_id" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"laptop-15"`
 	ProductName string `json:"product_name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,198}\\S)?\\s*$" doc:"1 to 200 characters." example:"Laptop 15″"`
-	Quantity    int64  `json:"quantity" minimum:"1" maximum:"1000000" doc:"How many, a whole number." example:"3"`
-	Price       Money  `json:"price" minimum:"0" maximum:"99999999.99" doc:"Of one, with at most 2 decimals." example:"999.99"`
+	Quantity    int64  `json:"quantity" minimum:"1" maximum:"1000000" doc:"The quantity, a whole number." example:"3"`
+	Price       Money  `json:"price" minimum:"0" maximum:"99999999.99" doc:"The price of one unit, with at most 2 decimals." example:"999.99"`
 }
 
 // Order is the JSON form of an order.
 type Order struct {
-	ID              uuid.UUID       `json:"id" format:"uuid" doc:"Names the order; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
-	UserID          uuid.UUID       `json:"user_id" format:"uuid" doc:"Whose order it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
-	Items           []Item          `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What was ordered."`
-	ShippingAddress *string         `json:"shipping_address" minLength:"1" maxLength:"500" doc:"Where it goes; may have several lines. null: it was erased, see erased_at." example:"12 St James's Square, London"`
+	ID              uuid.UUID       `json:"id" format:"uuid" doc:"The order's id; ids sort by creation time." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	UserID          uuid.UUID       `json:"user_id" format:"uuid" doc:"The id of the user who owns the order." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Items           []Item          `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"The ordered items."`
+	ShippingAddress *string         `json:"shipping_address" minLength:"1" maxLength:"500" doc:"The shipping address, in one or several lines; null if it was erased (see erased_at)." example:"12 St James's Square, London"`
 	Status          string          `json:"status" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"pending"`
 	TotalAmount     Money           `json:"total_amount" minimum:"0" maximum:"999999999999.99" doc:"The sum of price × quantity, exact." example:"2999.97"`
 	CreatedAt       httpapi.Instant `json:"created_at" doc:"When the order was created."`
 	UpdatedAt       httpapi.Instant `json:"updated_at" doc:"When the order was changed last."`
 	// ErasedAt is omitted unless the address was erased.
-	ErasedAt *httpapi.Instant `json:"erased_at,omitzero" doc:"When the shipping address was erased, because the user was deleted; missing while it is there."`
+	ErasedAt *httpapi.Instant `json:"erased_at,omitzero" doc:"When the shipping address was erased because the user was deleted; omitted otherwise."`
 }
 
 func toWire(o order.Order) Order {
@@ -65,9 +65,9 @@ func fromWire(items []Item) []order.Item {
 
 // NewOrder is the request body that creates an order.
 type NewOrder struct {
-	UserID          string `json:"user_id" format:"uuid" doc:"Whose order it is: a user that user-service knows." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
-	Items           []Item `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"What is ordered."`
-	ShippingAddress string `json:"shipping_address" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Where it goes: 1 to 500 characters, in one or several lines." example:"12 St James's Square, London"`
+	UserID          string `json:"user_id" format:"uuid" doc:"The id of the user who owns the order; the user must exist in user-service." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Items           []Item `json:"items" minItems:"1" maxItems:"100" nullable:"false" doc:"The ordered items."`
+	ShippingAddress string `json:"shipping_address" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"The shipping address: 1 to 500 characters, in one or several lines." example:"12 St James's Square, London"`
 }
 
 func (n *NewOrder) draft() order.Draft {
@@ -77,8 +77,8 @@ func (n *NewOrder) draft() order.Draft {
 // OrderChange is the request body that changes an order. Omitted fields keep their values.
 type OrderChange struct {
 	Status          jsonbody.Optional[string] `json:"status,omitzero" enum:"pending,confirmed,shipped,delivered,cancelled" doc:"pending → confirmed → shipped → delivered; pending and confirmed may become cancelled." example:"confirmed"`
-	Items           jsonbody.Optional[[]Item] `json:"items,omitzero" minItems:"1" maxItems:"100" nullable:"false" doc:"Only while the order is pending."`
-	ShippingAddress jsonbody.Nullable[string] `json:"shipping_address,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Only while the order is pending. null is what was erased, and may be sent back." example:"12 St James's Square, London"`
+	Items           jsonbody.Optional[[]Item] `json:"items,omitzero" minItems:"1" maxItems:"100" nullable:"false" doc:"Can be changed only while the order is pending."`
+	ShippingAddress jsonbody.Nullable[string] `json:"shipping_address,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,498}\\S)?\\s*$" doc:"Can be changed only while the order is pending. null is accepted if the address was erased." example:"12 St James's Square, London"`
 
 	// Read-only fields, which a client may send back unchanged.
 	ID          jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`

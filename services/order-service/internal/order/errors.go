@@ -15,9 +15,9 @@ var (
 
 var (
 	// ErrNotFulfilling means that only fulfilment may set the requested status.
-	ErrNotFulfilling = errors.New("only whoever fulfils orders may confirm, ship or deliver one")
+	ErrNotFulfilling = errors.New("confirming, shipping or delivering an order requires fulfilment")
 	// ErrNotOwner means that only the order's owner may make the requested change.
-	ErrNotOwner = errors.New("only its owner may do that to an order")
+	ErrNotOwner = errors.New("only the owner may make this change to an order")
 )
 
 // RecordError means that the owner can't delete an order that was confirmed, shipped or

@@ -15,10 +15,10 @@ import (
 // These errors never quote the response, which may contain a name and an email address.
 var (
 	errUnknown   = errors.New("user-service knows no such user")
-	errMediaType = errors.New("user-service's answer has the wrong content type")
-	errNotUser   = errors.New("user-service's answer is not a JSON object with an id")
-	errWrongUser = errors.New("user-service's answer is about another user")
-	errNotFound  = errors.New("404, but not user-service's own")
+	errMediaType = errors.New("user-service's response has the wrong content type")
+	errNotUser   = errors.New("user-service's response is not a JSON object with an id")
+	errWrongUser = errors.New("user-service's response is about another user")
+	errNotFound  = errors.New("the 404 is not user-service's response about a user")
 )
 
 // judgeUser returns nil only if a 200 response contains the requested user.

@@ -13,7 +13,7 @@ import (
 type Config struct {
 	// URL has scheme http or https, a host, and optionally a port and a path prefix. User
 	// information, a query and a fragment are rejected.
-	URL string `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"where user-service is"`
+	URL string `envconfig:"USER_SERVICE_URL" default:"http://localhost:8000" empty:"refused" desc:"URL of user-service"`
 	// Timeout bounds one Verify, including all attempts and waits.
 	Timeout time.Duration `envconfig:"USER_CLIENT_TIMEOUT" min:"1ms" desc:"timeout of a user lookup, retries included"`
 	// TryTimeout bounds one attempt, from dialling to the last byte of the response, and
@@ -86,7 +86,7 @@ func parseURL(raw string) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, errors.New("must start with http:// or https://")
 	case u.User != nil:
-		return nil, errors.New("must not hold a user name or password")
+		return nil, errors.New("must not contain a user name or password")
 	case u.Hostname() == "":
 		return nil, errors.New("has no host")
 	case !validPort(u):

@@ -178,7 +178,7 @@ func TestWhatIsLogged(t *testing.T) {
 		u.answer = found200
 		require.NoError(t, verifyNew(ctx, c))
 
-		const denial = `level=ERROR msg="user-service refuses this service's requests: credentials or access rules are misconfigured" dependency=user-service status=403`
+		const denial = `level=ERROR msg="user-service rejects this service's requests: credentials or access rules are misconfigured" dependency=user-service status=403`
 		require.Equal(t, strings.Join([]string{
 			denial, // one message for a hundred requests
 			denial,

@@ -39,7 +39,7 @@ func (m *metrics) tried(span trace.Span, o outcome, took time.Duration) {
 func newMetrics(state func() resilience.State) *metrics {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "user_client_requests_total",
-		Help: "Questions whether a user exists, by outcome; from the cache or from user-service.",
+		Help: "User lookups, by outcome; answered from the cache or by user-service.",
 	}, []string{"outcome"})
 	tries := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "user_client_try_duration_seconds",
@@ -50,20 +50,20 @@ func newMetrics(state func() resilience.State) *metrics {
 	}, []string{"outcome"})
 	cache := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "user_client_cache_requests_total",
-		Help: "Look-ups in the cache of users seen, by result: hit or miss.",
+		Help: "Lookups in the cache of verified users, by result: hit or miss.",
 	}, []string{"result"})
 	m := &metrics{
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "user_client_retries_total",
-			Help: "Requests to user-service that repeated a failed one.",
+			Help: "Retries of failed requests to user-service.",
 		}),
 		retriesDenied: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "user_client_retries_denied_total",
-			Help: "Retries that were not made because the retry budget was used up.",
+			Help: "Retries that were skipped because the retry budget was exhausted.",
 		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "user_client_requests_in_flight",
-			Help: "Requests to user-service under way.",
+			Help: "Requests to user-service in flight.",
 		}),
 		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "user_client_breaker_transitions_total",
@@ -73,7 +73,7 @@ func newMetrics(state func() resilience.State) *metrics {
 		cacheMisses: cache.WithLabelValues("miss"),
 		state:       state,
 		stateDesc: prometheus.NewDesc("user_client_breaker_state",
-			"State of the circuit breaker: 1 for the state it is in, 0 for the others.",
+			"State of the circuit breaker: 1 for the current state, 0 for the others.",
 			[]string{"state"}, nil),
 	}
 	for o := range outcomes {

@@ -65,7 +65,7 @@ func TestTheStateGaugeFollowsTheClock(t *testing.T) {
 		defer c.Close()
 		requireState := func(state resilience.State) {
 			t.Helper()
-			want := "# HELP user_client_breaker_state State of the circuit breaker: 1 for the state it is in, 0 for the others.\n" +
+			want := "# HELP user_client_breaker_state State of the circuit breaker: 1 for the current state, 0 for the others.\n" +
 				"# TYPE user_client_breaker_state gauge\n"
 			for _, s := range resilience.States {
 				value := " 0\n"

@@ -13,7 +13,7 @@ import (
 	"github.com/example/microservices/services/order-service/internal/order"
 )
 
-var errLimited = errors.New("too many requests to user-service are under way")
+var errLimited = errors.New("too many requests to user-service are in flight")
 
 // askWithRetry makes attempts until one succeeds or nextTry allows no more.
 func (c *Client) askWithRetry(ctx context.Context, id uuid.UUID) error {
@@ -75,7 +75,7 @@ func (c *Client) guardedTry(ctx context.Context, id uuid.UUID) error {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	default:
-		trace.SpanFromContext(ctx).AddEvent("too many lookups are under way")
+		trace.SpanFromContext(ctx).AddEvent("too many lookups are in flight")
 		return &failure{outcome: limited, err: errLimited}
 	}
 	err := c.breaker.Do(func() error { return c.try(ctx, id) })

@@ -84,7 +84,7 @@ func (c *Client) judgeStatus(ctx context.Context, resp *http.Response) *failure 
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		f.outcome = denied
 		if c.denials.due() {
-			c.log.ErrorContext(ctx, "user-service refuses this service's requests: credentials or access rules are misconfigured",
+			c.log.ErrorContext(ctx, "user-service rejects this service's requests: credentials or access rules are misconfigured",
 				"status", status)
 		}
 	case status >= 400:
@@ -116,7 +116,7 @@ func (c *Client) failedTransport(ctx, tryCtx context.Context, err error) *failur
 	return &failure{outcome: network, err: err}
 }
 
-var errTooLarge = errors.New("user-service's answer is too large")
+var errTooLarge = errors.New("user-service's response is too large")
 
 func readAnswer(resp *http.Response) ([]byte, error) {
 	if resp.ContentLength > maxAnswer {

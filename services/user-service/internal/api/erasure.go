@@ -21,8 +21,8 @@ const serviceName = "user-service"
 
 // UserEvent is the data of an event about a user.
 type UserEvent struct {
-	Version int64    `json:"version" doc:"The version that the user has since, from 1." example:"2"`
-	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed, of an update."`
+	Version int64    `json:"version" doc:"The version of the user after the change, from 1." example:"2"`
+	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed; in updates only."`
 }
 
 // registerEvents adds the event feed, and the operations for its consumers.
@@ -30,33 +30,33 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 	events.RegisterFeed[UserEvent](a, path, "user", tag, h.store)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "put-consumer", Method: http.MethodPut, Path: path + "/events/consumers/{consumer}", Tags: []string{tag},
-		Summary: "Say how far a service has come", DefaultStatus: http.StatusNoContent,
-		Description: "For services that follow the events, with the scope " + events.ScopeRead + ": that they have done what all events up to a cursor ask for. That a user was deleted asks for all that they have of it to be erased. " +
-			"A cursor that is further back than the last takes back what came after it; one that is ahead of all events gets 410, as the feed gives.",
+		Summary: "Acknowledge the events up to a cursor", DefaultStatus: http.StatusNoContent,
+		Description: "For services that follow the events; requires the scope " + events.ScopeRead + ". States that the service has processed all events up to the cursor, and has erased its personal data of the users deleted until then. " +
+			"A lower cursor than the last one withdraws the acknowledgement of the events after it. Responds 410 if the cursor is ahead of all events.",
 		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(events.ScopeRead).Unlimited(events.ScopeRead), h.acknowledge)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-erasure", Method: http.MethodGet, Path: path + "/{user_id}/erasure", Tags: []string{tag},
-		Summary:     "Tell whether a deleted user has been erased everywhere",
-		Description: "For services, with the scope " + scopeLookup + ", and admins. A user that is there, or never was, has no erasure: 404.",
+		Summary:     "Get the progress of the erasure of a deleted user",
+		Description: "Requires the scope " + scopeLookup + " or admin. Responds 404 if the user exists or never existed.",
 		Errors:      []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeLookup), h.erasure)
 }
 
 // Progress is the position of a consumer in the feed.
 type Progress struct {
-	Cursor string `json:"cursor" pattern:"^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})$" doc:"That of the last event which has had its effect." example:"734-19"`
+	Cursor string `json:"cursor" pattern:"^(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})$" doc:"The cursor of the last event that the service has processed." example:"734-19"`
 }
 
 type acknowledgeInput struct {
-	Consumer events.Consumer `path:"consumer" doc:"What the service is called."`
+	Consumer events.Consumer `path:"consumer" doc:"The name of the consumer service."`
 	Body     httpapi.Body[Progress]
 }
 
 func (h *api) acknowledge(ctx context.Context, in *acknowledgeInput) (none httpapi.Nothing, err error) {
 	cursor, err := events.ParseCursor(in.Body.Value.Cursor)
 	if err != nil || in.Body.Value.Cursor == "" {
-		return none, invalid.Fields{{Path: "cursor", Message: "is not a cursor of this feed; use that of the last event, unchanged"}}
+		return none, invalid.Fields{{Path: "cursor", Message: "is not a cursor of this feed; use the cursor of the last event, unchanged"}}
 	}
 	err = h.store.Acknowledge(ctx, string(in.Consumer), cursor, time.Now())
 	if errors.Is(err, events.ErrAhead) {
@@ -67,16 +67,16 @@ func (h *api) acknowledge(ctx context.Context, in *acknowledgeInput) (none httpa
 
 // Erasure is the state of a deleted user's erasure in all services.
 type Erasure struct {
-	UserID    uuid.UUID       `json:"user_id" format:"uuid" doc:"Who was deleted." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
-	DeletedAt httpapi.Instant `json:"deleted_at" doc:"When."`
-	Complete  bool            `json:"complete" doc:"Whether every service has erased what it had."`
-	Services  []ErasedBy      `json:"services" nullable:"false" doc:"Each service that had something of the user."`
+	UserID    uuid.UUID       `json:"user_id" format:"uuid" doc:"The id of the deleted user." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	DeletedAt httpapi.Instant `json:"deleted_at" doc:"When the user was deleted."`
+	Complete  bool            `json:"complete" doc:"Whether all services have erased their personal data of the user."`
+	Services  []ErasedBy      `json:"services" nullable:"false" doc:"user-service, and each service that must process the events of users or has acknowledged some."`
 }
 
 // ErasedBy is the state of the erasure in one service.
 type ErasedBy struct {
-	Service  string           `json:"service" doc:"What it is called." example:"order-service"`
-	ErasedAt *httpapi.Instant `json:"erased_at" nullable:"true" doc:"When it had erased everything; null: not yet."`
+	Service  string           `json:"service" doc:"The name of the service." example:"order-service"`
+	ErasedAt *httpapi.Instant `json:"erased_at" nullable:"true" doc:"When the service had erased its personal data of the user; null until then."`
 }
 
 func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversioned[Erasure], err error) {
@@ -85,7 +85,7 @@ func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversione
 		return got, err
 	}
 	if !deleted {
-		return got, httpapi.NotFound("erasure: the user is there, or never was")
+		return got, httpapi.NotFound("erasure: the user exists, or never existed")
 	}
 	for _, name := range h.consumers { // including those that have not acknowledged anything
 		if _, known := found.Consumers[string(name)]; !known {

@@ -19,7 +19,7 @@ func problem(err error) error {
 	case errors.Is(err, user.ErrExists):
 		return httpapi.NewProblem(http.StatusConflict, "the user of this token exists already")
 	case errors.Is(err, user.ErrDeleted):
-		return httpapi.NewProblem(http.StatusConflict, "the user of this token was deleted and can't be created again; a new account with the issuer of tokens can")
+		return httpapi.NewProblem(http.StatusConflict, "the user of this token was deleted and can't be created again; use the token of a new account")
 	case errors.Is(err, user.ErrNobody):
 		return httpapi.Forbidden(auth.Admin)
 	}

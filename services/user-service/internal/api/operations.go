@@ -58,25 +58,25 @@ type api struct {
 func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once, consumers []events.Consumer) {
 	h := &api{users: users, store: s, once: once, consumers: consumers}
 	tags := []string{"Users"}
-	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Users", Description: "Those who may have orders."})
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Users", Description: "Users, who may own orders."})
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-user", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create a user", DefaultStatus: http.StatusCreated,
-		Description: "With a token the user is the caller: its id is the token's subject. With the scope admin, or where no token is needed, it is a new one. An Idempotency-Key whose user was deleted gets 410; one whose user the caller may not see any more, 404.",
+		Description: "Creates the user of the caller: its id is the token's subject. With the scope admin, or if the service requires no token, creates a user with a new id. A repeated Idempotency-Key responds 410 if the user was deleted, and 404 if the caller may no longer read it.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite), h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-users", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary: "List users, newest first",
-		Description: "The caller itself; with the scope admin, everyone. With the scope users:lookup, whoever has the address in email. " +
-			"A user that isn't there, or not the caller's to see, makes an empty list. " +
-			"A next_cursor goes on with the filters of the page that it is of. One of a list with created_after or created_before is refused without, and the other way round.",
+		Description: "Lists the caller only; with the scope admin, all users. With the scope users:lookup, finds any user by email. " +
+			"The list is empty if no user matches, or if the caller may not read the user. " +
+			"Send a next_cursor with the filters of its page. The cursor of a list with created_after or created_before is rejected without these filters, and vice versa.",
 		Errors: []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeLookup).Memory(pageMemory), h.list)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-user", Method: http.MethodGet, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Get a user", Responses: httpapi.NotModified(),
-		Description: "The caller; with the scope users:lookup or admin, anyone.",
+		Description: "Returns the caller; with the scope users:lookup or admin, any user.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeLookup).Unlimited(scopeLookup), h.get)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
@@ -84,15 +84,15 @@ func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once
 			OperationID: map[string]string{http.MethodPut: "put-user", http.MethodPatch: "patch-user"}[method],
 			Method:      method, Path: path + "/{user_id}", Tags: tags,
 			Summary: "Change a user",
-			Description: "A field that is left out keeps its value. What was read may be sent back whole. " +
-				"As the answer tells whether another user has an email address, a caller may try a few in an hour only, here and when creating a user; then it gets 429.",
+			Description: "Omitted fields keep their values. Read-only fields may be sent back unchanged. " +
+				"Limits how many email addresses a caller may try (RATE_LIMIT_EMAIL), here and when creating a user, because the response reveals whether an address is taken. Responds 429 above this limit.",
 			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 		}, httpapi.Needs(scopeWrite), h.update)
 	}
 	httpapi.Register(a, huma.Operation{
 		OperationID: "delete-user", Method: http.MethodDelete, Path: path + "/{user_id}", Tags: tags,
 		Summary: "Delete a user", DefaultStatus: http.StatusNoContent,
-		Description: "The caller; with the scope admin, anyone. Services that follow the events erase what they have of the user; see erasure. The id is never used again.",
+		Description: "Deletes the caller; with the scope admin, any user. Services that follow the events erase their personal data of the user; the operation get-erasure reports the progress. The id is never reused.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite), h.delete)
 	h.registerEvents(a, tags[0])
@@ -145,7 +145,7 @@ func (h *api) create(ctx context.Context, in *createInput) (created httpapi.Crea
 type listInput struct {
 	httpapi.PageParams
 	httpapi.CreatedParams
-	Email httpapi.Param[Email] `query:"email" doc:"Only the user with this address, whatever the case. Write a + as %2B."`
+	Email httpapi.Param[Email] `query:"email" doc:"Only the user with this address, ignoring case. Encode + as %2B."`
 }
 
 func (h *api) list(ctx context.Context, in *listInput) (list httpapi.Listed[User], err error) {

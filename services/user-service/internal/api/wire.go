@@ -19,10 +19,10 @@ func (*Email) Schema(huma.Registry) *huma.Schema {
 
 // User is the JSON form of a user.
 type User struct {
-	ID        uuid.UUID       `json:"id" format:"uuid" doc:"Names the user: the subject of its token, or an id that sorts by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	ID        uuid.UUID       `json:"id" format:"uuid" doc:"The user's id: the subject of its token, or a generated id that sorts by creation time." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"Ada Lovelace"`
-	Email     string          `json:"email" format:"idn-email" minLength:"5" maxLength:"254" doc:"Unique, whatever the case; kept as it was written." example:"ada@example.com"`
-	Age       *int            `json:"age" minimum:"0" maximum:"150" doc:"In years; null when not known." example:"36"`
+	Email     string          `json:"email" format:"idn-email" minLength:"5" maxLength:"254" doc:"Unique, ignoring case; stored as written." example:"ada@example.com"`
+	Age       *int            `json:"age" minimum:"0" maximum:"150" doc:"In years; null if unknown." example:"36"`
 	CreatedAt httpapi.Instant `json:"created_at" doc:"When the user was created."`
 	UpdatedAt httpapi.Instant `json:"updated_at" doc:"When the user was changed last."`
 }
@@ -33,9 +33,9 @@ func toWire(u user.User) User {
 
 // NewUser is the request body that creates a user.
 type NewUser struct {
-	Name  string                 `json:"name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters, after white space around them is taken away." example:"Ada Lovelace"`
-	Email string                 `json:"email" minLength:"5" pattern:"^[^@]+@[^@]+$" doc:"An address such as ada@example.com, of at most 254 bytes; unique, whatever the case." example:"ada@example.com"`
-	Age   jsonbody.Nullable[int] `json:"age,omitzero" minimum:"0" maximum:"150" doc:"In years; null or left out when not known." example:"36"`
+	Name  string                 `json:"name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters, after leading and trailing white space is removed." example:"Ada Lovelace"`
+	Email string                 `json:"email" minLength:"5" pattern:"^[^@]+@[^@]+$" doc:"An address such as ada@example.com, of at most 254 bytes; unique, ignoring case." example:"ada@example.com"`
+	Age   jsonbody.Nullable[int] `json:"age,omitzero" minimum:"0" maximum:"150" doc:"In years; null or omitted if unknown." example:"36"`
 }
 
 func (n *NewUser) draft() user.Draft {
@@ -45,7 +45,7 @@ func (n *NewUser) draft() user.Draft {
 // UserChange is the request body that changes a user. Omitted fields keep their values.
 type UserChange struct {
 	Name  jsonbody.Optional[string] `json:"name,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"Ada King"`
-	Email jsonbody.Optional[string] `json:"email,omitzero" minLength:"5" pattern:"^[^@]+@[^@]+$" doc:"Unique, whatever the case." example:"ada@example.com"`
+	Email jsonbody.Optional[string] `json:"email,omitzero" minLength:"5" pattern:"^[^@]+@[^@]+$" doc:"Unique, ignoring case." example:"ada@example.com"`
 	Age   jsonbody.Nullable[int]    `json:"age,omitzero" minimum:"0" maximum:"150" doc:"In years; null clears it." example:"37"`
 
 	// Read-only fields, which a client may send back unchanged.

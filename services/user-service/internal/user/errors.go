@@ -14,7 +14,7 @@ var (
 	// ErrDeleted means that a user with this id was deleted; ids are never reused.
 	ErrDeleted = errors.New("the user was deleted")
 	// ErrNobody means that the caller has no user of its own that it could create.
-	ErrNobody = errors.New("there is no user within reach")
+	ErrNobody = errors.New("the caller has no user of its own")
 	// ErrStale means that the user has changed since it was read.
 	ErrStale = errors.New("the user has changed since it was read")
 )

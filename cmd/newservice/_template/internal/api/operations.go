@@ -48,23 +48,23 @@ type api struct {
 func Register(a *httpapi.API, widgets *widget.Widgets, s Store, once *idempotency.Once) {
 	h := &api{widgets: widgets, store: s, once: once}
 	tags := []string{"Widgets"}
-	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Widgets", Description: "What users own."})
+	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Widgets", Description: "Widgets of users."})
 	httpapi.Register(a, huma.Operation{
 		OperationID: "create-widget", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Create a widget", DefaultStatus: http.StatusCreated,
-		Description: "It is the caller's; with the scope admin, or where no token is needed, of whoever is in owner_id. An Idempotency-Key whose widget was deleted gets 410; one whose widget the caller may not see any more, 404.",
+		Description: "The owner is the caller; with the scope admin, or if the service requires no token, the user in owner_id. A repeated Idempotency-Key responds 410 if the widget was deleted, and 404 if the caller may no longer read it.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite), h.create)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "list-widgets", Method: http.MethodGet, Path: path, Tags: tags,
 		Summary:     "List widgets, newest first",
-		Description: "The caller's own; with the scope admin, everyone's.",
+		Description: "Lists the caller's widgets; with the scope admin, all widgets.",
 		Errors:      []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead).Memory(pageMemory), h.list)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-widget", Method: http.MethodGet, Path: path + "/{widget_id}", Tags: tags,
 		Summary: "Get a widget", Responses: httpapi.NotModified(),
-		Description: "The caller's own; with the scope admin, anyone's.",
+		Description: "Returns one of the caller's widgets; with the scope admin, any widget.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead), h.get)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
@@ -72,14 +72,14 @@ func Register(a *httpapi.API, widgets *widget.Widgets, s Store, once *idempotenc
 			OperationID: map[string]string{http.MethodPut: "put-widget", http.MethodPatch: "patch-widget"}[method],
 			Method:      method, Path: path + "/{widget_id}", Tags: tags,
 			Summary:     "Change a widget",
-			Description: "A field that is left out keeps its value. What was read may be sent back whole.",
+			Description: "Omitted fields keep their values. Read-only fields may be sent back unchanged.",
 			Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 		}, httpapi.Needs(scopeWrite), h.update)
 	}
 	httpapi.Register(a, huma.Operation{
 		OperationID: "delete-widget", Method: http.MethodDelete, Path: path + "/{widget_id}", Tags: tags,
 		Summary: "Delete a widget", DefaultStatus: http.StatusNoContent,
-		Description: "The caller's own; with the scope admin, anyone's.",
+		Description: "Deletes one of the caller's widgets; with the scope admin, any widget.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeWrite), h.delete)
 }

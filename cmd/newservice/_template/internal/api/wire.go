@@ -10,10 +10,10 @@ import (
 
 // Widget is the JSON form of a widget.
 type Widget struct {
-	ID        uuid.UUID       `json:"id" format:"uuid" doc:"Names the widget; ids sort by creation." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
-	OwnerID   uuid.UUID       `json:"owner_id" format:"uuid" doc:"Whose widget it is." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	ID        uuid.UUID       `json:"id" format:"uuid" doc:"The widget's id; ids sort by creation time." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
+	OwnerID   uuid.UUID       `json:"owner_id" format:"uuid" doc:"The id of the user who owns the widget." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
 	Name      string          `json:"name" minLength:"1" maxLength:"100" doc:"1 to 100 characters." example:"A name"`
-	Quantity  int64           `json:"quantity" minimum:"0" maximum:"1000000" doc:"How many there are." example:"3"`
+	Quantity  int64           `json:"quantity" minimum:"0" maximum:"1000000" doc:"The quantity, a whole number." example:"3"`
 	CreatedAt httpapi.Instant `json:"created_at" doc:"When the widget was created."`
 	UpdatedAt httpapi.Instant `json:"updated_at" doc:"When the widget was changed last."`
 }
@@ -27,9 +27,9 @@ func toWire(it widget.Widget) Widget {
 
 // NewWidget is the request body that creates a widget.
 type NewWidget struct {
-	OwnerID  jsonbody.Optional[string] `json:"owner_id,omitzero" format:"uuid" doc:"Whose it is to be; left out, the caller's." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
-	Name     string                    `json:"name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters, after white space around them is taken away." example:"A name"`
-	Quantity int64                     `json:"quantity" minimum:"0" maximum:"1000000" doc:"How many there are, a whole number." example:"3"`
+	OwnerID  jsonbody.Optional[string] `json:"owner_id,omitzero" format:"uuid" doc:"The id of the user who owns the widget. If omitted, the caller; required with the scope admin, or if the service requires no token." example:"019dd1a2-0000-7cc3-9d3a-0c8a3f1b2c4d"`
+	Name     string                    `json:"name" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters, after leading and trailing white space is removed." example:"A name"`
+	Quantity int64                     `json:"quantity" minimum:"0" maximum:"1000000" doc:"The quantity, a whole number." example:"3"`
 }
 
 func (n *NewWidget) draft() widget.Draft {
@@ -39,7 +39,7 @@ func (n *NewWidget) draft() widget.Draft {
 // WidgetChange is the request body that changes a widget. Omitted fields keep their values.
 type WidgetChange struct {
 	Name     jsonbody.Optional[string] `json:"name,omitzero" minLength:"1" pattern:"^\\s*\\S([\\s\\S]{0,98}\\S)?\\s*$" doc:"1 to 100 characters." example:"Another name"`
-	Quantity jsonbody.Optional[int64]  `json:"quantity,omitzero" minimum:"0" maximum:"1000000" doc:"How many there are." example:"4"`
+	Quantity jsonbody.Optional[int64]  `json:"quantity,omitzero" minimum:"0" maximum:"1000000" doc:"The quantity, a whole number." example:"4"`
 
 	// Read-only fields, which a client may send back unchanged.
 	ID        jsonbody.Optional[string] `json:"id,omitzero" format:"uuid" doc:"Can't be changed; may be sent back unchanged." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`

@@ -19,8 +19,8 @@ const (
 )
 
 var (
-	errOwnerMissing = errors.New("must say whose it is: the caller is nobody in particular")
-	errOwnerUnknown = errors.New("is not the id of a user whose widgets are the caller's to make")
+	errOwnerMissing = errors.New("is required: the caller is an admin or has no user")
+	errOwnerUnknown = errors.New("is not the id of a user for whom the caller may create widgets")
 )
 
 // owner returns the owner of a new widget: asked, or the user that reach is limited to.
