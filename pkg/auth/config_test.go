@@ -172,11 +172,3 @@ func TestTheLongestLifeIsTheIssuersOrEverybodys(t *testing.T) {
 	require.Equal(t, defaultMaxLife.String(), field.Tag.Get("default")+"0m0s")
 	require.Equal(t, minMaxLife.String(), field.Tag.Get("min")+"0s")
 }
-
-func TestOpenIsSaidOnce(t *testing.T) {
-	var log bytes.Buffer
-	_, err := New(IssuerConfig{}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
-	require.NoError(t, err)
-	require.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
-	require.Contains(t, log.String(), "AUTH_ISSUERS")
-}

@@ -10,9 +10,14 @@ import (
 
 // Misspelt is a variable that is set, but that nothing reads.
 type Misspelt struct {
-	// Name is the variable, and Like the known variable that it resembles.
+	// Name is the variable, and Like the known variable that it resembles; empty for a
+	// standard variable that isn't supported.
 	Name, Like string
 }
+
+// unsupported are OpenTelemetry's variables for an exporter that the services have, but
+// without these options.
+var unsupported = regexp.MustCompile(`^OTEL_EXPORTER_OTLP_(TRACES_)?(TIMEOUT|CERTIFICATE|CLIENT_KEY|CLIENT_CERTIFICATE|COMPRESSION|INSECURE)$`)
 
 // notOurs are similar variables that others set or read: a cluster's, for each Service,
 // and OpenTelemetry's, for logs.
@@ -25,8 +30,8 @@ const (
 	tinyName  = 5
 )
 
-// FindMisspelt returns the variables of the environment that differ by a letter or two
-// from one that Load reads into dst.
+// FindMisspelt returns the variables of the environment that differ by a letter or two,
+// a plural or a word from one that Load reads into dst, and unsupported ones.
 func FindMisspelt(dst any) []Misspelt {
 	var known []string
 	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, _ reflect.Value) { known = append(known, name(field)) })
@@ -34,6 +39,10 @@ func FindMisspelt(dst any) []Misspelt {
 	for _, entry := range os.Environ() {
 		variable, _, _ := strings.Cut(entry, "=")
 		if slices.Contains(known, variable) || notOurs.MatchString(variable) {
+			continue
+		}
+		if unsupported.MatchString(variable) {
+			found = append(found, Misspelt{Name: variable})
 			continue
 		}
 		i := slices.IndexFunc(known, func(k string) bool { return resembles(variable, k) })
@@ -52,7 +61,27 @@ func resembles(variable, known string) bool {
 	case len(known) < shortName:
 		allowed = 1
 	}
-	return Distance(strings.ToUpper(variable), known) <= allowed
+	variable = strings.ToUpper(variable)
+	return Distance(singular(variable), singular(known)) <= allowed || hasOneWordMore(variable, known)
+}
+
+func singular(name string) string {
+	if stem, ok := strings.CutSuffix(name, "IES"); ok {
+		return stem + "Y"
+	}
+	return strings.TrimSuffix(name, "S")
+}
+
+// hasOneWordMore reports whether a name is the known one with another word inside, such as
+// CORS_ALLOWED_ORIGINS.
+func hasOneWordMore(name, known string) bool {
+	words := strings.Split(name, "_")
+	for i := 1; i < len(words)-1; i++ {
+		if strings.Join(slices.Delete(slices.Clone(words), i, i+1), "_") == known {
+			return true
+		}
+	}
+	return false
 }
 
 // Distance returns the number of letters to insert, delete, replace, or swap with the

@@ -20,6 +20,8 @@ func TestMisspeltVariablesAreFound(t *testing.T) {
 		Queue    int    `envconfig:"OTEL_BSP_MAX_QUEUE_SIZE"`
 		Exporter string `envconfig:"OTEL_TRACES_EXPORTER"`
 		Memory   int    `envconfig:"REQUEST_MEMORY_MIB"`
+		Proxies  string `envconfig:"TRUSTED_PROXIES"`
+		Origins  string `envconfig:"CORS_ORIGINS"`
 	}
 	for variable, like := range map[string]string{
 		"DATABSE_URL":       "DATABASE_URL",
@@ -31,6 +33,10 @@ func TestMisspeltVariablesAreFound(t *testing.T) {
 		"USERS_SERVICE_URL": "USER_SERVICE_URL",
 		"LOGLEVEL":          "LOG_LEVEL",
 		"PPORF":             "PPROF",
+		"TRUSTED_PROXY":     "TRUSTED_PROXIES",
+		"CORS_ORIGIN":       "CORS_ORIGINS",
+
+		"CORS_ALLOWED_ORIGINS": "CORS_ORIGINS",
 		// Variables that pods, images and shells have.
 		"DATABASE_URL": "", "PATH": "", "HOSTNAME": "", "HOME": "", "PWD": "", "TERM": "", "TZ": "", "LANG": "", "USER": "", "PORTS": "", "POST": "",
 		"KUBERNETES_SERVICE_HOST": "", "KUBERNETES_PORT_443_TCP_ADDR": "", "KUBERNETES_SERVICE_PORT_HTTPS": "",
@@ -50,4 +56,9 @@ func TestMisspeltVariablesAreFound(t *testing.T) {
 			require.Equal(t, like, got)
 		})
 	}
+}
+
+func TestUnsupportedVariablesAreFound(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem")
+	require.Contains(t, config.FindMisspelt(&struct{}{}), config.Misspelt{Name: "OTEL_EXPORTER_OTLP_CERTIFICATE"})
 }

@@ -51,7 +51,7 @@ func TestAWaitIsShort(t *testing.T) {
 	var w events.WaitParam
 	require.NoError(t, w.UnmarshalText([]byte("30s")))
 	require.Equal(t, 30*time.Second, time.Duration(w))
-	for _, wrong := range []string{"", "1", "30001ms", "-1s", "1h", "x"} {
+	for _, wrong := range []string{"", "1", "30001ms", "-1s", "1h", "x", "1.5s", "0.01m", "1us", "1µs", "+1s"} {
 		require.Error(t, w.UnmarshalText([]byte(wrong)), wrong)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -161,12 +162,18 @@ func (*CursorParam) Schema(huma.Registry) *huma.Schema {
 // WaitParam is the time of a long poll, 0 to maxWait.
 type WaitParam time.Duration
 
-var errWait = errors.New("must be a duration such as 20s, at most 30s")
+// waitPattern is what WaitParam accepts.
+const waitPattern = "^([0-9]{1,4}ms|[12]?[0-9]s|30s)$"
+
+var (
+	waits   = regexp.MustCompile(waitPattern)
+	errWait = errors.New("must be a duration such as 20s or 500ms, at most 30s")
+)
 
 // UnmarshalText parses a duration.
 func (w *WaitParam) UnmarshalText(b []byte) error {
 	d, err := time.ParseDuration(string(b))
-	if err != nil || d < 0 || d > maxWait {
+	if err != nil || !waits.Match(b) {
 		return errWait
 	}
 	*w = WaitParam(d)
@@ -175,5 +182,5 @@ func (w *WaitParam) UnmarshalText(b []byte) error {
 
 // Schema describes a duration.
 func (*WaitParam) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Pattern: "^([0-9]{1,4}ms|[12]?[0-9]s|30s)$", Examples: []any{"20s"}}
+	return &huma.Schema{Type: huma.TypeString, Pattern: waitPattern, Examples: []any{"20s"}}
 }

@@ -41,7 +41,6 @@ func (op *operation) memory() int64 {
 // byte of the answer is written. docs/overload.md has a diagram.
 func (a *API) admit(op *operation, x *exchange) {
 	g, ctx := x.g, &x.ctx
-	g.Writer.Header()["Cache-Control"] = noStore
 	op.rule.sayDeprecated(g.Writer.Header())
 	if op.maxBody > 0 && g.Request.ContentLength > op.maxBody {
 		a.write(g, tooLarge(op.maxBody))
@@ -53,6 +52,9 @@ func (a *API) admit(op *operation, x *exchange) {
 	}
 	if p == nil {
 		x.query, p = op.readQuery(g.Request.URL.RawQuery)
+	}
+	if p == nil {
+		p = op.refuseConditions(g.Request.Header)
 	}
 	if p == nil && op.maxBody > 0 {
 		p = requireJSON(g.Request)
@@ -124,8 +126,6 @@ func (a *API) work(op *operation, x *exchange, body []byte) {
 		a.write(x.g, a.problem(&x.ctx, err))
 	}
 }
-
-var noStore = []string{"no-store"}
 
 // authenticate returns the caller, the name under which it is counted, whether it has
 // sent few requests lately, and the problem if the request is rejected. A token that was

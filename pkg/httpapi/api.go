@@ -83,11 +83,11 @@ func New(c Config) *API {
 	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{}), refusals: refusals{paused: make(chan struct{}, maxPaused)}}
 
 	a.metrics = newMetrics(c.Metrics)
-	engine.Use(nosniff, a.observe(a.metrics), a.recoverPanic)
-	engine.Use(a.limitOthers)
+	engine.Use(guard, a.observe(a.metrics), a.recoverPanic)
 	if len(c.Client.CORSOrigins) > 0 {
-		engine.Use(allowOrigins(c.Client.CORSOrigins))
+		engine.Use(allowOrigins(c.Client.CORSOrigins, a.limitOthers))
 	}
+	engine.Use(a.limitOthers)
 	nothing := func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is no such path; /docs lists the operations")
 		p.Type = TypeNoSuchPath

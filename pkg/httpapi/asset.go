@@ -66,7 +66,7 @@ func tagOf(content []byte) string {
 func (a *asset) serve(g *gin.Context, contentType string) {
 	content, etag := a.compressed, `"`+a.etag+`-gzip"`
 	header := g.Writer.Header()
-	if content == nil || !acceptsGzip(g.GetHeader("Accept-Encoding")) {
+	if content == nil || !acceptsGzip(strings.Join(g.Request.Header["Accept-Encoding"], ",")) {
 		content, etag = a.plain(), `"`+a.etag+`"`
 	} else {
 		header.Set("Content-Encoding", "gzip")
@@ -74,7 +74,7 @@ func (a *asset) serve(g *gin.Context, contentType string) {
 	header.Add("Vary", "Accept-Encoding")
 	header.Set("Cache-Control", "no-cache") // cached, and revalidated by its ETag
 	header.Set("Etag", etag)
-	tags, err := parseTags(g.GetHeader("If-None-Match"))
+	tags, err := parseTags(strings.Join(g.Request.Header["If-None-Match"], ","))
 	for _, tag := range tags {
 		if err == nil && (tag == "*" || strings.TrimPrefix(tag, "W/") == etag) {
 			header.Del("Content-Encoding")
@@ -86,14 +86,14 @@ func (a *asset) serve(g *gin.Context, contentType string) {
 }
 
 // acceptsGzip parses Accept-Encoding (RFC 9110, section 12.5.3).
-func acceptsGzip(header string) bool {
+func acceptsGzip(header string) (accepted bool) {
 	for coding := range strings.SplitSeq(header, ",") {
 		name, weight, _ := strings.Cut(coding, ";")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if name == "gzip" || name == "x-gzip" {
-			q := strings.TrimPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
-			return strings.Trim(q, "0.") != "" || q == ""
+			q := strings.TrimPrefix(strings.ToLower(strings.Trim(weight, " \t")), "q=")
+			accepted = accepted || strings.Trim(q, "0.") != "" || q == ""
 		}
 	}
-	return false
+	return accepted
 }

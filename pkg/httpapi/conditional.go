@@ -58,6 +58,20 @@ func (c *Conditions) CheckChange(etag string) error {
 	return err
 }
 
+// refuseConditions rejects the preconditions of a request whose target has no ETag, and so
+// matches none (RFC 9110, sections 13.1.1 and 13.1.2): it must not run as if it had none.
+func (o *operation) refuseConditions(h http.Header) *Problem {
+	switch {
+	case !o.unversioned:
+		return nil
+	case h["If-Match"] != nil:
+		return NewProblem(http.StatusPreconditionFailed, "If-Match can't match: what this request is about has no ETag; omit the header")
+	case h["If-None-Match"] != nil && !o.reads:
+		return NewProblem(http.StatusPreconditionFailed, "If-None-Match can't be evaluated: what this request is about has no ETag; omit the header")
+	}
+	return nil
+}
+
 // checkMatch evaluates If-Match with the strong comparison: weak tags never match.
 func (c *Conditions) checkMatch(etag string) error {
 	weak := false

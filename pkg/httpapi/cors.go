@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,13 +24,31 @@ func (o *Origins) UnmarshalText(text []byte) error {
 	*o = nil
 	for part := range strings.SplitSeq(string(text), ",") {
 		origin := strings.TrimSpace(part)
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			return errors.New("must be a list such as https://shop.example.com,http://localhost:3000, each without a path")
+		if !isOrigin(origin) {
+			return errors.New("must be a list such as https://shop.example.com,http://localhost:3000, each as browsers send it: in lower case, without a path, a wildcard or the scheme's own port")
 		}
 		*o = append(*o, origin)
 	}
 	return nil
+}
+
+var originHost = regexp.MustCompile(`^(\[[0-9a-f:.]+\]|[0-9a-z._-]+)$`)
+
+// isOrigin reports whether a browser may send an origin in this form. It writes hosts in
+// lower case and as ASCII, and omits the default port
+// (https://html.spec.whatwg.org, "ASCII serialization of an origin").
+func isOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Scheme+"://"+u.Host != origin {
+		return false
+	}
+	host, port := u.Host, u.Port()
+	if port != "" {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	isPort := port == "" || err == nil && n > 0 && port == strconv.FormatUint(n, 10) && port != map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	return isPort && originHost.MatchString(host)
 }
 
 // preflightAge is how long a browser may cache the answer to a preflight request.
@@ -38,7 +58,10 @@ const preflightAge = time.Hour
 // (https://fetch.spec.whatwg.org, section 3.3). Requests of other origins are answered
 // without CORS headers, so browsers hide the answers from their pages. Credentials aren't
 // allowed: scripts send the token in a header.
-func allowOrigins(origins Origins) gin.HandlerFunc {
+//
+// It comes before everything that may reject a request. limit, unless nil, may reject a
+// preflight request, which goes no further.
+func allowOrigins(origins Origins, limit gin.HandlerFunc) gin.HandlerFunc {
 	allow := cors.New(cors.Config{
 		AllowOrigins: origins,
 		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
@@ -49,8 +72,15 @@ func allowOrigins(origins Origins) gin.HandlerFunc {
 		MaxAge: preflightAge,
 	})
 	return func(g *gin.Context) {
-		if slices.Contains(origins, g.GetHeader("Origin")) {
-			allow(g)
+		if origin := g.GetHeader("Origin"); slices.Contains(origins, origin) {
+			if g.Request.Method == http.MethodOptions && limit != nil {
+				g.Header("Access-Control-Allow-Origin", origin)
+				g.Header("Vary", "Origin")
+				limit(g)
+			}
+			if !g.IsAborted() {
+				allow(g)
+			}
 			return
 		}
 		g.Writer.Header().Add("Vary", "Origin")

@@ -16,9 +16,10 @@ import (
 
 func TestOrigins(t *testing.T) {
 	var o Origins
-	require.NoError(t, o.UnmarshalText([]byte("https://shop.example.com, http://localhost:3000")))
-	require.Equal(t, Origins{"https://shop.example.com", "http://localhost:3000"}, o)
-	for _, wrong := range []string{"*", "shop.example.com", "https://", "https://shop.example.com/", "https://shop.example.com/path", "ftp://x", "https://*.example.com/x", "null", "https://user@x"} {
+	require.NoError(t, o.UnmarshalText([]byte("https://shop.example.com, http://localhost:3000,http://[::1]:8080,https://127.0.0.1,https://xn--bcher-kva.example:8443")))
+	require.Equal(t, Origins{"https://shop.example.com", "http://localhost:3000", "http://[::1]:8080", "https://127.0.0.1", "https://xn--bcher-kva.example:8443"}, o)
+	for _, wrong := range []string{"*", "shop.example.com", "https://", "https://shop.example.com/", "https://shop.example.com/path", "ftp://x", "https://*.example.com/x", "null", "https://user@x",
+		"https://*.example.com", "https://Shop.example.com", "https://shop.example.com:443", "http://localhost:80", "https://a.com:99999", "https://a.com:0", "https://bücher.example", "http://:3000", "https://a.com:"} {
 		require.Error(t, o.UnmarshalText([]byte(wrong)), wrong)
 	}
 }

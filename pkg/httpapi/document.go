@@ -19,7 +19,7 @@ var answerHeaders = map[string]*huma.Header{
 	"ETag":             {Description: "The resource's version, for If-Match and If-None-Match.", Schema: &huma.Schema{Type: huma.TypeString}},
 	"RateLimit":        {Description: "The remaining requests, and the seconds until the whole limit is available again (draft-ietf-httpapi-ratelimit-headers-10). Omitted if no limit applies.", Schema: &huma.Schema{Type: huma.TypeString}},
 	"RateLimit-Policy": {Description: "The limit: q requests at once, which are replenished over w seconds. Omitted if no limit applies.", Schema: &huma.Schema{Type: huma.TypeString}},
-	"Retry-After":      {Description: "The seconds to wait before a retry (RFC 9110, section 10.2.3).", Schema: &huma.Schema{Type: huma.TypeInteger}},
+	"Retry-After":      {Description: "The seconds to wait before a retry (RFC 9110, section 10.2.3).", Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}},
 	"Sunset":           {Description: "When the operation will be removed (RFC 8594).", Schema: &huma.Schema{Type: huma.TypeString}},
 	"WWW-Authenticate": {Description: "The required scheme, and why the token was rejected (RFC 6750, section 3).", Schema: &huma.Schema{Type: huma.TypeString}},
 	"X-Request-Id":     {Description: "The id of this request in the logs: the one that the client sent, or a new one.", Schema: &huma.Schema{Type: huma.TypeString}},
@@ -41,8 +41,12 @@ func headersOf(op *huma.Operation, status int) []string {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		names = append(names, "WWW-Authenticate")
-	case http.StatusNotModified, http.StatusPreconditionFailed:
+	case http.StatusNotModified:
 		names = append(names, "ETag")
+	case http.StatusPreconditionFailed:
+		if slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "If-Match" }) {
+			names = append(names, "ETag")
+		}
 	case http.StatusUnsupportedMediaType:
 		names = append(names, "Accept-Encoding", map[bool]string{true: "Accept-Patch", false: "Accept"}[op.Method == http.MethodPatch])
 	case http.StatusTooManyRequests:

@@ -251,41 +251,46 @@ const (
 
 var draining = make(chan struct{}, drains)
 
-// drain discards the rest of a body that wasn't read to its end, after the answer was
-// sent. It stops at the limits above, or when nothing arrives. Then net/http, which would
-// wait for more, reads nothing any more.
+// drain discards the rest of a body that wasn't read to its end, after the answer was sent.
 func (x *exchange) drain(r *http.Request) {
-	b := x.body
-	if b == nil || b.ended {
-		return
+	if b := x.body; b != nil && !b.ended {
+		b.read += discard(x.beneath(), r, b.ReadCloser, b.read > 0)
 	}
-	control := http.NewResponseController(x.beneath())
+}
+
+// discard sends an answer and discards the rest of the request's body. It stops at the
+// limits above, or when nothing arrives. Then net/http, which would wait for more, reads
+// nothing any more. begun: a part of the body was read. discard returns how many bytes it
+// read.
+func discard(w http.ResponseWriter, r *http.Request, body io.Reader, begun bool) (read int64) {
+	control := http.NewResponseController(w)
 	defer func() { _ = control.SetReadDeadline(time.Now()) }() // the connection is closed anyway
-	if b.read == 0 && r.Header.Get("Expect") != "" {
-		return // the client sends the body only if asked to
+	if !begun && r.Header.Get("Expect") != "" {
+		return 0 // the client sends the body only if asked to
 	}
 	select {
 	case draining <- struct{}{}:
 		defer func() { <-draining }()
 	default:
-		return
+		return 0
 	}
 	if control.Flush() != nil {
-		return
+		return 0
 	}
 	end := time.Now().Add(drainTime)
 	pace := time.NewTicker(drainPause)
 	defer pace.Stop()
-	for left := drained; left > 0 && time.Now().Before(end); left -= drainStep {
+	for read < drained && time.Now().Before(end) {
 		err := control.SetReadDeadline(time.Now().Add(drainIdle))
 		if err != nil {
-			return
+			return read
 		}
-		n, err := io.CopyN(io.Discard, b.ReadCloser, drainStep)
-		b.read += n
+		n, err := io.CopyN(io.Discard, body, drainStep)
+		read += n
 		if err != nil {
-			return
+			return read
 		}
 		<-pace.C
 	}
+	return read
 }

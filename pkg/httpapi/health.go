@@ -32,16 +32,25 @@ type readyOutput struct{ Body health.Report }
 
 // Starting returns the handler for the time until the service is open: it answers the
 // probes as alive and not ready, and everything else with 503. open says that the service
-// will require no token.
-func Starting(service, version string, open bool) http.Handler {
+// will require no token. origins are those of Config.Client.
+func Starting(service, version string, open bool, origins Origins) http.Handler {
+	engine := gin.New()
+	if len(origins) > 0 {
+		engine.Use(allowOrigins(origins, nil))
+	}
+	engine.NoRoute(gin.WrapH(starting(service, version, open)))
+	return engine
+}
+
+func starting(service, version string, open bool) http.Handler {
 	alive, ready := newHealthBody(service, version, open), health.Report{Status: health.NotReady, Dependencies: map[string]health.Status{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := requestid.With(r.Context(), identify(w, r))
-		if r.ContentLength != 0 { // the body is not read
+		if r.ContentLength != 0 {
 			w.Header().Set("Connection", "close")
-			defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now()) }()
+			defer discard(w, r, r.Body, false)
 		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		guardHeader(w.Header())
 		status, body := http.StatusOK, any(alive)
 		switch r.URL.Path {
 		case "/health", "/health/live":

@@ -30,8 +30,16 @@ func identify(w http.ResponseWriter, r *http.Request) string {
 	return id
 }
 
-// nosniff keeps browsers from guessing another content type.
-func nosniff(g *gin.Context) { g.Header("X-Content-Type-Options", "nosniff") }
+// guard sets the headers that protect each answer: browsers must not guess another content
+// type, and caches must not keep it, errors included. Assets allow caches more.
+func guard(g *gin.Context) { guardHeader(g.Writer.Header()) }
+
+func guardHeader(h http.Header) {
+	h["X-Content-Type-Options"] = noSniff
+	h["Cache-Control"] = noStore
+}
+
+var noSniff, noStore = []string{"nosniff"}, []string{"no-store"}
 
 func fitsLog(id string) bool {
 	for i := range len(id) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,6 +27,8 @@ type operation struct {
 	// status is the status of a success.
 	status     int
 	parameters []parameter
+	// unversioned: the operation has no Conditions.
+	unversioned bool
 	// run parses the input of a request, calls the handler and writes its answer to the
 	// buffer. It returns the handler's error, or a *Problem for invalid input.
 	run func(x *exchange, body []byte) error
@@ -45,7 +48,7 @@ type Answer interface {
 // Param); a field called Body, of type Body, is the body. The handler may return a
 // *Problem, an error that the service maps to one, or invalid.Fields. Any other error
 // becomes a 500. op.Errors lists the handler's own error statuses. Register adds 401,
-// 403, 429, 500 and 503; 422 for a path parameter or a body; and 400, 408, 413 and 415
+// 403, 429, 500 and 503; 412 if Input has no Conditions; 422 for a path parameter or a body; and 400, 408, 413 and 415
 // for a body. It panics if the rule has no scope, or if the answer is a list and the rule
 // has no Memory.
 func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, handler func(context.Context, *Input) (Output, error)) {
@@ -72,6 +75,10 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 	}
 	var bodyField []int
 	o.parameters, bodyField = inputOf(reflect.TypeFor[Input]())
+	o.unversioned = !slices.ContainsFunc(o.parameters, func(p parameter) bool { return p.name == "If-Match" })
+	if o.unversioned {
+		op.Errors = append(op.Errors, http.StatusPreconditionFailed)
+	}
 	o.run = func(x *exchange, sent []byte) error {
 		var input Input
 		v := reflect.ValueOf(&input).Elem()

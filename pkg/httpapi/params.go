@@ -78,7 +78,7 @@ func setter(field reflect.StructField) func(reflect.Value, string) error {
 		}
 		return func(v reflect.Value, value string) error {
 			n, err := strconv.Atoi(value)
-			if err != nil || n < least || n > most {
+			if err != nil || n < least || n > most || value != strconv.Itoa(n) {
 				return fmt.Errorf("must be a whole number, %d to %d", least, most)
 			}
 			v.SetInt(int64(n))

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -98,8 +99,9 @@ func (p *Problem) send(ctx context.Context, w http.ResponseWriter) error {
 	}
 	p.identify(ctx)
 	b, err := json.Marshal(p)
-	if err != nil {
-		return err
+	if err != nil { // without an answer, net/http would send 200
+		w.WriteHeader(http.StatusInternalServerError)
+		return fmt.Errorf("render a problem: %w", err)
 	}
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)

@@ -88,12 +88,16 @@ func (a *API) clientOf(g *gin.Context) string {
 	return address.String()
 }
 
-// withoutPorts removes ports and brackets, which some proxies add, from X-Forwarded-For.
+// withoutPorts removes ports, brackets, quotes and empty elements, which some proxies add,
+// from X-Forwarded-For.
 // At an element that is no address, Gin ignores the rest of the list.
 func (a *API) withoutPorts(said []string) string {
-	hops := strings.Split(strings.Join(said, ","), ",")
-	for i, hop := range hops {
-		hop = strings.TrimSpace(hop)
+	var hops []string
+	for hop := range strings.SplitSeq(strings.Join(said, ","), ",") {
+		hop = strings.Trim(hop, " \t\"")
+		if hop == "" { // an empty element is ignored (RFC 9110, section 5.6.1)
+			continue
+		}
 		if port, err := netip.ParseAddrPort(hop); err == nil {
 			hop = port.Addr().String()
 		}
@@ -104,7 +108,7 @@ func (a *API) withoutPorts(said []string) string {
 				a.log.Warn("the X-Forwarded-For from a trusted proxy is not a list of IP addresses; clients behind it may share one rate limit")
 			})
 		}
-		hops[i] = hop
+		hops = append(hops, hop)
 	}
 	return strings.Join(hops, ", ")
 }

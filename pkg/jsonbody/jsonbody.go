@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"reflect"
 	"strconv"
 	"strings"
@@ -29,8 +28,9 @@ const (
 	maxProblems = 50
 	// maxName limits how many bytes of an unknown member's name are echoed.
 	maxName = 64
-	// maxNumber is the maximum length of a number that is evaluated, in bytes.
-	maxNumber = 64
+	// maxDigits is the number of digits of the largest int64. maxExponent is far above the
+	// length of any body.
+	maxDigits, maxExponent = 19, 1 << 30
 	// maxPath is the approximate maximum length of an echoed path, in bytes.
 	maxPath = 128
 )
@@ -177,38 +177,36 @@ var (
 	errRange    = errors.New("out of range")
 )
 
-// wholeNumber returns the value of a JSON number that is whole.
+// wholeNumber returns the value of a JSON number that is whole, however it is written.
 func wholeNumber(s string) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err == nil {
 		return n, nil
 	}
+	mantissa, exponent := s, 0
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		exponent, err := strconv.Atoi(s[i+1:])
-		switch {
-		case err != nil || exponent > len(s)+20 || exponent < -len(s)-20:
-			// The exponent decides alone: zero, out of range, or a fraction. Evaluating the
-			// number could be arbitrarily expensive.
-			if strings.Trim(s[:i], "-0.") == "" {
-				return 0, nil
-			}
-			if s[i+1] == '-' {
-				return 0, errFraction
-			}
-			return 0, errRange
-		}
+		mantissa = s[:i]
+		exponent, _ = strconv.Atoi(s[i+1:]) // the closest int, if it is out of range
+		exponent = max(-maxExponent, min(exponent, maxExponent))
 	}
-	if len(s) > maxNumber {
-		return 0, errRange
-	}
-	r, ok := new(big.Rat).SetString(s)
+	sign := mantissa[:len(mantissa)-len(strings.TrimPrefix(mantissa, "-"))]
+	whole, fraction, _ := strings.Cut(mantissa[len(sign):], ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	trimmed := strings.TrimRight(digits, "0")
+	exponent += len(digits) - len(trimmed) - len(fraction)
 	switch {
-	case !ok || !r.IsInt():
+	case trimmed == "":
+		return 0, nil
+	case exponent < 0:
 		return 0, errFraction
-	case !r.Num().IsInt64():
+	case len(trimmed)+exponent > maxDigits:
 		return 0, errRange
 	}
-	return r.Num().Int64(), nil
+	n, err = strconv.ParseInt(sign+trimmed+strings.Repeat("0", exponent), 10, 64)
+	if err != nil {
+		return 0, errRange
+	}
+	return n, nil
 }
 
 // array decodes a list. It decodes at most one element more than allowed, which is enough
@@ -373,10 +371,11 @@ func join(path, member string) string {
 	return path + "." + member
 }
 
-// Shorten truncates a name from a request so that it can be echoed.
+// Shorten truncates a name from a request, and replaces what isn't UTF-8, so that it can be
+// echoed.
 func Shorten(name string) string {
 	if len(name) > maxName {
 		return strings.ToValidUTF8(name[:maxName], "") + "…"
 	}
-	return name
+	return strings.ToValidUTF8(name, "\ufffd")
 }

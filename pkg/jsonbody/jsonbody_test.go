@@ -124,6 +124,19 @@ func TestProblemsAreBounded(t *testing.T) {
 
 // TestWholeNumbersAreReadByValue writes the same number in many ways.
 func TestWholeNumbersAreReadByValue(t *testing.T) {
+	for text, want := range map[string]string{
+		"36." + strings.Repeat("0", 70): "", "0." + strings.Repeat("0", 70): "", "3" + strings.Repeat("0", 80) + "e-79": "", "0e999999999999999999999": "", "-0.0": "",
+		"0.00000000000000000003e21": "", "3e-1": "whole", "0." + strings.Repeat("0", 70) + "1": "whole", "1e-999999999999999999999": "whole",
+		"1e19": "too large", "9223372036854775808": "too large", "1e999999999999999999999": "too large", "-92233720368547758.09e2": "too large",
+	} {
+		var b body
+		err := jsonbody.Decode([]byte(`{"name":"","age":`+text+`}`), &b)
+		if want == "" {
+			require.NoError(t, err, text)
+			continue
+		}
+		require.ErrorContains(t, err, want, text)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Int64().Draw(t, "n")
 		digits, err := json.Marshal(n)
@@ -202,7 +215,7 @@ func TestWhatIsTooMuchIsNotBuilt(t *testing.T) {
 	var number struct {
 		N int64 `json:"n"`
 	}
-	for _, text := range []string{strings.Repeat("7", 500_000), "1." + strings.Repeat("7", 500_000), "1." + strings.Repeat("0", 100)} {
+	for _, text := range []string{strings.Repeat("7", 500_000), "1." + strings.Repeat("7", 500_000)} {
 		var fields invalid.Fields
 		require.ErrorAs(t, jsonbody.Decode([]byte(`{"n":`+text+`}`), &number), &fields)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/list"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -45,6 +46,7 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 			_ = surplus.Close() // the error doesn't matter
 		}
 	case http.StateIdle:
+		s.header = headerLines{} // nothing is being read meanwhile
 		s.idle.Store(int64(sinceStart()))
 	case http.StateActive:
 		if s.idle.Swap(0) == 0 {
@@ -150,10 +152,39 @@ func (l steadyListener) Accept() (net.Conn, error) {
 // its length.
 const maxHeaderLines = 128
 
-var errHeaderLines = errors.New("the header has too many lines")
+// errHeaderLines has a type to which net/http, after it, doesn't write an answer of its own.
+var errHeaderLines = &net.OpError{Op: "read", Err: errors.New("the header has too many lines")}
 
 // tooManyLines is the answer to a header with more lines (RFC 6585, section 5).
 const tooManyLines = "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+// The rest of such a header is discarded up to these limits, so that the client can read
+// the answer before the connection is reset.
+const (
+	headerDrained   = 1 << 20
+	headerDrainTime = 500 * time.Millisecond
+)
+
+// headerLines counts the lines of a request header, up to the empty line that ends it. The
+// body may follow in the same read. Of a pipelined request, the beginning may have been read
+// with the request before it: so counting may begin within a line.
+type headerLines struct {
+	n int
+	// empty: the current line is empty so far. ended: the empty line was read.
+	empty, ended bool
+}
+
+func (h *headerLines) count(read []byte) {
+	for len(read) > 0 && !h.ended {
+		line, rest, isWhole := bytes.Cut(read, []byte("\n"))
+		h.empty = h.empty && len(bytes.TrimSuffix(line, []byte("\r"))) == 0
+		if isWhole {
+			h.n++
+			h.empty, h.ended = true, h.empty
+		}
+		read = rest
+	}
+}
 
 // steadyConn fails a write when the client has taken no byte of it for timeout, or up to
 // an eighth less. A client that keeps reading, however slowly, gets everything. It also
@@ -168,25 +199,32 @@ type steadyConn struct {
 	idle, writing atomic.Int64
 	// fresh is the element in connections.fresh, until the first request.
 	fresh *list.Element
-	// inHeader reports whether a request header is being read, and lines how many lines it
-	// has had.
+	// inHeader reports whether a request header is being read, and header has its lines.
 	inHeader atomic.Bool
-	lines    int
+	header   headerLines
 }
 
 // Read implements net.Conn.
 func (c *steadyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if !c.inHeader.Load() {
-		c.lines = 0
 		return n, err
 	}
-	c.lines += bytes.Count(p[:n], []byte("\n"))
-	if c.lines > maxHeaderLines {
-		_, _ = c.Write([]byte(tooManyLines)) // no answer is being written while a header is read
+	c.header.count(p[:n])
+	if c.header.n > maxHeaderLines {
+		c.refuseHeader()
 		return 0, errHeaderLines
 	}
 	return n, err
+}
+
+// refuseHeader answers a header of too many lines. No other answer is being written while a
+// header is read. Errors don't matter: the connection is closed in any case.
+func (c *steadyConn) refuseHeader() {
+	_, _ = c.Write([]byte(tooManyLines))
+	_ = c.CloseWrite()
+	_ = c.Conn.SetReadDeadline(time.Now().Add(headerDrainTime))
+	_, _ = io.CopyN(io.Discard, c.Conn, headerDrained)
 }
 
 // Write implements net.Conn.

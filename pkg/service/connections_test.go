@@ -260,20 +260,49 @@ func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
 
 // TestAHeaderOfManyLinesIsRefused: each line takes more memory than its length.
 func TestAHeaderOfManyLinesIsRefused(t *testing.T) {
-	address := serve(t, &Config{MaxConnections: 10, HeaderTimeout: time.Hour, WriteTimeout: time.Hour}, func(http.ResponseWriter, *http.Request) {})
-	for lines, want := range map[int]int{100: http.StatusOK, 3000: http.StatusRequestHeaderFieldsTooLarge} {
-		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
-		require.NoError(t, err)
-		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n"+strings.Repeat("a:\r\n", lines))
-		require.NoError(t, err)
-		if want == http.StatusOK {
-			_, err = io.WriteString(conn, "\r\n")
+	address := serve(t, &Config{MaxConnections: 10, HeaderTimeout: time.Hour, WriteTimeout: time.Hour, BodyTimeout: time.Hour}, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	header := func(lines int) string { return "GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("a:\r\n", lines) }
+	body := strings.Repeat("\n", 1000)
+	post := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n", len(body))
+	for name, c := range map[string]struct {
+		parts []string
+		want  []int
+	}{
+		"few lines":                     {[]string{header(100) + "\r\n"}, []int{200}},
+		"many lines":                    {[]string{header(3000)}, []int{431}},
+		"many lines, and the end":       {[]string{header(3000) + "\r\n"}, []int{431}},
+		"many lines, one by one":        {strings.SplitAfter(header(300), "\n"), []int{431}},
+		"a body of many lines":          {[]string{post + "\r\n" + body}, []int{200}},
+		"its header ends in two parts":  {[]string{post + "\r", "\n" + body}, []int{200}},
+		"again on the same connection":  {[]string{post + "\r\n" + body, post + "\r\n" + body, header(3000)}, []int{200, 200, 431}},
+		"lines that end without return": {[]string{strings.ReplaceAll(post, "\r", "") + "\n" + body}, []int{200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 			require.NoError(t, err)
-		}
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		require.NoError(t, err, "%d lines", lines)
-		require.NoError(t, response.Body.Close())
-		require.Equal(t, want, response.StatusCode)
-		require.NoError(t, conn.Close())
+			defer conn.Close()
+			answers := bufio.NewReader(conn)
+			for _, part := range c.parts {
+				_, err = io.WriteString(conn, part)
+				if c.want[len(c.want)-1] == http.StatusOK {
+					require.NoError(t, err)
+				}
+			}
+			for _, want := range c.want {
+				response, err := http.ReadResponse(answers, nil)
+				require.NoError(t, err)
+				_, err = io.Copy(io.Discard, response.Body)
+				require.NoError(t, err)
+				require.Equal(t, want, response.StatusCode)
+			}
+			if c.want[len(c.want)-1] == http.StatusRequestHeaderFieldsTooLarge {
+				require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+				rest, err := io.ReadAll(answers)
+				require.NoError(t, err, "the connection is closed, not reset")
+				require.Empty(t, rest, "there is no second answer")
+			}
+		})
 	}
 }

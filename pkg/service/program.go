@@ -208,6 +208,10 @@ func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, a
 		log.WarnContext(ctx, "a setting is risky", slog.String("why", why))
 	}
 	for _, m := range config.FindMisspelt(p.Config) {
+		if m.Like == "" {
+			log.WarnContext(ctx, "a variable that is not supported is set", slog.String("variable", m.Name))
+			continue
+		}
 		log.WarnContext(ctx, "an unknown variable is set", slog.String("variable", m.Name), slog.String("like", m.Like))
 	}
 }

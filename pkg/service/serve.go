@@ -46,7 +46,8 @@ func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheu
 		return err
 	}
 	address := listener.Addr().String()
-	starting := httpapi.Starting(p.Name, Version(), strings.TrimSpace(c.AuthIssuers) == "")
+	isOpen := strings.TrimSpace(c.AuthIssuers) == ""
+	starting := httpapi.Starting(p.Name, Version(), isOpen, c.CORSOrigins)
 	var admin *adminServer
 	if c.AdminPort != 0 {
 		admin, err = c.listenAdmin(ctx, log, starting)
@@ -56,6 +57,9 @@ func (p Program) serve(ctx context.Context, log *slog.Logger, metrics *prometheu
 		defer admin.close() // last, so that the probes are answered until the end
 	}
 	p.introduce(ctx, log, "starting", slog.String("address", address))
+	if isOpen {
+		log.WarnContext(ctx, "open: every client has full access; set AUTH_ISSUERS to require tokens")
+	}
 	var handler atomic.Pointer[http.Handler]
 	set := func(h http.Handler) { handler.Store(&h) }
 	set(starting)

@@ -11,6 +11,7 @@ import (
 
 var (
 	errNotUTF8      = errors.New("must be valid UTF-8")
+	errNoCharacter  = errors.New("must not contain Unicode noncharacters, such as U+FFFE")
 	errHidden       = errors.New("must not contain hidden text: characters that change the text direction, or several invisible characters in a row")
 	errControl      = errors.New("must not contain control characters or line breaks")
 	errBlockControl = errors.New("must not contain control characters other than tabs and line breaks")
@@ -45,14 +46,34 @@ func Ignorable(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// brailleBlank is the only graphic character that shows nothing, and is neither white
-// space nor ignorable.
-const brailleBlank = '\u2800'
+// isBlank reports whether a graphic character shows nothing, although it is neither white
+// space nor ignorable: a Braille pattern, two hieroglyphs, a filler of the Khitan script and
+// a note without a head.
+func isBlank(r rune) bool {
+	switch r {
+	case '\u2800', '\U00013441', '\U00013442', '\U00016fe4', '\U0001d159':
+		return true
+	}
+	return false
+}
+
+// isNoncharacter reports whether a code point is never a character (Unicode, section 23.7).
+// RFC 7493, section 2.1, forbids them in JSON.
+func isNoncharacter(r rune) bool { return r&0xfffe == 0xfffe || r >= 0xfdd0 && r <= 0xfdef }
 
 // visible reports whether a character is visible.
 func visible(r rune) bool {
-	return unicode.IsGraphic(r) && !unicode.Is(unicode.White_Space, r) && !Ignorable(r) && r != brailleBlank
+	return unicode.IsGraphic(r) && !unicode.Is(unicode.White_Space, r) && !Ignorable(r) && !isBlank(r)
 }
+
+// invisible reports whether a character shows nothing, and isn't white space.
+func invisible(r rune) bool {
+	return Ignorable(r) || isBlank(r) || unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
+
+// isSpace reports whether a character is white space for Go or for JavaScript, in whose
+// patterns \s includes U+FEFF.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' }
 
 // turnsDirection reports whether a character embeds, overrides or isolates the direction
 // of the following text (UAX #9, section 2): a name with one would change how the page
@@ -63,9 +84,9 @@ const (
 	// blackFlag begins a region's flag: up to maxTags tags follow, and lastTag is the last
 	// (UTS #51, section 1.4.9).
 	blackFlag, lastTag, maxTags = '\U0001f3f4', '\U000e007f', 6
-	// maxIgnorable is the maximum number of consecutive ignorable characters: an emoji has
+	// maxInvisible is the maximum number of consecutive invisible characters: an emoji has
 	// a variation selector and a joiner.
-	maxIgnorable = 2
+	maxInvisible = 2
 )
 
 func isTag(r rune) bool { return r >= 0xe0020 && r <= 0xe007f }
@@ -85,9 +106,9 @@ func hides(s string) bool {
 			if r == lastTag {
 				tags = 0
 			}
-		case Ignorable(r):
+		case invisible(r):
 			inARow++
-			if inARow > maxIgnorable {
+			if inARow > maxInvisible {
 				return true
 			}
 		default:
@@ -107,7 +128,10 @@ func check(s string, max int, refusal error, refused func(rune) bool) (string, e
 	if strings.ContainsFunc(s, refused) {
 		return "", refusal
 	}
-	s = strings.TrimSpace(s)
+	if strings.ContainsFunc(s, isNoncharacter) {
+		return "", errNoCharacter
+	}
+	s = strings.TrimFunc(s, isSpace)
 	if !strings.ContainsFunc(s, visible) {
 		return "", errors.New("must not be blank")
 	}

@@ -43,13 +43,24 @@ func TestLine(t *testing.T) {
 		"text in tags after a flag":   {in: "Ann 🏴\U000e0069\U000e0067\U000e006e\U000e006f\U000e0072\U000e0065\U000e0020\U000e0061", err: "hidden text"},
 		"zero-width spaces in a row":  {in: "Ada\u200b\u200b\u200bL", err: "hidden text"},
 
-		"an emoji of several": {in: "👩🏽‍❤️‍💋‍👨🏿", want: "👩🏽‍❤️‍💋‍👨🏿"},
-		"a flag in tags":      {in: "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f!", want: "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f!"},
-		"Persian":             {in: "می\u200cخواهم", want: "می\u200cخواهم"},
-		"Hangul":              {in: "김철수 \u1112\u1161\u11ab", want: "김철수 \u1112\u1161\u11ab"},
-		"Hebrew with a mark":  {in: "עדה\u200f (Ada)", want: "עדה\u200f (Ada)"},
-		"Han with a variant":  {in: "葛\U000e0100城", want: "葛\U000e0100城"},
-		"Thai":                {in: "กรุง\u200bเทพ", want: "กรุง\u200bเทพ"},
+		"only a null notehead":        {in: "\U0001d159", err: "must not be blank"},
+		"only a filler of Khitan":     {in: "\U00016fe4", err: "must not be blank"},
+		"only a blank hieroglyph":     {in: "\U00013441", err: "must not be blank"},
+		"a noncharacter":              {in: "Ada\ufffe", err: "noncharacters"},
+		"a noncharacter of a plane":   {in: "Ada\U0001ffff", err: "noncharacters"},
+		"an Arabic noncharacter":      {in: "Ada\ufdd0", err: "noncharacters"},
+		"annotations in a row":        {in: "Ada\ufff9\ufffa\ufffb", err: "hidden text"},
+		"joined hieroglyphs in a row": {in: "Ada\U00013430\U00013430\U00013430", err: "hidden text"},
+		"blanks in a row":             {in: "Ada\u2800\u2800\u2800L", err: "hidden text"},
+
+		"a byte order mark goes": {in: "\ufeff" + strings.Repeat("a", 100), want: strings.Repeat("a", 100)},
+		"an emoji of several":    {in: "👩🏽‍❤️‍💋‍👨🏿", want: "👩🏽‍❤️‍💋‍👨🏿"},
+		"a flag in tags":         {in: "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f!", want: "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f!"},
+		"Persian":                {in: "می\u200cخواهم", want: "می\u200cخواهم"},
+		"Hangul":                 {in: "김철수 \u1112\u1161\u11ab", want: "김철수 \u1112\u1161\u11ab"},
+		"Hebrew with a mark":     {in: "עדה\u200f (Ada)", want: "עדה\u200f (Ada)"},
+		"Han with a variant":     {in: "葛\U000e0100城", want: "葛\U000e0100城"},
+		"Thai":                   {in: "กรุง\u200bเทพ", want: "กรุง\u200bเทพ"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := text.Line(c.in, 100)

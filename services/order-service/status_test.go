@@ -142,6 +142,7 @@ func TestWhatWasReadMayBeSentBack(t *testing.T) {
 				require.Equal(t, []string{"body." + field}, answer.Locations())
 			}
 			s.Do(http.MethodPatch, path, `{"total_amount":2.99997e3}`).Want(http.StatusOK)
+			s.Do(http.MethodPut, path, `{"erased_at":null}`).Want(http.StatusOK) // as some serialisers write an absent member
 		}
 		// The whole order with the next status is a transition.
 		path := s.in("pending")

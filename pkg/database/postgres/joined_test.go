@@ -145,11 +145,11 @@ func TestWritesWhoseAnswerIsLostAreNotRepeated(t *testing.T) {
 // replaced.
 func TestWritesShareATransactionAfterARestart(t *testing.T) {
 	db := newJoined(t)
-	fill(t, db.DB)
-	administer(t, db.Config().ConnString(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()")
+	fill(t, db.DB, func() {
+		administer(t, db.Config().ConnString(), "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()")
+	})
 	for _, failed := range share(t, db, insert("a"), insert("b")) {
 		require.NoError(t, <-failed)
 	}
 	require.Equal(t, []string{"a", "b"}, values(t, db))
 }
-

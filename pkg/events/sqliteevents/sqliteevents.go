@@ -35,6 +35,9 @@ func New(db *sqlite.DB, keepDeleted bool) Events { return Events{db, keepDeleted
 
 // EventsAfter implements events.Store.
 func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
+	if c.Turn > 0 { // of another database
+		return nil, events.ErrAhead
+	}
 	found, err := sqlite.All(ctx, e.db, scan, after, c.Position, limit)
 	if err == nil && len(found) == 0 {
 		err = e.db.Read(ctx, func(conn *sqlite.Conn) error { return checkAhead(ctx, conn, c) })
@@ -44,7 +47,7 @@ func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]
 
 func checkAhead(ctx context.Context, conn *sqlite.Conn, c events.Cursor) error {
 	return conn.Query(ctx, ahead, func(r sqlite.Row) error {
-		if c.Position > r.Int(0) {
+		if c.Turn > 0 || c.Position > r.Int(0) {
 			return events.ErrAhead
 		}
 		return nil

@@ -86,7 +86,7 @@ type OrderChange struct {
 	TotalAmount jsonbody.Optional[Money]  `json:"total_amount,omitzero" minimum:"0" maximum:"999999999999.99" doc:"Is computed; may be sent back unchanged." example:"2999.97"`
 	CreatedAt   jsonbody.Optional[string] `json:"created_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
 	UpdatedAt   jsonbody.Optional[string] `json:"updated_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
-	ErasedAt    jsonbody.Optional[string] `json:"erased_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged." example:"2026-01-02T03:04:05.678Z"`
+	ErasedAt    jsonbody.Nullable[string] `json:"erased_at,omitzero" format:"date-time" doc:"Can't be changed; may be sent back unchanged, or as null if the order has none." example:"2026-01-02T03:04:05.678Z"`
 }
 
 func (c *OrderChange) patch() order.Patch {
@@ -110,10 +110,13 @@ func (c *OrderChange) checkReadOnly(stored order.Order) error {
 	r.Time("created_at", c.CreatedAt, stored.CreatedAt)
 	r.Time("updated_at", c.UpdatedAt, stored.UpdatedAt)
 	r.Same("shipping_address", !c.ShippingAddress.Set || c.ShippingAddress.Ptr() != nil || stored.ErasedAt != nil)
-	if stored.ErasedAt != nil {
-		r.Time("erased_at", c.ErasedAt, *stored.ErasedAt)
-	} else {
-		r.Same("erased_at", !c.ErasedAt.Set)
+	switch {
+	case c.ErasedAt.Ptr() == nil:
+		r.Same("erased_at", !c.ErasedAt.Set || stored.ErasedAt == nil)
+	case stored.ErasedAt == nil:
+		r.Same("erased_at", false)
+	default:
+		r.Time("erased_at", jsonbody.Optional[string]{Value: c.ErasedAt.Value, Set: true}, *stored.ErasedAt)
 	}
 	return r.Err()
 }

@@ -1,0 +1,38 @@
+package sqliteevents_test
+
+import (
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/example/microservices/pkg/database/migration"
+	"github.com/example/microservices/pkg/database/sqlite"
+	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/events/sqliteevents"
+)
+
+// TestACursorOfAnotherDatabaseIsRejected: cursors of PostgreSQL have a turn, and its
+// positions say nothing here. A reader must begin again, or it would skip events.
+func TestACursorOfAnotherDatabaseIsRejected(t *testing.T) {
+	files := fstest.MapFS{"migrations/00001_things.sql": {Data: []byte(schema)}}
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "db"), migration.SQLite(files, 1))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, db.Write(t.Context(), func(c *sqlite.Conn) error {
+		_, err := c.Exec(t.Context(), "INSERT INTO things VALUES ('019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d', 'lamp'), ('019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4e', 'desk')")
+		return err
+	}))
+	all := sqliteevents.New(db, false)
+	found, err := all.EventsAfter(t.Context(), events.Cursor{Position: 1}, 10)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	_, err = all.EventsAfter(t.Context(), events.Cursor{Turn: 734, Position: 1}, 10)
+	require.ErrorIs(t, err, events.ErrAhead)
+	err = sqliteevents.NewConsumers(db).Acknowledge(t.Context(), "orders", events.Cursor{Turn: 734, Position: 1}, time.Now())
+	require.ErrorIs(t, err, events.ErrAhead)
+}
