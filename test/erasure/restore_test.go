@@ -13,9 +13,9 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestARestoredFeedIsNotTrustedBlindly: user-service is restored from a backup that is
-// older than what order-service has read. A user who is deleted then is erased, and isn't
-// said to be before.
+// TestARestoredFeedIsNotTrustedBlindly: user-service is restored from a backup that is older
+// than the events that order-service has read. A user who is deleted afterwards is erased,
+// and not reported as erased before that.
 func TestARestoredFeedIsNotTrustedBlindly(t *testing.T) {
 	s := open(t, "sqlite")
 	create := func() string {
@@ -42,7 +42,7 @@ func TestARestoredFeedIsNotTrustedBlindly(t *testing.T) {
 	s.users.start(t)
 	v := create()
 	var o string
-	apitest.Eventually(t, "the breaker is closed again", func() bool {
+	apitest.Eventually(t, "the breaker closes again", func() bool {
 		status, made := s.do(http.MethodPost, s.ordersURL(), orderOf(v, "Canary street"))
 		if status == http.StatusCreated {
 			o = idOf(t, made)
