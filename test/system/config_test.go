@@ -14,8 +14,8 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// secret is in every setting below. No four letters of it are in a text that a
-// service writes by itself.
+// secret is in every setting below. No four consecutive letters of it occur in the services'
+// own texts.
 const secret = "Zwxqvyjk7Bgpfzk"
 
 func requireNoSecret(t *testing.T, text string) {
@@ -25,8 +25,7 @@ func requireNoSecret(t *testing.T, text string) {
 	}
 }
 
-// TestNoErrorShowsAPieceOfASetting plants a secret in every variable, in each form
-// that it may be wrong in.
+// TestNoErrorShowsAPieceOfASetting sets every variable to wrong values with a secret in them.
 func TestNoErrorShowsAPieceOfASetting(t *testing.T) {
 	forms := []string{
 		secret, secret + "\n", `"` + secret, "[{" + secret, `[{"issuer":"` + secret + `"}]`, "9" + secret, secret + "=" + secret,
@@ -57,19 +56,19 @@ func TestNoErrorShowsAPieceOfASetting(t *testing.T) {
 	}
 }
 
-// TestNoErrorOfConnectingShowsAPasswordOrUser: each of these passes for an address,
-// and fails later.
+// TestNoErrorOfConnectingShowsAPasswordOrUser uses addresses that are valid, but fail when
+// connecting.
 func TestNoErrorOfConnectingShowsAPasswordOrUser(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	server := strings.TrimPrefix(postgres.New(t), "postgres://postgres@")
 	host, _, _ := strings.Cut(server, "/")
 	for name, address := range map[string]string{
-		"nobody listens":            "postgres://" + secret + ":" + secret + "@127.0.0.1:1/shop",
-		"no such host":              "postgres://" + secret + ":" + secret + "@no-such-host.invalid/shop",
-		"no TLS":                    "postgres://x:" + secret + "@" + host + "/postgres?sslmode=require",
-		"no such database":          "postgres://postgres:" + secret + "@" + host + "/no_such?sslmode=disable",
-		"a setting that is refused": "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&statement_timeout=soon",
-		"no server to write to":     "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&target_session_attrs=standby",
+		"connection refused": "postgres://" + secret + ":" + secret + "@127.0.0.1:1/shop",
+		"no such host":       "postgres://" + secret + ":" + secret + "@no-such-host.invalid/shop",
+		"no TLS":             "postgres://x:" + secret + "@" + host + "/postgres?sslmode=require",
+		"no such database":   "postgres://postgres:" + secret + "@" + host + "/no_such?sslmode=disable",
+		"a rejected setting": "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&statement_timeout=soon",
+		"no matching server": "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&target_session_attrs=standby",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +80,8 @@ func TestNoErrorOfConnectingShowsAPasswordOrUser(t *testing.T) {
 	}
 }
 
-// TestAPasswordThatIsNotEncodedIsDialledNowhere: a piece of it was looked up as a host.
+// TestAPasswordThatIsNotEncodedIsDialledNowhere: otherwise a part of the password would be
+// resolved as a host name.
 func TestAPasswordThatIsNotEncodedIsDialledNowhere(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	for _, mark := range []string{"@ss/w#", "/", "#", "?", "%zz", "@", " "} {
@@ -102,7 +102,7 @@ func TestTheFirstLineSaysWhichDatabaseItIs(t *testing.T) {
 	require.Contains(t, server.Log(), `"msg":"an unknown variable is set","service":"user-service"`)
 	require.Contains(t, server.Log(), `"variable":"DATABSE_URL","like":"DATABASE_URL"`)
 	_, err := os.Stat(file)
-	require.NoError(t, err, "the line break is no part of its name")
+	require.NoError(t, err, "the line break must not be part of the file's name")
 }
 
 func TestASettingThatIsEmptyIsNoDefault(t *testing.T) {

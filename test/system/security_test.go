@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatSECURITYNamesIsThere: every test that SECURITY.md says proves something
-// exists.
+// TestWhatSECURITYNamesIsThere: every test that SECURITY.md names exists.
 func TestWhatSECURITYNamesIsThere(t *testing.T) {
 	document, err := os.ReadFile("../../SECURITY.md")
 	require.NoError(t, err)
