@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatIsBesideTheChartFitsItsSchemas: what people apply by hand, and what Argo CD is
-// given, its addons included.
+// TestWhatIsBesideTheChartFitsItsSchemas checks the manifests that users apply by hand, and
+// those for Argo CD, including its addons.
 func TestWhatIsBesideTheChartFitsItsSchemas(t *testing.T) {
 	location := schemas(t)
 	for _, pattern := range []string{"k8s/*.yaml", "k8s/policies/*.yaml"} {
@@ -17,7 +17,7 @@ func TestWhatIsBesideTheChartFitsItsSchemas(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, files)
 		for _, file := range files {
-			if filepath.Base(file) == "kind.yaml" { // kind's own
+			if filepath.Base(file) == "kind.yaml" { // kind's configuration, not an object
 				continue
 			}
 			t.Run(filepath.Base(file), func(t *testing.T) {
