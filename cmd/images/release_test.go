@@ -27,7 +27,7 @@ func TestAReleaseInstallsItsOwnImages(t *testing.T) {
 	for i, service := range services {
 		require.Contains(t, printed[i], "/"+service+":v1.2.3-rc.1@sha256:")
 		require.Contains(t, rendering, "image: \""+printed[i]+"\"\n")
-		require.NotEmpty(t, digestOf(t, printed[i]), "it is there")
+		require.NotEmpty(t, digestOf(t, printed[i]), "the image exists")
 	}
 }
 
@@ -77,8 +77,8 @@ func TestAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
 			var envelope struct{ Payload []byte }
 			require.NoError(t, json.Unmarshal([]byte(said), &envelope))
 			require.Contains(t, string(envelope.Payload), "SPDX-2.")
-			require.Contains(t, string(envelope.Payload), strings.TrimPrefix(subject[strings.Index(subject, "@"):], "@sha256:"), "it is about this one")
-			require.Equal(t, i > 0, strings.Contains(string(envelope.Payload), "github.com/gin-gonic/gin"), "an image's has its modules, the index's has the images")
+			require.Contains(t, string(envelope.Payload), strings.TrimPrefix(subject[strings.Index(subject, "@"):], "@sha256:"), "the SBOM must be about this digest")
+			require.Equal(t, i > 0, strings.Contains(string(envelope.Payload), "github.com/gin-gonic/gin"), "an image's SBOM has its modules, the index's has the images")
 		}
 	}
 }

@@ -32,7 +32,7 @@ func TestBothRunUntilTheyAreStopped(t *testing.T) {
 	require.NoError(t, <-r.result)
 	require.Contains(t, r.text(), "user-service  | user-service was told to stop\n")
 	require.Less(t, strings.Index(r.text(), "order-service was told"), strings.Index(r.text(), "user-service was told"),
-		"the one that depends on the other goes first")
+		"a service ends before those that it depends on")
 }
 
 func TestServicesGetTheirConfiguration(t *testing.T) {

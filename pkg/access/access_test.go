@@ -20,6 +20,6 @@ func TestNobodyReachesNothing(t *testing.T) {
 	for _, nobody := range []Reach{{}, Own(uuid.Nil)} {
 		require.False(t, nobody.Includes(uuid.New()))
 		require.False(t, nobody.Includes(uuid.Nil))
-		require.Equal(t, uuid.Nil, *nobody.Owner(), "a filter that lets nobody's through")
+		require.Equal(t, uuid.Nil, *nobody.Owner(), "a filter that matches no owner")
 	}
 }

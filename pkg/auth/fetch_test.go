@@ -54,7 +54,7 @@ func TestDiscoveryByHTTPStaysWithTheIssuer(t *testing.T) {
 	// Another host than the issuer's: another port, and another name.
 	require.ErrorContains(t, check(other.URL+"/keys"), "jwks_uri")
 	require.ErrorContains(t, check(strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/keys"), "jwks_uri")
-	require.Zero(t, asked.Load(), "nobody has even asked")
+	require.Zero(t, asked.Load(), "no request was sent")
 }
 
 // TestDiscoveryLeadsToNoFile: not even to a file with keys.
@@ -70,7 +70,7 @@ func TestDiscoveryLeadsToNoFile(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	i.URL = server.URL
-	require.NoError(t, newVerifier(t, i.Setting(audience, "file://"+path)).Check(t.Context()), "unless it is configured")
+	require.NoError(t, newVerifier(t, i.Setting(audience, "file://"+path)).Check(t.Context()), "a configured file is read")
 	require.ErrorContains(t, newVerifier(t, i.Setting(audience, "")).Check(t.Context()), "jwks_uri")
 }
 

@@ -70,7 +70,7 @@ func TestNotEverybodyMayWaitForKeys(t *testing.T) {
 		for range maxWaiting {
 			require.NoError(t, <-found)
 		}
-		require.Zero(t, s.waiting.Load(), "there is room again for as many")
+		require.Zero(t, s.waiting.Load(), "all waiting callers have left")
 	})
 }
 

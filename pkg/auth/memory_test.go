@@ -32,8 +32,8 @@ func TestWhatIsAbsentIsBounded(t *testing.T) {
 	}
 	require.Len(t, k.absent, maxAbsent)
 	k = newKeys(map[string]key{"new": {}, fmt.Sprint(3*maxAbsent - 1): {}}, time.Time{}, time.Time{}, k)
-	require.Len(t, k.absent, maxAbsent-1, "one has come")
-	require.False(t, k.lacks("old"), "what has just gone isn't absent yet")
+	require.Len(t, k.absent, maxAbsent-1, "an added key is no longer absent")
+	require.False(t, k.lacks("old"), "a key that was just removed isn't absent yet")
 }
 
 // TestAKnownTokenIsNotVerifiedAgain replaces the token's key, so that verifying the
@@ -111,8 +111,8 @@ func TestDiscoveryNeverLeadsFromHTTPSToHTTP(t *testing.T) {
 	for _, scheme := range []string{"http", "HTTP"} {
 		require.ErrorContains(t, check(scheme+strings.TrimPrefix(plain.URL, "http")+"/keys"), "jwks_uri")
 	}
-	require.ErrorContains(t, check("http"+strings.TrimPrefix(secure.URL, "https")+"/keys"), "jwks_uri", "on the same host neither")
-	require.Zero(t, plainly.Load(), "nobody has even asked")
+	require.ErrorContains(t, check("http"+strings.TrimPrefix(secure.URL, "https")+"/keys"), "jwks_uri", "not even on the same host")
+	require.Zero(t, plainly.Load(), "no request was sent")
 }
 
 // TestAKeyWithoutAnIDIsNone: tokens refer to keys by id, so none could use it.

@@ -210,7 +210,7 @@ func TestProviders(t *testing.T) {
 
 func TestATokenThatIsNoJWTIsMalformed(t *testing.T) {
 	w := newWorld(t)
-	require.Equal(t, malformed, w.result("ya29.a0AfH6SMBx"), "one of Google's, as https://cloud.google.com/docs/authentication/token-types has them")
+	require.Equal(t, malformed, w.result("ya29.a0AfH6SMBx"), "an access token of Google, from https://cloud.google.com/docs/authentication/token-types")
 }
 
 // TestTheProfileJWT: each mark of another JWT is enough to reject it.
@@ -274,7 +274,7 @@ func TestASubjectClaimTakesThePlaceOfSub(t *testing.T) {
 		require.Equal(t, ada, c.User())
 		require.Equal(t, issuer.URL+" "+ada.String(), c.Key())
 		for _, value := range []any{nil, "", 7, []string{ada.String()}, "a\x00b"} {
-			require.Equal(t, badSubject, w.result(w.token(issuer.Set(map[string]any{"oid": value}))), "%v: sub doesn't stand in for it", value)
+			require.Equal(t, badSubject, w.result(w.token(issuer.Set(map[string]any{"oid": value}))), "%v: sub is not used instead", value)
 		}
 	}
 }

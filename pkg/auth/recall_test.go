@@ -16,7 +16,7 @@ func TestWhoWasSeenIsRecalled(t *testing.T) {
 	token := w.token()
 	sent := []string{"Bearer " + token}
 	c, known := w.verifier.Recall(sent)
-	require.False(t, known, "not before it was verified")
+	require.False(t, known, "an unverified token is not known")
 	require.Equal(t, Caller{}, c)
 	require.Zero(t, w.fetches.Load(), "nothing is fetched")
 
@@ -27,7 +27,7 @@ func TestWhoWasSeenIsRecalled(t *testing.T) {
 		require.True(t, known)
 		require.Equal(t, want, c)
 	}
-	require.Equal(t, 4, w.counted(accepted), "it counts as having been authenticated")
+	require.Equal(t, 4, w.counted(accepted), "recalled tokens count as accepted")
 
 	for name, other := range map[string][]string{
 		"no header": nil, "two headers": {sent[0], sent[0]}, "another scheme": {"Basic YTpi"}, "no token": {"Bearer"},
@@ -48,7 +48,7 @@ func TestNobodyIsRecalledWhoIsNoLongerGood(t *testing.T) {
 	require.True(t, known)
 	w.clock.pass(4 * time.Second)
 	_, known = w.verifier.Recall(sent)
-	require.False(t, known, "it has expired; within the leeway it is looked at each time")
+	require.False(t, known, "it has expired; within the leeway it is verified each time")
 
 	sent = []string{"Bearer " + w.token()}
 	_, err = w.verifier.Authenticate(t.Context(), sent)

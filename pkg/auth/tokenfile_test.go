@@ -31,7 +31,7 @@ func TestTheTokenIsReadAnewForEachRequest(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		require.Empty(t, request.Header.Get("Authorization"), "the caller's request is left as it was (http.RoundTripper)")
+		require.Empty(t, request.Header.Get("Authorization"), "the caller's request must not change (http.RoundTripper)")
 		return response.Body.Close()
 	}
 	require.ErrorIs(t, send(), os.ErrNotExist)

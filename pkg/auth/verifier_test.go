@@ -107,7 +107,7 @@ func TestAlgorithms(t *testing.T) {
 			_, err := w.authenticate(w.token(func(t *issuer.Token) { t.Algorithm = row.algorithm }))
 			require.Equal(t, row.want, resultOf(err))
 			if row.want == badAlgorithm {
-				require.ErrorContains(t, err, "must be signed with", "whatever its key is for")
+				require.ErrorContains(t, err, "must be signed with", "the key's algorithm doesn't matter")
 			}
 		})
 	}
@@ -131,7 +131,7 @@ func TestASecretAmongTheKeysIsNone(t *testing.T) {
 	private, err := i.Key().MarshalJSON()
 	require.NoError(t, err)
 	_, err = parseKeys([]byte(`{"keys":[` + string(private) + `]}`))
-	require.ErrorIs(t, err, errNoKeys, "a private key is not to be published")
+	require.ErrorIs(t, err, errNoKeys, "a published private key is not used")
 }
 
 func TestRSAKeysThatAreTooWeak(t *testing.T) {
@@ -169,7 +169,7 @@ func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	_, err = parseKeys([]byte(strings.Replace(string(set), `"sig"`, `"enc"`, 1)))
-	require.ErrorIs(t, err, errNoKeys, "a key to encrypt with")
+	require.ErrorIs(t, err, errNoKeys, "an encryption key")
 }
 
 func TestTime(t *testing.T) {
@@ -207,7 +207,7 @@ func TestARememberedTokenExpires(t *testing.T) {
 
 	require.Equal(t, 1, w.verifier.cache.Len())
 	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"exp": w.clock.Now().Add(-30 * time.Second).Unix()}))))
-	require.Equal(t, 1, w.verifier.cache.Len(), "within the leeway none is remembered")
+	require.Equal(t, 1, w.verifier.cache.Len(), "a token within the leeway is not cached")
 }
 
 func TestWhatIsRememberedIsBounded(t *testing.T) {
@@ -220,9 +220,9 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	for range 50 {
 		require.Equal(t, badAudience, w.result(w.token(issuer.Set(map[string]any{"aud": "other", "jti": uuid.NewString()}))))
 	}
-	require.Equal(t, 3, w.verifier.cache.Len(), "only what is good")
+	require.Equal(t, 3, w.verifier.cache.Len(), "only valid tokens are cached")
 	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"scope": strings.Repeat("x ", 60)}))))
-	require.Equal(t, 1, w.verifier.cache.Len(), "one with many scopes takes the room of several")
+	require.Equal(t, 1, w.verifier.cache.Len(), "a token with many scopes takes the space of several")
 }
 
 func TestClaims(t *testing.T) {
@@ -287,7 +287,7 @@ func TestSCP(t *testing.T) {
 	}
 	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scp": "orders:read"})))
 	require.NoError(t, err)
-	require.False(t, c.Has("orders:read"), "scope is there, and is the standard's")
+	require.False(t, c.Has("orders:read"), "the standard claim scope takes precedence over scp")
 }
 
 func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
@@ -303,18 +303,18 @@ func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
 			require.True(t, c.Has("users:read"))
 			require.False(t, c.Has("users:write"))
 			require.False(t, c.Admin())
-			require.False(t, c.Has("orders:read"), "it may, and has not")
+			require.False(t, c.Has("orders:read"), "the issuer may grant it, but the token doesn't have it")
 		}
 	}
 	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": strings.Repeat("x ", 1500)})))
 	require.NoError(t, err)
-	require.Zero(t, cap(c.scopes), "what counts for nothing takes no room")
+	require.Zero(t, cap(c.scopes), "ignored scopes are not stored")
 
 	granting := newWorldOf(t, []string{`"scopes":["users:lookup"]`, `"grants":[{"subject":"subject","scopes":["users:lookup"]}]`})
 	c, err = granting.authenticate(granting.token())
 	require.NoError(t, err)
 	require.True(t, c.Granted("users:lookup"))
-	require.False(t, c.Has("users:read"), "of the token's own scopes none counts")
+	require.False(t, c.Has("users:read"), "the token's own scopes don't count")
 }
 
 // TestATokenLivesNoLongerThanAllowed: a stolen token must not be valid for a year, for
@@ -394,7 +394,7 @@ func TestWhatARefusalHasCost(t *testing.T) {
 		require.Equal(t, row.want, wrong.result, name)
 		require.Equal(t, row.costly, wrong.Costly, name)
 	}
-	require.NotErrorIs(t, costly(errMalformed), errMalformed, "the one that all share is left as it is")
+	require.NotErrorIs(t, costly(errMalformed), errMalformed, "the shared error must not change")
 }
 
 func TestHeaders(t *testing.T) {
@@ -454,7 +454,7 @@ func TestWhatIsNoToken(t *testing.T) {
 		require.ErrorAs(t, err, &wrong, "%q", authorization)
 		require.NotContains(t, wrong.Description, `"`)
 		isBearer := authorization[0] == "Bearer" || strings.HasPrefix(authorization[0], "Bearer ")
-		require.Equal(t, !isBearer, wrong.Missing, "RFC 6750, section 3.1: of another scheme no error is told")
+		require.Equal(t, !isBearer, wrong.Missing, "RFC 6750, section 3.1: another scheme gets no error code")
 	}
 	_, err := w.verifier.Authenticate(t.Context(), nil)
 	var wrong *InvalidError
@@ -464,13 +464,13 @@ func TestWhatIsNoToken(t *testing.T) {
 
 func TestHowLargeATokenMayBe(t *testing.T) {
 	w := newWorld(t)
-	require.Equal(t, malformed, w.result(strings.Repeat("A", 8192)), "it is looked at")
+	require.Equal(t, malformed, w.result(strings.Repeat("A", 8192)), "a token of the maximum size is parsed")
 	tooMuch := strings.Repeat("A", 8193)
 	require.Equal(t, tooLarge, w.result(tooMuch))
 	require.Equal(t, accepted, w.result(w.token()))
 	w.verifier.cache.Set(sha256.Sum256([]byte(tooMuch)), verified{}, time.Hour)
 	_, known := w.verifier.Recall([]string{"Bearer " + tooMuch})
-	require.False(t, known, "it isn't even looked for")
+	require.False(t, known, "a token that is too large isn't looked up")
 }
 
 func TestKubernetesTokens(t *testing.T) {
@@ -497,7 +497,7 @@ func TestKubernetesTokens(t *testing.T) {
 		c, err := send("system:serviceaccount:shop:order-service", typ)
 		require.NoError(t, err)
 		require.True(t, c.Has("users:lookup"))
-		require.False(t, c.Admin(), "its own scopes count for nothing")
+		require.False(t, c.Admin(), "the token's own scopes don't count")
 		c, err = send("system:serviceaccount:shop:other", typ)
 		require.NoError(t, err)
 		require.False(t, c.Has("users:lookup"))

@@ -30,9 +30,9 @@ func TestALoginBesideAnAddress(t *testing.T) {
 		"two passwords":                  {full, database.Login{Password: canary}, "the password in DATABASE_URL are both set"},
 		"two, one as a parameter":        {bare + "?password=" + canary, database.Login{PasswordFile: file}, "the password in DATABASE_URL are both set"},
 		"two beside it":                  {bare, database.Login{Password: canary, PasswordFile: file}, "DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are both set"},
-		"a file that is nowhere":         {bare, database.Login{PasswordFile: "/" + canary}, "DATABASE_PASSWORD_FILE can't be read: no such file or directory"},
+		"a missing file":                 {bare, database.Login{PasswordFile: "/" + canary}, "DATABASE_PASSWORD_FILE can't be read: no such file or directory"},
 		"a folder":                       {bare, database.Login{PasswordFile: t.TempDir()}, "DATABASE_PASSWORD_FILE can't be read: is a directory"},
-		"a file of nothing":              {bare, database.Login{PasswordFile: empty}, "DATABASE_PASSWORD_FILE names an empty file"},
+		"an empty file":                  {bare, database.Login{PasswordFile: empty}, "DATABASE_PASSWORD_FILE names an empty file"},
 		"a login for a file":             {"sqlite://x.db", database.Login{User: canary}, "DATABASE_URL is SQLite"},
 		"an address that is wrong":       {canary, database.Login{}, "DATABASE_URL must be postgres://"},
 	} {

@@ -187,7 +187,7 @@ func follow(t *testing.T, from *source, to *sink, test func(*testing.T, *followe
 				cancel()
 				began := time.Now()
 				require.NoError(t, <-ended)
-				require.Zero(t, time.Since(began), "at once")
+				require.Zero(t, time.Since(began), "Run ends at once")
 			}
 		}
 		defer f.stop()
@@ -221,8 +221,8 @@ func TestEachEventHasItsEffectOnce(t *testing.T) {
 			require.Equal(t, events.Deleted, e.Type)
 			require.Equal(t, "2026-01-02T03:04:05.678Z", e.Time.Format(time.RFC3339Nano))
 		}
-		require.Equal(t, cursorOf(n), f.to.cursor, "also behind what has no effect")
-		require.Equal(t, n/3+3, f.to.moves, "once for what has an effect, and once behind a batch")
+		require.Equal(t, cursorOf(n), f.to.cursor, "the cursor also moves past events without an effect")
+		require.Equal(t, n/3+3, f.to.moves, "one move per effect, and one after each batch")
 		require.InDelta(t, n/3, f.metric(t, "events_applied_total"), 0)
 		require.Empty(t, f.log.String())
 		require.Equal(t, map[string]bool{"me": true}, f.from.agents)
@@ -237,21 +237,21 @@ func TestEachEventHasItsEffectOnce(t *testing.T) {
 	})
 }
 
-// TestProgressIsAcknowledged: progress is acknowledged, and again now and then, and after
-// a restart: the last acknowledgement may have been lost.
+// TestProgressIsAcknowledged: progress is acknowledged. The acknowledgement is repeated from
+// time to time and after a restart, because the last one may have been lost.
 func TestProgressIsAcknowledged(t *testing.T) {
 	from, to := &source{n: 600}, &sink{}
 	want := []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(500)), fmt.Sprintf(`{"cursor":%q}`, cursorOf(600))}
 	follow(t, from, to, func(t *testing.T, f *followed) {
 		f.wait(time.Hour)
-		require.InDelta(t, 90, len(from.acknowledged), 5, "the same again now and then: one that came late may have taken it back")
-		require.Equal(t, want, slices.Compact(from.acknowledged), "that nothing was done isn't told")
+		require.InDelta(t, 90, len(from.acknowledged), 5, "acknowledgements are repeated, because a late one may have reverted a newer one")
+		require.Equal(t, want, slices.Compact(from.acknowledged), "only the positions after the two batches are acknowledged")
 		from.acknowledged = nil
 	})
 	follow(t, from, to, func(t *testing.T, f *followed) {
 		f.wait(time.Second)
 		require.Equal(t, want[1:], slices.Compact(from.acknowledged))
-		require.Len(t, to.effects, 200, "and nothing is done again")
+		require.Len(t, to.effects, 200, "no effect is repeated")
 	})
 }
 
@@ -339,7 +339,7 @@ func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 				require.Equal(t, events.Cursor{}, f.to.cursor)
 				require.InDelta(t, len(from.asked), f.metric(t, "events_failures_total"), 1)
 				require.InDelta(t, 180, f.metric(t, "events_lag_seconds"), 1)
-				require.Equal(t, 1, strings.Count(f.log.String(), "\n"), "not a line for each")
+				require.Equal(t, 1, strings.Count(f.log.String(), "\n"), "one log line, not one per failure")
 				require.NotContains(t, f.log.String(), "secret")
 				if name != "silent" { // whose requests time out instead
 					for i, longest := range []float64{1, 2, 4, 8, 16, 30, 30} {
@@ -406,7 +406,7 @@ func TestAnotherReplicaMayBeFaster(t *testing.T) {
 		require.Equal(t, cursorOf(12), to.cursor)
 		require.Len(t, to.effects, 2)
 		require.Equal(t, subjectOf(3), to.effects[0].Subject)
-		require.Equal(t, subjectOf(12), to.effects[1].Subject, "what the other did isn't done again")
+		require.Equal(t, subjectOf(12), to.effects[1].Subject, "effects of the other replica are not repeated")
 		require.Zero(t, f.metric(t, "events_failures_total"))
 		require.Empty(t, f.log.String())
 	})
@@ -465,7 +465,7 @@ func TestAFeedThatWentBackIsReadFromTheBeginning(t *testing.T) {
 			back := func(t *testing.T, f *followed) {
 				f.wait(time.Minute)
 				require.Equal(t, cursorOf(12), to.cursor)
-				require.Len(t, to.effects, 14, "again, which has no effect, as far as it goes")
+				require.Len(t, to.effects, 14, "events are applied again from the beginning")
 				require.Contains(t, f.log.String(), "restored from a backup")
 				require.Zero(t, f.metric(t, "events_failures_total"))
 			}

@@ -74,9 +74,9 @@ func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
 	require.NoError(t, err)
 	ctx, leave := context.WithCancel(t.Context())
 	go func() { <-asked; leave() }()
-	require.Equal(t, statusClientClosedRequest, ask(ctx, "Bearer "+token).Code, "that the keys are late is not why")
+	require.Equal(t, statusClientClosedRequest, ask(ctx, "Bearer "+token).Code, "a caller that left is not told that the keys are late")
 }
 
 func TestBeingOpenIsSaid(t *testing.T) {
-	require.Panics(t, func() { newTestAPI(nil) }, "it is never a mistake")
+	require.Panics(t, func() { newTestAPI(nil) }, "a configuration without authentication must be explicit")
 }

@@ -112,6 +112,6 @@ func TestAnOpenServicesDocumentDemandsNoToken(t *testing.T) {
 	require.Contains(t, patch.RequestBody.Content, mergePatch)
 
 	full := api.OpenAPI().Paths["/things"].Patch
-	require.NotEmpty(t, full.Security, "what is served is another document")
+	require.NotEmpty(t, full.Security, "the full document must not change")
 	require.Contains(t, full.Responses, "401")
 }

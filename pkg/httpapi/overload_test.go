@@ -147,7 +147,7 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, <-write)
 	go func() { <-c.arrived }()
 	status, _, _ = c.do(http.MethodGet, "/things/1", nil)
-	require.Equal(t, http.StatusNoContent, status, "there is room again")
+	require.Equal(t, http.StatusNoContent, status, "the slot is free again")
 
 	counted, err := testutil.GatherAndCount(c.registry, "overload_refused_total")
 	require.NoError(t, err)
@@ -162,7 +162,7 @@ overload_refused_total{cause="processor",kind="write"} 0
 `), "overload_refused_total"))
 	lines := strings.Count(c.log.String(), "overloaded")
 	require.Positive(t, lines)
-	require.Less(t, lines, 12, "not a line for each")
+	require.Less(t, lines, 12, "rejections must not have a log line each")
 	require.NotContains(t, c.log.String(), "status=503")
 }
 

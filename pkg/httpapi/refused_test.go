@@ -63,15 +63,15 @@ func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
 		"no JSON, in chunks":    {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + token, "chunked", http.StatusUnsupportedMediaType},
 		"no token, in chunks":   {"POST /things HTTP/1.1" + jsonType, "chunked", http.StatusUnauthorized},
 		"too many, in chunks":   {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + other + jsonType, "chunked", http.StatusTooManyRequests},
-		"nothing there":         {"POST /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
-		"a method it lacks":     {"PATCH /things HTTP/1.1" + jsonType, "", http.StatusMethodNotAllowed},
+		"an unknown path":       {"POST /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
+		"an unsupported method": {"PATCH /things HTTP/1.1" + jsonType, "", http.StatusMethodNotAllowed},
 		"a GET that has a body": {"GET /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 3 {
 				status, body := sendAll(t, address, row.head, size, row.encoding)
 				require.Equal(t, row.status, status)
-				require.Contains(t, body, `"request_id"`, "the whole answer")
+				require.Contains(t, body, `"request_id"`, "the answer must be complete")
 			}
 		})
 	}
@@ -118,9 +118,9 @@ func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	require.Contains(t, string(body), "at most 65536 bytes")
 }
 
-// TestAFloodOfRefusalsIsHeldBack: of more than a thousand a second, each waits, so that a
-// client that retries at once gets ten a second on a connection. It holds for so many at
-// once, and not while the service stops.
+// TestAFloodOfRefusalsIsHeldBack: above a thousand rejections a second, each is delayed, so
+// that a client that retries at once gets ten a second per connection. The number of delayed
+// rejections is limited, and none is delayed while the service stops.
 func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -138,7 +138,7 @@ func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
 		for range promptRefusals {
 			status, took = get()
 			require.Equal(t, http.StatusTooManyRequests, status)
-			require.Zero(t, took, "no flood")
+			require.Zero(t, took, "below the rate of a flood")
 		}
 		var all sync.WaitGroup
 		for range maxPaused {
@@ -151,7 +151,7 @@ func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
 		synctest.Wait()
 		status, took = get()
 		require.Equal(t, http.StatusTooManyRequests, status)
-		require.Zero(t, took, "one more than may be held back")
+		require.Zero(t, took, "above the maximum of delayed answers")
 		all.Wait()
 		a.Stop()
 		for range promptRefusals + 1 {

@@ -215,7 +215,7 @@ func TestAnErasedRecordKeepsItsKey(t *testing.T) {
 		require.False(t, replayed)
 	}
 	require.InDelta(t, 2, testutil.ToFloat64(once.requests.conflict), 0)
-	require.Equal(t, 1, done, "no second one is made")
+	require.Equal(t, 1, done, "the effect is not repeated")
 }
 
 func TestKeysExpireAndArePurged(t *testing.T) {

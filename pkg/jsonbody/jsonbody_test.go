@@ -198,7 +198,7 @@ func TestWhatIsTooMuchIsNotBuilt(t *testing.T) {
 		require.LessOrEqual(t, len(b.Items), 101)
 	}
 	var syntax *jsonbody.SyntaxError
-	require.ErrorAs(t, jsonbody.Decode([]byte(`{"items":[`+bad+`]`), &b), &syntax, "all of it is read for its syntax")
+	require.ErrorAs(t, jsonbody.Decode([]byte(`{"items":[`+bad+`]`), &b), &syntax, "the whole body is checked for syntax errors")
 	var number struct {
 		N int64 `json:"n"`
 	}

@@ -50,7 +50,7 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 	_, ok = enter(t, gates, true)
 	require.False(t, ok)
 	write, ok := enter(t, gates, false)
-	require.True(t, ok, "reads don't keep writes out")
+	require.True(t, ok, "reads don't take the writes' slots")
 	write.Done()
 
 	a.Done()
@@ -66,7 +66,7 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 
 	refused, err := testutil.GatherAndCount(registry, "overload_refused_total", "overload_concurrency_limit")
 	require.NoError(t, err)
-	require.Equal(t, 6, refused, "two kinds, of refusals by two causes")
+	require.Equal(t, 6, refused, "two kinds, with rejections for two causes")
 	require.InDelta(t, 2, testutil.ToFloat64(gates.read.byLimit), 0)
 	require.InDelta(t, 0, testutil.ToFloat64(gates.write.byLimit), 0)
 }
@@ -111,10 +111,10 @@ func TestNobodyWaitsInAnOverload(t *testing.T) {
 		began := time.Now()
 		_, ok = gates.Enter(t.Context(), false, false)
 		require.False(t, ok)
-		require.Equal(t, maxWait, time.Since(began), "it might have been a burst")
+		require.Equal(t, maxWait, time.Since(began), "at first, a request waits as in a burst")
 		_, ok = gates.Enter(t.Context(), false, false)
 		require.False(t, ok)
-		require.Equal(t, maxWait, time.Since(began), "it is none")
+		require.Equal(t, maxWait, time.Since(began), "in an overload, a request is rejected at once")
 		first.Done()
 		time.Sleep(calm)
 		first, ok = gates.Enter(t.Context(), false, false)

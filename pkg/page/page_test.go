@@ -179,7 +179,7 @@ func TestACursorIsOfOneKindOfList(t *testing.T) {
 	require.ErrorContains(t, err, "to another list", "orders are never sorted by time, users may be")
 	for _, at := range []time.Time{time.UnixMicro(math.MinInt64), time.UnixMicro(math.MaxInt64)} {
 		_, err := page.After(page.Request{Before: id, At: at}.Cursor(), page.FirstByTime(1))
-		require.ErrorContains(t, err, "is not a cursor", "no database has such a time")
+		require.ErrorContains(t, err, "is not a cursor", "no database can store such a time")
 	}
 }
 

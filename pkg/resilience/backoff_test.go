@@ -40,5 +40,5 @@ func TestBackoffVaries(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("100 delays, all alike")
+	t.Fatal("100 delays are all equal")
 }

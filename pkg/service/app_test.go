@@ -58,7 +58,7 @@ func TestWhatCameLastIsClosedFirst(t *testing.T) {
 			require.Equal(t, []string{"migrate"}, did)
 			require.NoError(t, app.Close())
 		}
-		require.Equal(t, []string{"migrate", "close the client", "close the store"}, did, "also where it can't be opened after all")
+		require.Equal(t, []string{"migrate", "close the client", "close the store"}, did, "closed in reverse order if opening fails later")
 	}
 }
 
@@ -107,10 +107,10 @@ func TestOpeningIsTriedAgainForAWhile(t *testing.T) {
 		says  string
 		took  time.Duration
 	}{
-		"it comes":              {func(n int) error { return map[bool]error{true: unavailable}[n < 4] }, 4, "", 3 * retryInterval},
-		"it stays away":         {func(int) error { return unavailable }, 22, "DATABASE_URL", 21 * retryInterval},
-		"trying helps not":      {func(int) error { return errors.New("wrong password") }, 1, "wrong password", 0},
-		"it turns out as wrong": {func(n int) error { return []error{nil, unavailable, errors.New("wrong")}[n] }, 2, "wrong", retryInterval},
+		"available after some tries":                               {func(n int) error { return map[bool]error{true: unavailable}[n < 4] }, 4, "", 3 * retryInterval},
+		"never available":                                          {func(int) error { return unavailable }, 22, "DATABASE_URL", 21 * retryInterval},
+		"an error that retries can't fix":                          {func(int) error { return errors.New("wrong password") }, 1, "wrong password", 0},
+		"an error that retries can't fix, after one that they can": {func(n int) error { return []error{nil, unavailable, errors.New("wrong")}[n] }, 2, "wrong", retryInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -59,7 +59,7 @@ func TestAReaderThatStopsIsCutOff(t *testing.T) {
 		n, err := conn.Write([]byte("more than five bytes"))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.Equal(t, 5, n)
-		require.Equal(t, 4*time.Second, time.Since(began), "two seconds after the last that it took, at most twice")
+		require.Equal(t, 4*time.Second, time.Since(began), "cut off within two timeouts of the last byte read")
 	})
 }
 
@@ -160,7 +160,7 @@ func TestConnectionsDontGoByTheClock(t *testing.T) {
 	here, there := net.Pipe()
 	s := &steadyConn{Conn: here, timeout: time.Hour}
 	newConnections(1).track(s, http.StateIdle)
-	require.Less(t, time.Duration(s.idle.Load()), 24*time.Hour, "it counts from the start of the process")
+	require.Less(t, time.Duration(s.idle.Load()), 24*time.Hour, "times count from the start of the process")
 	require.Positive(t, s.idle.Load())
 	done := make(chan error, 1)
 	go func() {
@@ -216,7 +216,7 @@ func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
 	case err := <-cut:
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	case <-time.After(time.Minute):
-		require.Fail(t, "it waits for ever")
+		require.Fail(t, "the write never ends")
 	}
 }
 
@@ -254,7 +254,7 @@ func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
 			_ = response.Body.Close()
 		}
 		return err == nil
-	}, time.Minute, 10*time.Millisecond, "it makes room")
+	}, time.Minute, 10*time.Millisecond, "the connection is closed for another")
 	require.Less(t, written.Load(), int64(4<<20), "the kernel holds little of it")
 }
 

@@ -49,6 +49,6 @@ func TestJSONIsNotForEyes(t *testing.T) {
 	var written strings.Builder
 	for _, format := range []string{"auto", "json"} {
 		log := telemetry.NewLogger(&written, telemetry.LogConfig{Level: "info", Format: format}, "a-service", "v1")
-		require.False(t, telemetry.ForEyes(log.Handler()), "a pipe is read by a machine")
+		require.False(t, telemetry.ForEyes(log.Handler()), "a pipe gets the log for programs")
 	}
 }

@@ -84,7 +84,7 @@ func TestWhoeverReadsSlowlyIsWaitedForAndLosesNothing(t *testing.T) {
 		output.mu.Lock()
 		pending := len(output.pending)
 		output.mu.Unlock()
-		require.LessOrEqual(t, pending, maxPending+len(line), "what waits is bounded")
+		require.LessOrEqual(t, pending, maxPending+len(line), "the buffer is bounded")
 		count++
 	}
 	require.NoError(t, scanner.Err())

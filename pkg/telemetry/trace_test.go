@@ -24,9 +24,9 @@ func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
 		change(&c)
 		require.ErrorContains(t, c.Validate(), variable)
 		c.TracesOff = true
-		require.NoError(t, c.Validate(), "%s means nothing where there are no traces", variable)
+		require.NoError(t, c.Validate(), "%s has no effect with traces turned off", variable)
 		c.TracesOff, c.TraceEndpoint, c.TraceURL = false, "", ""
-		require.NoError(t, c.Validate(), "%s means nothing where they go nowhere", variable)
+		require.NoError(t, c.Validate(), "%s has no effect without an endpoint", variable)
 	}
 }
 
@@ -37,12 +37,12 @@ func TestWhereTracesGo(t *testing.T) {
 		config TraceConfig
 		url    string
 	}{
-		"nowhere":                  {TraceConfig{}, ""},
-		"one for all signals":      {TraceConfig{TraceEndpoint: "http://a:4318/"}, "http://a:4318/v1/traces"},
-		"one of their own":         {TraceConfig{TraceEndpoint: "http://a:4318", TraceURL: "http://b/x"}, "http://b/x"},
-		"the SDK is disabled":      {TraceConfig{TraceURL: "http://b/x", TracesOff: true}, ""},
-		"there is no exporter":     {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "none"}, ""},
-		"the exporter is the only": {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "otlp"}, "http://a:4318/v1/traces"},
+		"nowhere":                {TraceConfig{}, ""},
+		"one for all signals":    {TraceConfig{TraceEndpoint: "http://a:4318/"}, "http://a:4318/v1/traces"},
+		"an endpoint for traces": {TraceConfig{TraceEndpoint: "http://a:4318", TraceURL: "http://b/x"}, "http://b/x"},
+		"the SDK is disabled":    {TraceConfig{TraceURL: "http://b/x", TracesOff: true}, ""},
+		"there is no exporter":   {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "none"}, ""},
+		"the supported exporter": {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "otlp"}, "http://a:4318/v1/traces"},
 	} {
 		require.Equal(t, test.url, test.config.url(), name)
 	}

@@ -237,10 +237,10 @@ func TestUserServiceKnowsOrderServiceByItsToken(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, create(), "another ServiceAccount may not look users up")
 
 	require.NoError(t, issuer.WriteToken(g.tokenFile, g.is.ServiceToken(t, "user-service", apitest.ServiceSubject)))
-	require.Equal(t, http.StatusCreated, create(), "the file is read anew")
+	require.Equal(t, http.StatusCreated, create(), "the file is read again")
 
 	require.NoError(t, issuer.WriteToken(g.tokenFile, g.is.ServiceToken(t, "another", apitest.ServiceSubject)))
-	require.Equal(t, http.StatusServiceUnavailable, create(), "a token for somebody else")
+	require.Equal(t, http.StatusServiceUnavailable, create(), "a token for another audience")
 
 	require.NoError(t, os.Remove(g.tokenFile))
 	require.Equal(t, http.StatusServiceUnavailable, create(), "no token")

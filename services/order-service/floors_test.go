@@ -104,7 +104,7 @@ func TestARequestPassesEachFloorOnce(t *testing.T) {
 	last := 0
 	for _, file := range []string{"middleware.go", "admission.go", "operation.go", "internal/api/operations.go", "internal/order`", "internal/store/", "answers.go"} {
 		at := regexp.MustCompile(regexp.QuoteMeta(file)).FindIndex(document[last:])
-		require.NotNil(t, at, "%s isn't a floor of docs/architecture.md, after the one before", file)
+		require.NotNil(t, at, "%s is missing from the list in docs/architecture.md, or is in another place", file)
 		last += at[0]
 	}
 }

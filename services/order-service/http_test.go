@@ -131,7 +131,7 @@ func TestConditionsAreLookedAtOnEveryMethod(t *testing.T) {
 				if want == 412 && strings.HasPrefix(row.value, "W/") && row.header == "If-Match" {
 					require.Contains(t, answer.Detail(), "weak")
 				}
-				require.Equal(t, etag, s.Do(http.MethodGet, path, nil).Header.Get("ETag"), "nothing was changed")
+				require.Equal(t, etag, s.Do(http.MethodGet, path, nil).Header.Get("ETag"), "the order has changed")
 			}
 		}
 		s.Do(http.MethodDelete, path, nil, "If-None-Match", `"9"`, "If-Match", etag).Want(http.StatusNoContent)
@@ -156,7 +156,7 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		replays := apitest.Race(20, func(int) int {
 			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "k").Status
 		})
-		require.Equal(t, map[int]int{http.StatusCreated: 20}, replays, "an answer is nobody's way to wait for")
+		require.Equal(t, map[int]int{http.StatusCreated: 20}, replays, "concurrent replays must not be rejected")
 
 		statuses := apitest.Race(20, func(int) int {
 			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "l").Status
@@ -197,7 +197,7 @@ func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 		}
 		made := send("admin").Want(http.StatusCreated).ID()
 		send("orders:write orders:read").Want(http.StatusNotFound)
-		require.Equal(t, made, send("orders:write orders:fulfil").Want(http.StatusCreated).ID(), "who fulfils sees all")
+		require.Equal(t, made, send("orders:write orders:fulfil").Want(http.StatusCreated).ID(), "a caller that fulfils reads all orders")
 		g.Do(http.MethodDelete, orders+"/"+made, nil, "Authorization", g.is.Token(t, ada, "orders:write")).Want(http.StatusNoContent)
 		send("admin").Want(http.StatusGone)
 	})

@@ -75,7 +75,7 @@ func TestMoneyIsExact(t *testing.T) {
 			answer := s.Do(http.MethodPost, orders, s.raw(items)).Want(http.StatusCreated)
 			require.Contains(t, string(answer.Body), `"total_amount":`+total+`,`, items)
 			read := s.Do(http.MethodGet, orders+"/"+answer.ID(), nil)
-			require.Equal(t, string(answer.Body), string(read.Body), "what is stored is what was said")
+			require.Equal(t, string(answer.Body), string(read.Body), "the stored order equals the answer")
 		}
 		for items, location := range map[string]string{
 			`{"quantity":1,"price":0.001}`:                                    "body.items[0].price",

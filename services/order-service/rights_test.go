@@ -138,9 +138,9 @@ func TestRights(t *testing.T) {
 		}
 	}
 	for key := range keys {
-		require.Contains(t, cells, key, "say in the table who may do it")
+		require.Contains(t, cells, key, "add a row with the rights to the table")
 	}
-	require.Len(t, cells, len(keys), "the table has what the document has not")
+	require.Len(t, cells, len(keys), "the table has rows that the document doesn't have")
 
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		owner := uuid.NewString()
@@ -169,7 +169,7 @@ type rightsTest struct {
 	op                   apitest.Operation
 	owner, status, asked string
 	tokens               map[string]string
-	// path is that of an order in the status; "" if there is none any more.
+	// path is the path of an order in the status; "" if a new one is needed.
 	path string
 }
 

@@ -118,10 +118,10 @@ func TestACallerIsOneUser(t *testing.T) {
 			s.Do(http.MethodPost, users, mine, "Authorization", token),
 			s.Do(http.MethodPost, users, mine, "Authorization", token, "Idempotency-Key", "k"),
 		} {
-			require.Contains(t, again.Want(http.StatusConflict).Detail(), "exists already", "also with its own address")
+			require.Contains(t, again.Want(http.StatusConflict).Detail(), "exists already", "a second user is rejected even with the same address")
 		}
 		s.Do(http.MethodDelete, users+"/"+me, nil, "Authorization", token).Want(http.StatusNoContent)
-		require.Contains(t, s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusConflict).Detail(), "was deleted", "nobody gets what was another one's")
+		require.Contains(t, s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusConflict).Detail(), "was deleted", "a deleted user's id is not used again")
 	})
 }
 

@@ -100,7 +100,7 @@ func TestErasure(t *testing.T) {
 		progress("order-service", last).Want(http.StatusNoContent)
 		require.NotNil(t, services(t, erasure(id), true)["order-service"])
 		progress("mail", "0-1").Want(http.StatusNoContent)
-		require.Nil(t, services(t, erasure(id), false)["mail"], "whoever follows is waited for")
+		require.Nil(t, services(t, erasure(id), false)["mail"], "the erasure waits for every consumer")
 		progress("mail", last).Want(http.StatusNoContent)
 		require.NotNil(t, services(t, erasure(id), true)["mail"])
 		const ahead = "9000000000000000000-9000000000000000000"
@@ -154,8 +154,8 @@ func TestEventsAreReadByFew(t *testing.T) {
 			}
 		}()
 	}
-	apitest.Eventually(t, "it is too many", func() bool {
+	apitest.Eventually(t, "a long poll is rejected", func() bool {
 		return s.Do(http.MethodGet, users+"/events?wait=1s", nil).Status == http.StatusServiceUnavailable
 	})
-	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events", nil)), "without waiting")
+	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events", nil)), "a read without waiting is answered")
 }

@@ -174,7 +174,7 @@ func TestTheDocumentation(t *testing.T) {
 	}
 	page, header := get("/docs")
 	require.Contains(t, page, "<title>user-service</title>")
-	require.NotContains(t, page, "//", "nothing from elsewhere")
+	require.NotContains(t, page, "//", "the page loads something from another host")
 	require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
 	for path, contains := range map[string]string{
 		"/docs/start.js": "SwaggerUIBundle", "/docs/swagger-ui-bundle.js": "SwaggerUI", "/docs/swagger-ui.css": ".swagger-ui",
@@ -333,7 +333,7 @@ func TestNobodyWaitsForABodyThatNobodyReads(t *testing.T) {
 		_, err = io.Copy(io.Discard, response.Body)
 		require.NoError(t, err, target)
 		require.NoError(t, response.Body.Close())
-		require.True(t, response.Close, "%s: the connection ends", target)
+		require.True(t, response.Close, "%s: the answer must have Connection: close", target)
 		s.Do(http.MethodGet, "/api/v1/users", nil).Want(http.StatusOK)
 	}
 	// If the body was read, the connection is reused.

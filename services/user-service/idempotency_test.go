@@ -140,7 +140,7 @@ func TestAKeyIsKeptForItsTimeAndThenPurged(t *testing.T) {
 		require.Equal(t, first.Body, record.Answer.Body)
 
 		_, err = store.Recorded(t.Context(), key, record.ExpiresAt)
-		require.ErrorIs(t, err, idempotency.ErrNotFound, "its time is up")
+		require.ErrorIs(t, err, idempotency.ErrNotFound, "the key has expired")
 		for _, purge := range []struct {
 			at   time.Time
 			want int

@@ -50,11 +50,11 @@ func TestCallersAreLimitedEachByItself(t *testing.T) {
 		require.Equal(t, 5, admitted(20, func(int) *apitest.Answer { return get(is.Token(t, subject, "users:read"))(0) }))
 		require.Equal(t, 3, admitted(20, func(int) *apitest.Answer {
 			return s.Do(http.MethodPost, users, newUser(), "Authorization", is.Token(t, subject, "users:read"))
-		}), "what is refused counts as well")
+		}), "rejected requests count as well")
 	}
 	refused := is.Refused(t, uuid.NewString())
 	require.Equal(t, 5, admitted(20, get(refused["expired"])))
-	require.Zero(t, admitted(20, get(refused["none"])), "whatever is wrong with the tokens")
+	require.Zero(t, admitted(20, get(refused["none"])), "clients with any invalid token share the limit")
 	require.Equal(t, 50, admitted(50, func(int) *apitest.Answer {
 		return s.Do(http.MethodGet, users+"/"+uuid.NewString(), nil, "Authorization", is.Service(t, apitest.ServiceSubject))
 	}))
@@ -67,9 +67,9 @@ func TestAClientIsWhoConnects(t *testing.T) {
 		trusted httpapi.Networks
 		want    int
 	}{
-		"nobody is trusted": {nil, 1},
-		"somebody else is":  {httpapi.Networks{netip.MustParsePrefix("10.0.0.0/8")}, 1},
-		"who connects is":   {httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}, 4},
+		"no trusted proxy":            {nil, 1},
+		"another trusted proxy":       {httpapi.Networks{netip.MustParsePrefix("10.0.0.0/8")}, 1},
+		"the peer is a trusted proxy": {httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -133,18 +133,18 @@ func TestReplicasShareALimit(t *testing.T) {
 
 	store.Kill()
 	for _, s := range replicas {
-		apitest.Eventually(t, "its absence is noticed", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Down })
+		apitest.Eventually(t, "the replica reports Redis as down", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Down })
 		require.Equal(t, health.Degraded, s.app.Monitor.Report().Status)
 	}
 	alone := manyAdmitted()
 	require.LessOrEqual(t, alone, 90, "30 each")
-	require.InDelta(t, 90, alone, 4, "but for those that a replica has counted already")
+	require.InDelta(t, 90, alone, 4, "each replica admits its share, minus requests that it has counted already")
 
-	store.Start() // which knows nothing of what was
+	store.Start() // with empty counts
 	for _, s := range replicas {
-		apitest.Eventually(t, "it is back", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Up })
+		apitest.Eventually(t, "the replica reports Redis as up", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Up })
 	}
-	apitest.Eventually(t, "it counts again", func() bool { return send(0).Status == http.StatusOK })
+	apitest.Eventually(t, "Redis counts again", func() bool { return send(0).Status == http.StatusOK })
 	require.InDelta(t, 90, 1+manyAdmitted(), 4)
 }
 
@@ -191,7 +191,7 @@ func TestAFewEmailAddressesAreTried(t *testing.T) {
 			send(eve, http.MethodPost, users, person("bob@example.com")).Want(http.StatusConflict)
 		}
 		send(eve, http.MethodPost, users, person("bob@example.com")).Want(http.StatusTooManyRequests)
-		for range 10 { // who sees all users has nothing to find out
+		for range 10 { // a caller that reads all users can't find out more
 			s.Do(http.MethodPatch, users+"/"+ada, taken, "Authorization", is.Token(t, eve, "admin")).Want(http.StatusConflict)
 		}
 	})

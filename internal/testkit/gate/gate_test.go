@@ -66,5 +66,5 @@ func TestAStrikeComesBeforeTheMessageIsPassedOn(t *testing.T) {
 	_, err = io.WriteString(conn, "y")
 	require.NoError(t, err)
 	<-lost
-	require.Equal(t, "x", say(), "of the other nothing has come through")
+	require.Equal(t, "x", say(), "the other message must not pass")
 }

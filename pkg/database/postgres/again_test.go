@@ -90,7 +90,7 @@ func writeOnEvery(t *testing.T, db *postgres.DB, write func(context.Context, *po
 	}
 	var n int32
 	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM kept").Scan(&n))
-	require.Equal(t, db.Stat().MaxConns(), n, "each was done once")
+	require.Equal(t, db.Stat().MaxConns(), n, "each write took effect once")
 }
 
 // TestSessionsOfATimeWhenItWasReadOnlyAreDropped: they would reject writes for as long as
@@ -196,7 +196,7 @@ func TestAReadOnlyDatabaseIsDegraded(t *testing.T) {
 	opened := db.Stat().NewConnsCount()
 	require.ErrorIs(t, db.Check(t.Context()), health.ErrDegraded)
 	fill(t, db)
-	require.Equal(t, opened, db.Stat().NewConnsCount(), "they are made anew when it changes, and not again and again")
+	require.Equal(t, opened, db.Stat().NewConnsCount(), "connections are replaced only when the database changes")
 
 	administer(t, address, "ALTER DATABASE "+quoted(t, address)+" RESET default_transaction_read_only")
 	require.NoError(t, db.Check(t.Context()))

@@ -29,9 +29,9 @@ func TestARefusalIsOfThePasswordThatWasSent(t *testing.T) {
 	_, err = connect("new")
 	require.NoError(t, err)
 	refusal := &pgconn.PgError{Severity: "FATAL", Code: "28P01"}
-	require.False(t, first.OnPgError(nil, refusal), "the connection is closed, as ever")
+	require.False(t, first.OnPgError(nil, refusal), "the connection is closed")
 	_, err = connect("new")
 	require.NoError(t, err)
 	_, err = connect("old")
-	require.ErrorIs(t, err, refusal, "it isn't sent again so soon")
+	require.ErrorIs(t, err, refusal, "the rejected password isn't sent again so soon")
 }

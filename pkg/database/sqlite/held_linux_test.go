@@ -120,7 +120,7 @@ func TestACommitOfAnotherProcessIsSeenByTheNextRead(t *testing.T) {
 	require.Empty(t, run("ALTER TABLE t ADD COLUMN m INTEGER DEFAULT 7"))
 	m, err := sqlite.One(t.Context(), db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, "SELECT m FROM t WHERE n = 1")
 	require.NoError(t, err)
-	require.EqualValues(t, 7, m, "the schema is as new as the rows")
+	require.EqualValues(t, 7, m, "the read has the new schema, too")
 }
 
 // TestTheLogBeginsAnew: if snapshots were held during writes, checkpoints would stop at
@@ -189,7 +189,7 @@ func TestOthersMayCopyWhatIsHeldButNotReplaceIt(t *testing.T) {
 	require.Equal(t, "exclusive", run("PRAGMA locking_mode = EXCLUSIVE"))
 	require.Contains(t, run("BEGIN EXCLUSIVE"), "locked")
 	require.NoError(t, db.Close())
-	require.Empty(t, run("BEGIN EXCLUSIVE"), "nothing is held any more")
+	require.Empty(t, run("BEGIN EXCLUSIVE"), "no snapshot is held any more")
 }
 
 func TestAReadThatFailsHoldsNothing(t *testing.T) {
@@ -200,7 +200,7 @@ func TestAReadThatFailsHoldsNothing(t *testing.T) {
 		require.ErrorIs(t, db.Read(t.Context(), func(*sqlite.Conn) error { return refusal }), refusal)
 	}
 	require.Zero(t, db.Held())
-	require.Zero(t, rows(t, db), "the next read is as good as any")
+	require.Zero(t, rows(t, db), "the next read works")
 }
 
 func TestTheMappingOfTheLogsIndex(t *testing.T) {

@@ -117,7 +117,7 @@ func TestCloseWaitsForWhatHasBegun(t *testing.T) {
 		close(finish)
 		require.NoError(t, <-wrote)
 		require.NoError(t, <-closed)
-		require.Error(t, db.Write(t.Context(), insert(2)), "it is closed")
+		require.Error(t, db.Write(t.Context(), insert(2)), "a write after Close fails")
 	}
 }
 

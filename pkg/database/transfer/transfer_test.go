@@ -71,11 +71,11 @@ func TestRowsAreCopiedWithWhatTheyHold(t *testing.T) {
 // TestWhatCantBeCopiedIsSaidBefore: an error before any row is copied.
 func TestWhatCantBeCopiedIsSaidBefore(t *testing.T) {
 	for name, row := range map[string]struct{ inSQLite, inPostgres, statement, says string }{
-		"a column that is missing":   {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name text, at timestamptz, size int);", "SELECT 1", "things has the columns at, id, name in the source and at, id, name, size in the target"},
-		"a type that nobody knows":   {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name inet, at timestamptz);", "SELECT 1", "things.name is of the type inet, which can't be copied"},
-		"a table that nobody lists":  {things + "CREATE TABLE more (id INTEGER);", thingsPG, "SELECT 1", "it has the tables more, things, but this service has the tables things"},
-		"a value of another type":    {"CREATE TABLE things (id INTEGER PRIMARY KEY, name ANY, at INTEGER) STRICT;", thingsPG, "INSERT INTO things VALUES (1, 2, 3)", "name has a value that can't be converted to text: a int64"},
-		"a value that is none there": {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name uuid, at timestamptz);", "INSERT INTO things VALUES (1, 'x', 3)", "name has a value that can't be converted to uuid"},
+		"a missing column":                      {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name text, at timestamptz, size int);", "SELECT 1", "things has the columns at, id, name in the source and at, id, name, size in the target"},
+		"an unknown type":                       {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name inet, at timestamptz);", "SELECT 1", "things.name is of the type inet, which can't be copied"},
+		"an unlisted table":                     {things + "CREATE TABLE more (id INTEGER);", thingsPG, "SELECT 1", "it has the tables more, things, but this service has the tables things"},
+		"a value of another type":               {"CREATE TABLE things (id INTEGER PRIMARY KEY, name ANY, at INTEGER) STRICT;", thingsPG, "INSERT INTO things VALUES (1, 2, 3)", "name has a value that can't be converted to text: a int64"},
+		"a value that is invalid in PostgreSQL": {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name uuid, at timestamptz);", "INSERT INTO things VALUES (1, 'x', 3)", "name has a value that can't be converted to uuid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := store(row.inSQLite, row.inPostgres)

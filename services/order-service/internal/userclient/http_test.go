@@ -133,7 +133,7 @@ func TestReadyGoesPastEverything(t *testing.T) {
 		require.Equal(t, before+1, u.requests.Load(), "no retry")
 		u.answer = func(*http.Request) (*http.Response, error) { return respond(200, ""), nil }
 		require.NoError(t, c.Ready(t.Context()))
-		require.Equal(t, resilience.Open, c.breaker.State(), "and leaves the breaker alone")
+		require.Equal(t, resilience.Open, c.breaker.State(), "the breaker doesn't change")
 		u.answer = hung
 		start := time.Now()
 		require.ErrorIs(t, c.Ready(t.Context()), context.DeadlineExceeded)

@@ -93,7 +93,7 @@ func TestAUserSeenIsRememberedForAShortTime(t *testing.T) {
 		require.Equal(t, 4.0, testutil.ToFloat64(c.metrics.cacheHits))
 		pass(10 * time.Millisecond)
 		require.NoError(t, c.Verify(t.Context(), id))
-		require.EqualValues(t, 2, u.requests.Load(), "looking at it doesn't keep it")
+		require.EqualValues(t, 2, u.requests.Load(), "a read does not extend the cache's lifetime")
 		require.Equal(t, 2.0, testutil.ToFloat64(c.metrics.cacheMisses))
 	})
 }
@@ -189,7 +189,7 @@ func TestARequestNobodyWaitsForIsGivenUpAndBlamesNobody(t *testing.T) {
 			require.Equal(t, resilience.Closed, c.breaker.State())
 		}
 		require.Equal(t, 2.0, testutil.ToFloat64(c.metrics.requests[canceled]))
-		require.EqualValues(t, 2, u.requests.Load(), "and nothing is retried")
+		require.EqualValues(t, 2, u.requests.Load(), "nothing is retried")
 	})
 }
 
