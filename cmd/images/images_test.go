@@ -96,7 +96,7 @@ func TestImages(t *testing.T) {
 	})
 }
 
-func TestARegistryThatIsNotThereIsSaid(t *testing.T) {
+func TestAMissingRegistryIsReported(t *testing.T) {
 	server := httptest.NewServer(nil)
 	address := strings.Replace(strings.TrimPrefix(server.URL, "http://"), "127.0.0.1", "localhost", 1)
 	server.Close()

@@ -31,11 +31,11 @@ func TestAReleaseInstallsItsOwnImages(t *testing.T) {
 	}
 }
 
-// TestAReleaseIsSignedAndSaysWhatItIsMadeOf: cosign verifies a signature of each image and
+// TestAReleaseIsSignedAndHasSBOMs: cosign verifies a signature of each image and
 // of the chart, and a signed SBOM of the index and of each platform's image, and rejects
 // another key. It uses a key without a transparency log, because only GitHub can provide the
 // workflow's identity.
-func TestAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
+func TestAReleaseIsSignedAndHasSBOMs(t *testing.T) {
 	out, err := exec.Command(root+"/.ci/tool", "--path", "cosign").Output()
 	require.NoError(t, err)
 	cosign, folder := strings.TrimSpace(string(out)), t.TempDir()
@@ -83,7 +83,7 @@ func TestAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoVersionIsNotReleased(t *testing.T) {
+func TestAReleaseNeedsAVersion(t *testing.T) {
 	for _, version := range []string{"", "1.2.3", "v1.2", "v1.2.3+build", "main"} {
 		_, said, err := try(t, root, []string{"REGISTRY=localhost:1"}, ".ci/release", version)
 		require.Error(t, err, version)

@@ -64,7 +64,7 @@ func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
-func TestATokenThatNothingTakesIsRefused(t *testing.T) {
+func TestMakeTokenRejectsUnusableTokens(t *testing.T) {
 	for name, row := range map[string]struct{ variable, says string }{
 		"an invalid subject":   {"SUBJECT=ada", `the subject "ada" is not a UUID, such as 00000000-0000-4000-8000-000000000001`},
 		"an unknown scope":     {"SCOPES=users:read users:raed", `there is no scope "users:raed"; known are users:read, users:write, `},

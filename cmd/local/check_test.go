@@ -41,7 +41,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 	}
 }
 
-func TestTakenPortIsOneLineThatNamesItsVariable(t *testing.T) {
+func TestATakenPortIsReportedInOneLine(t *testing.T) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, listener.Close()) })
@@ -61,7 +61,7 @@ func TestTakenPortIsOneLineThatNamesItsVariable(t *testing.T) {
 	require.ErrorContains(t, err, "make run ORDER_PORT=")
 }
 
-func TestDataFolderIsMade(t *testing.T) {
+func TestDataFolderIsCreated(t *testing.T) {
 	s := settingsOf(t, freePort(t), freePort(t), filepath.Join(t.TempDir(), "new", "data"))
 	require.NoError(t, s.check(t.Context()))
 	entries, err := os.ReadDir(s.dataDir)
@@ -69,7 +69,7 @@ func TestDataFolderIsMade(t *testing.T) {
 	require.Empty(t, entries, "the check leaves nothing behind")
 }
 
-func TestDataFolderThatCannotBeWrittenIsOneLineThatNamesItsVariable(t *testing.T) {
+func TestAnUnwritableDataFolderIsReportedInOneLine(t *testing.T) {
 	// Not with permissions, which root in a container ignores.
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

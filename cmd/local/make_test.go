@@ -68,7 +68,7 @@ func TestMakeRunStartsTheRealServicesAndCtrlCStopsThem(t *testing.T) {
 	}
 }
 
-func TestMakeRunSaysInOneLineWhatIsInItsWay(t *testing.T) {
+func TestMakeRunReportsAnObstacleInOneLine(t *testing.T) {
 	command, s := makeRun(t, "/dev/null/data")
 	var stderr bytes.Buffer
 	command.Stderr = &stderr

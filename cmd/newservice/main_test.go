@@ -8,7 +8,7 @@ import (
 
 // test/newservice tests the created service.
 
-func TestANameThatCanNotBeIsRefused(t *testing.T) {
+func TestAnInvalidNameIsRejected(t *testing.T) {
 	for name, row := range map[string]struct {
 		naming naming
 		says   string

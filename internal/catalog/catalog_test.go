@@ -27,7 +27,7 @@ func project(t *testing.T, services map[string]string) string {
 	return root
 }
 
-func TestAServiceComesAfterThoseThatItNeeds(t *testing.T) {
+func TestAServiceComesAfterItsDependencies(t *testing.T) {
 	all, err := catalog.Read(project(t, map[string]string{"user-service": users, "order-service": orders}))
 	require.NoError(t, err)
 	require.Equal(t, []string{"user-service", "order-service"}, catalog.Names(all), "although order-service has the lower port")
@@ -37,7 +37,7 @@ func TestAServiceComesAfterThoseThatItNeeds(t *testing.T) {
 	require.Equal(t, []string{"USER", "users", "user_service"}, []string{all[0].Prefix(), all[0].Nouns(), all[0].Identifier()})
 }
 
-func TestWhatIsWrongIsNamed(t *testing.T) {
+func TestInvalidServicesAreNamed(t *testing.T) {
 	for name, row := range map[string]struct {
 		services map[string]string
 		says     string
@@ -62,7 +62,7 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 	}
 }
 
-func TestTheProjectsOwnAreFoundFromWithin(t *testing.T) {
+func TestTheProjectsServicesAreFound(t *testing.T) {
 	all, err := catalog.Read(catalog.Root())
 	require.NoError(t, err)
 	require.Subset(t, catalog.Names(all), []string{"user-service", "order-service"})

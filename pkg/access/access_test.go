@@ -16,7 +16,7 @@ func TestReach(t *testing.T) {
 	require.Equal(t, ada, *Own(ada).Owner())
 }
 
-func TestNobodyReachesNothing(t *testing.T) {
+func TestTheZeroReachIncludesNobody(t *testing.T) {
 	for _, nobody := range []Reach{{}, Own(uuid.Nil)} {
 		require.False(t, nobody.Includes(uuid.New()))
 		require.False(t, nobody.Includes(uuid.Nil))

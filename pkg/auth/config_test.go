@@ -43,7 +43,7 @@ func TestNoIssuers(t *testing.T) {
 	require.ErrorContains(t, err, "AUTH_ISSUERS must be set")
 }
 
-func TestIssuersThatAreWrong(t *testing.T) {
+func TestInvalidIssuers(t *testing.T) {
 	with := func(members string) string {
 		return `[{"issuer":"https://id.example.com","audience":"a",` + members + `}]`
 	}
@@ -110,7 +110,7 @@ func TestIssuersThatAreWrong(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreWrong(t *testing.T) {
+func TestInvalidCAFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ca.crt")
 	setting := `[{"issuer":"https://id.example.com","audience":"a","ca_file":"` + path + `"}]`
 	_, err := New(IssuerConfig{AuthIssuers: setting}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -120,7 +120,7 @@ func TestFilesThatAreWrong(t *testing.T) {
 	require.ErrorContains(t, err, "no certificate")
 }
 
-func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
+func TestKeysOverHTTPCauseAWarning(t *testing.T) {
 	for setting, warned := range map[string]bool{
 		`{"issuer":"https://id.example.com","audience":"a"}`:                                false,
 		`{"issuer":"http://id.example.com","audience":"a"}`:                                 true,
@@ -138,8 +138,8 @@ func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
 	}
 }
 
-// TestWhoMayGrantAdminUnaskedIsSaid: one warning per issuer without listed scopes.
-func TestWhoMayGrantAdminUnaskedIsSaid(t *testing.T) {
+// TestIssuersWithoutScopesCauseAWarning: one per issuer.
+func TestIssuersWithoutScopesCauseAWarning(t *testing.T) {
 	for members, warned := range map[string]bool{
 		``:                          true,
 		`,"scopes":["admin"]`:       false,
@@ -156,13 +156,13 @@ func TestWhoMayGrantAdminUnaskedIsSaid(t *testing.T) {
 	}
 }
 
-func TestGrantsOfOneSubjectAddUp(t *testing.T) {
+func TestGrantsOfOneSubjectAreCombined(t *testing.T) {
 	issuers, err := (&IssuerConfig{AuthIssuers: `[{"issuer":"https://a.example","audience":"a","grants":[{"subject":"s","scopes":["a"]},{"subject":"s","scopes":["b"]}]}]`}).parse()
 	require.NoError(t, err)
 	require.Equal(t, map[string][]string{"s": {"a", "b"}}, issuers[0].Grants)
 }
 
-func TestTheLongestLifeIsTheIssuersOrEverybodys(t *testing.T) {
+func TestTheMaximumLifeIsTheIssuersOrTheDefault(t *testing.T) {
 	const setting = `[{"issuer":"https://a.example","audience":"a"},{"issuer":"https://b.example","audience":"a","max_life":"1h"}]`
 	issuers, err := (&IssuerConfig{AuthIssuers: setting, AuthMaxTokenLife: 2 * time.Hour}).parse()
 	require.NoError(t, err)
@@ -173,7 +173,7 @@ func TestTheLongestLifeIsTheIssuersOrEverybodys(t *testing.T) {
 	require.Equal(t, minMaxLife.String(), field.Tag.Get("min")+"0s")
 }
 
-func TestOpenIsSaidOnce(t *testing.T) {
+func TestAnOpenServiceIsLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	_, err := New(IssuerConfig{}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
 	require.NoError(t, err)

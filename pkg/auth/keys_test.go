@@ -33,7 +33,7 @@ func together(n int, do func()) {
 	wg.Wait()
 }
 
-func TestANewKeyIsFetchedOnceForAll(t *testing.T) {
+func TestANewKeyIsFetchedOnce(t *testing.T) {
 	w := newWorld(t)
 	old := w.token()
 	require.Equal(t, accepted, w.result(old))
@@ -50,7 +50,7 @@ func TestANewKeyIsFetchedOnceForAll(t *testing.T) {
 	require.EqualValues(t, 2, w.fetches.Load(), "one fetch at first, one for the new key")
 }
 
-func TestAStormOfUnknownKeysIsOneFetch(t *testing.T) {
+func TestManyUnknownKeysCauseOneFetch(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	require.Equal(t, accepted, w.result(good))
@@ -81,7 +81,7 @@ func TestAStormOfUnknownKeysIsOneFetch(t *testing.T) {
 	require.EqualValues(t, 2, w.fetches.Load())
 }
 
-func TestAnUnknownKeyIsNeverCalledWrongUnseen(t *testing.T) {
+func TestAnUnknownKeyIsRejectedOnlyAfterAFetch(t *testing.T) {
 	w := newWorld(t)
 	require.Equal(t, accepted, w.result(w.token()))
 	require.NoError(t, w.issuer.Rotate(2))
@@ -96,8 +96,8 @@ func TestAnUnknownKeyIsNeverCalledWrongUnseen(t *testing.T) {
 	require.Zero(t, w.counted(unknownKey))
 }
 
-// TestAServerOfKeysThatIsBehindTheOthers: one answer has the previous keys.
-func TestAServerOfKeysThatIsBehindTheOthers(t *testing.T) {
+// TestAKeyServerWithPreviousKeys: one answer has the previous keys.
+func TestAKeyServerWithPreviousKeys(t *testing.T) {
 	w := newWorld(t)
 	before := httptest.NewRecorder()
 	w.issuer.ServeHTTP(before, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
@@ -116,7 +116,7 @@ func TestAServerOfKeysThatIsBehindTheOthers(t *testing.T) {
 	require.Zero(t, w.counted(unknownKey))
 }
 
-func TestAKeyThatIsNotThereIsRemembered(t *testing.T) {
+func TestAMissingKeyIsCached(t *testing.T) {
 	w := newWorld(t)
 	stranger, err := issuer.New()
 	require.NoError(t, err)
@@ -138,9 +138,9 @@ func TestAKeyThatIsNotThereIsRemembered(t *testing.T) {
 	require.Equal(t, accepted, w.result(token), "the key is published now")
 }
 
-// TestMadeUpKeysForgetNoToken: made-up key ids cause fetches. As the keys stay the same,
+// TestUnknownKeysDoNotEvictTokens: made-up key ids cause fetches. As the keys stay the same,
 // verified tokens stay cached.
-func TestMadeUpKeysForgetNoToken(t *testing.T) {
+func TestUnknownKeysDoNotEvictTokens(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	require.Equal(t, accepted, w.result(good))
@@ -156,7 +156,7 @@ func TestMadeUpKeysForgetNoToken(t *testing.T) {
 	require.NotSame(t, before.set, w.verifier.issuers[w.issuer.URL].keys.current.Load().set)
 }
 
-func TestOldKeysGoOnWhileNoneCanBeHad(t *testing.T) {
+func TestKnownKeysAreUsedWhileFetchesFail(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"down":        func(rw http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
 		"an error":    func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) },
@@ -209,7 +209,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	require.Equal(t, notJudged, w.result(w.token()))
 }
 
-func TestASlowServerHoldsNobodyUpForLong(t *testing.T) {
+func TestASlowKeyServerDelaysCallersOnlyBriefly(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan struct{})
 	w.serve(func(rw http.ResponseWriter, r *http.Request) {
@@ -245,7 +245,7 @@ func TestAFetchEndsWithTheVerifier(t *testing.T) {
 	require.ErrorIs(t, unavailable, context.Canceled, "the fetch ends at once, not at its timeout")
 }
 
-func TestAKeyThatIsTakenAwayTakesItsTokensAlong(t *testing.T) {
+func TestARemovedKeyInvalidatesItsTokens(t *testing.T) {
 	w := newWorld(t)
 	token := w.token()
 	require.Equal(t, accepted, w.result(token))
@@ -361,7 +361,7 @@ func TestKeysOfACluster(t *testing.T) {
 	require.NoError(t, v.Check(t.Context()))
 }
 
-func TestTwoIssuersDoNotVouchForEachOther(t *testing.T) {
+func TestTheKeysOfIssuersAreSeparate(t *testing.T) {
 	a, err := issuer.New()
 	require.NoError(t, err)
 	b, err := issuer.New()

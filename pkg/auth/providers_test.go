@@ -265,7 +265,7 @@ func TestOtherProfilesIgnoreWhatTheyDontKnow(t *testing.T) {
 	}
 }
 
-func TestASubjectClaimTakesThePlaceOfSub(t *testing.T) {
+func TestASubjectClaimReplacesSub(t *testing.T) {
 	for _, profile := range []string{"rfc9068", "jwt"} {
 		w := newWorldOf(t, []string{`"profile":"` + profile + `"`, `"subject_claim":"oid"`})
 		ada := uuid.New()
@@ -279,7 +279,7 @@ func TestASubjectClaimTakesThePlaceOfSub(t *testing.T) {
 	}
 }
 
-func TestAnAudienceClaimThatIsNoTextIsNone(t *testing.T) {
+func TestAnAudienceClaimMustBeText(t *testing.T) {
 	w := newWorldOf(t, []string{`"profile":"jwt"`, `"audience_claim":"client_id"`})
 	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"aud": nil, "client_id": audience}))))
 	for _, value := range []any{nil, 7, []string{audience}, ""} {

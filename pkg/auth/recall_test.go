@@ -11,7 +11,7 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-func TestWhoWasSeenIsRecalled(t *testing.T) {
+func TestAVerifiedTokenIsRecalled(t *testing.T) {
 	w := newWorld(t)
 	token := w.token()
 	sent := []string{"Bearer " + token}
@@ -38,7 +38,7 @@ func TestWhoWasSeenIsRecalled(t *testing.T) {
 	}
 }
 
-func TestNobodyIsRecalledWhoIsNoLongerGood(t *testing.T) {
+func TestATokenThatBecameInvalidIsNotRecalled(t *testing.T) {
 	w := newWorld(t)
 	sent := []string{"Bearer " + w.token(issuer.ValidFor(time.Minute))}
 	_, err := w.verifier.Authenticate(t.Context(), sent)
@@ -70,7 +70,7 @@ func TestABadTokenIsNotRecalled(t *testing.T) {
 	}
 }
 
-func TestWhereNoTokenIsNeededAnyoneIsRecalled(t *testing.T) {
+func TestAnOpenServiceRecallsAnyone(t *testing.T) {
 	v, err := New(IssuerConfig{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	c, known := v.Recall(nil)

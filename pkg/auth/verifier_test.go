@@ -26,7 +26,7 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-func TestAGoodToken(t *testing.T) {
+func TestAValidToken(t *testing.T) {
 	w := newWorld(t)
 	user := uuid.New()
 	token, err := w.issuer.Token([]string{"another", audience}, user.String(), "users:read  orders:write")
@@ -62,7 +62,7 @@ func TestAdminHasEveryScope(t *testing.T) {
 	require.True(t, c.Reach().Includes(uuid.New()))
 }
 
-func TestNobodyMayDoNothing(t *testing.T) {
+func TestTheZeroCallerHasNoRights(t *testing.T) {
 	nobody := From(t.Context())
 	require.False(t, nobody.Has("users:read"))
 	require.False(t, nobody.Admin())
@@ -123,7 +123,7 @@ func TestAKeyVerifiesOneAlgorithm(t *testing.T) {
 	require.Equal(t, badAlgorithm, resultOf(err))
 }
 
-func TestASecretAmongTheKeysIsNone(t *testing.T) {
+func TestAPrivateKeyIsNotUsed(t *testing.T) {
 	_, err := parseKeys([]byte(`{"keys":[{"kty":"oct","kid":"k","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}]}`))
 	require.ErrorIs(t, err, errNoKeys)
 	i, err := issuer.New()
@@ -159,7 +159,7 @@ func TestKeysOfOtherCurves(t *testing.T) {
 	}
 }
 
-func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
+func TestAnUnusableKeyDoesNotAffectOthers(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	set, err := i.JWKS()
@@ -196,7 +196,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-func TestARememberedTokenExpires(t *testing.T) {
+func TestACachedTokenExpires(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(issuer.ValidFor(time.Minute))
 	require.Equal(t, accepted, w.result(token))
@@ -210,7 +210,7 @@ func TestARememberedTokenExpires(t *testing.T) {
 	require.Equal(t, 1, w.verifier.cache.Len(), "a token within the leeway is not cached")
 }
 
-func TestWhatIsRememberedIsBounded(t *testing.T) {
+func TestTheTokenCacheIsBounded(t *testing.T) {
 	named := func() string { return newWorld(t).token(issuer.Set(map[string]any{"jti": uuid.NewString()})) }
 	w := newWorld(t, Remember(3*uint64(entrySize+len(named())+scopeSize)))
 	for range 10 {
@@ -250,9 +250,9 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// TestASubjectIsText checks parsed claims: JSON parsers differ in whether they repair
+// TestASubjectIsValidText checks parsed claims: JSON parsers differ in whether they repair
 // invalid UTF-8.
-func TestASubjectIsText(t *testing.T) {
+func TestASubjectIsValidText(t *testing.T) {
 	now := time.Now()
 	i := &trusted{Issuer: Issuer{URL: issuer.URL, Audience: audience, MaxLife: time.Hour}}
 	for subject, want := range map[string]result{"ada": accepted, "a\xff": badSubject} {
@@ -263,8 +263,8 @@ func TestASubjectIsText(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoScope: only spaces separate scopes, and "" is none.
-func TestWhatIsNoScope(t *testing.T) {
+// TestTheSyntaxOfScopes: only spaces separate scopes, and "" is none.
+func TestTheSyntaxOfScopes(t *testing.T) {
 	w := newWorld(t)
 	for _, scope := range []string{"x\u00a0admin", "x\tadmin", "x\nadmin"} {
 		c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": scope})))
@@ -317,9 +317,9 @@ func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
 	require.False(t, c.Has("users:read"), "the token's own scopes don't count")
 }
 
-// TestATokenLivesNoLongerThanAllowed: a stolen token must not be valid for a year, for
+// TestATokensLifetimeIsLimited: a stolen token must not be valid for a year, for
 // example.
-func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
+func TestATokensLifetimeIsLimited(t *testing.T) {
 	now := time.Now().Unix()
 	day := int64(24 * 60 * 60)
 	for name, row := range map[string]struct {
@@ -354,9 +354,9 @@ func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
 	}
 }
 
-// TestSpecialUUIDsAreNobody: lists begin below the Max UUID, so a user with that id would
+// TestSpecialUUIDsAreNoUsers: lists begin below the Max UUID, so a user with that id would
 // be in none. The Nil UUID means no user.
-func TestSpecialUUIDsAreNobody(t *testing.T) {
+func TestSpecialUUIDsAreNoUsers(t *testing.T) {
 	for _, subject := range []string{uuid.Nil.String(), uuid.Max.String(), strings.ToUpper(uuid.Max.String()), "no UUID"} {
 		c := newCaller("i", subject, nil)
 		require.Equal(t, uuid.Nil, c.User(), subject)
@@ -365,8 +365,8 @@ func TestSpecialUUIDsAreNobody(t *testing.T) {
 	}
 }
 
-// TestWhatARefusalHasCost: only rejections after a signature check are Costly.
-func TestWhatARefusalHasCost(t *testing.T) {
+// TestCostlyRejections: only rejections after a signature check are Costly.
+func TestCostlyRejections(t *testing.T) {
 	w := newWorld(t)
 	stranger, err := issuer.New()
 	require.NoError(t, err)
@@ -423,9 +423,9 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestHeadersThatAreRefused tests the raw header: the JWT library rejects some of these
+// TestRejectedHeaders tests the raw header: the JWT library rejects some of these
 // itself, but only in this version and form.
-func TestHeadersThatAreRefused(t *testing.T) {
+func TestRejectedHeaders(t *testing.T) {
 	i := &trusted{Issuer: Issuer{Profile: RFC9068}}
 	parsed := jose.Header{KeyID: "k", ExtraHeaders: map[jose.HeaderKey]any{jose.HeaderType: "at+jwt"}}
 	check := func(header string) error {
@@ -441,7 +441,7 @@ func TestHeadersThatAreRefused(t *testing.T) {
 	require.Equal(t, malformed, resultOf(check(`nonsense`)))
 }
 
-func TestWhatIsNoToken(t *testing.T) {
+func TestMalformedAuthorizationHeaders(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	for _, authorization := range [][]string{
@@ -462,7 +462,7 @@ func TestWhatIsNoToken(t *testing.T) {
 	require.True(t, wrong.Missing)
 }
 
-func TestHowLargeATokenMayBe(t *testing.T) {
+func TestATokensSizeIsLimited(t *testing.T) {
 	w := newWorld(t)
 	require.Equal(t, malformed, w.result(strings.Repeat("A", 8192)), "a token of the maximum size is parsed")
 	tooMuch := strings.Repeat("A", 8193)
@@ -506,7 +506,7 @@ func TestKubernetesTokens(t *testing.T) {
 	require.Equal(t, badType, resultOf(err))
 }
 
-func TestAnOpenServiceAsksForNothing(t *testing.T) {
+func TestAnOpenServiceRequiresNoToken(t *testing.T) {
 	v, err := New(IssuerConfig{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	require.True(t, v.IsOpen())

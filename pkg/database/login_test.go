@@ -10,7 +10,7 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-func TestALoginBesideAnAddress(t *testing.T) {
+func TestALoginOutsideTheAddress(t *testing.T) {
 	file, empty := filepath.Join(t.TempDir(), "password"), filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(file, []byte(canary+"\n"), 0o600))
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
@@ -48,9 +48,9 @@ func TestALoginBesideAnAddress(t *testing.T) {
 	}
 }
 
-// TestClearTextThatLeavesTheMachine: it is warned about, and rejected with
+// TestUnencryptedRemoteConnections cause a warning, and are rejected with
 // DATABASE_TLS=required.
-func TestClearTextThatLeavesTheMachine(t *testing.T) {
+func TestUnencryptedRemoteConnections(t *testing.T) {
 	for address, exposed := range map[string]bool{
 		"postgres://ada@db/shop":                           true, // pgx prefers TLS, but falls back to clear text
 		"postgres://ada@db/shop?sslmode=disable":           true,

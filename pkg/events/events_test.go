@@ -47,7 +47,7 @@ func TestConsumers(t *testing.T) {
 	}
 }
 
-func TestAWaitIsShort(t *testing.T) {
+func TestALongPollIsAtMostThirtySeconds(t *testing.T) {
 	var w events.WaitParam
 	require.NoError(t, w.UnmarshalText([]byte("30s")))
 	require.Equal(t, 30*time.Second, time.Duration(w))

@@ -255,7 +255,7 @@ func TestProgressIsAcknowledged(t *testing.T) {
 	})
 }
 
-func TestAnAcknowledgementThatFailsIsMadeAgain(t *testing.T) {
+func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 	refused := 0
 	from := &source{n: 3, answer: func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPut && refused < 3 {
@@ -327,9 +327,9 @@ func (spaces) Read(p []byte) (int, error) {
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// TestWhatIsNoBatchHasNoEffect: no event of an invalid answer is applied, not even the
+// TestAnInvalidBatchHasNoEffect: no event of an invalid answer is applied, not even the
 // valid ones. The follower retries with growing delays, and recovers.
-func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
+func TestAnInvalidBatchHasNoEffect(t *testing.T) {
 	for name, trouble := range troubles {
 		t.Run(name, func(t *testing.T) {
 			from := &source{n: 9, answer: trouble}
@@ -358,8 +358,8 @@ func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 	}
 }
 
-// TestASilentServiceIsGivenUp: a request times out after twice the long poll.
-func TestASilentServiceIsGivenUp(t *testing.T) {
+// TestASilentServiceTimesOut: a request times out after twice the long poll.
+func TestASilentServiceTimesOut(t *testing.T) {
 	from := &source{n: 3, answer: troubles["silent"]}
 	follow(t, from, &sink{}, func(t *testing.T, f *followed) {
 		f.wait(40*time.Second - time.Nanosecond)
@@ -369,8 +369,8 @@ func TestASilentServiceIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestAnEventHoldsUpThoseAfterIt: an event is applied only after those before it.
-func TestAnEventHoldsUpThoseAfterIt(t *testing.T) {
+// TestAFailedEventBlocksLaterEvents: an event is applied only after those before it.
+func TestAFailedEventBlocksLaterEvents(t *testing.T) {
 	failing := true
 	to := &sink{fail: func(e *events.Event) error {
 		if failing && e != nil && e.Subject == subjectOf(6) {
@@ -390,9 +390,9 @@ func TestAnEventHoldsUpThoseAfterIt(t *testing.T) {
 	})
 }
 
-// TestAnotherReplicaMayBeFaster: ErrMoved is no failure. The follower continues at the
+// TestAnotherReplicaMayMoveTheCursorFirst: ErrMoved is no failure. The follower continues at the
 // new cursor without a delay.
-func TestAnotherReplicaMayBeFaster(t *testing.T) {
+func TestAnotherReplicaMayMoveTheCursorFirst(t *testing.T) {
 	to := &sink{}
 	to.fail = func(e *events.Event) error {
 		if e != nil && e.Subject == subjectOf(6) && to.cursor != cursorOf(9) {
@@ -412,9 +412,9 @@ func TestAnotherReplicaMayBeFaster(t *testing.T) {
 	})
 }
 
-// TestAStopNeedsNoWait: a stop ends Run at once during a long poll, a silent request or a
+// TestAStopInterruptsEveryWait: a stop ends Run at once during a long poll, a silent request or a
 // backoff. (follow asserts it.)
-func TestAStopNeedsNoWait(t *testing.T) {
+func TestAStopInterruptsEveryWait(t *testing.T) {
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
 		"for an event": nil, "for an answer": troubles["silent"], "for the next try": troubles["refused"],
 	} {
@@ -428,9 +428,9 @@ func TestAStopNeedsNoWait(t *testing.T) {
 	}
 }
 
-// TestABusyFeedIsReadManyAtATime: on a busy feed, requests and transactions are limited
+// TestABusyFeedIsReadInBatches: on a busy feed, requests and transactions are limited
 // per second, and don't grow with the events.
-func TestABusyFeedIsReadManyAtATime(t *testing.T) {
+func TestABusyFeedIsReadInBatches(t *testing.T) {
 	from := &source{n: 0}
 	from.answer = func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodGet {
@@ -446,9 +446,9 @@ func TestABusyFeedIsReadManyAtATime(t *testing.T) {
 	})
 }
 
-// TestAFeedThatWentBackIsReadFromTheBeginning: the source was restored from a backup, and
+// TestARestoredFeedIsReadFromTheBeginning: the source was restored from a backup, and
 // has other events at cursors that were already applied.
-func TestAFeedThatWentBackIsReadFromTheBeginning(t *testing.T) {
+func TestARestoredFeedIsReadFromTheBeginning(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprint("restarted ", restarted), func(t *testing.T) {
 			from, to := &source{n: 30}, &sink{}

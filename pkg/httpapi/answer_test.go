@@ -133,9 +133,9 @@ func TestMemoryIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	require.Equal(t, 2, count)
 }
 
-// TestWhoIsSentMuchWaits: a caller beyond its volume gets 429, other callers are not
+// TestACallerAboveItsVolumeIsRejected: a caller beyond its volume gets 429, other callers are not
 // affected.
-func TestWhoIsSentMuchWaits(t *testing.T) {
+func TestACallerAboveItsVolumeIsRejected(t *testing.T) {
 	c := newGenerous(t, ratelimit.Limit{}, ratelimit.Limit{Requests: 10, Period: time.Hour, Burst: 2 * largeAnswer >> 10})
 	for _, token := range []string{c.token, c.other} {
 		for range 2 {
@@ -192,9 +192,9 @@ func TestSignaturesAreVerifiedWithinALimit(t *testing.T) {
 	require.NotEqual(t, http.StatusTooManyRequests, status)
 }
 
-// TestWhatIsNoOperationIsLimited: documentation, metrics and unknown paths are limited by
+// TestRequestsThatAreNoOperationAreLimited: documentation, metrics and unknown paths are limited by
 // address and by size, probes never.
-func TestWhatIsNoOperationIsLimited(t *testing.T) {
+func TestRequestsThatAreNoOperationAreLimited(t *testing.T) {
 	limit, volume := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 150}, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1200}
 	for path, most := range map[string]int{"/docs/swagger-ui-bundle.js": 1, "/metrics": 3, "/nowhere": 150} {
 		c := newGenerous(t, limit, volume)

@@ -33,8 +33,8 @@ func TestAnOperationWithoutARuleDoesNotStart(t *testing.T) {
 	require.Equal(t, []map[string][]string{{"token": {"things:read"}}, {"token": {"admin"}}}, api.OpenAPI().Paths["/things"].Get.Security)
 }
 
-// TestWhatIsWrongWithATokenInHTTP tests RFC 6750, section 3.1.
-func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
+// TestTheChallengeForAnInvalidToken tests RFC 6750, section 3.1.
+func TestTheChallengeForAnInvalidToken(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	asked := make(chan struct{}, 1)
@@ -77,6 +77,6 @@ func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
 	require.Equal(t, statusClientClosedRequest, ask(ctx, "Bearer "+token).Code, "a caller that left is not told that the keys are late")
 }
 
-func TestBeingOpenIsSaid(t *testing.T) {
+func TestAnOpenAPIMustBeExplicit(t *testing.T) {
 	require.Panics(t, func() { newTestAPI(nil) }, "a configuration without authentication must be explicit")
 }

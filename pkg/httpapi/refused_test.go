@@ -25,9 +25,9 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// TestTheAnswerToABodyThatIsRefusedArrives at clients that send the whole body before
+// TestTheAnswerToARejectedBodyArrives: also at clients that send the whole body before
 // they read the answer.
-func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
+func TestTheAnswerToARejectedBodyArrives(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	keys := httptest.NewServer(i)
@@ -99,9 +99,9 @@ func sendAll(t *testing.T, address, head string, size int, encoding string) (int
 	return response.StatusCode, string(body)
 }
 
-// TestALengthThatIsTooLargeIsRefusedAtOnce: without the body, and without 100 Continue
+// TestATooLargeLengthIsRejectedAtOnce: without the body, and without 100 Continue
 // (RFC 9110, section 10.1.1).
-func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
+func TestATooLargeLengthIsRejectedAtOnce(t *testing.T) {
 	c := newCrowded(t)
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(c.url, "http://"))
 	require.NoError(t, err)
@@ -118,10 +118,10 @@ func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	require.Contains(t, string(body), "at most 65536 bytes")
 }
 
-// TestAFloodOfRefusalsIsHeldBack: above a thousand rejections a second, each is delayed, so
+// TestAFloodOfRejectionsIsDelayed: above a thousand rejections a second, each is delayed, so
 // that a client that retries at once gets ten a second per connection. The number of delayed
 // rejections is limited, and none is delayed while the service stops.
-func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
+func TestAFloodOfRejectionsIsDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		require.NoError(t, err)

@@ -73,7 +73,7 @@ func TestArithmeticAgreesWithBigIntegers(t *testing.T) {
 	})
 }
 
-func TestWhatIsWrittenIsRead(t *testing.T) {
+func TestWrittenAmountsCanBeRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := money.Amount(rapid.Int64Range(-999_999_999_999_999_999, 999_999_999_999_999_999).Draw(t, "a"))
 		b, err := json.Marshal(a)

@@ -18,8 +18,8 @@ func newMemory(mib int64) *Memory {
 	return NewMemory(MemoryConfig{RequestMemoryMiB: mib}, prometheus.NewRegistry())
 }
 
-// TestOneCallerHoldsAShare: a caller who asks for everything leaves the rest to others.
-func TestOneCallerHoldsAShare(t *testing.T) {
+// TestOneCallerHoldsAtMostItsShare: a caller who asks for everything leaves the rest to others.
+func TestOneCallerHoldsAtMostItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4)
 		greedy, err := m.Reserve(t.Context(), "greedy", 100*mebibyte, false)
@@ -56,9 +56,9 @@ func TestOneCallerHoldsAShare(t *testing.T) {
 	})
 }
 
-// TestOneCallerChangesSomeThingsAtATime: one caller's writes are limited. Reads and other
+// TestOneCallersConcurrentWritesAreLimited: one caller's writes are limited. Reads and other
 // callers are not affected.
-func TestOneCallerChangesSomeThingsAtATime(t *testing.T) {
+func TestOneCallersConcurrentWritesAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(64)
 		var held []Reservation
@@ -107,7 +107,7 @@ func TestAReservationGrows(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesGetsNoMemory(t *testing.T) {
+func TestACanceledCallerGetsNoMemory(t *testing.T) {
 	m := newMemory(4)
 	held, err := m.Reserve(t.Context(), "a", mebibyte, false)
 	require.NoError(t, err)

@@ -41,7 +41,7 @@ func enter(t testing.TB, g *Gates, reads bool) (Slot, bool) {
 	return g.Enter(ctx, reads, false)
 }
 
-func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
+func TestConcurrentRequestsAreLimited(t *testing.T) {
 	gates, registry := fixed(2)
 	a, ok := enter(t, gates, true)
 	require.True(t, ok)
@@ -71,7 +71,7 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 	require.InDelta(t, 0, testutil.ToFloat64(gates.write.byLimit), 0)
 }
 
-func TestWithoutABoundEverythingIsLetIn(t *testing.T) {
+func TestWithoutALimitEverythingIsAdmitted(t *testing.T) {
 	gates := New(Limits{}, prometheus.NewRegistry())
 	for range 10_000 {
 		slot, ok := gates.Enter(t.Context(), false, false)
@@ -81,9 +81,9 @@ func TestWithoutABoundEverythingIsLetIn(t *testing.T) {
 	}
 }
 
-// TestABurstWaitsItsTurn: 500 requests at once, of which 150 get a slot at first, on an
+// TestABurstIsQueued: 500 requests at once, of which 150 get a slot at first, on an
 // idle service that takes 150 ms for each.
-func TestABurstWaitsItsTurn(t *testing.T) {
+func TestABurstIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates := withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry()))
 		answers := make(chan bool)
@@ -101,9 +101,9 @@ func TestABurstWaitsItsTurn(t *testing.T) {
 	})
 }
 
-// TestNobodyWaitsInAnOverload: requests that could only be answered late are rejected at
+// TestRequestsAreRejectedAtOnceInAnOverload: requests that could only be answered late are rejected at
 // once.
-func TestNobodyWaitsInAnOverload(t *testing.T) {
+func TestRequestsAreRejectedAtOnceInAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates, _ := fixed(1)
 		first, ok := gates.Enter(t.Context(), false, false)

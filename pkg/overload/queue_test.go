@@ -30,7 +30,7 @@ func ask(q *queue, span time.Duration) (refused int) {
 	return refused
 }
 
-func TestAQueueThatStaysIsTooMuch(t *testing.T) {
+func TestALastingQueueIsAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, length := line()
 		*length = bound() + 1
@@ -65,9 +65,9 @@ func TestBurstsAreNoOverload(t *testing.T) {
 	})
 }
 
-// TestGoroutinesThatWaitAreSeen tests the real metric with goroutines that really wait
+// TestWaitingGoroutinesAreMeasured tests the real metric with goroutines that really wait
 // for a CPU.
-func TestGoroutinesThatWaitAreSeen(t *testing.T) {
+func TestWaitingGoroutinesAreMeasured(t *testing.T) {
 	var done atomic.Bool
 	defer done.Store(true)
 	many := int(2 * bound())

@@ -117,8 +117,8 @@ func TestTwiceTheLoad(t *testing.T) {
 	}
 }
 
-// TestABurstOutOfNothing: many clients that come at once are no overload.
-func TestABurstOutOfNothing(t *testing.T) {
+// TestASuddenBurstIsNoOverload: many clients that come at once are no overload.
+func TestASuddenBurstIsNoOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{gates: withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry())), workers: make(chan struct{}, 2), service: time.Millisecond}
 		rng := rand.New(rand.NewPCG(1, 2))

@@ -65,8 +65,8 @@ func TestLocal(t *testing.T) {
 	})
 }
 
-// TestLocalForgets: many different callers don't use memory for ever.
-func TestLocalForgets(t *testing.T) {
+// TestLocalForgetsIdleCallers: many different callers don't use memory for ever.
+func TestLocalForgetsIdleCallers(t *testing.T) {
 	limiter, err := ratelimit.NewLocal(ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}, 2)
 	require.NoError(t, err)
 	for _, caller := range []string{"a", "b", "c"} {

@@ -52,7 +52,7 @@ func TestFlightKeepsKeysApart(t *testing.T) {
 	})
 }
 
-func TestFlightOutlivesTheCallerThatCameFirst(t *testing.T) {
+func TestFlightOutlivesItsFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Flight[string, int]
 		call := func(ctx context.Context) (int, error) {
@@ -115,7 +115,7 @@ func TestFlightCarriesValues(t *testing.T) {
 	require.Equal(t, "value", v)
 }
 
-func TestFlightMakesNoCallForACallerAlreadyGone(t *testing.T) {
+func TestFlightMakesNoCallForACanceledCaller(t *testing.T) {
 	var f Flight[string, int]
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

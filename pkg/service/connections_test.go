@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestASlowReaderGetsItAll: it reads one byte a second, so it never stalls for the
+// TestASlowReaderGetsTheWholeAnswer: it reads one byte a second, so it never stalls for the
 // timeout.
-func TestASlowReaderGetsItAll(t *testing.T) {
+func TestASlowReaderGetsTheWholeAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		conn := &steadyConn{Conn: here, timeout: 2 * time.Second}
@@ -63,9 +63,9 @@ func TestAReaderThatStopsIsCutOff(t *testing.T) {
 	})
 }
 
-// TestConnectionsThatWaitMakeRoom: connections without a request are closed first, then
+// TestWaitingConnectionsAreClosedFirst: connections without a request are closed first, then
 // idle ones, never one with a request in flight.
-func TestConnectionsThatWaitMakeRoom(t *testing.T) {
+func TestWaitingConnectionsAreClosedFirst(t *testing.T) {
 	arrived, open := make(chan struct{}), make(chan struct{})
 	c := &Config{MaxConnections: 4, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, IdleTimeout: time.Hour, WriteTimeout: time.Hour}
 	server := c.Server(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -154,9 +154,9 @@ func TestMakingRoomLooksAtFewConnections(t *testing.T) {
 	require.Same(t, last, longest)
 }
 
-// TestConnectionsDontGoByTheClock: with wall-clock times, a clock that is set back would
+// TestConnectionsIgnoreTheWallClock: with wall-clock times, a clock that is set back would
 // keep connections from making room.
-func TestConnectionsDontGoByTheClock(t *testing.T) {
+func TestConnectionsIgnoreTheWallClock(t *testing.T) {
 	here, there := net.Pipe()
 	s := &steadyConn{Conn: here, timeout: time.Hour}
 	newConnections(1).track(s, http.StateIdle)
@@ -189,9 +189,9 @@ func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
 	return listener.Addr().String()
 }
 
-// TestALaterAnswerThatNobodyTakesIsCutOff: the write timeout also applies after the first
+// TestALaterUnreadAnswerIsCutOff: the write timeout also applies after the first
 // answer of a connection.
-func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
+func TestALaterUnreadAnswerIsCutOff(t *testing.T) {
 	cut := make(chan error, 1)
 	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, WriteTimeout: time.Second}, func(w http.ResponseWriter, r *http.Request) {
 		for r.URL.Path == "/large" {
@@ -220,9 +220,9 @@ func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatNobodyTakesWaitsHere: an unread answer stays in the process, where its
+// TestAnUnreadAnswerStaysInTheProcess: an unread answer stays in the process, where its
 // memory is counted, not in the kernel. Its connection makes room for another.
-func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
+func TestAnUnreadAnswerStaysInTheProcess(t *testing.T) {
 	var written atomic.Int64
 	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, WriteTimeout: time.Hour}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/large" {

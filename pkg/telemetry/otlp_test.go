@@ -39,8 +39,8 @@ func failure(err error) func() (*http.Response, error) {
 	return func() (*http.Response, error) { return nil, err }
 }
 
-// TestABatchIsSentOnceMoreWhereThatMayHelp: a batch that may have arrived is not sent again.
-func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
+// TestABatchIsRetriedOnceIfThatMayHelp: a batch that may have arrived is not sent again.
+func TestABatchIsRetriedOnceIfThatMayHelp(t *testing.T) {
 	for name, test := range map[string]struct {
 		collector answers
 		left      int // unused answers

@@ -35,9 +35,9 @@ func newTracer(t *testing.T, ratio float64, parents int) trace.Tracer {
 	return provider.Tracer("test")
 }
 
-// TestWhatCallersKeepIsBounded: anybody can send a traceparent with the sampled flag, and
+// TestTheSamplingOfCallersIsLimited: anybody can send a traceparent with the sampled flag, and
 // an id that any ratio would sample.
-func TestWhatCallersKeepIsBounded(t *testing.T) {
+func TestTheSamplingOfCallersIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracer := newTracer(t, 0.01, 100)
 		flood := func(n int) (kept int) {
@@ -62,21 +62,21 @@ func TestWhatCallersKeepIsBounded(t *testing.T) {
 	})
 }
 
-func TestWhereAllIsKeptNothingIsLost(t *testing.T) {
+func TestARatioOfOneSamplesEveryTrace(t *testing.T) {
 	tracer := newTracer(t, 1, 0)
 	for i := range 1000 {
 		require.True(t, asked(t, tracer, uint64(i), trace.FlagsSampled))
 	}
 }
 
-func TestWhatCallersKeepCanBeIgnored(t *testing.T) {
+func TestTheSamplingOfCallersCanBeIgnored(t *testing.T) {
 	tracer := newTracer(t, 0, 0)
 	for i := range 1000 {
 		require.False(t, asked(t, tracer, uint64(i), trace.FlagsSampled))
 	}
 }
 
-func TestWhatCallersDontKeepIsNotKept(t *testing.T) {
+func TestUnsampledTracesOfCallersAreNotSampled(t *testing.T) {
 	tracer := newTracer(t, 1, 100)
 	require.False(t, asked(t, tracer, 0, 0))
 	ctx := Keep(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}}))

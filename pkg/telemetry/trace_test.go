@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
+func TestUnsupportedTraceSettingsAreRejected(t *testing.T) {
 	good := TraceConfig{TraceEndpoint: "http://collector:4318", TraceProtocol: "http/protobuf", TraceSampler: "parentbased_traceidratio"}
 	require.NoError(t, good.Validate())
 	for variable, change := range map[string]func(*TraceConfig){
@@ -30,9 +30,9 @@ func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhereTracesGo tests OpenTelemetry's rules for endpoints
+// TestTheEndpointOfTraces tests OpenTelemetry's rules for endpoints
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
-func TestWhereTracesGo(t *testing.T) {
+func TestTheEndpointOfTraces(t *testing.T) {
 	for name, test := range map[string]struct {
 		config TraceConfig
 		url    string

@@ -72,10 +72,10 @@ func (w *watched) Verify(context.Context, uuid.UUID) error {
 	return nil
 }
 
-// TestARequestPassesEachFloorOnce traces a request that creates an order down to the store,
+// TestARequestPassesEachLayerOnce traces a request that creates an order down to the store,
 // and compares its files with the list in docs/architecture.md: the same files, in the same
 // order, each once.
-func TestARequestPassesEachFloorOnce(t *testing.T) {
+func TestARequestPassesEachLayerOnce(t *testing.T) {
 	s, err := sqlite.Open(filepath.Join(t.TempDir(), "orders.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })

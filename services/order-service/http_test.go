@@ -36,7 +36,7 @@ func TestErrorsOfTheRouter(t *testing.T) {
 	require.Equal(t, "GET, HEAD", answer.Header.Get("Allow"))
 }
 
-func TestWhatABodyMustBe(t *testing.T) {
+func TestInvalidBodies(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) { c.BodyTimeout = 50 * time.Millisecond })
 	path := orders + "/" + unknown
 	for method, path := range map[string]string{http.MethodPost: orders, http.MethodPut: path, http.MethodPatch: path} {
@@ -49,9 +49,9 @@ func TestWhatABodyMustBe(t *testing.T) {
 	}
 }
 
-// TestWhatIsWithinTheLimitsFits: an order at all limits is accepted, however it is escaped,
+// TestAnOrderAtAllLimitsIsAccepted: an order at all limits is accepted, however it is escaped,
 // and can be sent back as it was read.
-func TestWhatIsWithinTheLimitsFits(t *testing.T) {
+func TestAnOrderAtAllLimitsIsAccepted(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for name, character := range map[string]string{
 			"CJK": "語", "an emoji": "😀", "an emoji in ASCII": `\ud83d\ude00`, "quotes": `\"`, "CJK in ASCII": `\u8a9e`,
@@ -79,9 +79,9 @@ func TestWhatIsWithinTheLimitsFits(t *testing.T) {
 	})
 }
 
-// TestAnInstantIsAsADateKeepsIt: times always have three decimals, so that JavaScript's Date
+// TestAnInstantSurvivesJavaScriptsDate: times always have three decimals, so that JavaScript's Date
 // writes what it read.
-func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
+func TestAnInstantSurvivesJavaScriptsDate(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
 		read := s.Do(http.MethodGet, orders+"/"+id, nil).Object()
@@ -97,8 +97,8 @@ func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
 	})
 }
 
-// TestConditionsAreLookedAtOnEveryMethod tests conditional requests (RFC 9110, section 13).
-func TestConditionsAreLookedAtOnEveryMethod(t *testing.T) {
+// TestConditionsApplyToEveryMethod tests conditional requests (RFC 9110, section 13).
+func TestConditionsApplyToEveryMethod(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		path := orders + "/" + s.create().ID()
 		etag := s.Do(http.MethodGet, path, nil).Header.Get("ETag")
@@ -186,8 +186,8 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsForWhoMaySeeItNow repeats a request with a token that has lost a scope.
-func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
+// TestAReplayNeedsTheCurrentRights repeats a request with a token that has lost a scope.
+func TestAReplayNeedsTheCurrentRights(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, subject := uuid.NewString(), uuid.NewString()
 		g.register(t, ada)
@@ -242,7 +242,7 @@ func readEvents(c *apitest.Client) *apitest.Answer {
 	return c.Do(http.MethodGet, orders+"/events", nil)
 }
 
-func TestADatabaseThatIsAway(t *testing.T) {
+func TestAnUnavailableDatabase(t *testing.T) {
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
@@ -262,8 +262,8 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, orders+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
-func TestADatabaseThatIsWrong(t *testing.T) {
+// TestAMissingTableIsAnInternalError drops the table: an unexpected error gives a 500 without details.
+func TestAMissingTableIsAnInternalError(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
 		s.execute(t, "DROP TABLE order_service.orders")

@@ -262,7 +262,7 @@ func (r *rightsTest) state(t *testing.T) string {
 	return answer.Header.Get("ETag") + "\n" + string(answer.Body)
 }
 
-func TestRightsAreOfTheWholeChange(t *testing.T) {
+func TestAChangeNeedsTheRightsForAllItsParts(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada := uuid.NewString()
 		owner, fulfil := g.is.Token(t, ada, "orders:write"), g.is.Token(t, "warehouse", "orders:fulfil")
@@ -286,8 +286,8 @@ func TestRightsAreOfTheWholeChange(t *testing.T) {
 	})
 }
 
-// TestWhoFulfilsOwnsOnlyItsOwn: a caller with both scopes is still not an admin.
-func TestWhoFulfilsOwnsOnlyItsOwn(t *testing.T) {
+// TestFulfillingGivesNoRightsOfOwners: a caller with both scopes is still not an admin.
+func TestFulfillingGivesNoRightsOfOwners(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		others := orders + "/" + g.orderFor(t, ada)

@@ -65,9 +65,9 @@ func TestUserServiceIsKilledAndComesBack(t *testing.T) {
 	}
 }
 
-// TestUserServiceIsThereButOfNoUse injects network faults between order-service and a
+// TestABrokenNetworkToUserService injects network faults between order-service and a
 // healthy user-service.
-func TestUserServiceIsThereButOfNoUse(t *testing.T) {
+func TestABrokenNetworkToUserService(t *testing.T) {
 	for name, toxic := range map[string]string{
 		"hung":         `{"name":"x","type":"timeout","attributes":{"timeout":0}}`,
 		"slow":         `{"name":"x","type":"latency","attributes":{"latency":60000}}`,

@@ -59,7 +59,7 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-func TestAnEventIsWaitedFor(t *testing.T) {
+func TestALongPollWaitsForAnEvent(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		got := make(chan *apitest.Answer, 1)
 		go func() { got <- s.Do(http.MethodGet, users+"/events?wait=30s", nil) }()
@@ -68,8 +68,7 @@ func TestAnEventIsWaitedFor(t *testing.T) {
 	})
 }
 
-// TestWaitingEndsWithTheService: stopping the service ends long polls.
-func TestWaitingEndsWithTheService(t *testing.T) {
+func TestAStopEndsLongPolls(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	s.app.Stop()
 	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events?wait=30s", nil)))
@@ -136,9 +135,9 @@ func services(t *testing.T, a *apitest.Answer, complete bool) map[string]any {
 	return others
 }
 
-// TestEventsAreReadByFew: the number of concurrent long polls is limited; further ones are
+// TestConcurrentLongPollsAreLimited: the number of concurrent long polls is limited; further ones are
 // rejected with Retry-After.
-func TestEventsAreReadByFew(t *testing.T) {
+func TestConcurrentLongPollsAreLimited(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

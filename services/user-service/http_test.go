@@ -63,7 +63,7 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestWhatABodyMustBe(t *testing.T) {
+func TestInvalidBodies(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	created := s.Do(http.MethodPost, users, person("first@example.com")).Want(http.StatusCreated)
 	for _, op := range [][2]string{{http.MethodPost, users}, {http.MethodPut, users + "/" + created.ID()}, {http.MethodPatch, users + "/" + created.ID()}, {http.MethodPut, consumer}} {
@@ -143,8 +143,8 @@ func TestLimitsOfTheServer(t *testing.T) {
 	}
 }
 
-// TestTheAnswerIsJSONWhateverIsAskedFor: responses are JSON, whatever Accept says.
-func TestTheAnswerIsJSONWhateverIsAskedFor(t *testing.T) {
+// TestTheAnswerIsJSONWhateverAcceptSays: responses are JSON, whatever Accept says.
+func TestTheAnswerIsJSONWhateverAcceptSays(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	for _, accept := range []string{"json", "text/html", "application/problem+json", "*/*;q=0"} {
 		require.Equal(t, "application/json", s.Do(http.MethodGet, users, nil, "Accept", accept).Want(http.StatusOK).Header.Get("Content-Type"))
@@ -254,7 +254,7 @@ func eventOperations() []func(*apitest.Client) *apitest.Answer {
 	}
 }
 
-func TestADatabaseThatIsAway(t *testing.T) {
+func TestAnUnavailableDatabase(t *testing.T) {
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
@@ -277,8 +277,8 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, users+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
-func TestADatabaseThatIsWrong(t *testing.T) {
+// TestAMissingTableIsAnInternalError drops the table: an unexpected error gives a 500 without details.
+func TestAMissingTableIsAnInternalError(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.Do(http.MethodPost, users, person("ada@example.com")).ID()
 		s.execute(t, "DROP TABLE user_service.users")
@@ -310,9 +310,9 @@ func (s *server) execute(t *testing.T, query string) {
 	require.NoError(t, conn.Close(t.Context()))
 }
 
-// TestNobodyWaitsForABodyThatNobodyReads: the response comes at once, and the request's
+// TestAnUnusedBodyDelaysNoAnswer: the response comes at once, and the request's
 // concurrency slot is free.
-func TestNobodyWaitsForABodyThatNobodyReads(t *testing.T) {
+func TestAnUnusedBodyDelaysNoAnswer(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.BodyTimeout = time.Hour
 		c.ConcurrencyLimit = overload.Limits{Min: 1, Max: 1}

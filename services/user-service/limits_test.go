@@ -35,9 +35,9 @@ func admitted(requests int, send func(n int) *apitest.Answer) int {
 	return requests - counts[http.StatusTooManyRequests]
 }
 
-// TestCallersAreLimitedEachByItself: each subject has its own limit, with any token; clients
+// TestEachCallerHasItsOwnLimit: each subject has its own limit, with any token; clients
 // without a valid token share their address's limit; services have none.
-func TestCallersAreLimitedEachByItself(t *testing.T) {
+func TestEachCallerHasItsOwnLimit(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.AuthIssuers, c.ReadLimit, c.WriteLimit = is.Setting, anHour(5), anHour(3)
@@ -60,9 +60,9 @@ func TestCallersAreLimitedEachByItself(t *testing.T) {
 	}))
 }
 
-// TestAClientIsWhoConnects: the client is the peer of the connection, unless that is a
+// TestTheClientIsThePeerOfTheConnection: the client is the peer of the connection, unless that is a
 // trusted proxy.
-func TestAClientIsWhoConnects(t *testing.T) {
+func TestTheClientIsThePeerOfTheConnection(t *testing.T) {
 	for name, test := range map[string]struct {
 		trusted httpapi.Networks
 		want    int
@@ -82,9 +82,9 @@ func TestAClientIsWhoConnects(t *testing.T) {
 	}
 }
 
-// TestWhoHasNoTokenIsAnAddress: clients without a valid token use up the limit of their own
+// TestCallersWithoutATokenAreLimitedByAddress: clients without a valid token use up the limit of their own
 // address only.
-func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
+func TestCallersWithoutATokenAreLimitedByAddress(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.ReadLimit, c.TrustedProxies = anHour(2), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
@@ -98,9 +98,9 @@ func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
 	s.Do(http.MethodGet, users, nil, "X-Forwarded-For", "192.0.2.1", "Authorization", is.Token(t, uuid.NewString(), "users:read")).Want(http.StatusOK)
 }
 
-// TestAProxysOwnLineCounts: a client can't choose its address with its own X-Forwarded-For
+// TestAProxysOwnHeaderLineCounts: a client can't choose its address with its own X-Forwarded-For
 // if the proxy adds another header line.
-func TestAProxysOwnLineCounts(t *testing.T) {
+func TestAProxysOwnHeaderLineCounts(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.ReadLimit, c.TrustedProxies = anHour(1), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
 	})
@@ -148,9 +148,9 @@ func TestReplicasShareALimit(t *testing.T) {
 	require.InDelta(t, 90, 1+manyAdmitted(), 4)
 }
 
-// TestAFewEmailAddressesAreTried: a caller may try only a few addresses to find out whether
+// TestACallerMayTryOnlyAFewEmailAddresses: a caller may try only a few addresses to find out whether
 // they are taken; other changes are not counted.
-func TestAFewEmailAddressesAreTried(t *testing.T) {
+func TestACallerMayTryOnlyAFewEmailAddresses(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		send := func(subject, method, path string, body any, headers ...string) *apitest.Answer {
@@ -197,7 +197,7 @@ func TestAFewEmailAddressesAreTried(t *testing.T) {
 	})
 }
 
-func TestWhereAllMayBeReadAddressesAreNotCounted(t *testing.T) {
+func TestAddressesAreNotCountedForReadersOfAll(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		s.Do(http.MethodPost, users, person("bob@example.com")).Want(http.StatusCreated)
 		for range 10 {

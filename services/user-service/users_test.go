@@ -39,7 +39,7 @@ func TestAUserIsCreatedAndRead(t *testing.T) {
 	})
 }
 
-func TestWhatMayBeCreated(t *testing.T) {
+func TestValidUsers(t *testing.T) {
 	hundred := strings.Repeat("𝒜", 100)
 	each(t, func(t *testing.T, s *server) {
 		for i, c := range []struct {
@@ -68,7 +68,7 @@ func TestWhatMayBeCreated(t *testing.T) {
 	})
 }
 
-func TestWhatMayNotBeCreated(t *testing.T) {
+func TestInvalidCreations(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for name, c := range map[string]struct {
 			body      string
@@ -175,9 +175,9 @@ func TestAUserIsChanged(t *testing.T) {
 	})
 }
 
-// TestWhatAnEarlierVersionStoredMayBeSentBack: a client may send back values that an earlier
+// TestValuesOfAnEarlierVersionMayBeSentBack: a client may send back values that an earlier
 // release stored and this one rejects. New values like these are rejected.
-func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
+func TestValuesOfAnEarlierVersionMayBeSentBack(t *testing.T) {
 	const hidden, address = "Ada \u202egnaliB", "ada@exam\u00adple.com"
 	each(t, func(t *testing.T, s *server) {
 		for _, method := range []string{http.MethodPut, http.MethodPatch} {
@@ -259,8 +259,8 @@ func TestAUserIsDeleted(t *testing.T) {
 	})
 }
 
-// TestAnAnswerMayBeWithoutTheResource tests Prefer: return=minimal (RFC 7240, section 4.2).
-func TestAnAnswerMayBeWithoutTheResource(t *testing.T) {
+// TestPreferMinimalOmitsTheResource tests Prefer: return=minimal (RFC 7240, section 4.2).
+func TestPreferMinimalOmitsTheResource(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		minimal := func(status int, a *apitest.Answer) *apitest.Answer {
 			t.Helper()

@@ -100,7 +100,7 @@ func TestEachAlertSaysWhatToDo(t *testing.T) {
 }
 
 // Series of other releases in the same Prometheus don't affect this release's alerts.
-func TestRulesAskAboutTheReleaseOnly(t *testing.T) {
+func TestRulesQueryOnlyTheirRelease(t *testing.T) {
 	p := parser(t)
 	for _, r := range rules(t) {
 		selectors := p.Parse(t, r.Expr).Selectors()

@@ -18,10 +18,10 @@ func TestMain(m *testing.M) { postgres.Exit(postgres.Main(m)) }
 
 var span = flag.Duration("span", 3*time.Second, "the duration of each attack")
 
-// TestOneCallerTakesTheServiceFromNobody: whatever one caller does, another caller and the
+// TestOneCallerCannotDenyServiceToOthers: whatever one caller does, another caller and the
 // probes get answers, and the service stays within its pod's memory. The latency is
 // measured by the bench.
-func TestOneCallerTakesTheServiceFromNobody(t *testing.T) {
+func TestOneCallerCannotDenyServiceToOthers(t *testing.T) {
 	attacker := filepath.Join(t.TempDir(), "attacker")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", attacker, "./attacker").CombinedOutput()
 	require.NoError(t, err, "%s", out)

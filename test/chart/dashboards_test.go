@@ -11,7 +11,7 @@ import (
 )
 
 // Helm must not interpret the dashboards' own templates.
-func TestDashboardsAreInstalledAsTheyAre(t *testing.T) {
+func TestDashboardsAreInstalledUnchanged(t *testing.T) {
 	files, err := filepath.Glob(chart + "/dashboards/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)

@@ -67,9 +67,9 @@ func with(rendering, text string) []string {
 	return found
 }
 
-// TestTheClusterOfEKSTellsTheChart: the chart accepts the values that OpenTofu writes, alone and
+// TestTheClusterOfEKSWritesTheChartsValues: the chart accepts the values that OpenTofu writes, alone and
 // together with production's, and no example value remains.
-func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
+func TestTheClusterOfEKSWritesTheChartsValues(t *testing.T) {
 	t.Run("alone", func(t *testing.T) {
 		rendering := run(t, told(t, "values"), tool(t, "helm"), append(templateArguments(t, nil), "--set", "image.tag=v1.2.3", "--values", "-")...)
 		validate(t, schemas(t), rendering)

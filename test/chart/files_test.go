@@ -53,9 +53,9 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestFilesThatPagesNameAreThere: every file that a page names exists, in the project or in a
+// TestFilesThatPagesNameExist: every file that a page names exists, in the project or in a
 // service.
-func TestFilesThatPagesNameAreThere(t *testing.T) {
+func TestFilesThatPagesNameExist(t *testing.T) {
 	named := regexp.MustCompile("`((?:services|pkg|cmd|internal|test|bench|charts|k8s|argocd)/[\\w./-]+)`")
 	toBeMade := regexp.MustCompile(`/inventory-service|internal/item|/NAME/`) // to be created by the reader
 	seen := 0
@@ -79,8 +79,7 @@ func TestFilesThatPagesNameAreThere(t *testing.T) {
 	require.Positive(t, seen)
 }
 
-// TestTestsThatPagesNameAreThere: every test that a page names exists.
-func TestTestsThatPagesNameAreThere(t *testing.T) {
+func TestTestsThatPagesNameExist(t *testing.T) {
 	named, declared := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)"), regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	pages, tests := map[string]string{}, map[string]bool{"TestName": true} // a placeholder in make test RUN=TestName
 	for _, file := range tracked(t) {
@@ -126,9 +125,9 @@ func TestActionsArePinnedAndCurrent(t *testing.T) {
 	}
 }
 
-// TestNothingIsTriedOutOverWhatArgoCDKeeps: no profile of Skaffold installs into a namespace
+// TestSkaffoldInstallsIntoNoNamespaceOfArgoCD: no profile of Skaffold installs into a namespace
 // that Argo CD manages.
-func TestNothingIsTriedOutOverWhatArgoCDKeeps(t *testing.T) {
+func TestSkaffoldInstallsIntoNoNamespaceOfArgoCD(t *testing.T) {
 	var project struct {
 		Spec struct {
 			Destinations []struct{ Namespace string }

@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatIsBesideTheChartFitsItsSchemas checks the manifests that users apply by hand, and
+// TestManifestsOutsideTheChartFitTheirSchemas checks the manifests that users apply by hand, and
 // those for Argo CD, including its addons.
-func TestWhatIsBesideTheChartFitsItsSchemas(t *testing.T) {
+func TestManifestsOutsideTheChartFitTheirSchemas(t *testing.T) {
 	location := schemas(t)
 	for _, pattern := range []string{"k8s/*.yaml", "k8s/policies/*.yaml"} {
 		files, err := filepath.Glob(root + "/" + pattern)

@@ -55,9 +55,9 @@ func (p podTemplate) containers() []map[string]any {
 	return all
 }
 
-// TestASettingOfPodsReachesAllOfThem: the pods of the services, the migrations and the smoke
+// TestAPodSettingAppliesToAllPods: the pods of the services, the migrations and the smoke
 // test.
-func TestASettingOfPodsReachesAllOfThem(t *testing.T) {
+func TestAPodSettingAppliesToAllPods(t *testing.T) {
 	settings := `
 database: {mode: postgres}
 services:
@@ -118,8 +118,8 @@ networkPolicy: {enabled: false}
 	}
 }
 
-// TestASettingOfPodsReachesTheBackups: backup pods are otherwise like the services' pods.
-func TestASettingOfPodsReachesTheBackups(t *testing.T) {
+// TestAPodSettingAppliesToBackups: backup pods are otherwise like the services' pods.
+func TestAPodSettingAppliesToBackups(t *testing.T) {
 	arguments := templateArguments(t, []string{"testdata/backup.yaml"})
 	for _, set := range []string{"defaults.podLabels.tier=backend", "commonLabels.team=shop", "defaults.priorityClassName=high", "defaults.tolerations[0].key=spot",
 		"defaults.env.PLAIN=a", "defaults.extraVolumes[0].name=extra", "defaults.extraVolumeMounts[0].name=extra", "defaults.extraVolumeMounts[0].mountPath=/extra"} {
@@ -141,8 +141,8 @@ func TestASettingOfPodsReachesTheBackups(t *testing.T) {
 	require.Equal(t, 2, backups)
 }
 
-// TestThePasswordIsNotTheSmokeTests: the smoke test doesn't get the database's password.
-func TestThePasswordIsNotTheSmokeTests(t *testing.T) {
+// TestTheSmokeTestGetsNoPassword: the smoke test doesn't get the database's password.
+func TestTheSmokeTestGetsNoPassword(t *testing.T) {
 	arguments := append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set", "defaults.database.credentials.existingSecret=app")
 	for _, p := range podTemplates(t, run(t, "", tool(t, "helm"), arguments...)) {
 		b, err := yaml.Marshal(p.Spec)

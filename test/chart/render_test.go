@@ -26,7 +26,7 @@ func TestChartIsLintedByEachHelm(t *testing.T) {
 
 // A change of the objects appears as a diff of golden.yaml, which has every option, and can be
 // reviewed.
-func TestObjectsAreAsReviewed(t *testing.T) {
+func TestObjectsMatchTheReviewedRendering(t *testing.T) {
 	same(t, "golden.yaml", render(t, "helm", allOn))
 }
 
@@ -51,7 +51,7 @@ func TestObjectsFitKubernetes(t *testing.T) {
 }
 
 // Proves that the test above can fail.
-func TestSchemasRefuseWhatKubernetesDoesNotKnow(t *testing.T) {
+func TestSchemasRejectInvalidObjects(t *testing.T) {
 	location := schemas(t)
 	for name, object := range map[string]string{
 		"a misspelled field":    "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {port: []}\n",

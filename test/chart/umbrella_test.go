@@ -41,9 +41,9 @@ func names(t *testing.T, rendering string) []string {
 	return all
 }
 
-// TestAParentChartMayHaveIt: a parent chart can include this one under a condition, as it is or
+// TestAParentChartMayIncludeIt: a parent chart can include this one under a condition, as it is or
 // under aliases, and set the images' registry.
-func TestAParentChartMayHaveIt(t *testing.T) {
+func TestAParentChartMayIncludeIt(t *testing.T) {
 	const dependency = "  - {name: microservices, version: '*', condition: microservices.enabled}\n"
 	const aliases = "  - {name: microservices, version: '*', alias: first, condition: first.enabled}\n" +
 		"  - {name: microservices, version: '*', alias: second, condition: second.enabled}\n"
@@ -106,8 +106,8 @@ func TestNamesCanBeOverridden(t *testing.T) {
 	}
 }
 
-// TestATemplateWithoutTestsHasNone: helm template | kubectl apply would start the tests at once.
-func TestATemplateWithoutTestsHasNone(t *testing.T) {
+// TestSkipTestsLeavesTheSmokeTestOut: otherwise helm template | kubectl apply would start it at once.
+func TestSkipTestsLeavesTheSmokeTestOut(t *testing.T) {
 	for _, helm := range helms {
 		out := run(t, "", tool(t, helm), append(templateArguments(t, nil), "--skip-tests")...)
 		require.NotContains(t, out, "helm.sh/hook")

@@ -10,9 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestAChangeLeavesAloneWhatOldPodsRead: old pods may be restarted or added while the new ones
+// TestAnUpgradeKeepsTheObjectsThatOldPodsRead: old pods may be restarted or added while the new ones
 // fail. So no object that pods read changes its content under the same name.
-func TestAChangeLeavesAloneWhatOldPodsRead(t *testing.T) {
+func TestAnUpgradeKeepsTheObjectsThatOldPodsRead(t *testing.T) {
 	helm := tool(t, "helm")
 	postgres := []string{"--values", "testdata/postgres.yaml"}
 	url := []string{
@@ -70,9 +70,9 @@ func readByPods(t *testing.T, rendering string) map[string]string {
 // earlier is the commit of the first chart, of which there are still releases.
 const earlier = "964793a755a318b0a166b8e9190cd9f0cecb9162"
 
-// TestAnUpgradeFindsWhatIsThere: objects of a release of the first chart keep their names and
+// TestAnUpgradeKeepsNamesAndImmutableFields: objects of a release of the first chart keep their names and
 // their immutable fields.
-func TestAnUpgradeFindsWhatIsThere(t *testing.T) {
+func TestAnUpgradeKeepsNamesAndImmutableFields(t *testing.T) {
 	folder := t.TempDir()
 	out, err := exec.Command("bash", "-c", `git -C "$0" archive "$1" charts/microservices | tar -x -C "$2"`, root, earlier, folder).CombinedOutput()
 	require.NoError(t, err, "the repository needs its history, back to the first chart: git fetch --unshallow\n%s", out)

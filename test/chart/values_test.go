@@ -155,17 +155,17 @@ func TestReadmeIsCurrent(t *testing.T) {
 	same(t, filepath.Join(chart, "README.md"), readme)
 }
 
-// TestListsThatAreTakenAway: a list that is set to null is empty, with either Helm.
-func TestListsThatAreTakenAway(t *testing.T) {
+// TestRemovedListsAreEmpty: a list that is set to null is empty, with either Helm.
+func TestRemovedListsAreEmpty(t *testing.T) {
 	for _, helm := range helms {
 		run(t, "", tool(t, helm), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--set",
 			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
 	}
 }
 
-// TestReplicasThatOthersSet: without replicas in the values, the Deployment doesn't set them,
+// TestReplicasCanBeLeftToOthers: without replicas in the values, the Deployment doesn't set them,
 // with either Helm.
-func TestReplicasThatOthersSet(t *testing.T) {
+func TestReplicasCanBeLeftToOthers(t *testing.T) {
 	for _, helm := range helms {
 		for set, want := range map[string]int{"defaults.replicas=3": 2, "defaults.replicas=null": 0, "services.user-service.replicas=null": 1} {
 			out := run(t, "", tool(t, helm), append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set", set)...)
@@ -184,7 +184,7 @@ func TestWrongReleaseNamesAreRefused(t *testing.T) {
 }
 
 // Helm's errors end up in pipelines' logs.
-func TestARefusedDSNIsNotPrinted(t *testing.T) {
+func TestARejectedDSNIsNotPrinted(t *testing.T) {
 	for _, helm := range helms {
 		for _, url := range []string{"mysql://u:hunter2@h/d", "postgres://u:hunter2@h/d\nx"} {
 			_, said, err := try(t, "", tool(t, helm), append(templateArguments(t, nil),
@@ -197,7 +197,7 @@ func TestARefusedDSNIsNotPrinted(t *testing.T) {
 }
 
 // Names that YAML would read as a boolean, null or a number stay strings.
-func TestNamesAreNoOtherValues(t *testing.T) {
+func TestNamesStayStrings(t *testing.T) {
 	location := schemas(t)
 	helm := tool(t, "helm")
 	for _, arguments := range [][]string{

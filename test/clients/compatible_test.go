@@ -36,9 +36,9 @@ func schema(document member, name string, required ...any) member {
 	return at(s, "properties")
 }
 
-// TestWhatBreaksClientsFailsTheGate changes the previous version's document, and runs
+// TestBreakingChangesFailTheCheck changes the previous version's document, and runs
 // .ci/compatible on the result.
-func TestWhatBreaksClientsFailsTheGate(t *testing.T) {
+func TestBreakingChangesFailTheCheck(t *testing.T) {
 	t.Parallel()
 	tool(t, "oasdiff")
 	folder := checkout.New(t, root)

@@ -32,15 +32,15 @@ import (
 )
 
 var (
-	requestsFor  = flag.Duration("requests-for", 20*time.Second, "how long TestMadeUpRequests sends requests; 10m for the long form")
+	requestsFor  = flag.Duration("requests-for", 20*time.Second, "how long TestGeneratedRequests sends requests; 10m for the long form")
 	requestsSeed = flag.Int("requests-seed", 0, "the seed of the requests, apart from values of earlier answers; 0: a new seed")
 )
 
-// TestMadeUpRequests sends valid and invalid requests that testdata/requests/generate.mjs
+// TestGeneratedRequests sends valid and invalid requests that testdata/requests/generate.mjs
 // generates from the documents to both services. Each answer must be documented and match its
 // schema, and none is a 5xx. The document must allow every accepted request, so that it never
 // allows less than the service.
-func TestMadeUpRequests(t *testing.T) {
+func TestGeneratedRequests(t *testing.T) {
 	seed := *requestsSeed
 	if seed == 0 {
 		seed = int(rand.Int32())

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFormIsGrafanas checks that the files have the form that Grafana reads, without leftovers
+// TestDashboardsHaveGrafanasForm checks that the files have the form that Grafana reads, without leftovers
 // of its export.
-func TestFormIsGrafanas(t *testing.T) {
+func TestDashboardsHaveGrafanasForm(t *testing.T) {
 	for _, d := range read(t) {
 		t.Run(d.name, func(t *testing.T) {
 			require.Equal(t, "microservices-"+d.name, d.UID, "links and bookmarks depend on it")

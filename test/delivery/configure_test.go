@@ -16,9 +16,9 @@ var (
 	}
 )
 
-// TestAForkIsItsOwn: make configure leaves no name of the original anywhere, and the result
+// TestAForkHasOnlyItsOwnNames: make configure leaves no name of the original anywhere, and the result
 // builds, the first time and again.
-func TestAForkIsItsOwn(t *testing.T) {
+func TestAForkHasOnlyItsOwnNames(t *testing.T) {
 	folder := checkout.New(t, root)
 	search := []string{"grep", "--text", "-liF", "-e", names[0], "-e", names[1], "-e", names[2], "--", ".", ":!test/delivery", ":!.ci/tool"}
 	require.NotEmpty(t, must(t, folder, "git", search...), "the search must find the original names")

@@ -36,9 +36,9 @@ func TestPromotionIsOneCommit(t *testing.T) {
 	require.Equal(t, before, rendered(t, folder))
 }
 
-// TestProductionIsPromotedInOneAct: one branch sets the images, tags them, and lets the
+// TestProductionIsPromotedInOneStep: one branch sets the images, tags them, and lets the
 // environment follow the tag. The other environments don't change.
-func TestProductionIsPromotedInOneAct(t *testing.T) {
+func TestProductionIsPromotedInOneStep(t *testing.T) {
 	folder := checkout.New(t, root)
 	before, err := applications(t, folder, "in-cluster")
 	require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestProductionIsPromotedInOneAct(t *testing.T) {
 	}
 }
 
-func TestWhatCantBePromotedIsRefused(t *testing.T) {
+func TestInvalidPromotionsAreRejected(t *testing.T) {
 	folder := checkout.New(t, root)
 	for name, c := range map[string]struct{ environment, references, says string }{
 		"an unknown environment": {"test", promoted, "environments: dev prod staging"},

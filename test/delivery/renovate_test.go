@@ -48,8 +48,7 @@ func TestRenovateFindsWhatIsPinned(t *testing.T) {
 	}
 }
 
-// TestOwnersOwnWhatIsThere: each path of CODEOWNERS has files.
-func TestOwnersOwnWhatIsThere(t *testing.T) {
+func TestEveryPathOfCODEOWNERSHasFiles(t *testing.T) {
 	paths := 0
 	for line := range strings.Lines(read(t, root, ".github/CODEOWNERS")) {
 		fields := strings.Fields(line)

@@ -54,9 +54,9 @@ func (p *people) token(t *testing.T, subject, scopes string) string {
 	return token
 }
 
-// TestWhoMayDoWhat: with issuers, every caller needs a token. Services use the tokens of their
+// TestAccessRules: with issuers, every caller needs a token. Services use the tokens of their
 // ServiceAccounts, and other ServiceAccounts' tokens are rejected.
-func TestWhoMayDoWhat(t *testing.T) {
+func TestAccessRules(t *testing.T) {
 	t.Parallel()
 	n, id := newNamespace(t), newPeople(t)
 	n.kubectl("create", "secret", "generic", "smoke", "--from-literal=token="+id.token(t, uuid.NewString(), "admin"))

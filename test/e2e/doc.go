@@ -4,7 +4,7 @@
 //	make e2e                                        on the local cluster, which it creates and removes
 //	E2E_CLUSTER=kind make e2e                       on a kind cluster, likewise
 //	E2E_CLUSTER=current REGISTRY=… make e2e         on the cluster that kubectl points to
-//	make e2e RUN=TestNothingFailsWhile              only this test
+//	make e2e RUN=TestNoRequestFailsDuringRollouts              only this test
 //
 // To run it often, start a cluster first: after make cluster, make e2e uses that cluster and
 // leaves it running. Every test has its own namespace, which enforces the Pod Security level

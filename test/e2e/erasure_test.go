@@ -20,7 +20,7 @@ import (
 // deleted user is erased, whichever version deleted it.
 func TestDeletionsWhileVersionsAreMixed(t *testing.T) {
 	n := newNamespace(t)
-	// Without the cache, every order needs a lookup, as in TestNothingFailsWhile.
+	// Without the cache, every order needs a lookup, as in TestNoRequestFailsDuringRollouts.
 	values := n.postgresMode() + "defaults: {env: {USER_CLIENT_CACHE_TTL: 0s}}\n"
 	before := installation{images: imagesOf(t, previousVersion(t)), values: values}
 	after := installation{images: releases[0], values: values}

@@ -24,10 +24,10 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// TestAPasswordIsChangedWhileNothingFails changes the database's password during writes. The
+// TestAPasswordChangeFailsNoRequest changes the database's password during writes. The
 // PostgreSQL requires TLS, with a certificate of a private authority, and the login is in a
 // Secret with a user and a password.
-func TestAPasswordIsChangedWhileNothingFails(t *testing.T) {
+func TestAPasswordChangeFailsNoRequest(t *testing.T) {
 	const sessions = 4 // minimum per pod
 	n := newNamespace(t)
 	host := os.Getenv("E2E_HOST")

@@ -78,9 +78,9 @@ func TestAnUnreachableDatabase(t *testing.T) {
 	n.eventually("only the old pods are left", func() bool { return strings.Join(n.podNames(), " ") == strings.Join(before, " ") })
 }
 
-// TestAWrongSettingStaysWithItsPods: an upgrade with a wrong setting fails. Old pods that are
+// TestAWrongSettingDoesNotReachOldPods: an upgrade with a wrong setting fails. Old pods that are
 // deleted or added afterwards still start with the old settings, and no request fails.
-func TestAWrongSettingStaysWithItsPods(t *testing.T) {
+func TestAWrongSettingDoesNotReachOldPods(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	good := installation{images: releases[0], values: n.postgresMode()}
@@ -160,9 +160,9 @@ func replace(words []string, old, by string) []string {
 	return out
 }
 
-// TestWhatWasScaledByHand: an upgrade keeps a replica count that was set by hand, unless the
+// TestAnUpgradeKeepsAManualScale: an upgrade keeps a replica count that was set by hand, unless the
 // values set one.
-func TestWhatWasScaledByHand(t *testing.T) {
+func TestAnUpgradeKeepsAManualScale(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	release := installation{images: releases[0], values: n.postgresMode()}

@@ -75,9 +75,9 @@ func (f *orderFixture) healthy() {
 
 const openSeries = `user_client_breaker_state{state="open"}`
 
-// TestUserServiceAway removes every pod of user-service. With "degraded", order-service stays
+// TestUserServiceUnavailable removes every pod of user-service. With "degraded", order-service stays
 // ready, and answers what doesn't need user-service.
-func TestUserServiceAway(t *testing.T) {
+func TestUserServiceUnavailable(t *testing.T) {
 	t.Parallel()
 	f := newOrderFixture(t, "degraded")
 	f.scale("0")

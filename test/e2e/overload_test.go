@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMoreThanThePodsCanCarry sends several times the writes that pods with an eighth of a CPU
+// TestAnOverloadOfThePods sends several times the writes that pods with an eighth of a CPU
 // can process. The other writes are rejected with Retry-After. No pod is restarted or becomes
 // unready, so the probes were answered. bench/RESULTS.md has the latencies.
-func TestMoreThanThePodsCanCarry(t *testing.T) {
+func TestAnOverloadOfThePods(t *testing.T) {
 	const rate, writes = 2000, 10_000
 	n := newNamespace(t)
 	n.install(installation{images: releases[0], values: n.postgresMode() + `

@@ -22,10 +22,10 @@ import (
 // loadRate is the number of writes per second, half of them users, half orders.
 const loadRate = 40
 
-// TestNothingFailsWhile sends writes at a constant rate from inside the cluster while pods are
+// TestNoRequestFailsDuringRollouts sends writes at a constant rate from inside the cluster while pods are
 // upgraded, restarted, rolled back and deleted. No write may fail, and in the end there is
 // exactly one row and one trace for each.
-func TestNothingFailsWhile(t *testing.T) {
+func TestNoRequestFailsDuringRollouts(t *testing.T) {
 	n := newNamespace(t)
 	// Without the cache every order needs a lookup, which would fail if user-service were
 	// unavailable.

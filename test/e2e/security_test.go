@@ -42,9 +42,9 @@ func TestRootIsRefused(t *testing.T) {
 	})
 }
 
-// TestPodsAreAsRestrictedAsTheySay checks running pods instead of the chart: every container
+// TestRunningPodsAreRestricted checks running pods instead of the chart: every container
 // is non-root and read-only, without capabilities and without a token of the cluster.
-func TestPodsAreAsRestrictedAsTheySay(t *testing.T) {
+func TestRunningPodsAreRestricted(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	n.install(installation{images: releases[0], values: n.postgresMode()})

@@ -92,7 +92,7 @@ func sightingsIn(t *testing.T, folder, but string) (seen []string) {
 	return seen
 }
 
-func TestAWordIsFoundInEachForm(t *testing.T) {
+func TestCanariesAreFoundInEachForm(t *testing.T) {
 	for _, text := range []string{
 		"x Distelfinkö", `{"a":"Distelfink\u00f6"}`, "?a=Distelfink%C3%B6", "DISTELFINKÖ", "x distelfinkö",
 		base64.StdEncoding.EncodeToString([]byte("a Distelfinkö")), base64.URLEncoding.EncodeToString([]byte("Distelfinkö!")),

@@ -17,10 +17,10 @@ import (
 
 var missed = flag.Int("events", 20000, "how many events happen while the feed is unavailable")
 
-// TestAFeedThatWasAwayIsCaughtUp: while the feed is unavailable, events happen, and one in a
+// TestAFeedThatWasUnavailableIsCaughtUp: while the feed is unavailable, events happen, and one in a
 // hundred is the deletion of a user with an order. All these orders are then erased, in
 // bounded memory, and the feed's last page takes less than three times as long as the first.
-func TestAFeedThatWasAwayIsCaughtUp(t *testing.T) {
+func TestAFeedThatWasUnavailableIsCaughtUp(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			s := open(t, kind)

@@ -30,7 +30,7 @@ func newRandom(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, seed))
 }
 
-// TestADeletionIsWholeAndOnceWhateverIsKilled kills a service with SIGKILL in the middle
+// TestADeletionIsCompletedOnceAfterAnyKill kills a service with SIGKILL in the middle
 // of a deletion, starts it again, and checks what became of the user's orders.
 //
 // From round to round, it kills before the first, the second, … message after the DELETE,
@@ -38,7 +38,7 @@ func newRandom(t *testing.T) *rand.Rand {
 // between its effect and the answer. That message is passed on or lost, at random. With
 // SQLite, which has no messages, and in every fourth round, it kills at a random microsecond
 // of the first 30 ms.
-func TestADeletionIsWholeAndOnceWhateverIsKilled(t *testing.T) {
+func TestADeletionIsCompletedOnceAfterAnyKill(t *testing.T) {
 	for _, kind := range kinds {
 		for _, killed := range []string{"user-service", "order-service"} {
 			t.Run(killed+", "+kind, func(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestARestoredFeedIsNotTrustedBlindly: user-service is restored from a backup that is older
+// TestAUserDeletedAfterARestoreIsErased: user-service is restored from a backup that is older
 // than the events that order-service has read. A user who is deleted afterwards is erased,
 // and not reported as erased before that.
-func TestARestoredFeedIsNotTrustedBlindly(t *testing.T) {
+func TestAUserDeletedAfterARestoreIsErased(t *testing.T) {
 	s := open(t, "sqlite")
 	create := func() string {
 		return idOf(t, s.want(t, http.StatusCreated, http.MethodPost, s.usersURL(), person("Ada", uuid.NewString()+"@example.com")))

@@ -39,7 +39,7 @@ type project struct {
 	folder string
 }
 
-func TestAThirdServiceIsOneCommand(t *testing.T) {
+func TestAThirdServiceTakesOneCommand(t *testing.T) {
 	p := project{t, checkout.New(t, root)}
 	p.run("make", "new-service", "NAME=inventory", "NOUN=item", "PORT=8002")
 
@@ -55,7 +55,7 @@ func TestAThirdServiceIsOneCommand(t *testing.T) {
 	t.Run("generated files are current", func(t *testing.T) { p.of(t).run(".ci/generate", "--check") })
 	t.Run("the project's checks include it", func(t *testing.T) {
 		p.of(t).run("go", "test", "-count=1", "./test/delivery", "./test/chart", "./test/dashboards", "-run",
-			"^(TestEveryServiceIsBuiltEverywhere|TestSkaffoldSetsValuesThatTheChartHas|TestDevelopmentFindsItsDatabase|TestObjectsAreAsReviewed|TestFormIsGrafanas)$")
+			"^(TestEveryServiceIsBuiltEverywhere|TestSkaffoldSetsValuesThatTheChartHas|TestDevelopmentFindsItsDatabase|TestObjectsMatchTheReviewedRendering|TestDashboardsHaveGrafanasForm)$")
 	})
 	t.Run("it is rendered for every environment", func(t *testing.T) { p.of(t).rendered() })
 	t.Run("it runs beside the others, and requires tokens", func(t *testing.T) { p.of(t).used() })

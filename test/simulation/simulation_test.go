@@ -50,8 +50,8 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d seeds from %d in %s: %.0f a minute", n, from, time.Since(began).Round(time.Second), float64(n)/time.Since(began).Minutes())
 }
 
-// TestASeedIsAStory: a seed always gives the same story.
-func TestASeedIsAStory(t *testing.T) {
+// TestASeedAlwaysGivesTheSameStory runs two seeds five times each.
+func TestASeedAlwaysGivesTheSameStory(t *testing.T) {
 	folder := prepare(t)
 	for _, seed := range []uint64{2, 5} {
 		first, _ := run(t, seed, folder)

@@ -96,7 +96,7 @@ func TestSmokeWithAToken(t *testing.T) {
 	require.Equal(t, 1, smoke(allScopes).ExitCode)
 }
 
-func TestARequiredIssuerIsRequired(t *testing.T) {
+func TestAuthRequiredNeedsIssuers(t *testing.T) {
 	for _, service := range []string{"user-service", "order-service"} {
 		got := process.Command(t, process.Build(t, service), nil, "DATABASE_URL="+databases["sqlite"](t), "AUTH_REQUIRED=true")
 		require.Equal(t, 2, got.ExitCode)

@@ -51,7 +51,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func TestAWrongConfigurationIsExplainedAtOnce(t *testing.T) {
+func TestAllConfigurationErrorsAreReported(t *testing.T) {
 	for _, service := range services {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestAWrongConfigurationIsExplainedAtOnce(t *testing.T) {
 	require.Contains(t, got.Stderr, "PORT")
 }
 
-func TestWhatCantBeStartedSaysWhy(t *testing.T) {
+func TestAFailedStartSaysWhy(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	dir := t.TempDir()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -25,8 +25,8 @@ func requireNoSecret(t *testing.T, text string) {
 	}
 }
 
-// TestNoErrorShowsAPieceOfASetting sets every variable to wrong values with a secret in them.
-func TestNoErrorShowsAPieceOfASetting(t *testing.T) {
+// TestErrorsShowNoPartOfASetting sets every variable to wrong values with a secret in them.
+func TestErrorsShowNoPartOfASetting(t *testing.T) {
 	forms := []string{
 		secret, secret + "\n", `"` + secret, "[{" + secret, `[{"issuer":"` + secret + `"}]`, "9" + secret, secret + "=" + secret,
 		"http://" + secret + ":" + secret + "@x/" + secret, "http://x/?" + secret, "redis://:" + secret + "@" + secret + "#x@x", "redis://x/" + secret,
@@ -56,9 +56,9 @@ func TestNoErrorShowsAPieceOfASetting(t *testing.T) {
 	}
 }
 
-// TestNoErrorOfConnectingShowsAPasswordOrUser uses addresses that are valid, but fail when
+// TestConnectionErrorsShowNoPasswordOrUser uses addresses that are valid, but fail when
 // connecting.
-func TestNoErrorOfConnectingShowsAPasswordOrUser(t *testing.T) {
+func TestConnectionErrorsShowNoPasswordOrUser(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	server := strings.TrimPrefix(postgres.New(t), "postgres://postgres@")
 	host, _, _ := strings.Cut(server, "/")
@@ -80,9 +80,9 @@ func TestNoErrorOfConnectingShowsAPasswordOrUser(t *testing.T) {
 	}
 }
 
-// TestAPasswordThatIsNotEncodedIsDialledNowhere: otherwise a part of the password would be
+// TestAnUnencodedPasswordIsNeverResolvedAsAHost: otherwise a part of the password would be
 // resolved as a host name.
-func TestAPasswordThatIsNotEncodedIsDialledNowhere(t *testing.T) {
+func TestAnUnencodedPasswordIsNeverResolvedAsAHost(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	for _, mark := range []string{"@ss/w#", "/", "#", "?", "%zz", "@", " "} {
 		got := process.Command(t, binary, nil, "DATABASE_URL=postgres://ada:"+secret+mark+secret+"@127.0.0.1:1/shop")
@@ -105,7 +105,7 @@ func TestTheFirstLineSaysWhichDatabaseItIs(t *testing.T) {
 	require.NoError(t, err, "the line break must not be part of the file's name")
 }
 
-func TestASettingThatIsEmptyIsNoDefault(t *testing.T) {
+func TestAnEmptySettingIsAnError(t *testing.T) {
 	for service, variable := range map[string]string{"user-service": "DATABASE_URL", "order-service": "USER_SERVICE_URL"} {
 		got := process.Command(t, process.Build(t, service), nil, variable+"=")
 		require.Equal(t, 2, got.ExitCode)
@@ -113,7 +113,7 @@ func TestASettingThatIsEmptyIsNoDefault(t *testing.T) {
 	}
 }
 
-func TestANetworkOfProxiesThatIsAHostIsRefused(t *testing.T) {
+func TestAProxyNetworkWithHostBitsIsRejected(t *testing.T) {
 	for _, service := range services {
 		got := process.Command(t, process.Build(t, service), nil, "TRUSTED_PROXIES=10.0.0.1/8")
 		require.Equal(t, 2, got.ExitCode)

@@ -24,9 +24,9 @@ func subcommand(t *testing.T, service, address string, args ...string) process.R
 	return process.Command(t, process.Build(t, service), args, "DATABASE_URL="+address)
 }
 
-// TestABackupHasWhatWasAcknowledgedBefore makes a backup during many writes, loses the file,
+// TestABackupHasEveryWriteAcknowledgedBefore makes a backup during many writes, loses the file,
 // and restores it. Every key that was answered before the backup is replayed, byte for byte.
-func TestABackupHasWhatWasAcknowledgedBefore(t *testing.T) {
+func TestABackupHasEveryWriteAcknowledgedBefore(t *testing.T) {
 	t.Parallel()
 	binary, folder := process.Build(t, "user-service"), t.TempDir()
 	file := filepath.Join(folder, "users.db")
@@ -121,8 +121,8 @@ func TestBackupsAreKept(t *testing.T) {
 	require.Len(t, names, len(others)+2)
 }
 
-// TestWhatARestoreWouldLoseOrBreakIsRefused: such a restore fails and changes nothing.
-func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
+// TestADestructiveOrBrokenRestoreIsRejected: such a restore fails and changes nothing.
+func TestADestructiveOrBrokenRestoreIsRejected(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	backup, file := filepath.Join(folder, "backup.db"), filepath.Join(folder, "users.db")
@@ -207,9 +207,9 @@ func fill(t *testing.T, service string) (file string) {
 	return file
 }
 
-// TestACopyThatWasKilledGoesOn kills a copy in the middle of the first table's second batch,
+// TestAKilledCopyCanBeContinued kills a copy in the middle of the first table's second batch,
 // then another in that of the second table, and then runs it to the end.
-func TestACopyThatWasKilledGoesOn(t *testing.T) {
+func TestAKilledCopyCanBeContinued(t *testing.T) {
 	for service, is := range copied {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()
@@ -286,9 +286,9 @@ func stopInTheMiddle(t *testing.T, db *sql.DB, table string) (release func()) {
 	}
 }
 
-// TestWhatWasCopiedIsServed: the service gives the same answers from the other kind of
+// TestACopiedDatabaseIsServed: the service gives the same answers from the other kind of
 // database, also to keys that were used before.
-func TestWhatWasCopiedIsServed(t *testing.T) {
+func TestACopiedDatabaseIsServed(t *testing.T) {
 	t.Parallel()
 	file, target := filepath.Join(t.TempDir(), "users.db"), databases["postgres"](t)
 	client, body := httpClient(t), `{"name":"Ada","email":"ada@example.com","age":36}`

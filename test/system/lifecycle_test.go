@@ -91,7 +91,7 @@ func TestARequestThatNeverEndsIsCutOff(t *testing.T) {
 	require.Contains(t, p.Log(), "DRAIN_TIMEOUT")
 }
 
-func TestASecondSignalEndsItAtOnce(t *testing.T) {
+func TestASecondSignalEndsTheServiceAtOnce(t *testing.T) {
 	p := startUsers(t)
 	begin(t, p)
 	require.NoError(t, p.Signal(syscall.SIGTERM))
@@ -124,9 +124,9 @@ func TestAServiceThatWaitsForItsDatabaseIsAlive(t *testing.T) {
 	require.NotContains(t, p.Log(), "hunter2")
 }
 
-// TestADatabaseFileThatIsTakenAwayIsNoticed: the service is no longer ready, because later
+// TestARemovedDatabaseFileMakesTheServiceUnready: the service is no longer ready, because later
 // writes would be lost.
-func TestADatabaseFileThatIsTakenAwayIsNoticed(t *testing.T) {
+func TestARemovedDatabaseFileMakesTheServiceUnready(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users.db")
 	p := process.Start(t, process.Build(t, "user-service"), "DATABASE_URL=sqlite://"+path)
 	require.NoError(t, os.Remove(path))

@@ -32,9 +32,9 @@ func versions(kind, service string) string {
 	return "goose_db_version"
 }
 
-// TestManyThatStartAtOnceMigrateOnce starts ten processes of a service on one new database:
+// TestConcurrentStartsMigrateOnce starts ten processes of a service on one new database:
 // all become ready, and each migration is applied exactly once.
-func TestManyThatStartAtOnceMigrateOnce(t *testing.T) {
+func TestConcurrentStartsMigrateOnce(t *testing.T) {
 	for kind, address := range databases {
 		for _, service := range services {
 			t.Run(service+", "+kind, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestManyThatStartAtOnceMigrateOnce(t *testing.T) {
 	}
 }
 
-func TestASchemaThatIsTooOldIsNotReady(t *testing.T) {
+func TestATooOldSchemaIsNotReady(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -88,8 +88,8 @@ func TestASchemaThatIsTooOldIsNotReady(t *testing.T) {
 	}
 }
 
-// TestASchemaThatIsNewerIsServed runs an old binary on a newer schema, as after a rollback.
-func TestASchemaThatIsNewerIsServed(t *testing.T) {
+// TestANewerSchemaIsServed runs an old binary on a newer schema, as after a rollback.
+func TestANewerSchemaIsServed(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

@@ -28,9 +28,9 @@ func TestOutputThatCantBeWrittenIsAFailure(t *testing.T) {
 	}
 }
 
-// TestALogThatNobodyReadsHoldsNobodyUp: the service answers requests, and stops at SIGTERM,
+// TestAnUnreadLogBlocksNothing: the service answers requests, and stops at SIGTERM,
 // although the pipe of its log is full.
-func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
+func TestAnUnreadLogBlocksNothing(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	defer reader.Close()

@@ -18,9 +18,9 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestNoErrorTellsOfAPerson provokes every error status of both services, with requests that
+// TestErrorsShowNoPersonalData provokes every error status of both services, with requests that
 // have a person's data everywhere.
-func TestNoErrorTellsOfAPerson(t *testing.T) {
+func TestErrorsShowNoPersonalData(t *testing.T) {
 	for kind, database := range failingDatabases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

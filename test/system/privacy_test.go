@@ -17,10 +17,10 @@ import (
 // canary is a person who must not occur in any log or metric.
 var canary = struct{ name, email, address, token string }{"Kanarienvogel", "kanarienvogel@example.com", "Vogelgasse 7", "Bearer-Kanarienvogel-token"}
 
-// TestNoPersonIsInTheTelemetry uses every operation with a person's data, at debug level and
+// TestTelemetryHasNoPersonalData uses every operation with a person's data, at debug level and
 // with all traces kept, and searches for the person in logs, metrics and spans, and in other
-// people's answers. TestNoErrorTellsOfAPerson covers the errors.
-func TestNoPersonIsInTheTelemetry(t *testing.T) {
+// people's answers. TestErrorsShowNoPersonalData covers the errors.
+func TestTelemetryHasNoPersonalData(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()

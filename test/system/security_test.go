@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatSECURITYNamesIsThere: every test that SECURITY.md names exists.
-func TestWhatSECURITYNamesIsThere(t *testing.T) {
+func TestTestsThatSECURITYNamesExist(t *testing.T) {
 	document, err := os.ReadFile("../../SECURITY.md")
 	require.NoError(t, err)
 	var tests strings.Builder

@@ -217,9 +217,9 @@ func TestAFailureIsTraced(t *testing.T) {
 	require.Contains(t, tree(receiver.Spans(t), kept), "\n  order-service: GET /api/v1/users/:user_id\n")
 }
 
-// TestACollectorInTroubleHoldsNobodyUp: with a failing collector, the services answer and
+// TestAFailingCollectorDelaysNothing: with a failing collector, the services answer and
 // stop as they do without one.
-func TestACollectorInTroubleHoldsNobodyUp(t *testing.T) {
+func TestAFailingCollectorDelaysNothing(t *testing.T) {
 	for name, endpoint := range map[string]func(*testing.T) string{
 		"unavailable": func(t *testing.T) string {
 			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -31,7 +31,7 @@ func (s *server) create() string {
 	return s.Do(http.MethodPost, widgets, newWidget()).Want(http.StatusCreated).ID()
 }
 
-func TestWhatIsCreatedIsRead(t *testing.T) {
+func TestCreateAndRead(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		created := s.Do(http.MethodPost, widgets, newWidget(map[string]any{"name": "  spaces around "})).Want(http.StatusCreated)
 		require.Equal(t, widgets+"/"+created.ID(), created.Header.Get("Location"))
@@ -49,7 +49,7 @@ func TestWhatIsCreatedIsRead(t *testing.T) {
 	})
 }
 
-func TestWhatMayNotBeCreated(t *testing.T) {
+func TestInvalidCreations(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for name, c := range map[string]struct {
 			body      string

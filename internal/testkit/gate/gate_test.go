@@ -33,7 +33,7 @@ func echo(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestAStrikeComesBeforeTheMessageIsPassedOn(t *testing.T) {
+func TestTheCallbackRunsBeforeTheMessageIsPassedOn(t *testing.T) {
 	g := gate.New(t, echo(t))
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", g.Address)
 	require.NoError(t, err)

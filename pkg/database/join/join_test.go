@@ -107,7 +107,7 @@ func start(ctx context.Context, j *join.Joiner[int, string], keys ...int) []chan
 	return all
 }
 
-func TestWhoWaitsGoesTogether(t *testing.T) {
+func TestWaitingCallsShareAStatement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		calls := start(t.Context(), j, 3, 4, 3, 1000)
@@ -120,9 +120,9 @@ func TestWhoWaitsGoesTogether(t *testing.T) {
 	})
 }
 
-// TestNobodyJoinsWhatIsUnderWay: a statement in flight may not see what was committed
+// TestACallNeverJoinsAStatementInFlight: a statement in flight may not see what was committed
 // after it was sent.
-func TestNobodyJoinsWhatIsUnderWay(t *testing.T) {
+func TestACallNeverJoinsAStatementInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		calls := start(t.Context(), j, 1, 3)
@@ -140,7 +140,7 @@ func TestNobodyJoinsWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-func TestAStatementIsOfSoManyCalls(t *testing.T) {
+func TestTheCallsOfAStatementAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		var keys []int
@@ -158,7 +158,7 @@ func TestAStatementIsOfSoManyCalls(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesHasNoPartInIt(t *testing.T) {
+func TestACanceledCallIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		ctx, leave := context.WithCancel(t.Context())
@@ -178,7 +178,7 @@ func TestWhoLeavesHasNoPartInIt(t *testing.T) {
 	})
 }
 
-func TestASharedErrorIsEverybodys(t *testing.T) {
+func TestAllCallersGetASharedError(t *testing.T) {
 	refused := errors.New("refused")
 	for name, c := range map[string]struct {
 		keys []int
@@ -206,7 +206,7 @@ func TestASharedErrorIsEverybodys(t *testing.T) {
 	}
 }
 
-func TestATracedCallGoesAlone(t *testing.T) {
+func TestATracedCallIsSentAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, _ := busy(t)
 		ctx, span := trace.NewTracerProvider().Tracer("").Start(t.Context(), "request")
@@ -220,9 +220,9 @@ func TestATracedCallGoesAlone(t *testing.T) {
 	})
 }
 
-// TestABlockedStatementHoldsNobodyUp: the server may block a write for as long as another
+// TestABlockedStatementDoesNotDelayWaitingCalls: the server may block a write for as long as another
 // client holds a lock.
-func TestABlockedStatementHoldsNobodyUp(t *testing.T) {
+func TestABlockedStatementDoesNotDelayWaitingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		calls := start(t.Context(), j, 3, 4)

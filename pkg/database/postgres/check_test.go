@@ -33,9 +33,9 @@ func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
 	require.Zero(t, db.Stats().Pending)
 }
 
-// TestASlowCheckOfADatabaseThatAnswersIsNoFailure: a service that lacks CPU must not
+// TestASlowCheckIsNoFailureWhileQueriesSucceed: a service that lacks CPU must not
 // report its database as unavailable.
-func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
+func TestASlowCheckIsNoFailureWhileQueriesSucceed(t *testing.T) {
 	db := open(t, testserver.New(t))
 	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 	// slow runs a check whose second query blocks. If asked, other queries are answered

@@ -12,9 +12,9 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-// TestARefusalIsOfThePasswordThatWasSent: when the server rejects a password, the file
+// TestARejectionAppliesToThePasswordThatWasSent: when the server rejects a password, the file
 // may already have a new one, which must be tried.
-func TestARefusalIsOfThePasswordThatWasSent(t *testing.T) {
+func TestARejectionAppliesToThePasswordThatWasSent(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	c, err := pgxpool.ParseConfig("postgres://app@localhost/shop")
 	require.NoError(t, err)

@@ -159,9 +159,9 @@ func TestAReaderSkipsNothingOfMany(t *testing.T) {
 	require.ElementsMatch(t, want, r.read)
 }
 
-// TestADumpOnAServerThatCountsFromLower: after a dump is restored on a server with lower
+// TestADumpOnAServerWithLowerTransactionIDs: after a dump is restored on a server with lower
 // transaction ids, new events come after those of the dump.
-func TestADumpOnAServerThatCountsFromLower(t *testing.T) {
+func TestADumpOnAServerWithLowerTransactionIDs(t *testing.T) {
 	u := open(t)
 	r := &reader{users: u}
 	conn := u.connect()

@@ -133,7 +133,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestAnUnknownUserIsNeverRemembered(t *testing.T) {
+func TestAnUnknownUserIsNeverCached(t *testing.T) {
 	u := &upstream{answer: unknown404}
 	c := newClient(t, u.config())
 	id := uuid.New()

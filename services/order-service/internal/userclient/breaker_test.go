@@ -42,7 +42,7 @@ func TestTheBreakerOpensOnARatio(t *testing.T) {
 	})
 }
 
-func TestAnOpenBreakerRefusesAtOnceAndSaysUntilWhen(t *testing.T) {
+func TestAnOpenBreakerRejectsAtOnceWithRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		c := newClient(t, u.config())
@@ -157,7 +157,7 @@ func TestAHungProbeEnds(t *testing.T) {
 	})
 }
 
-func TestAnAbandonedProbeMakesRoomForTheNext(t *testing.T) {
+func TestACanceledProbeAllowsTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		c := newClient(t, u.config())
@@ -175,7 +175,7 @@ func TestAnAbandonedProbeMakesRoomForTheNext(t *testing.T) {
 	})
 }
 
-func TestAFullHouseDoesNotUseUpTheProbe(t *testing.T) {
+func TestACallAboveTheLimitDoesNotUseUpTheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		cfg := u.config()

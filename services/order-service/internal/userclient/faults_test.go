@@ -82,7 +82,7 @@ func TestFaults(t *testing.T) {
 }
 
 // A response in many small pieces, or after a delay, is valid.
-func TestAnOddLineIsNoFault(t *testing.T) {
+func TestASlowOrSplitAnswerIsNoFault(t *testing.T) {
 	for _, test := range []struct{ name, toxic string }{
 		{"sliced", `{"name":"x","type":"slicer","attributes":{"average_size":7,"size_variation":3,"delay":10}}`},
 		{"late", `{"name":"x","type":"latency","attributes":{"latency":30,"jitter":20}}`},

@@ -18,7 +18,7 @@ import (
 	"github.com/example/microservices/pkg/resilience"
 )
 
-func TestWhatARequestCarries(t *testing.T) {
+func TestTheHeadersOfARequest(t *testing.T) {
 	var got []*http.Request
 	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		got = append(got, r)
@@ -120,7 +120,7 @@ func TestReady(t *testing.T) {
 	}
 }
 
-func TestReadyGoesPastEverything(t *testing.T) {
+func TestReadyIgnoresTheBreakerAndTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		cfg := u.config()
@@ -141,7 +141,7 @@ func TestReadyGoesPastEverything(t *testing.T) {
 	})
 }
 
-func TestReadyOfNobody(t *testing.T) {
+func TestReadyOfAStoppedService(t *testing.T) {
 	server := newServer(t, knowsEveryone)
 	c := newClient(t, patient(server.URL))
 	server.Close()

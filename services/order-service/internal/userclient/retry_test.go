@@ -167,7 +167,7 @@ func TestTheRetryBudgetBoundsAmplification(t *testing.T) {
 	}
 }
 
-func TestWhatIsRefusedEarnsNoRetries(t *testing.T) {
+func TestRejectedCallsEarnNoRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		cfg := u.config()
@@ -182,7 +182,7 @@ func TestWhatIsRefusedEarnsNoRetries(t *testing.T) {
 	})
 }
 
-func TestTheConcurrencyLimitRefusesAtOnce(t *testing.T) {
+func TestTheConcurrencyLimitRejectsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: after(500*time.Millisecond, found200)}
 		cfg := u.config()

@@ -36,9 +36,9 @@ func TestSimultaneousMissesMakeOneRequest(t *testing.T) {
 	}
 }
 
-// TestWhoSharesARequestSaysSo: a caller that shares another one's request records that in
+// TestASharedRequestIsTraced: a caller that shares another one's request records that in
 // its own trace.
-func TestWhoSharesARequestSaysSo(t *testing.T) {
+func TestASharedRequestIsTraced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: after(time.Millisecond, found200)}
 		c := newClient(t, u.config())
@@ -80,7 +80,7 @@ func TestSimultaneousMissesShareAFailure(t *testing.T) {
 	})
 }
 
-func TestAUserSeenIsRememberedForAShortTime(t *testing.T) {
+func TestAnExistingUserIsCachedBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: found200}
 		c := newClient(t, u.config())
@@ -133,7 +133,7 @@ func TestTheCacheAnswersWhileUserServiceIsAway(t *testing.T) {
 	})
 }
 
-func TestACallerThatGivesUpLeavesTheOthersAlone(t *testing.T) {
+func TestACanceledCallerDoesNotAffectOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: after(500*time.Millisecond, found200)}
 		c := newClient(t, u.config())
@@ -154,7 +154,7 @@ func TestACallerThatGivesUpLeavesTheOthersAlone(t *testing.T) {
 	})
 }
 
-func TestARequestNobodyWaitsForIsGivenUpAndBlamesNobody(t *testing.T) {
+func TestAnAbandonedRequestIsCanceledAndCountsAsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		u := &upstream{answer: func(r *http.Request) (*http.Response, error) {
@@ -205,7 +205,7 @@ func TestNoRetryForCallersWhoGaveUpInTheMeantime(t *testing.T) {
 	})
 }
 
-func TestACallerAlreadyGoneMakesNoRequest(t *testing.T) {
+func TestACanceledCallerMakesNoRequest(t *testing.T) {
 	u := &upstream{answer: found200}
 	c := newClient(t, u.config())
 	ctx, cancel := context.WithCancel(t.Context())
