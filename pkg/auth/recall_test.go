@@ -57,7 +57,7 @@ func TestATokenThatBecameInvalidIsNotRecalled(t *testing.T) {
 	w.clock.pass(defaultCooldown)
 	require.Equal(t, accepted, w.result(w.token()), "which fetches the keys")
 	_, known = w.verifier.Recall(sent)
-	require.False(t, known, "its key is gone")
+	require.False(t, known, "its key was removed")
 }
 
 func TestABadTokenIsNotRecalled(t *testing.T) {

@@ -402,19 +402,19 @@ func TestHeaders(t *testing.T) {
 		header, value string
 		want          result
 	}{
-		"at+jwt":              {"typ", "at+jwt", accepted},
-		"with application":    {"typ", "application/AT+JWT", accepted},
-		"JWT":                 {"typ", "JWT", badType},
-		"an ID token's":       {"typ", "", badType},
-		"a thumbprint":        {"x5t", "AAAA", accepted},
-		"jku":                 {"jku", "https://example.com", badHeader},
-		"x5u":                 {"x5u", "https://example.com", badHeader},
-		"a nested token":      {"cty", "JWT", badHeader},
-		"something private":   {"org", "x", accepted},
-		"an endless key id":   {"kid", strings.Repeat("x", 256), badHeader},
-		"an unknown key":      {"kid", "../../key", unknownKey},
-		"an empty key id":     {"kid", "", badHeader},
-		"compressed, it says": {"zip", "DEF", badHeader},
+		"at+jwt":               {"typ", "at+jwt", accepted},
+		"with application":     {"typ", "application/AT+JWT", accepted},
+		"JWT":                  {"typ", "JWT", badType},
+		"an ID token's":        {"typ", "", badType},
+		"a thumbprint":         {"x5t", "AAAA", accepted},
+		"jku":                  {"jku", "https://example.com", badHeader},
+		"x5u":                  {"x5u", "https://example.com", badHeader},
+		"a nested token":       {"cty", "JWT", badHeader},
+		"something private":    {"org", "x", accepted},
+		"an endless key id":    {"kid", strings.Repeat("x", 256), badHeader},
+		"an unknown key":       {"kid", "../../key", unknownKey},
+		"an empty key id":      {"kid", "", badHeader},
+		"a compressed payload": {"zip", "DEF", badHeader},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

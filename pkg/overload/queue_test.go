@@ -60,7 +60,7 @@ func TestBurstsAreNoOverload(t *testing.T) {
 		*length = 10 * bound()
 		for range 100 {
 			require.Zero(t, ask(q, time.Millisecond))
-			time.Sleep(patienceTime) // nobody asks
+			time.Sleep(patienceTime) // no requests
 		}
 	})
 }

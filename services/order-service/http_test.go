@@ -66,7 +66,7 @@ func TestAnOrderAtAllLimitsIsAccepted(t *testing.T) {
 			require.Equal(t, string(read.Body), string(again.Body), name)
 			s.Do(http.MethodPost, orders, body).Want(http.StatusCreated)
 		}
-		// A page of such orders ends early, and goes on.
+		// A page of such orders ends early, and the next page continues.
 		page := s.Do(http.MethodGet, orders+"?limit=100", nil).Want(http.StatusOK)
 		require.Less(t, len(page.Body), 700<<10)
 		require.NotNil(t, page.Object()["next_cursor"])

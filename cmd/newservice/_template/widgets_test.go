@@ -61,7 +61,7 @@ func TestInvalidCreations(t *testing.T) {
 			"missing fields":            {`{"owner_id":"` + someone + `"}`, 422, []string{"body.name", "body.quantity"}},
 			"an unknown field":          {`{"owner_id":"` + someone + `","name":"A","quantity":1,"color":"x"}`, 422, []string{"body.color"}},
 			"wrong types":               {`{"name":1,"quantity":"3"}`, 422, []string{"body.name", "body.quantity"}},
-			"nobody's":                  {`{"name":"A","quantity":1}`, 422, []string{"body.owner_id"}},
+			"no owner":                  {`{"name":"A","quantity":1}`, 422, []string{"body.owner_id"}},
 			"the Nil UUID as the owner": {`{"owner_id":"00000000-0000-0000-0000-000000000000","name":"A","quantity":1}`, 422, []string{"body.owner_id"}},
 			"everything at once":        {`{"name":" ","quantity":-1}`, 422, []string{"body.owner_id", "body.name", "body.quantity"}},
 			"a name too long":           {`{"owner_id":"` + someone + `","name":"` + strings.Repeat("é", 101) + `","quantity":1}`, 422, []string{"body.name"}},

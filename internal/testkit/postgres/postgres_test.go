@@ -120,7 +120,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	_, err := pgx.Connect(t.Context(), server.URL("postgres"))
 	require.Error(t, err)
 	require.NoError(t, server.Stop(), "a second Stop does nothing")
-	require.Error(t, server.Restart(t.Context()), "a stopped server stays so")
+	require.Error(t, server.Restart(t.Context()), "a stopped server can't restart")
 }
 
 func TestKilledServerComesBackWithWhatWasCommitted(t *testing.T) {
