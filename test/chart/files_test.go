@@ -29,8 +29,8 @@ var (
 	document = regexp.MustCompile(`\bdocs/[a-z/-]+\.md\b`)
 )
 
-// TestLinksLeadSomewhere: every link of a page to another file leads to a file, and so does
-// every page of docs/ that any file names.
+// TestLinksLeadSomewhere: every page of docs/ that a file names exists, and every target of a
+// page's links to other files.
 func TestLinksLeadSomewhere(t *testing.T) {
 	for _, file := range tracked(t) {
 		content, err := os.ReadFile(filepath.Join(root, file))
@@ -125,9 +125,9 @@ func TestActionsArePinnedAndCurrent(t *testing.T) {
 	}
 }
 
-// TestSkaffoldInstallsIntoNoNamespaceOfArgoCD: no profile of Skaffold installs into a namespace
-// that Argo CD manages.
-func TestSkaffoldInstallsIntoNoNamespaceOfArgoCD(t *testing.T) {
+// TestSkaffoldsTrialsStayOutOfArgoCDsNamespaces: no profile of Skaffold but prod installs into a
+// namespace that Argo CD manages.
+func TestSkaffoldsTrialsStayOutOfArgoCDsNamespaces(t *testing.T) {
 	var project struct {
 		Spec struct {
 			Destinations []struct{ Namespace string }

@@ -39,7 +39,7 @@ func TestKubeScoreFindsNothing(t *testing.T) {
 }
 
 // Proves that the test above can fail.
-func TestKubeScoreFindsWhatIsUnwise(t *testing.T) {
+func TestKubeScoreFindsBadSettings(t *testing.T) {
 	for _, set := range []string{"defaults.securityContext.privileged=true", "defaults.resources.limits.memory=null", "networkPolicy.enabled=false"} {
 		out, err := score(t, run(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--set", set)...))
 		require.Error(t, err, "%s\n%s", set, out)

@@ -160,9 +160,9 @@ func replace(words []string, old, by string) []string {
 	return out
 }
 
-// TestAnUpgradeKeepsAManualScale: an upgrade keeps a replica count that was set by hand, unless the
-// values set one.
-func TestAnUpgradeKeepsAManualScale(t *testing.T) {
+// TestAnUpgradeDoesNotOverwriteAManualScale: an upgrade fails instead of changing a replica count that was
+// set by hand. It changes the count only with --force-conflicts.
+func TestAnUpgradeDoesNotOverwriteAManualScale(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	release := installation{images: releases[0], values: n.postgresMode()}

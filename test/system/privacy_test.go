@@ -66,7 +66,7 @@ func TestTelemetryHasNoPersonalData(t *testing.T) {
 			metrics := scrape(t, users)
 			require.NoError(t, users.Signal(syscall.SIGTERM))
 			require.Equal(t, 0, users.ExitCode(), users.Log())
-			refused := send(http.MethodPost, o, strings.ReplaceAll(order, id, uuid.NewString())) // a user who doesn't exist
+			refused := send(http.MethodPost, o, strings.ReplaceAll(order, id, uuid.NewString())) // user-service is stopped
 			require.Contains(t, refused, `"status":503`)
 			metrics += scrape(t, orders)
 			require.Contains(t, metrics, "http_server_request_duration_seconds")
