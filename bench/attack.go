@@ -12,8 +12,8 @@ import (
 	"github.com/example/microservices/test/attack"
 )
 
-// attackOn sees how another caller fares while one does what it can to order-service
-// in a pod's memory (test/attack), on a kind of database, beside how it fares ordinarily.
+// attackOn returns a benchmark that compares another caller's latency during attacks on
+// order-service, in a pod's memory (test/attack), with that without an attack.
 func attackOn(kind string) func(context.Context, *group) section {
 	return func(ctx context.Context, g *group) section { return benchAttack(ctx, g, kind) }
 }
@@ -69,7 +69,7 @@ func benchAttack(ctx context.Context, g *group, kind string) section {
 	}
 }
 
-// ratio is how much slower somebody fared than before, by the 99th percentile.
+// ratio is the 99th percentile of the latency ÷ that before.
 func ratio(fared, before attack.Fared) float64 {
 	return float64(fared.Percentile(99)) / float64(before.Percentile(99))
 }

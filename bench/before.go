@@ -25,8 +25,8 @@ func buildBefore(ctx context.Context, root, dir, commit string) (string, error) 
 	return binary, nil
 }
 
-// benchBefore compares user-service with that of the commit given by -before, callers
-// having tokens: reading a user, and creating one.
+// benchBefore compares user-service with that of the commit given by -before: reading a user,
+// and creating one, with tokens.
 func benchBefore(ctx context.Context, g *group) section {
 	headers, setting := g.tokens()
 	out := section{title: "Now and before"}

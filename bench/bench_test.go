@@ -15,12 +15,12 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(postgres.Main(m)) }
 
-// TestEveryBenchmarkRuns runs each at its smallest. It holds no figure against
-// anything: that is for a machine that does nothing else.
+// TestEveryBenchmarkRuns runs each benchmark at its smallest size. It checks no figure, because
+// that needs an idle machine.
 func TestEveryBenchmarkRuns(t *testing.T) {
 	root, err := moduleRoot(t.Context())
 	require.NoError(t, err)
-	// Built as the other tests build the services, so that little is compiled.
+	// Built like the services of the other tests, to reuse the build cache.
 	dir := t.TempDir()
 	p, err := build(t.Context(), root, dir, nil, os.Environ())
 	require.NoError(t, err)
@@ -44,7 +44,7 @@ func TestEveryBenchmarkRuns(t *testing.T) {
 func TestChoose(t *testing.T) {
 	all, err := choose("")
 	require.NoError(t, err)
-	require.Len(t, all, len(benchmarks)-2, "all but those that are asked for by name")
+	require.Len(t, all, len(benchmarks)-2, "all but those that run only if named")
 	some, err := choose("breaker,deep,get")
 	require.NoError(t, err)
 	require.Equal(t, "get deep breaker", fmt.Sprint(some[0].name, " ", some[1].name, " ", some[2].name))
@@ -73,7 +73,7 @@ func TestAFigureIsJudgedByItsQuartiles(t *testing.T) {
 	require.Equal(t, "| w | 0.70 (0.60–0.80) |  |  |  |  |\n", figure{what: "w", form: "%.2f", values: around(0.7)}.row())
 }
 
-// TestASectionIsWrittenAlone: what people say of it and the other sections stay.
+// TestASectionIsWrittenAlone: the page's own text and the other sections don't change.
 func TestASectionIsWrittenAlone(t *testing.T) {
 	r := results{root: t.TempDir(), commit: "abc"}
 	require.NoError(t, os.MkdirAll(filepath.Join(r.root, "bench", "notes"), 0o700))
@@ -93,5 +93,5 @@ func TestASectionIsWrittenAlone(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(sum), "|---|---|---|---|---|---|---|\n| [get](notes/get.md) | two | 2 |  |  |  |  |\n| [post](notes/post.md) | three | 3 ms |  |  |  |  |\n\n## What is in the way\n\n[Nothing](notes/get.md).\n\n## The machine\n\n- Machine\n")
 	require.Contains(t, string(sum), "Not measured yet: list order ")
-	require.Contains(t, string(sum), "busy with other things in: post (40 %).")
+	require.Contains(t, string(sum), "disturbed the machine in: post (40 %).")
 }

@@ -18,12 +18,11 @@ const (
 	opened      = `user_client_breaker_transitions_total{from="closed",to="open"} 1`
 )
 
-// benchBreaker measures what creating an order takes while user-service hangs:
-// it takes connections and never answers, which is the slowest it can be.
+// benchBreaker measures creating an order while user-service hangs: it accepts connections and
+// never answers, which is the slowest failure.
 func benchBreaker(ctx context.Context, g *group) section {
 	users := g.startOn(ctx, g.programs.users, onSQLite)
-	// Open for as long as this takes: a probe in between would wait for its
-	// timeout.
+	// Keep the breaker open during the measurement: a probe would wait for its timeout.
 	orders := g.startOn(ctx, g.programs.orders, onSQLite, "USER_SERVICE_URL=http://"+users.Address, "USER_CLIENT_BREAKER_OPEN=10m")
 	known := g.createUsers(ctx, users, connections)
 	if g.err != nil || g.failed(users.Suspend()) {
@@ -40,7 +39,7 @@ func benchBreaker(ctx context.Context, g *group) section {
 		g.carry(fmt.Sprintf("%d connections", connections), orders, plan),
 	}
 	samples := g.alternate(ctx, g.size.rounds, sides)
-	body := "user-service is stopped with SIGSTOP: it takes connections and never answers. Every answer is a 503.\n\n" + table(sides, samples)
+	body := "user-service is stopped with SIGSTOP: it accepts connections and never answers. Every answer is a 503.\n\n" + table(sides, samples)
 	for i, s := range sides {
 		q := func(p float64) quartiles { return quartilesOf(each(samples[i], percentile(p))) }
 		body += fmt.Sprintf("\n%s: p90 %s, p99.9 %s, slowest %s.\n", s.name, micros(q(90).median), micros(q(99.9).median), micros(q(100).most))
@@ -53,11 +52,11 @@ func benchBreaker(ctx context.Context, g *group) section {
 	}
 }
 
-// openBreaker sends requests until the breaker says that it has opened.
+// openBreaker sends requests until the metrics show that the breaker has opened.
 func openBreaker(ctx context.Context, g *group, plan load.Plan, orders *server.Server) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	plan.For = 0 // one request for each connection
+	plan.For = 0 // one request per connection
 	for g.err == nil {
 		_, err := load.Run(ctx, plan)
 		g.failed(err)

@@ -15,9 +15,9 @@ import (
 // programs are the paths of the binaries.
 type programs struct {
 	users, orders, peer string
-	// unchecked is order-service without the look at user-service.
+	// unchecked is order-service without the lookup in user-service.
 	unchecked string
-	// before is the user-service of another commit; "" where none is asked for.
+	// before is the user-service of another commit; "" without -before.
 	before string
 }
 
@@ -30,7 +30,7 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// build builds the programs into dir, with further flags and an environment.
+// build builds the programs into dir, with additional flags and an environment.
 func build(ctx context.Context, root, dir string, flags, env []string) (programs, error) {
 	p := programs{
 		users: filepath.Join(dir, "user-service"), orders: filepath.Join(dir, "order-service"),
@@ -57,8 +57,8 @@ func build(ctx context.Context, root, dir string, flags, env []string) (programs
 	return p, nil
 }
 
-// withoutCheck returns the overlay (go help build, -overlay) of an order-service that
-// takes every user for known. All the rest is the same program.
+// withoutCheck returns the overlay (go help build, -overlay) of an order-service for which every
+// user exists. The rest of the program is the same.
 func withoutCheck(root, dir string) (string, error) {
 	service := filepath.Join(root, "services", "order-service")
 	path := filepath.Join(service, "main.go")
@@ -68,7 +68,7 @@ func withoutCheck(root, dir string) (string, error) {
 	}
 	given, wanted := []byte("order.New(kept, users)"), []byte("order.New(kept, everyone{})")
 	if bytes.Count(source, given) != 1 {
-		return "", fmt.Errorf("%s has changed: bench looks for %q in it, once", path, given)
+		return "", fmt.Errorf("%s has changed: it must contain %q once", path, given)
 	}
 	changed, file := filepath.Join(dir, "unchecked-main.go"), filepath.Join(dir, "overlay.json")
 	content, err := json.Marshal(map[string]map[string]string{"Replace": {

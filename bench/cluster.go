@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// maxImage is the most that an image may be, compressed, in MB.
+// maxImage is the maximum size of an image, compressed, in MB.
 const maxImage = 15
 
-// benchCluster tells what the end-to-end tests measured on a cluster when they
-// last wrote it down: E2E_FIGURES=$PWD/bench/cluster.json make e2e.
+// benchCluster reports what the end-to-end tests measured on a cluster in their last run with
+// E2E_FIGURES=$PWD/bench/cluster.json make e2e.
 func benchCluster(_ context.Context, g *group) section {
 	s := section{title: "On a cluster"}
 	text, err := os.ReadFile(filepath.Join(g.root, "bench", "cluster.json"))
@@ -34,7 +34,7 @@ func benchCluster(_ context.Context, g *group) section {
 	err = json.Unmarshal(text, &run)
 	g.failed(err)
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured by the end-to-end tests on %s at %s, on the cluster of `make cluster`: all of Kubernetes, the pods, PostgreSQL and the tests share two processors. Times that Kubernetes tells are in whole seconds.\n\n| what | value |\n|---|---|\n", run.Date, run.Commit)
+	fmt.Fprintf(&b, "Measured by the end-to-end tests on %s at %s, on the cluster of `make cluster`: all of Kubernetes, the pods, PostgreSQL and the tests share two processors. Times that Kubernetes reports are in whole seconds.\n\n| what | value |\n|---|---|\n", run.Date, run.Commit)
 	for _, f := range run.Figures {
 		fmt.Fprintf(&b, "| %s | %.1f %s |\n", f.What, f.Value, f.Unit)
 		if strings.HasPrefix(f.What, "compressed image") {

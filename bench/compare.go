@@ -15,7 +15,7 @@ import (
 	"github.com/example/microservices/bench/server"
 )
 
-// meter reads the processor time that something has used so far.
+// meter reads the CPU time that a process has used so far.
 type meter struct {
 	name string
 	read func() (time.Duration, error)
@@ -25,8 +25,7 @@ func cpuOf(name string, s *server.Server) meter {
 	return meter{name, func() (time.Duration, error) { return server.CPU(s.PID) }}
 }
 
-// client is the name of the meter of this program, whose time is no part of what is
-// compared.
+// client is the name of the meter of this program, whose time is not compared.
 const client = "client"
 
 var clientCPU = meter{client, func() (time.Duration, error) {
@@ -40,32 +39,32 @@ type sample struct {
 	load.Result
 	// rate is the requests per second.
 	rate float64
-	// cpu is the processor time per request by meter, and cost that of all but the
-	// client, in microseconds.
+	// cpu is the CPU time per request by meter, and cost the sum without the client's, in
+	// microseconds.
 	cpu  []float64
 	cost float64
 }
 
-// side is one of the things that are compared.
+// side is one side of a comparison.
 type side struct {
 	name   string
 	meters []meter
 	// prepare, if any, is called before each measurement.
 	prepare func(context.Context) error
-	// run puts it under load.
+	// run puts load on the side.
 	run func(context.Context) (load.Result, error)
 }
 
 // next appends the next request of a connection.
 type next = func(buffer []byte, connection int) []byte
 
-// plan sends a server as much as it takes.
+// plan returns a plan that sends a server as many requests as it can answer.
 func (l *lab) plan(s *server.Server, status int, requests next) load.Plan {
 	return load.Plan{Address: s.Address, Connections: connections, For: l.size.span, Status: status, Append: requests}
 }
 
-// ask is the side of a server that answers requests, with the time of its database and of
-// more.
+// ask returns the side of a server that answers requests. Its CPU time includes that of its
+// database and of more.
 func (g *group) ask(name string, s *server.Server, status int, requests next, more ...meter) side {
 	return g.carry(name, s, g.plan(s, status, requests), more...)
 }
@@ -119,9 +118,9 @@ func (s side) read() ([]time.Duration, error) {
 	return used, nil
 }
 
-// alternate measures the sides one after the other in several rounds, each
-// round beginning with another, and returns the samples by side and round.
-// What else happens on the machine meets all of them alike.
+// alternate measures the sides one after the other in several rounds, and returns the samples
+// by side and round. Each round begins with another side, so that other load on the machine
+// affects all sides alike.
 func (g *group) alternate(ctx context.Context, rounds int, sides []side) [][]sample {
 	samples := make([][]sample, len(sides))
 	for round := range rounds + 1 {
@@ -141,8 +140,8 @@ func (g *group) alternate(ctx context.Context, rounds int, sides []side) [][]sam
 	return samples
 }
 
-// calibrate does a fixed piece of work on all processors some times, and notes how long
-// it takes: on a machine that does nothing else, always the same.
+// calibrate repeats a fixed piece of work on all processors, and records its durations, which
+// are equal on an idle machine.
 func (l *lab) calibrate(times int) {
 	for range times {
 		began := time.Now()
@@ -160,7 +159,7 @@ func (l *lab) calibrate(times int) {
 	}
 }
 
-// quartiles are those of a figure over several rounds, and its ends.
+// quartiles are the quartiles, the minimum and the maximum of a figure over several rounds.
 type quartiles struct{ least, low, median, high, most float64 }
 
 func quartilesOf(values []float64) quartiles {
@@ -168,7 +167,7 @@ func quartilesOf(values []float64) quartiles {
 		return quartiles{}
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	at := func(share float64) float64 { // between the two that are next to it
+	at := func(share float64) float64 { // interpolates between the two nearest values
 		place := share * float64(len(sorted)-1)
 		i := int(place)
 		next := sorted[min(i+1, len(sorted)-1)]
@@ -195,8 +194,8 @@ func pairs(a, b []sample, figure func(a, b sample) float64) []float64 {
 	return values
 }
 
-// over is the figure of a ÷ b: of the throughput, and turned round of the processor time
-// per request, so that more is better in both.
+// over returns the figure a ÷ b of the throughputs, and the inverse of the CPU times per
+// request, so that more is better in both.
 func over(what string, a, b []sample, t *target) figure {
 	return figure{
 		what: what, form: "%.2f", target: t,
@@ -227,7 +226,7 @@ func table(sides []side, samples [][]sample) string {
 	return b.String()
 }
 
-// micros writes a time that is given in microseconds.
+// micros formats a time in microseconds.
 func micros(n float64) string {
 	switch {
 	case n == 0:

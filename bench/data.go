@@ -18,16 +18,16 @@ import (
 type data struct {
 	// table is the table's name.
 	table string
-	// fill makes the rows from one number to another, and settle what is to be done then.
+	// fill inserts the rows from one number to another, and settle are the statements after it.
 	fill   string
 	settle []string
 }
 
-// manyOrders is the user who has nine of ten orders.
+// manyOrders is the user who has nine in ten orders.
 const manyOrders = firstID + "000000000001"
 
-// The rows are made by the database itself, which is by far the fastest. Their
-// ids ascend, as those of the services do.
+// The database itself generates the rows, which is the fastest way. Their ids ascend, like
+// those of the services.
 var (
 	usersData = map[string]data{
 		onSQLite: {"users", `
@@ -66,11 +66,11 @@ const (
 
 var sqliteSettled = []string{"PRAGMA wal_checkpoint(TRUNCATE)"}
 
-// atOnce is how many rows are made in a transaction: SQLite's log holds all of one.
+// atOnce is the number of rows per transaction, which SQLite's WAL must hold.
 const atOnce = 1_000_000
 
-// filled makes a database of a kind for the service of the users or the orders, with so
-// many rows, and returns its address.
+// filled creates a database of a kind for user-service or order-service with a number of rows,
+// and returns its address.
 func (g *group) filled(ctx context.Context, kind, what string, rows int) string {
 	address := g.address(ctx, kind)
 	if g.err != nil {
@@ -97,7 +97,7 @@ func openData(kind, address string) (*sql.DB, error) {
 			return nil, errors.New("not a URL")
 		}
 		query := parsed.Query()
-		query.Set("transfer.copying", "on") // the rows are made without their events
+		query.Set("transfer.copying", "on") // inserts the rows without events
 		parsed.RawQuery = query.Encode()
 		return sql.Open("pgx", parsed.String())
 	}

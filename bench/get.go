@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// What the services are held against, as the tables call it.
+// The names of the peers in the tables.
 const (
 	bareGin   = "bare Gin"
 	equalGin  = "Gin with headers, timeouts and a log line"
@@ -15,8 +15,8 @@ const (
 	fullPeer  = "the same with logs and metrics"
 )
 
-// benchGet compares reading one of many users or orders with the least that Gin can do,
-// and with what others write on PostgreSQL.
+// benchGet compares reading one of many users or orders with the least that Gin can do, and with
+// a simple implementation on PostgreSQL.
 func benchGet(ctx context.Context, g *group) section {
 	out := section{title: "GET one user, or one order", body: fmt.Sprintf("%d connections; random ids, of %d rows.\n", connections, g.size.rows)}
 	for _, what := range []string{"user", "order"} {
@@ -70,8 +70,8 @@ func getOne(ctx context.Context, g *group, what string) ([]figure, string) {
 	return figures, fmt.Sprintf("\nOne %s, %d bytes of body:\n\n%s", what, len(body), table(sides, samples))
 }
 
-// sameHeaders are those of an answer that a peer shall send, too, but for those that
-// net/http and the peer's log make.
+// sameHeaders returns the headers of an answer that a peer must send, too, except those that
+// net/http and the peer's log add.
 func sameHeaders(headers http.Header) string {
 	same := map[string]string{}
 	for name := range headers {

@@ -18,56 +18,55 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// size is how long and how large the measurements are.
+// size is the duration and the size of the measurements.
 type size struct {
-	// rounds is how often each side of a comparison is measured. One round
-	// before them warms up and doesn't count.
+	// rounds is the number of measurements of each side of a comparison, after one round to
+	// warm up.
 	rounds int
-	// span is how long one side is measured in a round.
+	// span is the duration of a side's measurement in a round.
 	span time.Duration
-	// rows is how many rows there are to choose from, long and deep how many the tables
-	// have whose pages are read.
+	// rows is the number of rows to choose from. long and deep are those of the tables whose
+	// pages are read.
 	rows, long, deep int
-	// starts is how often a service is started.
+	// starts is the number of starts of a service.
 	starts int
-	// idle is how long a service is left alone before its memory is read.
+	// idle is how long a service is idle before its memory is read.
 	idle time.Duration
-	// overload is how long more is asked for than can be carried, and overloads
-	// how often.
+	// overload is the duration of an overload, and overloads the number of them.
 	overload  time.Duration
 	overloads int
-	// attack is how long each attack goes on.
+	// attack is the duration of each attack.
 	attack time.Duration
 }
 
 var (
 	fullSize  = size{rounds: 12, span: time.Second, rows: 100_000, long: 1_000_000, deep: 10_000_000, starts: 25, idle: 10 * time.Second, overload: 15 * time.Second, overloads: 2, attack: 30 * time.Second}
 	quickSize = size{rounds: 3, span: 300 * time.Millisecond, rows: 10_000, long: 50_000, deep: 100_000, starts: 5, idle: 2 * time.Second, overload: 5 * time.Second, overloads: 1, attack: 2 * time.Second}
-	// tinySize only shows that everything works.
+	// tinySize only tests that everything works.
 	tinySize = size{rounds: 1, span: 20 * time.Millisecond, rows: 200, long: 300, deep: 300, starts: 1, idle: 10 * time.Millisecond, overload: 50 * time.Millisecond, overloads: 1, attack: 300 * time.Millisecond}
 )
 
-// connections is how many requests are under way at a time where the load is
-// to be as much as the server takes.
+// connections is the number of concurrent requests when a server gets as many as it can
+// answer.
 const connections = 16
 
-// lab is where the benchmarks are run: the programs, a folder, a PostgreSQL.
+// lab is the environment of the benchmarks: the programs, a folder, a PostgreSQL.
 type lab struct {
 	// root is the project's folder.
 	root     string
 	size     size
 	programs programs
-	// dir holds databases and logs, and goes at the end.
+	// dir has databases and logs, and is removed at the end.
 	dir string
-	// profiles is where the services put CPU profiles; "" is nowhere.
+	// profiles is the folder for the services' CPU profiles; "" for none.
 	profiles string
-	// calibrations are what a fixed piece of work took while the section was measured,
-	// in milliseconds.
+	// calibrations are the durations of a fixed piece of work during the section, in
+	// milliseconds.
 	calibrations []float64
 
-	// newDatabase makes an empty database in PostgreSQL, and returns its URL.
+	// newDatabase creates an empty database in PostgreSQL, and returns its URL.
 	newDatabase func(context.Context) (string, error)
-	// postgresMeter reads the processor time of all of PostgreSQL's processes.
+	// postgresMeter reads the CPU time of all of PostgreSQL's processes.
 	postgresMeter meter
 	stop          []func() error
 }
@@ -95,7 +94,7 @@ func newLab(ctx context.Context, root string, s size, profiles, before string) (
 	return l, nil
 }
 
-// close undoes everything, the last first.
+// close undoes everything in reverse order.
 func (l *lab) close() error {
 	var errs []error
 	for i := len(l.stop) - 1; i >= 0; i-- {
@@ -105,11 +104,11 @@ func (l *lab) close() error {
 	return errors.Join(errs...)
 }
 
-// measure runs a benchmark, and stops what it has started.
+// measure runs a benchmark, and stops the servers that it started.
 func (l *lab) measure(ctx context.Context, b benchmark) (section, error) {
 	g := &group{lab: l, databases: map[*server.Server]meter{}}
 	l.calibrations = nil
-	l.calibrate(l.size.rounds) // at the ends, too: not all of them go by rounds
+	l.calibrate(l.size.rounds) // at the start and the end, as not every benchmark has rounds
 	s := b.run(ctx, g)
 	l.calibrate(l.size.rounds)
 	s.noise = quartilesOf(l.calibrations)
@@ -117,8 +116,7 @@ func (l *lab) measure(ctx context.Context, b benchmark) (section, error) {
 	return s, g.err
 }
 
-// needPostgres makes sure that PostgreSQL is on this machine, and installs it where
-// make test would.
+// needPostgres makes sure that this machine has PostgreSQL, and installs it like make test.
 func needPostgres(ctx context.Context, root string) error {
 	_, err := postgres.Find(ctx)
 	if err == nil {
@@ -151,7 +149,7 @@ func (l *lab) ownDatabase(ctx context.Context) (string, error) {
 	return l.newDatabase(ctx)
 }
 
-// The kinds of database there are.
+// The kinds of database.
 const (
 	onSQLite   = "SQLite"
 	onPostgres = "PostgreSQL"
@@ -159,18 +157,17 @@ const (
 
 var kinds = []string{onSQLite, onPostgres}
 
-// group is servers that are stopped together. Once something has gone wrong its methods do
-// nothing, and what they return means nothing: a benchmark goes on to its end, and measure
-// says what it was.
+// group is servers that are stopped together. After the first error its methods do nothing, and
+// their results mean nothing: the benchmark runs to its end, and measure returns the error.
 type group struct {
 	*lab
 	servers []*server.Server
-	// databases has the processor time of PostgreSQL, for the servers that are on it.
+	// databases has the meter of PostgreSQL for the servers that use it.
 	databases map[*server.Server]meter
 	err       error
 }
 
-// failed takes note of what went wrong first, if anything has by now.
+// failed records the first error, and reports whether there was one.
 func (g *group) failed(err error) bool {
 	if g.err == nil {
 		g.err = err
@@ -194,8 +191,8 @@ func (g *group) address(ctx context.Context, kind string) (address string) {
 	return address
 }
 
-// start starts a service, and waits until it is ready. All load is one caller's: its
-// limit is counted, and never reached, unless env has another.
+// start starts a service, and waits until it is ready. All load is from one caller, whose
+// limits are on, but too high to be reached unless env sets others.
 func (g *group) start(ctx context.Context, binary string, env ...string) *server.Server {
 	env = append([]string{"RATE_LIMIT_READ=1000000/s", "RATE_LIMIT_WRITE=1000000/s", "RATE_LIMIT_KIB=1000000/s"}, env...)
 	if g.profiles == "" {
@@ -210,8 +207,8 @@ func (g *group) start(ctx context.Context, binary string, env ...string) *server
 	return s
 }
 
-// profile writes CPU profiles of a service until it stops, a file for every two seconds:
-// go tool pprof adds up as many as it is given.
+// profile writes CPU profiles of a service until it stops, one file per two seconds. go tool
+// pprof can merge them.
 func profile(ctx context.Context, admin int, file string) {
 	for n := 0; ; n++ {
 		_, body, err := send(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/profile?seconds=2", admin), nil, http.StatusOK)
@@ -226,7 +223,7 @@ func profile(ctx context.Context, admin int, file string) {
 	}
 }
 
-// peer starts the program that the services are measured against (bench/peer).
+// peer starts the program that the services are compared with (bench/peer).
 func (g *group) peer(ctx context.Context, env ...string) *server.Server {
 	return g.ready(ctx, server.StartAt, g.programs.peer, env)
 }
@@ -257,7 +254,7 @@ func (g *group) ready(ctx context.Context, start func(dir, binary string, env ..
 	return s
 }
 
-// stop stops all.
+// stop stops all servers.
 func (g *group) stop() {
 	for _, s := range g.servers {
 		g.failed(s.Stop())
@@ -265,7 +262,7 @@ func (g *group) stop() {
 	g.servers = nil
 }
 
-// on names a thing and the database it is on.
+// on returns a name with the kind of database.
 func on(what, kind string) string { return strings.TrimSpace(what + " on " + kind) }
 
 // wait lets time pass.

@@ -13,8 +13,8 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// benchList compares reading pages of 20 users from anywhere in a list with Gin
-// rendering 20 users that it has in memory.
+// benchList compares reading pages of 20 users at random positions of a list with Gin
+// encoding 20 users that it has in memory.
 func benchList(ctx context.Context, g *group) section {
 	pages := make([][]byte, 1000)
 	for i := range pages {
@@ -44,6 +44,6 @@ func benchList(ctx context.Context, g *group) section {
 			over("A list of 20 users on SQLite ÷ Gin rendering such rows", samples[0], samples[2], atLeast(0.6, 0.8)),
 			over("A list of 20 users on PostgreSQL ÷ Gin rendering such rows", samples[1], samples[2], nil),
 		},
-		body: fmt.Sprintf("%d connections; pages of 20, from any place among %d users. Of the service %d bytes of body, of Gin %d.\n\n%s", connections, g.size.rows, len(rows), len(same), table(sides, samples)),
+		body: fmt.Sprintf("%d connections; pages of 20 at random positions of %d users. The service's body has %d bytes, Gin's %d.\n\n%s", connections, g.size.rows, len(rows), len(same), table(sides, samples)),
 	}
 }

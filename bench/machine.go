@@ -13,7 +13,7 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// describeMachine says in Markdown what was measured, where and when.
+// describeMachine describes the machine, the software and the date, in Markdown.
 func describeMachine(ctx context.Context, l *lab) string {
 	var b strings.Builder
 	line := func(what, value string) {

@@ -1,6 +1,5 @@
-// Bench measures the services side by side with what they are held against. It
-// writes the figures to bench/RESULTS.md, and all that they are made of to
-// bench/notes.
+// Bench compares the services with other programs, side by side. It writes the figures to
+// bench/RESULTS.md, and the details to bench/notes.
 //
 //	go run ./bench [-only name,name] [-quick] [-overload 15s] [-before commit] [-profile folder]
 package main
@@ -28,15 +27,15 @@ func main() {
 	}
 }
 
-// benchmark is a section of the results, which can be written anew alone.
+// benchmark is a section of the results, which can be measured and written alone.
 type benchmark struct {
 	name string
 	run  func(context.Context, *group) section
-	// asked says that it is run only where it is asked for by its name.
+	// asked means that the benchmark runs only if named.
 	asked bool
 }
 
-// benchmarks are all there are, in the order of the results.
+// benchmarks are all benchmarks, in the order of the results.
 var benchmarks = []benchmark{
 	{name: "get", run: benchGet},
 	{name: "list", run: benchList},
@@ -58,9 +57,9 @@ var benchmarks = []benchmark{
 
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", os.Getenv("ONLY"), "the sections to measure and write anew, such as get,post")
+	only := flags.String("only", os.Getenv("ONLY"), "the sections to measure and write, such as get,post")
 	quick := flags.Bool("quick", false, "shorter and with fewer rows: a first impression, printed only")
-	overload := flags.Duration("overload", 0, "how long too much is asked for; 0 is 15s, or 5s with -quick")
+	overload := flags.Duration("overload", 0, "the duration of an overload; 0 is 15s, or 5s with -quick")
 	before := flags.String("before", "", "a commit to compare user-service with, and nothing else: printed only")
 	profile := flags.String("profile", "", "folder for CPU profiles of the services: printed only, and slower")
 	err = flags.Parse(args)
@@ -110,8 +109,7 @@ func run(ctx context.Context, args []string) (err error) {
 	return r.summarize(describeMachine(ctx, l))
 }
 
-// choose returns the benchmarks in a list of names; "" is those that needn't be asked
-// for.
+// choose returns the benchmarks in a list of names; "" is all that don't have to be named.
 func choose(list string) (chosen []benchmark, err error) {
 	wanted := strings.Split(list, ",")
 	for _, b := range benchmarks {

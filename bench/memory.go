@@ -9,10 +9,9 @@ import (
 	"github.com/example/microservices/bench/server"
 )
 
-// benchMemory reads what the services occupy when nobody asks anything of
-// them, and what under load.
+// benchMemory measures the services' memory while idle and under load.
 func benchMemory(ctx context.Context, g *group) section {
-	out := section{title: "Memory", body: fmt.Sprintf("Idle: %s after the start. Under load: the peak over reads and writes at %d connections. Anonymous is the part that is no file's: the binary's own pages are shared and can be dropped.\n\n"+
+	out := section{title: "Memory", body: fmt.Sprintf("Idle: %s after the start. Under load: the peak over reads and writes at %d connections. Anonymous memory belongs to no file: the binary's own pages are shared and can be dropped.\n\n"+
 		"| | idle | of it anonymous | peak under load | after it |\n|---|---|---|---|---|\n", g.size.idle, connections)}
 	var figures []figure
 	for _, kind := range kinds {

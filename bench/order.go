@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// benchOrder tells what looking at user-service adds to creating an order.
+// benchOrder measures what the lookup in user-service adds to creating an order.
 func benchOrder(ctx context.Context, g *group) section {
 	out := section{title: "Creating an order", body: fmt.Sprintf("%d connections, %d users.\n", connections, g.size.rows)}
 	for _, kind := range kinds {

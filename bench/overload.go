@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// openConnections is how many clients there are at most. Each is a connection
-	// that may have one request under way.
+	// openConnections is the maximum number of clients. Each is a connection with at most one
+	// request in flight.
 	openConnections = 512
-	// normalShare is the part of the peak at which a service is not loaded fully.
+	// normalShare is the share of the peak that counts as a normal load.
 	normalShare = 0.7
-	// tooMuch is how many times the peak is asked for.
+	// tooMuch is the overload as a multiple of the peak.
 	tooMuch = 2
-	// probeInterval is how often the probes are asked meanwhile.
+	// probeInterval is the interval of the probes meanwhile.
 	probeInterval = 200 * time.Millisecond
-	// probeTimeout is that of a probe in a cluster.
+	// probeTimeout is the timeout of a probe in a cluster.
 	probeTimeout = time.Second
 )
 
-// The service and the client have a processor each, where there are two, so that
-// how much the service can carry doesn't depend on what the client takes.
+// With two processors, the service and the client have one each, so that the service's capacity
+// doesn't depend on the client's CPU time.
 const serviceProcessor, clientProcessor = 0, 1
 
 func onOwn(processor int, f func() error) error {
@@ -39,12 +39,12 @@ func onOwn(processor int, f func() error) error {
 	return server.OnProcessor(processor, f)
 }
 
-// pageOrders is how many orders there are, and how many a page has.
+// pageOrders is the number of orders, and of orders per page.
 const pageOrders = 100
 
-// benchOverload asks order-service for twice what it can carry, with the limit on
-// what is under way and without it: for pages of a list, and for single orders,
-// which are hardly more work than refusing.
+// benchOverload sends order-service twice the requests that it can answer, with the concurrency
+// limit and without it: for pages of a list, and for single orders, which cost hardly more than
+// a rejection.
 func benchOverload(ctx context.Context, g *group) section {
 	limited := startFilled(ctx, g)
 	unlimited := startFilled(ctx, g, "CONCURRENCY_LIMIT=0")
@@ -69,7 +69,7 @@ func benchOverload(ctx context.Context, g *group) section {
 	return overloadSection(g.size, sides)
 }
 
-// startFilled starts an order-service with some orders, on a processor of its own.
+// startFilled starts an order-service with some orders, on its own processor.
 func startFilled(ctx context.Context, g *group, env ...string) (s *server.Server) {
 	env = append(append(env, withoutUsers...), "DATABASE_URL="+g.filled(ctx, onSQLite, "orders", pageOrders))
 	g.failed(onOwn(serviceProcessor, func() error {
@@ -79,30 +79,30 @@ func startFilled(ctx context.Context, g *group, env ...string) (s *server.Server
 	return s
 }
 
-// overloaded is a server, what is asked of it, and what came of asking too much.
+// overloaded is a server, its load, and the results of overloading it.
 type overloaded struct {
 	name    string
 	server  *server.Server
 	request []byte
-	// span is how long too much is asked for in a round.
+	// span is the duration of the overload in a round.
 	span    time.Duration
 	rounds  int
 	results []overloadResult
 }
 
-// overloadResult is what came of a round.
+// overloadResult is the result of a round.
 type overloadResult struct {
-	// peak is the answers a second at the load that can be carried.
+	// peak is the capacity in answers per second.
 	peak         float64
 	normal, over load.OpenResult
 	memory       server.Memory
 	probes       probes
 }
 
-// goodput is the answers a second at too high a load ÷ those at the peak.
+// goodput is the answers per second during the overload ÷ those at the peak.
 func (r overloadResult) goodput() float64 { return r.over.Answered(http.StatusOK) / r.peak }
 
-// slower is the p99 of the answers at too high a load ÷ that at a normal one.
+// slower is the p99 of the answers during the overload ÷ that at a normal load.
 func (r overloadResult) slower() float64 {
 	const ok = http.StatusOK
 	return r.over.Percentile(ok, 99).Seconds() / max(r.normal.Percentile(ok, 99), time.Microsecond).Seconds()
@@ -119,8 +119,8 @@ func (s *overloaded) run(ctx context.Context, rate float64, span time.Duration) 
 	return r, err
 }
 
-// saturate returns how many answers a second some clients get that send the next
-// request when the answer is there.
+// saturate returns the answers per second for clients that send the next request after each
+// answer.
 func (s *overloaded) saturate(ctx context.Context, span time.Duration) (float64, error) {
 	var r load.Result
 	err := onOwn(clientProcessor, func() (err error) {
@@ -136,16 +136,15 @@ func (s *overloaded) saturate(ctx context.Context, span time.Duration) (float64,
 const (
 	// carried is the share of the requests that must be answered at the peak.
 	carried = 0.99
-	// tries is how often a load has to be found too much: what else the machine does
-	// makes it look less able for a while. That the peak is rather too high than too
-	// low makes the answers a second look worse, and the latencies better.
+	// tries is how often a load must fail to count as too high, because other load on the
+	// machine lowers its capacity for a while. A peak that is rather too high makes the goodput
+	// look worse, and the latencies better.
 	tries = 2
-	// lessLoad is the next load that is tried ÷ one that was too much.
+	// lessLoad is the next load to try ÷ one that was too high.
 	lessLoad = 0.95
 )
 
-// peak returns the most answers a second that can be had while nearly everything is
-// answered: the load that can be carried.
+// peak returns the highest rate at which nearly every request is answered: the capacity.
 func (s *overloaded) peak(ctx context.Context, span time.Duration) (float64, error) {
 	rate := 0.0
 	for range tries {
@@ -168,7 +167,7 @@ func (s *overloaded) peak(ctx context.Context, span time.Duration) (float64, err
 	}
 }
 
-// round finds the peak, and asks for less, for more, and for less again.
+// round finds the peak, and measures a normal load, an overload, and a normal load again.
 func (s *overloaded) round(ctx context.Context, span time.Duration) (r overloadResult, err error) {
 	r.peak, err = s.peak(ctx, 2*span)
 	if err != nil {
@@ -188,11 +187,11 @@ func (s *overloaded) round(ctx context.Context, span time.Duration) (r overloadR
 		return r, err
 	}
 	r.memory, err = server.ReadMemory(s.server.PID)
-	err = errors.Join(err, wait(ctx, span)) // until the service is over it
+	err = errors.Join(err, wait(ctx, span)) // until the service has recovered
 	if err != nil {
 		return r, err
 	}
-	// Afterwards once more: the machine may be another than a minute ago.
+	// Once more, because other load on the machine may have changed.
 	after, err := s.run(ctx, r.peak*normalShare, 4*span)
 	for status, latencies := range after.Latencies {
 		r.normal.Latencies[status] = append(r.normal.Latencies[status], latencies...)
@@ -201,7 +200,7 @@ func (s *overloaded) round(ctx context.Context, span time.Duration) (r overloadR
 	return r, err
 }
 
-// probes is what came of asking the probes, and the metrics, for a while.
+// probes is the results of probes and scrapes of the metrics.
 type probes struct {
 	asked, failed int
 	slowest       time.Duration
@@ -228,7 +227,7 @@ func probe(ctx context.Context, address string) probes {
 
 func overloadSection(size size, sides []*overloaded) section {
 	var b strings.Builder
-	fmt.Fprintf(&b, "order-service on SQLite with a processor of its own, the client on another. Requests are sent at random moments at a given rate, over up to %d connections, however fast the answers come: %d times the peak, during %s for pages of %d with the limit, %s for the rest. The peak is the highest rate at which %.0f %% are answered, in one of two tries. The 70 %% are asked for before and after. A latency counts from when a request is due.\n\n"+
+	fmt.Fprintf(&b, "order-service on SQLite and the client have one processor each. Requests are sent at random moments at a given rate, over up to %d connections, independent of the answers: %d times the peak, during %s for pages of %d with the limit, %s for the rest. The peak is the highest rate at which %.0f %% are answered, in one of two tries. The load of 70 %% is measured before and after. A latency counts from the moment that a request is due.\n\n"+
 		"| | peak | p99 at %.0f %% of it | answered at %d × the peak | ÷ peak | p50, p99 of these | refused | p99 of these | not sent: no connection free | peak memory | probes: asked, failed, slowest |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
 		openConnections, tooMuch, size.overload, pageOrders, size.overload/4, carried*100, normalShare*100, tooMuch)
 	const ok, refused = http.StatusOK, http.StatusServiceUnavailable

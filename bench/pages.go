@@ -17,17 +17,17 @@ import (
 	"github.com/example/microservices/pkg/page"
 )
 
-// list is a list whose first and last page are compared.
+// list is a list whose first and last pages are compared.
 type list struct {
 	name, path, query string
-	// rows is the table that is read, with the condition that the query means.
+	// rows is the table with the condition of the query.
 	rows string
 }
 
 // benchPages compares the last page of long lists with the first.
 func benchPages(ctx context.Context, g *group) section { return pagesOf(ctx, g, g.size.long) }
 
-// benchDeep does so where they are longer.
+// benchDeep does the same with longer lists.
 func benchDeep(ctx context.Context, g *group) section { return pagesOf(ctx, g, g.size.deep) }
 
 func pagesOf(ctx context.Context, g *group, rows int) section {
@@ -61,7 +61,7 @@ func pagesOn(ctx context.Context, g *group, kind, rowsOf string, rows int, lists
 	if rowsOf == "orders" {
 		binary, d = g.programs.orders, ordersData[kind]
 	}
-	// A list asks nothing of user-service.
+	// A list doesn't need user-service.
 	s := g.start(ctx, binary, append(withoutUsers, "DATABASE_URL="+address)...)
 	for _, what := range lists {
 		last := g.lastCursor(ctx, db, d.table+what.rows)
@@ -90,7 +90,7 @@ func pagesOn(ctx context.Context, g *group, kind, rowsOf string, rows int, lists
 	return figures, body
 }
 
-// withoutUsers is the setting of an order-service that has no user-service.
+// withoutUsers are the settings of an order-service without a user-service.
 var withoutUsers = []string{"USER_SERVICE_URL=http://127.0.0.1:1", "READINESS_USER_SERVICE=degraded"}
 
 // lastCursor returns the cursor of the last full page of the rows.

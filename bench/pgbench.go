@@ -17,14 +17,14 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// insertUser is the row that a POST makes, into the same table. The id is
-// given by the client and ascends, as a UUIDv7 does; the address is random.
+// insertUser inserts the row of a POST into the same table. The client generates the id, which
+// ascends like a UUIDv7; the address is random.
 const insertUser = given + `INSERT INTO user_service.users (id, name, email, email_key, age, version, created_at, updated_at)
 VALUES (` + givenID + `, 'Ada Lovelace', ` + givenEmail + `, ` + givenEmail + `, 36, 1, now(), now());
 `
 
-// insertUserOnce is that row and the record of its request, both or neither, in one
-// statement, as a POST with an Idempotency-Key makes them.
+// insertUserOnce inserts that row and the record of its request in one statement, like a POST
+// with an Idempotency-Key.
 const insertUserOnce = given + `\set key random(1, 9000000000000000000)
 WITH record AS (
   INSERT INTO user_service.idempotency_keys AS k (caller, key, fingerprint, status, location, etag, body, created_at, expires_at)
@@ -51,7 +51,7 @@ type pgbench struct {
 	used                     time.Duration
 }
 
-// inserted counts the runs, so that no two make the same ids.
+// inserted counts the runs, so that no two generate the same ids.
 var inserted int
 
 func (g *group) pgbench(ctx context.Context, address, script string) *pgbench {
@@ -65,7 +65,7 @@ func (g *group) pgbench(ctx context.Context, address, script string) *pgbench {
 	return &pgbench{program: filepath.Join(found.Bin, "pgbench"), script: file.Name(), address: address, span: g.size.span}
 }
 
-// cpu is the time that pgbench itself has used.
+// cpu is the CPU time of pgbench itself.
 func (p *pgbench) cpu() meter {
 	return meter{"pgbench", func() (time.Duration, error) { return p.used, nil }}
 }
@@ -76,8 +76,8 @@ var (
 	failures  = regexp.MustCompile(`number of failed transactions: ([1-9]\d*)`)
 )
 
-// run runs it once, for three times as long as the other sides, in whole seconds, which are
-// all that pgbench knows: it connects each time, and that counts as its processor time.
+// run runs pgbench once, for three times as long as the other sides, because its connecting
+// counts as its CPU time, and in whole seconds, as it supports no others.
 func (p *pgbench) run(ctx context.Context) (load.Result, error) {
 	inserted++
 	length := []string{"-T", strconv.Itoa(int(math.Ceil(3 * p.span.Seconds())))}
@@ -101,7 +101,7 @@ func (p *pgbench) run(ctx context.Context) (load.Result, error) {
 	text := string(out)
 	n, tps := processed.FindStringSubmatch(text), perSecond.FindStringSubmatch(text)
 	if n == nil || tps == nil || failures.MatchString(text) {
-		return load.Result{}, fmt.Errorf("pgbench says %s", text)
+		return load.Result{}, fmt.Errorf("pgbench printed %s", text)
 	}
 	var r load.Result
 	r.Requests, err = strconv.Atoi(n[1])

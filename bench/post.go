@@ -12,8 +12,8 @@ import (
 	"github.com/example/microservices/bench/server"
 )
 
-// benchPost compares creating users with pgbench inserting the same rows, and with what
-// others write.
+// benchPost compares creating users with pgbench inserting the same rows, and with a simple
+// implementation.
 func benchPost(ctx context.Context, g *group) section {
 	address := g.filled(ctx, onPostgres, "users", g.size.rows)
 	service := g.start(ctx, g.programs.users, "DATABASE_URL="+address)
@@ -43,12 +43,11 @@ func benchPost(ctx context.Context, g *group) section {
 			{what: "POST a user on SQLite, per second", form: "%.0f", values: each(samples[6], rate)},
 			{what: "POST a user on SQLite with a key, per second", form: "%.0f", values: each(samples[7], rate)},
 		},
-		body: fmt.Sprintf("%d connections, %d users to begin with; PostgreSQL with fsync and synchronous_commit on, SQLite with synchronous=FULL.\n\n%s", connections, g.size.rows, table(sides, samples)),
+		body: fmt.Sprintf("%d connections, %d users at the start; PostgreSQL with fsync and synchronous_commit on, SQLite with synchronous=FULL.\n\n%s", connections, g.size.rows, table(sides, samples)),
 	}
 }
 
-// postgresCPU reads the time of all processes of the server at an address,
-// which is on this machine.
+// postgresCPU reads the CPU time of all processes of the server at an address, on this machine.
 func (l *lab) postgresCPU(ctx context.Context, address string) (meter, error) {
 	if l.postgresMeter.read != nil {
 		return l.postgresMeter, nil

@@ -12,8 +12,8 @@ import (
 	"github.com/example/microservices/bench/server"
 )
 
-// benchRefuse compares what it takes to refuse a request with what an answer of bare Gin
-// takes, which is the least that refusing could take.
+// benchRefuse compares the cost of rejecting a request with that of an answer of bare Gin, which
+// is the lower limit of a rejection's cost.
 func benchRefuse(ctx context.Context, g *group) section {
 	_, setting := g.tokens()
 	guarded := g.startOn(ctx, g.programs.users, onSQLite, setting)
@@ -21,8 +21,8 @@ func benchRefuse(ctx context.Context, g *group) section {
 	full, release := startFull(ctx, g)
 	defer release()
 	get := getRandom(usersPath, g.size.rows)
-	// The first is answered, and those that find it at work wait their turn for a second:
-	// a few are asked until all are refused.
+	// The first requests are answered, or wait for a slot for up to a second. So send a few until
+	// all are rejected.
 	refused := func(s side, server *server.Server, status int) side {
 		s.prepare = func(ctx context.Context) error { return untilRefused(ctx, server.Address, status) }
 		return s
@@ -42,8 +42,8 @@ func benchRefuse(ctx context.Context, g *group) section {
 	return out
 }
 
-// startFull starts a user-service that works on one read at a time, and gives it one
-// that doesn't end until release is called: its table is locked.
+// startFull starts a user-service that allows one concurrent read, and sends one that waits for
+// a locked table until release is called.
 func startFull(ctx context.Context, g *group) (full *server.Server, release func()) {
 	address := g.filled(ctx, onPostgres, "users", 1)
 	full = g.start(ctx, g.programs.users, "DATABASE_URL="+address, "CONCURRENCY_LIMIT=1:1", "REQUEST_TIMEOUT=10m")
@@ -67,8 +67,7 @@ func startFull(ctx context.Context, g *group) (full *server.Server, release func
 	}
 }
 
-// untilRefused asks until some requests at once all have a status, whatever others have
-// before.
+// untilRefused sends groups of concurrent requests until a whole group gets a status.
 func untilRefused(ctx context.Context, address string, status int) error {
 	for {
 		r, err := load.RunOpen(ctx, load.OpenPlan{

@@ -23,11 +23,11 @@ const (
 	ordersPath = "/api/v1/orders"
 )
 
-// firstID is how the id of each row of data.go begins, before the row's number in twelve
-// hexadecimal digits.
+// firstID is the prefix of the ids of data.go, before the row's number in twelve hexadecimal
+// digits.
 const firstID = "01920000-0000-7000-8000-"
 
-// rowID is the id of a row, 1 to the number of them.
+// rowID returns the id of a row, counted from 1.
 func rowID(n int) string { return string(appendRowID(nil, n)) }
 
 func appendRowID(b []byte, n int) []byte {
@@ -39,8 +39,8 @@ func appendRowID(b []byte, n int) []byte {
 	return b
 }
 
-// getRandom gets one of so many rows by its id. Each request has the next of the headers
-// ("Name: value"), if there are any.
+// getRandom gets a random row by its id. Each request has the next of the headers
+// ("Name: value"), if any.
 func getRandom(path string, rows int, headers ...string) next {
 	n := 0
 	return func(b []byte, _ int) []byte {
@@ -59,15 +59,15 @@ func always(request []byte) next {
 	return func(b []byte, _ int) []byte { return append(b, request...) }
 }
 
-// appendUser appends a user with a random address, as it is posted.
+// appendUser appends the body of a user with a random address.
 func appendUser(b []byte) []byte {
 	b = append(b, `{"name":"Ada Lovelace","email":"ada`...)
 	b = strconv.AppendUint(b, rand.Uint64N(maxRandom), 10)
 	return append(b, `@example.com","age":36}`...)
 }
 
-// maxRandom makes a clash of addresses unlikely, also for pgbench, whose
-// numbers have 64 bits with a sign.
+// maxRandom makes equal addresses unlikely, also for pgbench, whose numbers have 64 bits with a
+// sign.
 const maxRandom = 9_000_000_000_000_000_000
 
 // postUsers creates users, each request with the next of the headers.
@@ -84,7 +84,7 @@ func postUsers(headers ...string) next {
 	}
 }
 
-// postUsersOnce creates users, each with an Idempotency-Key of its own.
+// postUsersOnce creates users, each with its own Idempotency-Key.
 func postUsersOnce() next {
 	var body []byte
 	return func(b []byte, _ int) []byte {
@@ -93,7 +93,7 @@ func postUsersOnce() next {
 	}
 }
 
-// postOrders creates orders of two items, of users who are asked for.
+// postOrders creates orders of two items for the users that user returns.
 func postOrders(user func(connection int) string) next {
 	var body []byte
 	return func(b []byte, connection int) []byte {
@@ -104,7 +104,7 @@ func postOrders(user func(connection int) string) next {
 	}
 }
 
-// createUsers makes n users, and returns their ids.
+// createUsers creates n users, and returns their ids.
 func (g *group) createUsers(ctx context.Context, s *server.Server, n int) []string {
 	users := make([]string, n)
 	for i := range users {
@@ -118,7 +118,7 @@ func (g *group) createUsers(ctx context.Context, s *server.Server, n int) []stri
 	return users
 }
 
-// fetch returns what a server answers to a GET.
+// fetch returns the headers and the body of a GET.
 func (g *group) fetch(ctx context.Context, s *server.Server, path string) (http.Header, []byte) {
 	if g.err != nil {
 		return nil, nil
@@ -146,7 +146,7 @@ func send(ctx context.Context, method, url string, body []byte, status int) (htt
 	return response.Header, answer, err
 }
 
-// subjects is how many callers there are where callers have tokens, each of its own.
+// subjects is the number of callers with tokens, each with its own subject.
 const subjects = 64
 
 // tokens returns Authorization headers of callers who may read every user, and the

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// target is what a figure is held against: at least, or at most, a bound that must be
-// reached, and an aim.
+// target is a minimum or a maximum for a figure: a bound that must be reached, and an aim.
 type target struct {
 	most       bool
 	bound, aim float64
@@ -20,7 +19,7 @@ type target struct {
 func atLeast(bound, aim float64) *target { return &target{bound: bound, aim: aim} }
 func atMost(bound, aim float64) *target  { return &target{most: true, bound: bound, aim: aim} }
 
-// judge says what the quartiles show.
+// judge returns the verdict for the quartiles.
 func (t *target) judge(q quartiles) string {
 	switch {
 	case t == nil:
@@ -40,10 +39,9 @@ type figure struct {
 	what string
 	// form writes a value, in a unit.
 	form, unit string
-	// values are those of the rounds, and cpu the same figure by processor time, if that
-	// is another.
+	// values are the rounds' values, and cpu the same figure by CPU time, if it has one.
 	values, cpu []float64
-	// target is nil where there is none.
+	// target is nil for a figure without one.
 	target *target
 }
 
@@ -97,31 +95,31 @@ func (f figure) row() string {
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", f.what, write(f.values), write(f.cpu), bound, aim, verdict)
 }
 
-// section is what one benchmark found.
+// section is the results of one benchmark.
 type section struct {
 	title   string
 	figures []figure
 	// body is the details, in Markdown.
 	body string
-	// noise is how long the fixed piece of work took meanwhile, in milliseconds.
+	// noise is the duration of the fixed piece of work meanwhile, in milliseconds.
 	noise quartiles
 }
 
-// uneven is how far apart the quartiles of the fixed piece of work are, in percent of
-// its median, and that is too far for a figure to be believed.
+// uneven is the maximum distance of the quartiles of the fixed piece of work, in percent of its
+// median. Above it, figures are unreliable.
 const uneven = 10
 
 func (s section) unevenness() float64 { return 100 * (s.noise.high - s.noise.low) / s.noise.median }
 
-// results are the files that figures are written to. What a section found stands in its
-// page under bench/notes, below what people say of it; RESULTS.md sums up.
+// results are the files with the figures. A section's results are in its page under
+// bench/notes, below the text that people write; RESULTS.md is the summary.
 type results struct {
 	root, commit string
-	// printed says that nothing is written.
+	// printed means that results are only printed.
 	printed bool
 }
 
-// measured is where a page's figures begin.
+// measured is the heading of a page's figures.
 const measured = "\n## Measured\n"
 
 func (r results) page(name string) string { return filepath.Join(r.root, "bench", "notes", name+".md") }
@@ -150,7 +148,7 @@ func (r results) write(name string, s section, took time.Duration) error {
 	return os.WriteFile(r.page(name), []byte(said+b.String()), 0o644)
 }
 
-// summarize writes RESULTS.md out of the pages of all sections, whenever each was
+// summarize writes RESULTS.md from the pages of all sections, regardless of when each was
 // measured.
 func (r results) summarize(machine string) error {
 	if r.printed {
@@ -177,9 +175,9 @@ func (r results) summarize(machine string) error {
 			fmt.Fprintf(&noisy, " %s (%.0f %%)", b.name, noise)
 		}
 	}
-	text := "# Figures\n\nWritten by `make bench`, a section alone by `make bench ONLY=get`; don't edit. [How it is measured, and judged](notes/method.md); each section's page has all that its figures are made of.\n\n"
+	text := "# Figures\n\nWritten by `make bench`, or one section by `make bench ONLY=get`; don't edit. [How the figures are measured and judged](notes/method.md). Each section's page has the details.\n\n"
 	if noisy.Len() > 0 {
-		text += "**The machine was busy with other things in:" + noisy.String() + ". Measure these again when it is quiet.**\n\n"
+		text += "**Other load disturbed the machine in:" + noisy.String() + ". Measure these again on an idle machine.**\n\n"
 	}
 	if missing.Len() > 0 {
 		text += "**Not measured yet:" + missing.String() + ".**\n\n"

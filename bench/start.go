@@ -12,7 +12,7 @@ import (
 // benchStart measures the time from the start of a process to its first 200
 // from /health/ready.
 func benchStart(ctx context.Context, g *group) section {
-	users := g.startOn(ctx, g.programs.users, onSQLite) // order-service is not ready without it
+	users := g.startOn(ctx, g.programs.users, onSQLite) // order-service needs it to become ready
 	programs := []struct {
 		name, binary string
 		fresh        bool
@@ -31,7 +31,7 @@ func benchStart(ctx context.Context, g *group) section {
 				k.address = g.address(ctx, onSQLite)
 			}
 			took := g.timeStart(ctx, k.binary, "DATABASE_URL="+k.address, "USER_SERVICE_URL=http://"+users.Address)
-			if round > 0 { // the first one makes the file, and warms up
+			if round > 0 { // the first round creates the file, and warms up
 				k.times = append(k.times, took)
 			}
 		}
@@ -49,7 +49,7 @@ func benchStart(ctx context.Context, g *group) section {
 	return out
 }
 
-// timeStart starts a service once, and returns the milliseconds it took.
+// timeStart starts a service once, and returns the milliseconds until it was ready.
 func (g *group) timeStart(ctx context.Context, binary string, env ...string) float64 {
 	if g.err != nil {
 		return 0

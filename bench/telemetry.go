@@ -8,21 +8,21 @@ import (
 	"net/http/httptest"
 )
 
-// often is how many times more often these are measured than others, for as much
-// less time: what else the machine does then meets neighbours alike.
+// often is how many times as many rounds these have as others, each shorter by the same factor,
+// so that other load on the machine affects neighbouring rounds alike.
 const often = 3
 
-// benchTelemetry compares reading a user with all telemetry, at two samplings, and
-// with as little as there can be.
+// benchTelemetry compares reading a user with all telemetry, at two sampling ratios, and with as
+// little as possible.
 func benchTelemetry(ctx context.Context, g *group) section {
-	// A collector has a machine of its own; here one only takes what is sent.
+	// A real collector would be on another machine; this one only reads what is sent.
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}))
 	defer collector.Close()
-	// It listens, and never answers.
+	// Accepts connections, and never answers.
 	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // else nobody sees that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server doesn't notice that the client has gone
 		<-r.Context().Done()
 	}))
 	defer hung.Close()
@@ -46,15 +46,15 @@ func benchTelemetry(ctx context.Context, g *group) section {
 		{"all traces, and the collector is down", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + down.URL}},
 	}
 
-	out := section{title: "GET one user with telemetry", body: fmt.Sprintf("%d connections, %d rounds of %s. The collector takes what is sent and throws it away; or it doesn't answer, answers 503, or isn't there.\n", connections, often*g.size.rounds, g.size.span/often)}
+	out := section{title: "GET one user with telemetry", body: fmt.Sprintf("%d connections, %d rounds of %s. The collector reads and discards everything, or doesn't answer, answers 503, or is down.\n", connections, often*g.size.rounds, g.size.span/often)}
 	for _, kind := range kinds {
 		address := g.filled(ctx, kind, "users", g.size.rows)
 		if kind == onPostgres {
-			settings = settings[:3] // what becomes of the traces has nothing to do with the database
+			settings = settings[:3] // the fate of the traces doesn't depend on the database
 		}
 		var sides []side
 		for _, s := range settings {
-			// On one database: what is compared is the telemetry and nothing else.
+			// On one database, to compare only the telemetry.
 			service := g.start(ctx, g.programs.users, append(s.env, "DATABASE_URL="+address)...)
 			plan := g.plan(service, http.StatusOK, getRandom(usersPath, g.size.rows))
 			plan.For /= often
@@ -71,7 +71,7 @@ func benchTelemetry(ctx context.Context, g *group) section {
 				}))
 		}
 		out.body += fmt.Sprintf("\nOn %s:\n\n%s", kind, table(sides, samples))
-		g.stop() // before the collectors are
+		g.stop() // before the collectors stop
 	}
 	return out
 }

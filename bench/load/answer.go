@@ -16,7 +16,7 @@ var (
 	errFraming = errors.New("an answer with neither Content-Length nor chunks")
 )
 
-// whole reports whether b holds a whole answer, and its status.
+// whole reports whether b has a whole answer, and returns its status.
 func whole(b []byte) (status int, ok bool, err error) {
 	end := bytes.Index(b, endOfHeader)
 	if end < 0 {

@@ -1,10 +1,9 @@
 // Package load sends requests to an HTTP/1.1 server on this machine, each
 // connection one after the other, as fast as it answers.
 //
-// It is made to cost little: on a machine that it shares with the server, what
-// the client takes is missing there, and makes a slow server look like a fast
-// one. So it is one loop over epoll and prepared bytes, as in wrk; net/http's
-// client costs more than the servers that are measured.
+// It uses little CPU. On a machine shared with the server, the server lacks the CPU time that
+// the client uses, which hides differences between servers. So it is one loop over epoll with
+// prepared bytes, like wrk; net/http's client costs more than the measured servers.
 package load
 
 import (
@@ -15,14 +14,14 @@ import (
 	"time"
 )
 
-// Plan says what is sent.
+// Plan describes the load.
 type Plan struct {
 	// Address is the server's, such as 127.0.0.1:8000.
 	Address string
-	// Connections is how many requests are under way at any time.
+	// Connections is the number of concurrent requests.
 	Connections int
-	// For is how long new requests are sent. Each connection sends one at
-	// least, and all answers are waited for.
+	// For is how long new requests are sent. Each connection sends at least one, and Run waits
+	// for all answers.
 	For time.Duration
 	// Status is what every answer must have.
 	Status int
@@ -30,20 +29,19 @@ type Plan struct {
 	Append func(buffer []byte, connection int) []byte
 }
 
-// Result is what came of it.
+// Result is the result of a load.
 type Result struct {
 	Requests int
-	// Elapsed is from the first request to the last answer.
+	// Elapsed is the time from the first request to the last answer.
 	Elapsed time.Duration
-	// Latencies are the times between a request and the end of its answer,
-	// shortest first.
+	// Latencies are the times from a request to the end of its answer, sorted.
 	Latencies []time.Duration
 }
 
-// PerSecond is the throughput.
+// PerSecond returns the throughput.
 func (r Result) PerSecond() float64 { return float64(r.Requests) / r.Elapsed.Seconds() }
 
-// Percentile returns the latency that p % of the requests did not exceed.
+// Percentile returns the p-th percentile of the latencies.
 func (r Result) Percentile(p float64) time.Duration {
 	if len(r.Latencies) == 0 {
 		return 0
@@ -52,8 +50,8 @@ func (r Result) Percentile(p float64) time.Duration {
 	return r.Latencies[min(i, len(r.Latencies)-1)]
 }
 
-// Run sends what the plan says. An answer with another status is an error, as
-// is a server that is silent for long.
+// Run sends the requests of a plan. An answer with another status is an error, and so is no
+// answer for 30 s.
 func Run(ctx context.Context, p Plan) (Result, error) {
 	if p.Connections < 1 {
 		return Result{}, fmt.Errorf("%d connections", p.Connections)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// serve answers with a body of some length, and counts.
+// serve answers with a body of a length, and counts the requests.
 func serve(t *testing.T, status, length int) (address string, served *atomic.Int64) {
 	served = new(atomic.Int64)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -102,7 +102,7 @@ func TestRunOpenKeepsToItsRate(t *testing.T) {
 		Append: func(b []byte) []byte { return append(b, Get("/")...) },
 	})
 	require.NoError(t, err)
-	require.InDelta(t, 100, r.Due, 30, "about the rate: the times are random, and the same in each run")
+	require.InDelta(t, 100, r.Due, 30, "about the rate: the times are random, with a fixed seed")
 	require.EqualValues(t, r.Due-r.Unsent, n.Load())
 	require.Len(t, r.Latencies, 2)
 	require.Equal(t, r.Due-r.Unsent, len(r.Latencies[http.StatusOK])+len(r.Latencies[http.StatusServiceUnavailable]))
@@ -122,6 +122,6 @@ func TestRunOpenDoesNotWaitForASlowServer(t *testing.T) {
 		Append: func(b []byte) []byte { return append(b, Get("/")...) },
 	})
 	require.NoError(t, err)
-	require.InDelta(t, 100, r.Due, 30, "about the rate: the times are random, and the same in each run")
-	require.GreaterOrEqual(t, r.Unsent, r.Due-3, "three are under way, and nothing comes back in time")
+	require.InDelta(t, 100, r.Due, 30, "about the rate: the times are random, with a fixed seed")
+	require.GreaterOrEqual(t, r.Unsent, r.Due-3, "three are in flight, and none is answered in time")
 }

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// silence is how long the server may say nothing before it is given up.
+	// silence is how long to wait for any answer.
 	silence = 30 * time.Second
-	// pollInterval is how often the loop looks up from waiting.
+	// pollInterval is the maximum time that the loop blocks.
 	pollInterval = 100 * time.Millisecond
 	// answerBytes is room for the largest answer: a page of a list.
 	answerBytes = 256 << 10
 )
 
-// connection is one line to the server, with one request under way.
+// connection is a connection to the server with one request in flight.
 type connection struct {
 	fd      int
 	sent    time.Time
@@ -36,8 +36,8 @@ func run(ctx context.Context, p Plan) (_ Result, err error) {
 	return loop(ctx, p, poll, connections)
 }
 
-// open makes connections to an address, and what waits for them. Both are to be
-// closed, also after an error.
+// open opens connections to an address, and an epoll instance for them. The caller must close
+// both, even after an error.
 func open(address string, n int) (poll int, connections []connection, err error) {
 	poll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
@@ -157,13 +157,13 @@ func (c *connection) sendBytes(request []byte) error {
 		return fmt.Errorf("send: %w", err)
 	}
 	if n < len(c.request) {
-		return errors.New("send: the socket took only a part")
+		return errors.New("send: the socket accepted only a part")
 	}
 	return nil
 }
 
-// receive takes what has arrived, and reports whether that makes an answer, and
-// its status.
+// receive reads the available bytes, and reports whether the answer is complete, and its
+// status.
 func (c *connection) receive() (status int, done bool, err error) {
 	n, err := syscall.Read(c.fd, c.answer[c.got:])
 	switch {

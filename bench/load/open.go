@@ -8,49 +8,47 @@ import (
 	"time"
 )
 
-// OpenPlan says what is sent at a rate of its own, however fast the server
-// answers (an open loop).
+// OpenPlan describes a load at a fixed rate, independent of the server's answers (an open
+// loop).
 type OpenPlan struct {
 	// Address is the server's, such as 127.0.0.1:8000.
 	Address string
-	// Connections is how many requests may be under way. One that is due while
-	// all are busy waits for a connection, and that counts as its latency.
+	// Connections is the maximum of concurrent requests. A request that is due while all
+	// connections are busy waits for one, which counts as its latency.
 	Connections int
-	// Rate is how many requests are due in a second on average. The time between
-	// two is random (exponential), as with clients who know nothing of each other.
+	// Rate is the average number of requests per second. The time between two is random
+	// (exponential), as with independent clients.
 	Rate float64
-	// For is how long requests become due, after those of Warm, which are sent as
-	// well and don't count.
+	// For is the measured duration. Before it, requests are sent during Warm, and don't count.
 	Warm, For time.Duration
-	// Random makes the times; nil is a fixed sequence.
+	// Random generates the times; nil for a fixed sequence.
 	Random *rand.Rand
 	// Append appends the next request to buffer.
 	Append func(buffer []byte) []byte
 }
 
-// OpenResult is what came of it.
+// OpenResult is the result of an open load.
 type OpenResult struct {
-	// Due is how many requests became due, Unsent how many of these were not sent
-	// by the end because all connections were busy.
+	// Due is the number of requests that became due, and Unsent how many of these were not sent
+	// by the end, because all connections were busy.
 	Due, Unsent int
 	Elapsed     time.Duration
-	// Latencies are by status, shortest first: from the moment that a request is
-	// due to the end of its answer.
+	// Latencies are the times from the moment that a request is due to the end of its answer,
+	// by status, sorted.
 	Latencies map[int][]time.Duration
 }
 
-// Answered returns how many answers a second had a status.
+// Answered returns the number of answers per second with a status.
 func (r OpenResult) Answered(status int) float64 {
 	return float64(len(r.Latencies[status])) / r.Elapsed.Seconds()
 }
 
-// Percentile returns the latency that p % of the answers with a status did not
-// exceed.
+// Percentile returns the p-th percentile of the latencies of answers with a status.
 func (r OpenResult) Percentile(status int, p float64) time.Duration {
 	return Result{Latencies: r.Latencies[status]}.Percentile(p)
 }
 
-// RunOpen sends what the plan says, and waits for the answers to what was sent.
+// RunOpen sends the requests of a plan, and waits for the answers.
 func RunOpen(ctx context.Context, p OpenPlan) (OpenResult, error) {
 	if p.Connections < 1 || p.Rate <= 0 {
 		return OpenResult{}, fmt.Errorf("%d connections, %g requests a second", p.Connections, p.Rate)
@@ -68,7 +66,7 @@ func RunOpen(ctx context.Context, p OpenPlan) (OpenResult, error) {
 	return r, nil
 }
 
-// due returns when each request is due, counted from the beginning.
+// due returns the times of all requests, relative to the beginning.
 func due(p OpenPlan) []time.Duration {
 	var at []time.Duration
 	for next := 0.0; ; next += p.Random.ExpFloat64() / p.Rate {

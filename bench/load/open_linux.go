@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// openPoll is how often the loop looks whether a request is due: the least that
-// epoll can wait.
+// openPoll is the interval at which the loop checks whether a request is due: the shortest
+// timeout of epoll.
 const openPoll = time.Millisecond
 
 func runOpen(ctx context.Context, p OpenPlan, due []time.Duration) (_ OpenResult, err error) {
@@ -27,12 +27,12 @@ func runOpen(ctx context.Context, p OpenPlan, due []time.Duration) (_ OpenResult
 	events := make([]syscall.EpollEvent, len(connections))
 	start := time.Now()
 	last := start
-	warm, _ := slices.BinarySearch(due, p.Warm) // so many don't count
+	warm, _ := slices.BinarySearch(due, p.Warm) // the number of requests that don't count
 	end, sent := p.Warm+p.For, 0
 	for {
 		now := time.Now()
 		for sent < len(due) && due[sent] <= now.Sub(start) && len(idle) > 0 && now.Sub(start) < end {
-			i := idle[0] // in turn: the server closes one that is left alone for long
+			i := idle[0] // in turn, because the server closes connections that are idle for long
 			idle = idle[1:]
 			c := &connections[i]
 			err := c.sendBytes(p.Append(c.request[:0]))

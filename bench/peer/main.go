@@ -1,5 +1,5 @@
-// Peer is what the services are measured against: Gin as most programs use it, without
-// what the services promise.
+// Peer is the program that the services are compared with: Gin as most programs use it, without
+// the services' features.
 //
 //	BODY='{…}' peer 127.0.0.1:8000
 //
@@ -106,7 +106,7 @@ func serve(ctx context.Context, engine *gin.Engine) error {
 		if err != nil {
 			return err
 		}
-		config.MaxConns = 16 // as the services have
+		config.MaxConns = 16 // like the services
 		pool, err := pgxpool.NewWithConfig(ctx, config)
 		if err != nil {
 			return err
@@ -174,7 +174,7 @@ func create(g *gin.Context, pool *pgxpool.Pool) {
 	g.JSON(http.StatusCreated, u)
 }
 
-// limit gives a request ten seconds.
+// limit limits a request to ten seconds.
 func limit(g *gin.Context) {
 	ctx, cancel := context.WithTimeout(g.Request.Context(), 10*time.Second)
 	defer cancel()

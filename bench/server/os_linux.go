@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes puts a server in a group of its own, so that Ctrl-C in a terminal
-// reaches only this program, which then stops the servers in order. Should the
-// program be killed the kernel ends them.
+// attributes puts a server into its own process group, so that Ctrl-C in a terminal reaches only
+// this program, which then stops the servers in order. If the program is killed, the kernel
+// kills them.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// CPU returns the processor time that the process has used, user and system. It is
-// that of the process's clock, to the nanosecond: /proc has hundredths of a second.
+// CPU returns the CPU time of the process, user and system, by its CPU clock, in nanoseconds.
+// /proc has only hundredths of a second.
 func CPU(pid int) (time.Duration, error) {
 	const scheduled = 2 // MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED) of linux/posix-timers.h
 	var t unix.Timespec
@@ -29,9 +29,8 @@ func CPU(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// OnProcessor calls f on one processor of the machine, counted from 0. A program
-// that f starts stays there, with all its threads; other goroutines are not
-// concerned.
+// OnProcessor calls f on one processor of the machine, counted from 0. A program that f starts
+// stays there, with all its threads; other goroutines are not affected.
 func OnProcessor(n int, f func() error) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

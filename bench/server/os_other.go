@@ -10,8 +10,8 @@ import (
 
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// CPU is read on Linux only.
+// CPU works on Linux only.
 func CPU(int) (time.Duration, error) { return 0, errors.New("measuring needs Linux") }
 
-// OnProcessor calls f; processors can be chosen on Linux only.
+// OnProcessor calls f on any processor; choosing one works on Linux only.
 func OnProcessor(_ int, f func() error) error { return f() }

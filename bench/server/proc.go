@@ -16,7 +16,7 @@ import (
 // wherever Linux runs (sysconf(_SC_CLK_TCK)).
 const tick = 10 * time.Millisecond
 
-// TreeCPU is CPU of a process and of its children, the ended ones included.
+// TreeCPU returns the CPU time of a process and of its children, including ended ones.
 func TreeCPU(pid int) (time.Duration, error) {
 	parent, err := readStat(pid)
 	if err != nil {
@@ -37,7 +37,7 @@ func TreeCPU(pid int) (time.Duration, error) {
 			return 0, err
 		}
 		s, err := readStat(child)
-		if err != nil || s.parent != pid { // an error: it has just ended
+		if err != nil || s.parent != pid { // an error means that it has just ended
 			continue
 		}
 		used, err := CPU(child)
@@ -66,12 +66,11 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
-	// The second field is the program's name in parentheses, and may itself
-	// hold anything.
+	// The second field is the program's name in parentheses, which may contain anything.
 	_, rest, _ := strings.Cut(string(content[bytes.LastIndexByte(content, ')')+1:]), " ")
 	fields := strings.Fields(rest) // from the third field on
 	if len(fields) < 15 {
-		return stat{}, errors.New("/proc/<pid>/stat is not as expected")
+		return stat{}, errors.New("/proc/<pid>/stat has an unexpected form")
 	}
 	var numbers [3]int64
 	for i, field := range []int{4, 16, 17} {
@@ -83,10 +82,10 @@ func readStat(pid int) (stat, error) {
 	return stat{parent: int(numbers[0]), reaped: time.Duration(numbers[1]+numbers[2]) * tick}, nil
 }
 
-// Memory is what a process occupies, in bytes.
+// Memory is the memory of a process, in bytes.
 type Memory struct {
-	// Resident is all of it (VmRSS), Anonymous the part that is no file's, and
-	// Peak the most that Resident has been.
+	// Resident is all of it (VmRSS), Anonymous the part that belongs to no file, and Peak the
+	// maximum of Resident.
 	Resident, Anonymous, Peak int64
 }
 

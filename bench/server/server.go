@@ -1,5 +1,4 @@
-// Package server starts the programs that are measured, stops them, and reads
-// what they cost from /proc.
+// Package server starts and stops the measured programs, and reads their CPU time and memory.
 package server
 
 import (
@@ -21,14 +20,14 @@ const (
 	readyTimeout = 60 * time.Second
 	stopTimeout  = 30 * time.Second
 	portTries    = 20
-	// pollInterval is the time between two looks at a server that starts: far
-	// below what is measured, and long enough to leave it the processor.
+	// pollInterval is the interval of polling a starting server: far below the measured times,
+	// and long enough not to take the CPU from it.
 	pollInterval = 500 * time.Microsecond
 )
 
-// Server is a program that runs.
+// Server is a running program.
 type Server struct {
-	// Address is where it listens, such as 127.0.0.1:8000.
+	// Address is the host and port on which it listens, such as 127.0.0.1:8000.
 	Address string
 	// PID is the process's id.
 	PID int
@@ -39,8 +38,8 @@ type Server struct {
 	exited  chan struct{}
 }
 
-// Start starts a service's binary on a free port of 127.0.0.1. Its log, in
-// JSON as in production, goes to a file in dir.
+// Start starts a service's binary on a free port of 127.0.0.1. Its log goes to a file in dir, in
+// JSON as in production.
 func Start(dir, binary string, env ...string) (*Server, error) {
 	port, err := FreePort()
 	if err != nil {
@@ -80,7 +79,7 @@ func start(dir, binary string, args, env []string, port int) (*Server, error) {
 	}
 	s.PID = s.cmd.Process.Pid
 	go func() {
-		_ = s.cmd.Wait() // how it ended is in its log
+		_ = s.cmd.Wait() // the log says how it ended
 		close(s.exited)
 	}()
 	return s, nil
@@ -97,8 +96,7 @@ func Run(ctx context.Context, dir, binary string, args []string, env ...string) 
 	return nil
 }
 
-// Ready waits until the server says that it is ready, and returns how long
-// that was after its start.
+// Ready waits until the server is ready, and returns the time since its start.
 func (s *Server) Ready(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -134,8 +132,8 @@ func (s *Server) Ready(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// askReady asks once. A connection made before the server serves waits in its
-// backlog, so the answer comes at the earliest moment there is.
+// askReady sends one request. A connection made before the server accepts it waits in the
+// backlog, so the answer comes at the earliest possible moment.
 func askReady(ctx context.Context, line net.Conn) (bool, error) {
 	deadline, _ := ctx.Deadline()
 	err := line.SetDeadline(deadline)
@@ -146,7 +144,7 @@ func askReady(ctx context.Context, line net.Conn) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	answer := make([]byte, 4096) // it is a few hundred bytes, sent at once
+	answer := make([]byte, 4096) // the answer is a few hundred bytes, sent at once
 	n, err := line.Read(answer)
 	if err != nil {
 		return false, err
@@ -157,8 +155,8 @@ func askReady(ctx context.Context, line net.Conn) (bool, error) {
 // Signal sends a signal.
 func (s *Server) Signal(signal syscall.Signal) error { return s.cmd.Process.Signal(signal) }
 
-// Suspend stops the process with SIGSTOP, and returns when all its threads have
-// stopped: until then it may still answer.
+// Suspend stops the process with SIGSTOP, and returns when all its threads have stopped, because
+// until then it may answer.
 func (s *Server) Suspend() error {
 	err := s.Signal(syscall.SIGSTOP)
 	if err != nil {
@@ -172,8 +170,8 @@ func (s *Server) Suspend() error {
 	return err
 }
 
-// Stop asks the server to end, and kills it when that takes too long. Later
-// calls do nothing.
+// Stop sends SIGTERM to the server, and kills it if it takes too long to end. Later calls do
+// nothing.
 func (s *Server) Stop() error {
 	err := s.Signal(syscall.SIGTERM)
 	if errors.Is(err, os.ErrProcessDone) {
@@ -199,7 +197,7 @@ func (s *Server) Kill() error {
 	return nil
 }
 
-// Log returns the end of what the server has written.
+// Log returns the end of the server's log.
 func (s *Server) Log() string {
 	content, err := os.ReadFile(s.log)
 	if err != nil {
@@ -209,8 +207,8 @@ func (s *Server) Log() string {
 	return string(content[max(0, len(content)-enough):])
 }
 
-// FreePort returns a port below Linux's range for outgoing connections, so
-// that none of those takes it before the server does.
+// FreePort returns a port below Linux's range for outgoing connections, so that none of them
+// takes it before the server does.
 func FreePort() (int, error) {
 	var err error
 	for range portTries {

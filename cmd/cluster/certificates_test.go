@@ -21,7 +21,7 @@ func readCertificate(t *testing.T, file string) *x509.Certificate {
 	return certificate
 }
 
-func TestServersAreKnownByEveryNameTheyAreCalledBy(t *testing.T) {
+func TestServerCertificatesHaveEveryName(t *testing.T) {
 	s := state(filepath.Join(t.TempDir(), ".cache", "cluster"))
 	require.NoError(t, writeCertificates(s))
 	roots := x509.NewCertPool()
@@ -37,7 +37,7 @@ func TestServersAreKnownByEveryNameTheyAreCalledBy(t *testing.T) {
 	}
 }
 
-func TestTheAdministratorIsAClientAndNoServer(t *testing.T) {
+func TestTheAdministratorsCertificateIsForClientsOnly(t *testing.T) {
 	s := state(filepath.Join(t.TempDir(), ".cache", "cluster"))
 	require.NoError(t, writeCertificates(s))
 	roots := x509.NewCertPool()

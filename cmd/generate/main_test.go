@@ -16,7 +16,7 @@ between
 after
 `
 
-func TestOnlyWhatIsInTheRegionsIsReplaced(t *testing.T) {
+func TestOnlyRegionsAreReplaced(t *testing.T) {
 	got, err := replace(file, map[string]string{"one": "  new\n", "two": "    newer\n"})
 	require.NoError(t, err)
 	require.Equal(t, `before

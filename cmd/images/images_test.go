@@ -79,7 +79,7 @@ func TestImages(t *testing.T) {
 	t.Run("the same source makes the same images in another folder", func(t *testing.T) {
 		require.Equal(t, printed, run(t, copied(t), environment, ".ci/images"))
 	})
-	t.Run("one platform can be had alone, of another version", func(t *testing.T) {
+	t.Run("one platform can be built alone, with another version", func(t *testing.T) {
 		other := strings.Fields(run(t, root, append(environment, "VERSION=v1.2.4", "TAG=one", "PLATFORM="+platforms[0]), "make", "images"))
 		require.Len(t, other, len(services))
 		for i, reference := range other {
@@ -96,7 +96,7 @@ func TestImages(t *testing.T) {
 	})
 }
 
-func TestARegistryThatIsNotThereIsSaid(t *testing.T) {
+func TestAMissingRegistryIsReported(t *testing.T) {
 	server := httptest.NewServer(nil)
 	address := strings.Replace(strings.TrimPrefix(server.URL, "http://"), "127.0.0.1", "localhost", 1)
 	server.Close()
@@ -112,7 +112,7 @@ func checkConfig(t *testing.T, image v1.Image, service, platform string) {
 	require.Equal(t, platform, config.OS+"/"+config.Architecture)
 	require.Contains(t, []string{"65532", "65532:65532", "nonroot"}, config.Config.User)
 	require.Equal(t, []string{"/ko-app/" + service}, config.Config.Entrypoint)
-	require.Equal(t, int64(0), config.Created.Unix(), "no clock has a say")
+	require.Equal(t, int64(0), config.Created.Unix(), "the time must not depend on a clock")
 }
 
 // checkFiles checks that the service is the only program, and reports its version.

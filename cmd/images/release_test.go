@@ -27,15 +27,15 @@ func TestAReleaseInstallsItsOwnImages(t *testing.T) {
 	for i, service := range services {
 		require.Contains(t, printed[i], "/"+service+":v1.2.3-rc.1@sha256:")
 		require.Contains(t, rendering, "image: \""+printed[i]+"\"\n")
-		require.NotEmpty(t, digestOf(t, printed[i]), "it is there")
+		require.NotEmpty(t, digestOf(t, printed[i]), "the image exists")
 	}
 }
 
-// TestAReleaseIsSignedAndSaysWhatItIsMadeOf: cosign verifies a signature of each image and
+// TestAReleaseIsSignedAndHasSBOMs: cosign verifies a signature of each image and
 // of the chart, and a signed SBOM of the index and of each platform's image, and rejects
 // another key. It uses a key without a transparency log, because only GitHub can provide the
 // workflow's identity.
-func TestAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
+func TestAReleaseIsSignedAndHasSBOMs(t *testing.T) {
 	out, err := exec.Command(root+"/.ci/tool", "--path", "cosign").Output()
 	require.NoError(t, err)
 	cosign, folder := strings.TrimSpace(string(out)), t.TempDir()
@@ -77,13 +77,13 @@ func TestAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
 			var envelope struct{ Payload []byte }
 			require.NoError(t, json.Unmarshal([]byte(said), &envelope))
 			require.Contains(t, string(envelope.Payload), "SPDX-2.")
-			require.Contains(t, string(envelope.Payload), strings.TrimPrefix(subject[strings.Index(subject, "@"):], "@sha256:"), "it is about this one")
-			require.Equal(t, i > 0, strings.Contains(string(envelope.Payload), "github.com/gin-gonic/gin"), "an image's has its modules, the index's has the images")
+			require.Contains(t, string(envelope.Payload), strings.TrimPrefix(subject[strings.Index(subject, "@"):], "@sha256:"), "the SBOM must be about this digest")
+			require.Equal(t, i > 0, strings.Contains(string(envelope.Payload), "github.com/gin-gonic/gin"), "an image's SBOM has its modules, the index's has the images")
 		}
 	}
 }
 
-func TestWhatIsNoVersionIsNotReleased(t *testing.T) {
+func TestAReleaseNeedsAVersion(t *testing.T) {
 	for _, version := range []string{"", "1.2.3", "v1.2", "v1.2.3+build", "main"} {
 		_, said, err := try(t, root, []string{"REGISTRY=localhost:1"}, ".ci/release", version)
 		require.Error(t, err, version)

@@ -32,7 +32,7 @@ func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
 	out, said, err := makeToken("DATA_DIR=" + s.dataDir)
 	require.NoError(t, err, said)
 	token := strings.TrimSpace(out)
-	require.Len(t, strings.Split(token, "."), 3, "a token, and nothing else")
+	require.Len(t, strings.Split(token, "."), 3, "the output must be only a token")
 	const subject = "00000000-0000-4000-8000-000000000001"
 
 	send := func(method, url, body, token string) (int, string) {
@@ -57,17 +57,17 @@ func TestTokensOfMakeTokenAreAccepted(t *testing.T) {
 	require.Equal(t, http.StatusCreated, status, body)
 	require.Contains(t, body, subject)
 	status, body = send(http.MethodPost, orders.URL+"/api/v1/orders", order, token)
-	require.Equal(t, http.StatusCreated, status, "order-service has a token of its own: %s", body)
+	require.Equal(t, http.StatusCreated, status, "order-service must have its own token: %s", body)
 
 	info, err := os.Stat(filepath.Join(s.dataDir, "issuer", "key.json"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
-func TestATokenThatNothingTakesIsRefused(t *testing.T) {
+func TestMakeTokenRejectsUnusableTokens(t *testing.T) {
 	for name, row := range map[string]struct{ variable, says string }{
-		"nobody's":             {"SUBJECT=ada", `the subject "ada" is not a UUID, such as 00000000-0000-4000-8000-000000000001`},
-		"a scope that isn't":   {"SCOPES=users:read users:raed", `there is no scope "users:raed"; known are users:read, users:write, `},
+		"an invalid subject":   {"SUBJECT=ada", `the subject "ada" is not a UUID, such as 00000000-0000-4000-8000-000000000001`},
+		"an unknown scope":     {"SCOPES=users:read users:raed", `there is no scope "users:raed"; known are users:read, users:write, `},
 		"a scope with a comma": {"SCOPES=users:read,users:write", `there is no scope "users:read,users:write"; known are`},
 	} {
 		t.Run(name, func(t *testing.T) {

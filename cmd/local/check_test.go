@@ -41,7 +41,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 	}
 }
 
-func TestTakenPortIsOneLineThatNamesItsVariable(t *testing.T) {
+func TestATakenPortIsReportedInOneLine(t *testing.T) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, listener.Close()) })
@@ -61,7 +61,7 @@ func TestTakenPortIsOneLineThatNamesItsVariable(t *testing.T) {
 	require.ErrorContains(t, err, "make run ORDER_PORT=")
 }
 
-func TestDataFolderIsMade(t *testing.T) {
+func TestDataFolderIsCreated(t *testing.T) {
 	s := settingsOf(t, freePort(t), freePort(t), filepath.Join(t.TempDir(), "new", "data"))
 	require.NoError(t, s.check(t.Context()))
 	entries, err := os.ReadDir(s.dataDir)
@@ -69,7 +69,7 @@ func TestDataFolderIsMade(t *testing.T) {
 	require.Empty(t, entries, "the check leaves nothing behind")
 }
 
-func TestDataFolderThatCannotBeWrittenIsOneLineThatNamesItsVariable(t *testing.T) {
+func TestAnUnwritableDataFolderIsReportedInOneLine(t *testing.T) {
 	// Not with permissions, which root in a container ignores.
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
@@ -100,7 +100,7 @@ func TestEnvironmentKeepsStrayVariablesOut(t *testing.T) {
 	require.Equal(t, []string{
 		"LOG_FORMAT=text", "DATABASE_URL=sqlite:///d/order-service.db", "PATH=/bin", "LOG_LEVEL=debug", "LOG_FORMAT=json", "USER_CLIENT_TIMEOUT=1s",
 		"HOST=127.0.0.1", "PORT=2", "USER_SERVICE_URL=http://127.0.0.1:1",
-	}, environment, "of two values for one name the later counts")
+	}, environment, "of two values for one name, the later one counts")
 }
 
 func TestEachServiceHasItsOwnDatabase(t *testing.T) {
@@ -127,7 +127,7 @@ func TestEveryVariableIsPassedOrNamed(t *testing.T) {
 			}
 			lines := s.dropped([]string{name}, nil)
 			require.Len(t, lines, 1, name)
-			require.NotContains(t, lines[0], "neither", "%s is a setting of %s: it belongs into passed or own", name, service.Name)
+			require.NotContains(t, lines[0], "neither", "%s is a setting of %s: add it to passed or own", name, service.Name)
 		}
 	}
 	require.Empty(t, s.dropped([]string{"USER_PORT", "DATA_DIR", "AUTH", "LOG_LEVEL", "RATE_LIMIT_EMAIL", "ORDER_PPROF"}, []string{"EDITOR=vi", "HOST=here", "PORT="}))

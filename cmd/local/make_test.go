@@ -64,16 +64,16 @@ func TestMakeRunStartsTheRealServicesAndCtrlCStopsThem(t *testing.T) {
 	require.Contains(t, printed.String(), "Ctrl-C stops them", stderr.String())
 	for _, service := range []string{userService, orderService} {
 		require.Contains(t, printed.String(), fmt.Sprintf("%-13s | ", service))
-		require.Error(t, ready(t.Context(), "http://"+s.address(service)+"/health/ready"), "%s has ended", service)
+		require.Error(t, ready(t.Context(), "http://"+s.address(service)+"/health/ready"), "%s still runs", service)
 	}
 }
 
-func TestMakeRunSaysInOneLineWhatIsInItsWay(t *testing.T) {
+func TestMakeRunReportsAnObstacleInOneLine(t *testing.T) {
 	command, s := makeRun(t, "/dev/null/data")
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	require.Error(t, command.Run())
 	own, makes, _ := strings.Cut(stderr.String(), "\n")
 	require.Equal(t, "can't write to the data folder "+s.dataDir+": not a directory; choose another: make run DATA_DIR=/path/to/folder", own)
-	require.Regexp(t, `^make: \*\*\* \[.*run\] Error 1\n$`, makes, "make adds a line of its own, with the exit code")
+	require.Regexp(t, `^make: \*\*\* \[.*run\] Error 1\n$`, makes, "make adds a line with the exit code")
 }

@@ -21,7 +21,7 @@ import (
 // limit is reached only by failing tests.
 const limit = time.Minute
 
-func TestBothRunUntilTheyAreStopped(t *testing.T) {
+func TestServicesRunUntilTheyAreStopped(t *testing.T) {
 	r := started(t, good, good)
 	r.await("Ctrl-C stops them")
 	for _, service := range []string{userService, orderService} {
@@ -32,7 +32,7 @@ func TestBothRunUntilTheyAreStopped(t *testing.T) {
 	require.NoError(t, <-r.result)
 	require.Contains(t, r.text(), "user-service  | user-service was told to stop\n")
 	require.Less(t, strings.Index(r.text(), "order-service was told"), strings.Index(r.text(), "user-service was told"),
-		"the one that depends on the other goes first")
+		"a service ends before those that it depends on")
 }
 
 func TestServicesGetTheirConfiguration(t *testing.T) {
@@ -52,7 +52,7 @@ func TestServicesGetTheirConfiguration(t *testing.T) {
 	require.NotContains(t, r.text(), "user-service  | has USER_SERVICE_URL")
 }
 
-func TestOneThatEndsStopsTheOther(t *testing.T) {
+func TestTheEndOfOneServiceStopsTheOther(t *testing.T) {
 	for _, service := range []string{userService, orderService} {
 		t.Run(service, func(t *testing.T) {
 			r := started(t, good, good)
@@ -69,7 +69,7 @@ func TestOneThatEndsStopsTheOther(t *testing.T) {
 	}
 }
 
-func TestOneThatDoesNotStartIsNamedAfterItsLastLines(t *testing.T) {
+func TestAServiceThatDoesNotStartIsNamed(t *testing.T) {
 	r := started(t, good, failing)
 	require.EqualError(t, <-r.result, "order-service ended before it was ready (exit status 2); its last lines are above")
 	require.Contains(t, r.text(), "order-service | this went wrong\n")
@@ -77,14 +77,14 @@ func TestOneThatDoesNotStartIsNamedAfterItsLastLines(t *testing.T) {
 	require.NotContains(t, r.text(), "Ctrl-C stops them")
 }
 
-func TestOneThatIsNeverReadyIsNotWaitedForLonger(t *testing.T) {
+func TestAServiceThatIsNeverReadyTimesOut(t *testing.T) {
 	r := newRun(t, unready, good)
 	r.patience = 0
 	r.start()
 	require.ErrorContains(t, <-r.result, "user-service was not ready after 0s: ")
 }
 
-func TestStoppingWhileOneIsNotReadyYetIsNoError(t *testing.T) {
+func TestStoppingBeforeAllAreReadyIsNoError(t *testing.T) {
 	r := started(t, good, unready)
 	r.await("order-service | has PORT")
 	r.cancel()
@@ -92,7 +92,7 @@ func TestStoppingWhileOneIsNotReadyYetIsNoError(t *testing.T) {
 	require.NotContains(t, r.text(), "Ctrl-C stops them")
 }
 
-func TestOneThatDoesNotStopIsKilled(t *testing.T) {
+func TestAServiceThatDoesNotStopIsKilled(t *testing.T) {
 	t.Run("after the grace", func(t *testing.T) {
 		r := newRun(t, stubborn, good)
 		r.grace = 100 * time.Millisecond

@@ -1,5 +1,5 @@
-// Package catalog reads which services there are: services/NAME/service.yaml is the one
-// place that says it.
+// Package catalog reads the descriptions of the services, services/NAME/service.yaml: the only
+// place that lists them.
 package catalog
 
 import (
@@ -16,41 +16,41 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Service is what the rest of the project knows of a service.
+// Service is the description of a service for the rest of the project.
 type Service struct {
-	// Name is that of its folder, program, image and host, such as user-service.
+	// Name is the name of its folder, program, image and host, such as user-service.
 	Name string
-	// Port is where it listens.
+	// Port is its default port.
 	Port int
-	// Path is where its resources are, such as /api/v1/users.
+	// Path is the path of its resources, such as /api/v1/users.
 	Path string
-	// Noun is one of its resources, such as user.
+	// Noun is the name of one resource, such as user.
 	Noun string
 	// Database is the name of its PostgreSQL database, role and schema.
 	Database string
-	// Scopes are those that tokens of people may have for it.
+	// Scopes are the scopes that people's tokens may have for it.
 	Scopes []string
-	// CallerScopes are those that services get that need this one.
+	// CallerScopes are the scopes of services that need this one.
 	CallerScopes []string `yaml:"callerScopes"`
 	// Needs are the services that it calls.
 	Needs []string
-	// Variables are those of its own that Compose passes on.
+	// Variables are its own variables that Compose passes on.
 	Variables []string
 }
 
-// Prefix begins the names of variables about the service, such as USER in USER_PORT.
+// Prefix is the prefix of variables about the service, such as USER in USER_PORT.
 func (s Service) Prefix() string {
 	return upper(strings.TrimSuffix(s.Name, "-service"))
 }
 
-// Identifier is its name where hyphens can't be, such as user_service.
+// Identifier is its name without hyphens, such as user_service.
 func (s Service) Identifier() string { return strings.ReplaceAll(s.Name, "-", "_") }
 
-// Nouns is what its resources are called in its path, such as users.
+// Nouns is the name of its resources in its path, such as users.
 func (s Service) Nouns() string { return s.Path[strings.LastIndex(s.Path, "/")+1:] }
 
-// Upstreams are the variables that say where the services are that it needs: the name of
-// the variable, such as USER_SERVICE_URL, and that of the service.
+// Upstreams are the variables with the addresses of the services that it needs: variable, such as
+// USER_SERVICE_URL, and service.
 func (s Service) Upstreams() map[string]string {
 	all := map[string]string{}
 	for _, name := range s.Needs {
@@ -59,8 +59,8 @@ func (s Service) Upstreams() map[string]string {
 	return all
 }
 
-// Tokens are the variables that name the files of its own tokens: the name of the
-// variable, such as USER_CLIENT_TOKEN_FILE, and that of the service that takes the token.
+// Tokens are the variables with the files of its own tokens: variable, such as
+// USER_CLIENT_TOKEN_FILE, and the service that the token is for.
 func (s Service) Tokens() map[string]string {
 	all := map[string]string{}
 	for _, name := range s.Needs {
@@ -82,8 +82,8 @@ func ScopesFor(s Service, all []Service) []string {
 
 func upper(name string) string { return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) }
 
-// Root returns the project's folder, seen from the working directory. It returns "" outside
-// of it.
+// Root returns the project's folder, relative to the working directory, or "" outside of the
+// project.
 func Root() string {
 	for depth := range 20 {
 		root := strings.Repeat("../", depth) + "."
@@ -95,8 +95,8 @@ func Root() string {
 	return ""
 }
 
-// Read returns the services of the project at root, each after those that it needs. The
-// error says all that is wrong with their files.
+// Read returns the services of the project at root, each after those that it needs. The error
+// lists all problems of their files.
 func Read(root string) ([]Service, error) {
 	files, err := filepath.Glob(filepath.Join(root, "services/*/service.yaml"))
 	if err != nil {
@@ -188,7 +188,7 @@ func inOrder(all []Service) ([]Service, error) {
 	return ordered, nil
 }
 
-// distinct returns an error if two services have the same of what must differ.
+// distinct returns an error if two services have the same port, path or database.
 func distinct(all []Service) error {
 	var problems []error
 	taken := map[string]string{}

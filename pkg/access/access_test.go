@@ -16,10 +16,10 @@ func TestReach(t *testing.T) {
 	require.Equal(t, ada, *Own(ada).Owner())
 }
 
-func TestNobodyReachesNothing(t *testing.T) {
+func TestTheZeroReachIncludesNobody(t *testing.T) {
 	for _, nobody := range []Reach{{}, Own(uuid.Nil)} {
 		require.False(t, nobody.Includes(uuid.New()))
 		require.False(t, nobody.Includes(uuid.Nil))
-		require.Equal(t, uuid.Nil, *nobody.Owner(), "a filter that lets nobody's through")
+		require.Equal(t, uuid.Nil, *nobody.Owner(), "a filter that matches no owner")
 	}
 }

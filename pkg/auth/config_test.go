@@ -43,7 +43,7 @@ func TestNoIssuers(t *testing.T) {
 	require.ErrorContains(t, err, "AUTH_ISSUERS must be set")
 }
 
-func TestIssuersThatAreWrong(t *testing.T) {
+func TestInvalidIssuers(t *testing.T) {
 	with := func(members string) string {
 		return `[{"issuer":"https://id.example.com","audience":"a",` + members + `}]`
 	}
@@ -68,36 +68,36 @@ func TestIssuersThatAreWrong(t *testing.T) {
 			`[{"issuer":"https://a.example","audience":"a","secret":"x","issuer.secret":1,"secret[0]":{},"jwks[secret]":[]}]`,
 			[]string{"AUTH_ISSUERS[0] has a field"},
 		},
-		"a secret as a name in a grant":         {with(`"grants":[{"subject":"s","scopes":["a"],"secret":"x"}]`), []string{"AUTH_ISSUERS[0].grants[0] has a field that is not known; known are subject, scopes"}},
-		"a secret as a name, far down":          {with(`"secret":` + strings.Repeat("[", 40) + strings.Repeat("]", 40)), []string{"AUTH_ISSUERS[0] is nested"}},
-		"a secret as a name, too deep":          {with(`"secret":` + strings.Repeat(`{"secret":`, 11000) + "1" + strings.Repeat("}", 11000)), []string{"is nested"}},
-		"a secret twice":                        {with(`"secret":1,"secret":2`), []string{"the same field twice"}},
-		"a secret beside the list":              {`[],"secret":[]`, []string{"has a field that is not known"}},
-		"a secret that is no JSON":              {with(`"secret":secret`), []string{"unexpected character"}},
-		"a password":                            {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
-		"a token in the open":                   {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file needs a jwks that starts with https://"}},
-		"a token to whom else":                  {`[{"issuer":"https://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file needs a jwks"}},
-		"a relative file":                       {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
-		"no grants":                             {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must list"}},
-		"an empty grant":                        {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
-		"a grant without subject":               {with(`"grants":[{"subject":"","scopes":["a"]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
-		"a grant of no scope":                   {with(`"grants":[{"subject":"s","scopes":[""]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
-		"a grant beyond scopes":                 {with(`"scopes":["a"],"grants":[{"subject":"s","scopes":["a","admin"]}]`), []string{"AUTH_ISSUERS[0].grants[0] must have only scopes that are listed in scopes"}},
-		"no scopes":                             {with(`"scopes":[]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
-		"an empty scope":                        {with(`"scopes":[""]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
-		"a life that is none":                   {with(`"max_life":"1"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
-		"too short a life":                      {with(`"max_life":"59s"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
-		"another audience claim":                {with(`"profile":"jwt","audience_claim":"azp"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
-		"an audience claim where aud is a must": {with(`"audience_claim":"client_id"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
-		"no subject claim":                      {with(`"subject_claim":""`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
-		"a subject claim of a cluster":          {with(`"profile":"kubernetes","grants":[{"subject":"s","scopes":["a"]}],"subject_claim":"uid"`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
-		"an issuer with a fragment":             {`[{"issuer":"https://id.example.com#x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
-		"an issuer without a host":              {`[{"issuer":"https:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
-		"an issuer that is a file":              {`[{"issuer":"file:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
-		"a file of another host":                {with(`"jwks":"file://host/jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
-		"a file without a slash":                {with(`"jwks":"file:jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
-		"a token over http":                     {with(`"jwks":"http://id.example.com/jwks","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file needs a jwks that starts with https://"}},
-		"a token for a file":                    {with(`"jwks":"file:///jwks.json","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file"}},
+		"a secret as a name in a grant":           {with(`"grants":[{"subject":"s","scopes":["a"],"secret":"x"}]`), []string{"AUTH_ISSUERS[0].grants[0] has a field that is not known; known are subject, scopes"}},
+		"a secret as a name, far down":            {with(`"secret":` + strings.Repeat("[", 40) + strings.Repeat("]", 40)), []string{"AUTH_ISSUERS[0] is nested"}},
+		"a secret as a name, too deep":            {with(`"secret":` + strings.Repeat(`{"secret":`, 11000) + "1" + strings.Repeat("}", 11000)), []string{"is nested"}},
+		"a secret twice":                          {with(`"secret":1,"secret":2`), []string{"the same field twice"}},
+		"a secret beside the list":                {`[],"secret":[]`, []string{"has a field that is not known"}},
+		"a secret that is no JSON":                {with(`"secret":secret`), []string{"unexpected character"}},
+		"a password":                              {`[{"issuer":"https://ada:secret@id.example.com","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"a token in the open":                     {`[{"issuer":"http://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file needs a jwks that starts with https://"}},
+		"a token file without jwks":               {`[{"issuer":"https://id.example.com","audience":"a","token_file":"/token"}]`, []string{"AUTH_ISSUERS[0].token_file needs a jwks"}},
+		"a relative file":                         {`[{"issuer":"https://id.example.com","audience":"a","jwks":"file://jwks.json"}]`, []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"no grants":                               {`[{"issuer":"https://id.example.com","audience":"a","grants":[]}]`, []string{"AUTH_ISSUERS[0].grants must list"}},
+		"an empty grant":                          {`[{"issuer":"https://id.example.com","audience":"a","grants":[{"subject":"s","scopes":[]}]}]`, []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a grant without subject":                 {with(`"grants":[{"subject":"","scopes":["a"]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a grant of no scope":                     {with(`"grants":[{"subject":"s","scopes":[""]}]`), []string{"AUTH_ISSUERS[0].grants[0]"}},
+		"a grant beyond scopes":                   {with(`"scopes":["a"],"grants":[{"subject":"s","scopes":["a","admin"]}]`), []string{"AUTH_ISSUERS[0].grants[0] must have only scopes that are listed in scopes"}},
+		"no scopes":                               {with(`"scopes":[]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
+		"an empty scope":                          {with(`"scopes":[""]`), []string{"AUTH_ISSUERS[0].scopes must list"}},
+		"an invalid life":                         {with(`"max_life":"1"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
+		"too short a life":                        {with(`"max_life":"59s"`), []string{"AUTH_ISSUERS[0].max_life must be"}},
+		"another audience claim":                  {with(`"profile":"jwt","audience_claim":"azp"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
+		"an audience claim where aud is required": {with(`"audience_claim":"client_id"`), []string{"AUTH_ISSUERS[0].audience_claim must be client_id"}},
+		"no subject claim":                        {with(`"subject_claim":""`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
+		"a subject claim of a cluster":            {with(`"profile":"kubernetes","grants":[{"subject":"s","scopes":["a"]}],"subject_claim":"uid"`), []string{"AUTH_ISSUERS[0].subject_claim must name"}},
+		"an issuer with a fragment":               {`[{"issuer":"https://id.example.com#x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"an issuer without a host":                {`[{"issuer":"https:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"an issuer that is a file":                {`[{"issuer":"file:///x","audience":"a"}]`, []string{"AUTH_ISSUERS[0].issuer must be"}},
+		"a file of another host":                  {with(`"jwks":"file://host/jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"a file without a slash":                  {with(`"jwks":"file:jwks.json"`), []string{"AUTH_ISSUERS[0].jwks must be"}},
+		"a token over http":                       {with(`"jwks":"http://id.example.com/jwks","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file needs a jwks that starts with https://"}},
+		"a token for a file":                      {with(`"jwks":"file:///jwks.json","token_file":"/token"`), []string{"AUTH_ISSUERS[0].token_file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := (&IssuerConfig{AuthIssuers: row.setting}).Validate()
@@ -105,12 +105,12 @@ func TestIssuersThatAreWrong(t *testing.T) {
 			for _, want := range row.want {
 				require.ErrorContains(t, err, want)
 			}
-			require.NotContains(t, err.Error(), "secret", "no value is shown")
+			require.NotContains(t, err.Error(), "secret", "the error shows a value")
 		})
 	}
 }
 
-func TestFilesThatAreWrong(t *testing.T) {
+func TestInvalidCAFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ca.crt")
 	setting := `[{"issuer":"https://id.example.com","audience":"a","ca_file":"` + path + `"}]`
 	_, err := New(IssuerConfig{AuthIssuers: setting}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -120,7 +120,7 @@ func TestFilesThatAreWrong(t *testing.T) {
 	require.ErrorContains(t, err, "no certificate")
 }
 
-func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
+func TestKeysOverHTTPCauseAWarning(t *testing.T) {
 	for setting, warned := range map[string]bool{
 		`{"issuer":"https://id.example.com","audience":"a"}`:                                false,
 		`{"issuer":"http://id.example.com","audience":"a"}`:                                 true,
@@ -138,8 +138,8 @@ func TestKeysInTheOpenAreWarnedOf(t *testing.T) {
 	}
 }
 
-// TestWhoMayGrantAdminUnaskedIsSaid: one warning per issuer without listed scopes.
-func TestWhoMayGrantAdminUnaskedIsSaid(t *testing.T) {
+// TestIssuersWithoutScopesCauseAWarning: one per issuer.
+func TestIssuersWithoutScopesCauseAWarning(t *testing.T) {
 	for members, warned := range map[string]bool{
 		``:                          true,
 		`,"scopes":["admin"]`:       false,
@@ -156,13 +156,13 @@ func TestWhoMayGrantAdminUnaskedIsSaid(t *testing.T) {
 	}
 }
 
-func TestGrantsOfOneSubjectAddUp(t *testing.T) {
+func TestGrantsOfOneSubjectAreCombined(t *testing.T) {
 	issuers, err := (&IssuerConfig{AuthIssuers: `[{"issuer":"https://a.example","audience":"a","grants":[{"subject":"s","scopes":["a"]},{"subject":"s","scopes":["b"]}]}]`}).parse()
 	require.NoError(t, err)
 	require.Equal(t, map[string][]string{"s": {"a", "b"}}, issuers[0].Grants)
 }
 
-func TestTheLongestLifeIsTheIssuersOrEverybodys(t *testing.T) {
+func TestTheMaximumLifeIsTheIssuersOrTheDefault(t *testing.T) {
 	const setting = `[{"issuer":"https://a.example","audience":"a"},{"issuer":"https://b.example","audience":"a","max_life":"1h"}]`
 	issuers, err := (&IssuerConfig{AuthIssuers: setting, AuthMaxTokenLife: 2 * time.Hour}).parse()
 	require.NoError(t, err)

@@ -25,9 +25,9 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// TestDiscoveryByHTTPStaysWithTheIssuer: somebody on the path to another host could
+// TestDiscoveryOverHTTPStaysOnTheIssuersHost: somebody on the path to another host could
 // replace the keys.
-func TestDiscoveryByHTTPStaysWithTheIssuer(t *testing.T) {
+func TestDiscoveryOverHTTPStaysOnTheIssuersHost(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	var asked atomic.Int64
@@ -54,11 +54,11 @@ func TestDiscoveryByHTTPStaysWithTheIssuer(t *testing.T) {
 	// Another host than the issuer's: another port, and another name.
 	require.ErrorContains(t, check(other.URL+"/keys"), "jwks_uri")
 	require.ErrorContains(t, check(strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/keys"), "jwks_uri")
-	require.Zero(t, asked.Load(), "nobody has even asked")
+	require.Zero(t, asked.Load(), "no request was sent")
 }
 
-// TestDiscoveryLeadsToNoFile: not even to a file with keys.
-func TestDiscoveryLeadsToNoFile(t *testing.T) {
+// TestDiscoveryNeverReadsAFile: not even one with keys.
+func TestDiscoveryNeverReadsAFile(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	set, err := i.JWKS()
@@ -70,12 +70,12 @@ func TestDiscoveryLeadsToNoFile(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	i.URL = server.URL
-	require.NoError(t, newVerifier(t, i.Setting(audience, "file://"+path)).Check(t.Context()), "unless it is configured")
+	require.NoError(t, newVerifier(t, i.Setting(audience, "file://"+path)).Check(t.Context()), "a configured file is read")
 	require.ErrorContains(t, newVerifier(t, i.Setting(audience, "")).Check(t.Context()), "jwks_uri")
 }
 
-// TestHowKeysAreAskedFor: the request bypasses caches, and only a 200 is accepted.
-func TestHowKeysAreAskedFor(t *testing.T) {
+// TestTheRequestForKeys: the request bypasses caches, and only a 200 is accepted.
+func TestTheRequestForKeys(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	for status, good := range map[int]bool{http.StatusOK: true, http.StatusNonAuthoritativeInfo: false, http.StatusPartialContent: false, http.StatusBadGateway: false} {
@@ -92,8 +92,8 @@ func TestHowKeysAreAskedFor(t *testing.T) {
 	}
 }
 
-// TestACAFileTakesThePlaceOfTheSystems: only the file's certificates are trusted.
-func TestACAFileTakesThePlaceOfTheSystems(t *testing.T) {
+// TestACAFileReplacesTheSystemsCertificates: only the file's certificates are trusted.
+func TestACAFileReplacesTheSystemsCertificates(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(i)
@@ -125,8 +125,8 @@ func anotherCertificate(t *testing.T) []byte {
 	return der
 }
 
-// TestHowMuchAServerOfKeysMaySay: a larger answer is rejected, even if it has keys.
-func TestHowMuchAServerOfKeysMaySay(t *testing.T) {
+// TestTheSizeOfAKeySetIsLimited: a larger answer is rejected, even if it has keys.
+func TestTheSizeOfAKeySetIsLimited(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	set, err := i.JWKS()
@@ -160,7 +160,7 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAnAnswerWithoutEndIsReadToItsLimitOnly(t *testing.T) {
+func TestAnEndlessKeySetIsReadToItsLimitOnly(t *testing.T) {
 	var endless zeros
 	_, err := readAll(io.LimitReader(&endless, 16*maxFetch))
 	require.Error(t, err)

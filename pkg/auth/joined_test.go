@@ -29,9 +29,9 @@ func slowKeys(t *testing.T, release <-chan struct{}) *keySet {
 	}
 }
 
-// TestAFetchThatBeganBeforeProvesNothing: a key published during a fetch isn't rejected
+// TestAnEarlierFetchDoesNotProveAKeyUnknown: a key published during a fetch isn't rejected
 // because this fetch lacks it.
-func TestAFetchThatBeganBeforeProvesNothing(t *testing.T) {
+func TestAnEarlierFetchDoesNotProveAKeyUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := slowKeys(t, release)
@@ -52,7 +52,7 @@ func TestAFetchThatBeganBeforeProvesNothing(t *testing.T) {
 	})
 }
 
-func TestNotEverybodyMayWaitForKeys(t *testing.T) {
+func TestTheCallersThatWaitForKeysAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := slowKeys(t, release)
@@ -70,7 +70,7 @@ func TestNotEverybodyMayWaitForKeys(t *testing.T) {
 		for range maxWaiting {
 			require.NoError(t, <-found)
 		}
-		require.Zero(t, s.waiting.Load(), "there is room again for as many")
+		require.Zero(t, s.waiting.Load(), "all waiting callers have left")
 	})
 }
 

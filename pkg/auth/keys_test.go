@@ -33,7 +33,7 @@ func together(n int, do func()) {
 	wg.Wait()
 }
 
-func TestANewKeyIsFetchedOnceForAll(t *testing.T) {
+func TestANewKeyIsFetchedOnce(t *testing.T) {
 	w := newWorld(t)
 	old := w.token()
 	require.Equal(t, accepted, w.result(old))
@@ -47,10 +47,10 @@ func TestANewKeyIsFetchedOnceForAll(t *testing.T) {
 		}
 	})
 	require.Zero(t, wrong.Load())
-	require.EqualValues(t, 2, w.fetches.Load(), "one at first, one for the new key")
+	require.EqualValues(t, 2, w.fetches.Load(), "one fetch at first, one for the new key")
 }
 
-func TestAStormOfUnknownKeysIsOneFetch(t *testing.T) {
+func TestManyUnknownKeysCauseOneFetch(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	require.Equal(t, accepted, w.result(good))
@@ -77,18 +77,18 @@ func TestAStormOfUnknownKeysIsOneFetch(t *testing.T) {
 		}
 	})
 	require.Zero(t, passed.Load())
-	require.Zero(t, failed.Load(), "who has a good token notices nothing")
+	require.Zero(t, failed.Load(), "no valid token is rejected")
 	require.EqualValues(t, 2, w.fetches.Load())
 }
 
-func TestAnUnknownKeyIsNeverCalledWrongUnseen(t *testing.T) {
+func TestAnUnknownKeyIsRejectedOnlyAfterAFetch(t *testing.T) {
 	w := newWorld(t)
 	require.Equal(t, accepted, w.result(w.token()))
 	require.NoError(t, w.issuer.Rotate(2))
 	fresh := w.token()
 	_, err := w.authenticate(fresh)
 	var unavailable *UnavailableError
-	require.ErrorAs(t, err, &unavailable, "the keys were fetched just now: it may be a new one")
+	require.ErrorAs(t, err, &unavailable, "right after a fetch, the key may be a new one")
 	require.Equal(t, defaultCooldown, unavailable.RetryAfter)
 	require.True(t, unavailable.TooSoon)
 	w.clock.pass(unavailable.RetryAfter)
@@ -96,8 +96,8 @@ func TestAnUnknownKeyIsNeverCalledWrongUnseen(t *testing.T) {
 	require.Zero(t, w.counted(unknownKey))
 }
 
-// TestAServerOfKeysThatIsBehindTheOthers: one answer has the previous keys.
-func TestAServerOfKeysThatIsBehindTheOthers(t *testing.T) {
+// TestAKeyServerWithPreviousKeys: one answer has the previous keys.
+func TestAKeyServerWithPreviousKeys(t *testing.T) {
 	w := newWorld(t)
 	before := httptest.NewRecorder()
 	w.issuer.ServeHTTP(before, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
@@ -109,14 +109,14 @@ func TestAServerOfKeysThatIsBehindTheOthers(t *testing.T) {
 	w.clock.pass(defaultRefresh)
 	require.NoError(t, w.verifier.Check(t.Context()))
 	_, _, _ = w.verifier.issuers[issuer.URL].keys.flight.Do("", func() (any, error) { return nil, nil }) // waits for the fetch
-	require.Equal(t, notJudged, w.result(good), "not that it is no good")
+	require.Equal(t, notJudged, w.result(good), "the token is not called invalid")
 	w.serve(nil)
 	w.clock.pass(defaultCooldown)
 	require.Equal(t, accepted, w.result(good))
 	require.Zero(t, w.counted(unknownKey))
 }
 
-func TestAKeyThatIsNotThereIsRemembered(t *testing.T) {
+func TestAMissingKeyIsCached(t *testing.T) {
 	w := newWorld(t)
 	stranger, err := issuer.New()
 	require.NoError(t, err)
@@ -130,17 +130,17 @@ func TestAKeyThatIsNotThereIsRemembered(t *testing.T) {
 	other := w.token(func(t *issuer.Token) { t.Key.KeyID = "other" })
 	require.Equal(t, unknownKey, w.result(other))
 	require.EqualValues(t, 2, w.fetches.Load())
-	require.Equal(t, unknownKey, w.result(token), "it still isn't there")
+	require.Equal(t, unknownKey, w.result(token), "the key is still missing")
 	require.EqualValues(t, 2, w.fetches.Load())
 	// An issuer may sign with a key before all its servers publish it.
 	w.issuer.Add(strange, 2)
 	w.clock.pass(defaultCooldown)
-	require.Equal(t, accepted, w.result(token), "it is there now")
+	require.Equal(t, accepted, w.result(token), "the key is published now")
 }
 
-// TestMadeUpKeysForgetNoToken: made-up key ids cause fetches. As the keys stay the same,
+// TestUnknownKeysDoNotEvictTokens: made-up key ids cause fetches. As the keys stay the same,
 // verified tokens stay cached.
-func TestMadeUpKeysForgetNoToken(t *testing.T) {
+func TestUnknownKeysDoNotEvictTokens(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	require.Equal(t, accepted, w.result(good))
@@ -156,7 +156,7 @@ func TestMadeUpKeysForgetNoToken(t *testing.T) {
 	require.NotSame(t, before.set, w.verifier.issuers[w.issuer.URL].keys.current.Load().set)
 }
 
-func TestOldKeysGoOnWhileNoneCanBeHad(t *testing.T) {
+func TestKnownKeysAreUsedWhileFetchesFail(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"down":        func(rw http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
 		"an error":    func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusBadGateway) },
@@ -170,7 +170,7 @@ func TestOldKeysGoOnWhileNoneCanBeHad(t *testing.T) {
 			w := newWorld(t)
 			w.serve(answer)
 			token := w.token()
-			require.Equal(t, notJudged, w.result(token), "without keys nothing is judged")
+			require.Equal(t, notJudged, w.result(token), "without keys, a token is neither accepted nor rejected")
 			require.Error(t, w.verifier.Check(t.Context()), "not ready")
 			require.Equal(t, missing, func() result { _, err := w.verifier.Authenticate(t.Context(), nil); return resultOf(err) }())
 
@@ -182,7 +182,7 @@ func TestOldKeysGoOnWhileNoneCanBeHad(t *testing.T) {
 			w.serve(answer)
 			w.clock.pass(defaultRefresh)
 			before := w.fetches.Load()
-			require.NoError(t, w.verifier.Check(t.Context()), "it goes on with what it has")
+			require.NoError(t, w.verifier.Check(t.Context()), "the known keys stay in use")
 			require.Eventually(t, func() bool { return w.fetches.Load() > before }, time.Minute, time.Millisecond)
 			require.Equal(t, accepted, w.result(w.token()))
 			require.NoError(t, w.issuer.Rotate(2))
@@ -209,7 +209,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	require.Equal(t, notJudged, w.result(w.token()))
 }
 
-func TestASlowServerHoldsNobodyUpForLong(t *testing.T) {
+func TestASlowKeyServerDelaysCallersOnlyBriefly(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan struct{})
 	w.serve(func(rw http.ResponseWriter, r *http.Request) {
@@ -221,7 +221,7 @@ func TestASlowServerHoldsNobodyUpForLong(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	require.ErrorIs(t, w.verifier.Check(ctx), context.DeadlineExceeded, "who asks doesn't wait longer than it wants to")
+	require.ErrorIs(t, w.verifier.Check(ctx), context.DeadlineExceeded, "the caller's deadline applies")
 	_, err := w.verifier.Authenticate(ctx, []string{"Bearer " + w.token()})
 	var unavailable *UnavailableError
 	require.ErrorAs(t, err, &unavailable)
@@ -242,19 +242,19 @@ func TestAFetchEndsWithTheVerifier(t *testing.T) {
 	w.verifier.Close()
 	var unavailable *UnavailableError
 	require.ErrorAs(t, <-result, &unavailable)
-	require.ErrorIs(t, unavailable, context.Canceled, "at once, not when its time is over")
+	require.ErrorIs(t, unavailable, context.Canceled, "the fetch ends at once, not at its timeout")
 }
 
-func TestAKeyThatIsTakenAwayTakesItsTokensAlong(t *testing.T) {
+func TestARemovedKeyInvalidatesItsTokens(t *testing.T) {
 	w := newWorld(t)
 	token := w.token()
 	require.Equal(t, accepted, w.result(token))
 	require.NoError(t, w.issuer.Rotate(1))
-	require.Equal(t, accepted, w.result(token), "nobody knows yet")
+	require.Equal(t, accepted, w.result(token), "the removal is not known yet")
 	w.clock.pass(defaultRefresh)
 	require.NoError(t, w.verifier.Check(t.Context()))
 	_, _, _ = w.verifier.issuers[issuer.URL].keys.flight.Do("", func() (any, error) { return nil, nil }) // waits for the fetch
-	require.Equal(t, notJudged, w.result(token), "remembered or not: once may be a server's mistake")
+	require.Equal(t, notJudged, w.result(token), "cached or not: a single fetch without the key may be a server's mistake")
 	w.clock.pass(defaultCooldown)
 	require.Equal(t, unknownKey, w.result(token))
 }
@@ -291,7 +291,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	require.Zero(t, wrong.Load())
-	require.EqualValues(t, 4, w.fetches.Load(), "one at first, one for each rotation")
+	require.EqualValues(t, 4, w.fetches.Load(), "one fetch at first, one for each rotation")
 }
 
 func newVerifier(t *testing.T, setting string) *Verifier {
@@ -350,7 +350,7 @@ func TestKeysOfACluster(t *testing.T) {
 	require.NoError(t, os.WriteFile(ca, pemOf(server.Certificate().Raw), 0o600))
 	setting := func(more ...string) string { return i.Setting(audience, server.URL, more...) }
 
-	require.Error(t, newVerifier(t, setting()).Check(t.Context()), "a certificate that nobody knows")
+	require.Error(t, newVerifier(t, setting()).Check(t.Context()), "an unknown certificate")
 	require.Error(t, newVerifier(t, setting(`"ca_file":"`+ca+`"`)).Check(t.Context()), "no token")
 	v := newVerifier(t, setting(`"ca_file":"`+ca+`"`, `"token_file":"`+token+`"`))
 	require.Error(t, v.Check(t.Context()), "no file")
@@ -361,7 +361,7 @@ func TestKeysOfACluster(t *testing.T) {
 	require.NoError(t, v.Check(t.Context()))
 }
 
-func TestTwoIssuersDoNotVouchForEachOther(t *testing.T) {
+func TestTheKeysOfIssuersAreSeparate(t *testing.T) {
 	a, err := issuer.New()
 	require.NoError(t, err)
 	b, err := issuer.New()
@@ -385,7 +385,7 @@ func TestTwoIssuersDoNotVouchForEachOther(t *testing.T) {
 	require.NotEqual(t, accepted, send(b, a.URL))
 
 	serverB.Close()
-	require.Equal(t, accepted, send(a, a.URL), "one that is away takes no other along")
+	require.Equal(t, accepted, send(a, a.URL), "the other issuer's outage doesn't matter")
 }
 
 func TestErrorsSayWhatTheyAre(t *testing.T) {

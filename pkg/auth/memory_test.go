@@ -21,8 +21,8 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// TestWhatIsAbsentIsBounded: anybody can make up ids.
-func TestWhatIsAbsentIsBounded(t *testing.T) {
+// TestTheCacheOfAbsentKeysIsBounded: anybody can make up ids.
+func TestTheCacheOfAbsentKeysIsBounded(t *testing.T) {
 	k := newKeys(map[string]key{"old": {}}, time.Time{}, time.Time{}, nil)
 	for i := range 3 * maxAbsent {
 		id := fmt.Sprint(i)
@@ -32,13 +32,13 @@ func TestWhatIsAbsentIsBounded(t *testing.T) {
 	}
 	require.Len(t, k.absent, maxAbsent)
 	k = newKeys(map[string]key{"new": {}, fmt.Sprint(3*maxAbsent - 1): {}}, time.Time{}, time.Time{}, k)
-	require.Len(t, k.absent, maxAbsent-1, "one has come")
-	require.False(t, k.lacks("old"), "what has just gone isn't absent yet")
+	require.Len(t, k.absent, maxAbsent-1, "an added key is no longer absent")
+	require.False(t, k.lacks("old"), "a key that was just removed isn't absent yet")
 }
 
-// TestAKnownTokenIsNotVerifiedAgain replaces the token's key, so that verifying the
+// TestACachedTokenIsNotVerifiedAgain replaces the token's key, so that verifying the
 // signature again would fail.
-func TestAKnownTokenIsNotVerifiedAgain(t *testing.T) {
+func TestACachedTokenIsNotVerifiedAgain(t *testing.T) {
 	w := newWorld(t)
 	known, other := w.token(), w.token()
 	require.Equal(t, accepted, w.result(known))
@@ -60,9 +60,9 @@ func TestAKnownTokenIsNotVerifiedAgain(t *testing.T) {
 	require.Equal(t, badSignature, w.result(known))
 }
 
-// TestKnownTokensKeepNoKeys: each made-up id causes a fetch. The previous keys are
+// TestCachedTokensDoNotRetainKeys: each made-up id causes a fetch. The previous keys are
 // garbage collected, although the tokens they verified stay cached.
-func TestKnownTokensKeepNoKeys(t *testing.T) {
+func TestCachedTokensDoNotRetainKeys(t *testing.T) {
 	w := newWorld(t)
 	set := w.verifier.issuers[w.issuer.URL].keys
 	var before []weak.Pointer[keys]
@@ -111,12 +111,12 @@ func TestDiscoveryNeverLeadsFromHTTPSToHTTP(t *testing.T) {
 	for _, scheme := range []string{"http", "HTTP"} {
 		require.ErrorContains(t, check(scheme+strings.TrimPrefix(plain.URL, "http")+"/keys"), "jwks_uri")
 	}
-	require.ErrorContains(t, check("http"+strings.TrimPrefix(secure.URL, "https")+"/keys"), "jwks_uri", "on the same host neither")
-	require.Zero(t, plainly.Load(), "nobody has even asked")
+	require.ErrorContains(t, check("http"+strings.TrimPrefix(secure.URL, "https")+"/keys"), "jwks_uri", "not even on the same host")
+	require.Zero(t, plainly.Load(), "no request was sent")
 }
 
-// TestAKeyWithoutAnIDIsNone: tokens refer to keys by id, so none could use it.
-func TestAKeyWithoutAnIDIsNone(t *testing.T) {
+// TestAKeyWithoutAnIDIsIgnored: tokens refer to keys by id, so none could use it.
+func TestAKeyWithoutAnIDIsIgnored(t *testing.T) {
 	w := newWorld(t)
 	stranger, err := issuer.New()
 	require.NoError(t, err)
@@ -140,8 +140,8 @@ func TestAKeyWithoutAnIDIsNone(t *testing.T) {
 	require.ErrorIs(t, err, errNoKeys)
 }
 
-// TestKeysInAPipeAreNone: opening a pipe would wait for a writer.
-func TestKeysInAPipeAreNone(t *testing.T) {
+// TestKeysAreNotReadFromAPipe: opening a pipe would wait for a writer.
+func TestKeysAreNotReadFromAPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
 	_, err := readFile(path)

@@ -210,7 +210,7 @@ func TestProviders(t *testing.T) {
 
 func TestATokenThatIsNoJWTIsMalformed(t *testing.T) {
 	w := newWorld(t)
-	require.Equal(t, malformed, w.result("ya29.a0AfH6SMBx"), "one of Google's, as https://cloud.google.com/docs/authentication/token-types has them")
+	require.Equal(t, malformed, w.result("ya29.a0AfH6SMBx"), "an access token of Google, from https://cloud.google.com/docs/authentication/token-types")
 }
 
 // TestTheProfileJWT: each mark of another JWT is enough to reject it.
@@ -265,7 +265,7 @@ func TestOtherProfilesIgnoreWhatTheyDontKnow(t *testing.T) {
 	}
 }
 
-func TestASubjectClaimTakesThePlaceOfSub(t *testing.T) {
+func TestASubjectClaimReplacesSub(t *testing.T) {
 	for _, profile := range []string{"rfc9068", "jwt"} {
 		w := newWorldOf(t, []string{`"profile":"` + profile + `"`, `"subject_claim":"oid"`})
 		ada := uuid.New()
@@ -274,12 +274,12 @@ func TestASubjectClaimTakesThePlaceOfSub(t *testing.T) {
 		require.Equal(t, ada, c.User())
 		require.Equal(t, issuer.URL+" "+ada.String(), c.Key())
 		for _, value := range []any{nil, "", 7, []string{ada.String()}, "a\x00b"} {
-			require.Equal(t, badSubject, w.result(w.token(issuer.Set(map[string]any{"oid": value}))), "%v: sub doesn't stand in for it", value)
+			require.Equal(t, badSubject, w.result(w.token(issuer.Set(map[string]any{"oid": value}))), "%v: sub is not used instead", value)
 		}
 	}
 }
 
-func TestAnAudienceClaimThatIsNoTextIsNone(t *testing.T) {
+func TestAnAudienceClaimMustBeText(t *testing.T) {
 	w := newWorldOf(t, []string{`"profile":"jwt"`, `"audience_claim":"client_id"`})
 	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"aud": nil, "client_id": audience}))))
 	for _, value := range []any{nil, 7, []string{audience}, ""} {

@@ -11,12 +11,12 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-func TestWhoWasSeenIsRecalled(t *testing.T) {
+func TestAVerifiedTokenIsRecalled(t *testing.T) {
 	w := newWorld(t)
 	token := w.token()
 	sent := []string{"Bearer " + token}
 	c, known := w.verifier.Recall(sent)
-	require.False(t, known, "not before it was verified")
+	require.False(t, known, "an unverified token is not known")
 	require.Equal(t, Caller{}, c)
 	require.Zero(t, w.fetches.Load(), "nothing is fetched")
 
@@ -27,7 +27,7 @@ func TestWhoWasSeenIsRecalled(t *testing.T) {
 		require.True(t, known)
 		require.Equal(t, want, c)
 	}
-	require.Equal(t, 4, w.counted(accepted), "it counts as having been authenticated")
+	require.Equal(t, 4, w.counted(accepted), "recalled tokens count as accepted")
 
 	for name, other := range map[string][]string{
 		"no header": nil, "two headers": {sent[0], sent[0]}, "another scheme": {"Basic YTpi"}, "no token": {"Bearer"},
@@ -38,7 +38,7 @@ func TestWhoWasSeenIsRecalled(t *testing.T) {
 	}
 }
 
-func TestNobodyIsRecalledWhoIsNoLongerGood(t *testing.T) {
+func TestATokenThatBecameInvalidIsNotRecalled(t *testing.T) {
 	w := newWorld(t)
 	sent := []string{"Bearer " + w.token(issuer.ValidFor(time.Minute))}
 	_, err := w.verifier.Authenticate(t.Context(), sent)
@@ -48,7 +48,7 @@ func TestNobodyIsRecalledWhoIsNoLongerGood(t *testing.T) {
 	require.True(t, known)
 	w.clock.pass(4 * time.Second)
 	_, known = w.verifier.Recall(sent)
-	require.False(t, known, "it has expired; within the leeway it is looked at each time")
+	require.False(t, known, "it has expired; within the leeway it is verified each time")
 
 	sent = []string{"Bearer " + w.token()}
 	_, err = w.verifier.Authenticate(t.Context(), sent)
@@ -57,7 +57,7 @@ func TestNobodyIsRecalledWhoIsNoLongerGood(t *testing.T) {
 	w.clock.pass(defaultCooldown)
 	require.Equal(t, accepted, w.result(w.token()), "which fetches the keys")
 	_, known = w.verifier.Recall(sent)
-	require.False(t, known, "its key is gone")
+	require.False(t, known, "its key was removed")
 }
 
 func TestABadTokenIsNotRecalled(t *testing.T) {
@@ -70,7 +70,7 @@ func TestABadTokenIsNotRecalled(t *testing.T) {
 	}
 }
 
-func TestWhereNoTokenIsNeededAnyoneIsRecalled(t *testing.T) {
+func TestAnOpenServiceRecallsAnyone(t *testing.T) {
 	v, err := New(IssuerConfig{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	c, known := v.Recall(nil)

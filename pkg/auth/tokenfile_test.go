@@ -17,7 +17,7 @@ func pemOf(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-func TestTheTokenIsReadAnewForEachRequest(t *testing.T) {
+func TestTheTokenIsReadForEachRequest(t *testing.T) {
 	var got string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get("Authorization") }))
 	t.Cleanup(server.Close)
@@ -31,7 +31,7 @@ func TestTheTokenIsReadAnewForEachRequest(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		require.Empty(t, request.Header.Get("Authorization"), "the caller's request is left as it was (http.RoundTripper)")
+		require.Empty(t, request.Header.Get("Authorization"), "the caller's request must not change (http.RoundTripper)")
 		return response.Body.Close()
 	}
 	require.ErrorIs(t, send(), os.ErrNotExist)
@@ -57,8 +57,8 @@ func (c *closing) Close() error {
 	return nil
 }
 
-// TestABodyIsClosedThoughThereIsNoToken: http.RoundTripper requires it for every error.
-func TestABodyIsClosedThoughThereIsNoToken(t *testing.T) {
+// TestABodyIsClosedWithoutAToken: http.RoundTripper requires it for every error.
+func TestABodyIsClosedWithoutAToken(t *testing.T) {
 	body := &closing{Reader: strings.NewReader("body")}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://service.invalid", body)
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-func TestAGoodToken(t *testing.T) {
+func TestAValidToken(t *testing.T) {
 	w := newWorld(t)
 	user := uuid.New()
 	token, err := w.issuer.Token([]string{"another", audience}, user.String(), "users:read  orders:write")
@@ -62,7 +62,7 @@ func TestAdminHasEveryScope(t *testing.T) {
 	require.True(t, c.Reach().Includes(uuid.New()))
 }
 
-func TestNobodyMayDoNothing(t *testing.T) {
+func TestTheZeroCallerHasNoRights(t *testing.T) {
 	nobody := From(t.Context())
 	require.False(t, nobody.Has("users:read"))
 	require.False(t, nobody.Admin())
@@ -107,7 +107,7 @@ func TestAlgorithms(t *testing.T) {
 			_, err := w.authenticate(w.token(func(t *issuer.Token) { t.Algorithm = row.algorithm }))
 			require.Equal(t, row.want, resultOf(err))
 			if row.want == badAlgorithm {
-				require.ErrorContains(t, err, "must be signed with", "whatever its key is for")
+				require.ErrorContains(t, err, "must be signed with", "the key's algorithm doesn't matter")
 			}
 		})
 	}
@@ -123,7 +123,7 @@ func TestAKeyVerifiesOneAlgorithm(t *testing.T) {
 	require.Equal(t, badAlgorithm, resultOf(err))
 }
 
-func TestASecretAmongTheKeysIsNone(t *testing.T) {
+func TestAPrivateKeyIsNotUsed(t *testing.T) {
 	_, err := parseKeys([]byte(`{"keys":[{"kty":"oct","kid":"k","k":"c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}]}`))
 	require.ErrorIs(t, err, errNoKeys)
 	i, err := issuer.New()
@@ -131,7 +131,7 @@ func TestASecretAmongTheKeysIsNone(t *testing.T) {
 	private, err := i.Key().MarshalJSON()
 	require.NoError(t, err)
 	_, err = parseKeys([]byte(`{"keys":[` + string(private) + `]}`))
-	require.ErrorIs(t, err, errNoKeys, "a private key is not to be published")
+	require.ErrorIs(t, err, errNoKeys, "a published private key is not used")
 }
 
 func TestRSAKeysThatAreTooWeak(t *testing.T) {
@@ -159,7 +159,7 @@ func TestKeysOfOtherCurves(t *testing.T) {
 	}
 }
 
-func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
+func TestAnUnusableKeyDoesNotAffectOthers(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	set, err := i.JWKS()
@@ -169,7 +169,7 @@ func TestAKeyThatCantBeUsedTakesNoOtherAlong(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	_, err = parseKeys([]byte(strings.Replace(string(set), `"sig"`, `"enc"`, 1)))
-	require.ErrorIs(t, err, errNoKeys, "a key to encrypt with")
+	require.ErrorIs(t, err, errNoKeys, "an encryption key")
 }
 
 func TestTime(t *testing.T) {
@@ -196,7 +196,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-func TestARememberedTokenExpires(t *testing.T) {
+func TestACachedTokenExpires(t *testing.T) {
 	w := newWorld(t)
 	token := w.token(issuer.ValidFor(time.Minute))
 	require.Equal(t, accepted, w.result(token))
@@ -207,10 +207,10 @@ func TestARememberedTokenExpires(t *testing.T) {
 
 	require.Equal(t, 1, w.verifier.cache.Len())
 	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"exp": w.clock.Now().Add(-30 * time.Second).Unix()}))))
-	require.Equal(t, 1, w.verifier.cache.Len(), "within the leeway none is remembered")
+	require.Equal(t, 1, w.verifier.cache.Len(), "a token within the leeway is not cached")
 }
 
-func TestWhatIsRememberedIsBounded(t *testing.T) {
+func TestTheTokenCacheIsBounded(t *testing.T) {
 	named := func() string { return newWorld(t).token(issuer.Set(map[string]any{"jti": uuid.NewString()})) }
 	w := newWorld(t, Remember(3*uint64(entrySize+len(named())+scopeSize)))
 	for range 10 {
@@ -220,9 +220,9 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	for range 50 {
 		require.Equal(t, badAudience, w.result(w.token(issuer.Set(map[string]any{"aud": "other", "jti": uuid.NewString()}))))
 	}
-	require.Equal(t, 3, w.verifier.cache.Len(), "only what is good")
+	require.Equal(t, 3, w.verifier.cache.Len(), "only valid tokens are cached")
 	require.Equal(t, accepted, w.result(w.token(issuer.Set(map[string]any{"scope": strings.Repeat("x ", 60)}))))
-	require.Equal(t, 1, w.verifier.cache.Len(), "one with many scopes takes the room of several")
+	require.Equal(t, 1, w.verifier.cache.Len(), "a token with many scopes takes the space of several")
 }
 
 func TestClaims(t *testing.T) {
@@ -250,9 +250,9 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// TestASubjectIsText checks parsed claims: JSON parsers differ in whether they repair
+// TestASubjectIsValidText checks parsed claims: JSON parsers differ in whether they repair
 // invalid UTF-8.
-func TestASubjectIsText(t *testing.T) {
+func TestASubjectIsValidText(t *testing.T) {
 	now := time.Now()
 	i := &trusted{Issuer: Issuer{URL: issuer.URL, Audience: audience, MaxLife: time.Hour}}
 	for subject, want := range map[string]result{"ada": accepted, "a\xff": badSubject} {
@@ -263,8 +263,8 @@ func TestASubjectIsText(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoScope: only spaces separate scopes, and "" is none.
-func TestWhatIsNoScope(t *testing.T) {
+// TestTheSyntaxOfScopes: only spaces separate scopes, and "" is none.
+func TestTheSyntaxOfScopes(t *testing.T) {
 	w := newWorld(t)
 	for _, scope := range []string{"x\u00a0admin", "x\tadmin", "x\nadmin"} {
 		c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": scope})))
@@ -287,7 +287,7 @@ func TestSCP(t *testing.T) {
 	}
 	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scp": "orders:read"})))
 	require.NoError(t, err)
-	require.False(t, c.Has("orders:read"), "scope is there, and is the standard's")
+	require.False(t, c.Has("orders:read"), "the standard claim scope takes precedence over scp")
 }
 
 func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
@@ -303,23 +303,23 @@ func TestAnIssuerGrantsNoMoreThanItMay(t *testing.T) {
 			require.True(t, c.Has("users:read"))
 			require.False(t, c.Has("users:write"))
 			require.False(t, c.Admin())
-			require.False(t, c.Has("orders:read"), "it may, and has not")
+			require.False(t, c.Has("orders:read"), "the issuer may grant it, but the token doesn't have it")
 		}
 	}
 	c, err := w.authenticate(w.token(issuer.Set(map[string]any{"scope": strings.Repeat("x ", 1500)})))
 	require.NoError(t, err)
-	require.Zero(t, cap(c.scopes), "what counts for nothing takes no room")
+	require.Zero(t, cap(c.scopes), "ignored scopes are not stored")
 
 	granting := newWorldOf(t, []string{`"scopes":["users:lookup"]`, `"grants":[{"subject":"subject","scopes":["users:lookup"]}]`})
 	c, err = granting.authenticate(granting.token())
 	require.NoError(t, err)
 	require.True(t, c.Granted("users:lookup"))
-	require.False(t, c.Has("users:read"), "of the token's own scopes none counts")
+	require.False(t, c.Has("users:read"), "the token's own scopes don't count")
 }
 
-// TestATokenLivesNoLongerThanAllowed: a stolen token must not be valid for a year, for
+// TestATokensLifetimeIsLimited: a stolen token must not be valid for a year, for
 // example.
-func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
+func TestATokensLifetimeIsLimited(t *testing.T) {
 	now := time.Now().Unix()
 	day := int64(24 * 60 * 60)
 	for name, row := range map[string]struct {
@@ -354,9 +354,9 @@ func TestATokenLivesNoLongerThanAllowed(t *testing.T) {
 	}
 }
 
-// TestSpecialUUIDsAreNobody: lists begin below the Max UUID, so a user with that id would
+// TestSpecialUUIDsAreNoUsers: lists begin below the Max UUID, so a user with that id would
 // be in none. The Nil UUID means no user.
-func TestSpecialUUIDsAreNobody(t *testing.T) {
+func TestSpecialUUIDsAreNoUsers(t *testing.T) {
 	for _, subject := range []string{uuid.Nil.String(), uuid.Max.String(), strings.ToUpper(uuid.Max.String()), "no UUID"} {
 		c := newCaller("i", subject, nil)
 		require.Equal(t, uuid.Nil, c.User(), subject)
@@ -365,8 +365,8 @@ func TestSpecialUUIDsAreNobody(t *testing.T) {
 	}
 }
 
-// TestWhatARefusalHasCost: only rejections after a signature check are Costly.
-func TestWhatARefusalHasCost(t *testing.T) {
+// TestCostlyRejections: only rejections after a signature check are Costly.
+func TestCostlyRejections(t *testing.T) {
 	w := newWorld(t)
 	stranger, err := issuer.New()
 	require.NoError(t, err)
@@ -394,7 +394,7 @@ func TestWhatARefusalHasCost(t *testing.T) {
 		require.Equal(t, row.want, wrong.result, name)
 		require.Equal(t, row.costly, wrong.Costly, name)
 	}
-	require.NotErrorIs(t, costly(errMalformed), errMalformed, "the one that all share is left as it is")
+	require.NotErrorIs(t, costly(errMalformed), errMalformed, "the shared error must not change")
 }
 
 func TestHeaders(t *testing.T) {
@@ -402,19 +402,19 @@ func TestHeaders(t *testing.T) {
 		header, value string
 		want          result
 	}{
-		"at+jwt":              {"typ", "at+jwt", accepted},
-		"with application":    {"typ", "application/AT+JWT", accepted},
-		"JWT":                 {"typ", "JWT", badType},
-		"an ID token's":       {"typ", "", badType},
-		"a thumbprint":        {"x5t", "AAAA", accepted},
-		"jku":                 {"jku", "https://example.com", badHeader},
-		"x5u":                 {"x5u", "https://example.com", badHeader},
-		"a nested token":      {"cty", "JWT", badHeader},
-		"something private":   {"org", "x", accepted},
-		"an endless key id":   {"kid", strings.Repeat("x", 256), badHeader},
-		"an unknown key":      {"kid", "../../key", unknownKey},
-		"an empty key id":     {"kid", "", badHeader},
-		"compressed, it says": {"zip", "DEF", badHeader},
+		"at+jwt":               {"typ", "at+jwt", accepted},
+		"with application":     {"typ", "application/AT+JWT", accepted},
+		"JWT":                  {"typ", "JWT", badType},
+		"an ID token's":        {"typ", "", badType},
+		"a thumbprint":         {"x5t", "AAAA", accepted},
+		"jku":                  {"jku", "https://example.com", badHeader},
+		"x5u":                  {"x5u", "https://example.com", badHeader},
+		"a nested token":       {"cty", "JWT", badHeader},
+		"something private":    {"org", "x", accepted},
+		"an endless key id":    {"kid", strings.Repeat("x", 256), badHeader},
+		"an unknown key":       {"kid", "../../key", unknownKey},
+		"an empty key id":      {"kid", "", badHeader},
+		"a compressed payload": {"zip", "DEF", badHeader},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -423,9 +423,9 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// TestHeadersThatAreRefused tests the raw header: the JWT library rejects some of these
+// TestRejectedHeaders tests the raw header: the JWT library rejects some of these
 // itself, but only in this version and form.
-func TestHeadersThatAreRefused(t *testing.T) {
+func TestRejectedHeaders(t *testing.T) {
 	i := &trusted{Issuer: Issuer{Profile: RFC9068}}
 	parsed := jose.Header{KeyID: "k", ExtraHeaders: map[jose.HeaderKey]any{jose.HeaderType: "at+jwt"}}
 	check := func(header string) error {
@@ -441,7 +441,7 @@ func TestHeadersThatAreRefused(t *testing.T) {
 	require.Equal(t, malformed, resultOf(check(`nonsense`)))
 }
 
-func TestWhatIsNoToken(t *testing.T) {
+func TestMalformedAuthorizationHeaders(t *testing.T) {
 	w := newWorld(t)
 	good := w.token()
 	for _, authorization := range [][]string{
@@ -454,7 +454,7 @@ func TestWhatIsNoToken(t *testing.T) {
 		require.ErrorAs(t, err, &wrong, "%q", authorization)
 		require.NotContains(t, wrong.Description, `"`)
 		isBearer := authorization[0] == "Bearer" || strings.HasPrefix(authorization[0], "Bearer ")
-		require.Equal(t, !isBearer, wrong.Missing, "RFC 6750, section 3.1: of another scheme no error is told")
+		require.Equal(t, !isBearer, wrong.Missing, "RFC 6750, section 3.1: another scheme gets no error code")
 	}
 	_, err := w.verifier.Authenticate(t.Context(), nil)
 	var wrong *InvalidError
@@ -462,15 +462,15 @@ func TestWhatIsNoToken(t *testing.T) {
 	require.True(t, wrong.Missing)
 }
 
-func TestHowLargeATokenMayBe(t *testing.T) {
+func TestATokensSizeIsLimited(t *testing.T) {
 	w := newWorld(t)
-	require.Equal(t, malformed, w.result(strings.Repeat("A", 8192)), "it is looked at")
+	require.Equal(t, malformed, w.result(strings.Repeat("A", 8192)), "a token of the maximum size is parsed")
 	tooMuch := strings.Repeat("A", 8193)
 	require.Equal(t, tooLarge, w.result(tooMuch))
 	require.Equal(t, accepted, w.result(w.token()))
 	w.verifier.cache.Set(sha256.Sum256([]byte(tooMuch)), verified{}, time.Hour)
 	_, known := w.verifier.Recall([]string{"Bearer " + tooMuch})
-	require.False(t, known, "it isn't even looked for")
+	require.False(t, known, "a token that is too large isn't looked up")
 }
 
 func TestKubernetesTokens(t *testing.T) {
@@ -497,7 +497,7 @@ func TestKubernetesTokens(t *testing.T) {
 		c, err := send("system:serviceaccount:shop:order-service", typ)
 		require.NoError(t, err)
 		require.True(t, c.Has("users:lookup"))
-		require.False(t, c.Admin(), "its own scopes count for nothing")
+		require.False(t, c.Admin(), "the token's own scopes don't count")
 		c, err = send("system:serviceaccount:shop:other", typ)
 		require.NoError(t, err)
 		require.False(t, c.Has("users:lookup"))
@@ -506,7 +506,7 @@ func TestKubernetesTokens(t *testing.T) {
 	require.Equal(t, badType, resultOf(err))
 }
 
-func TestAnOpenServiceAsksForNothing(t *testing.T) {
+func TestAnOpenServiceRequiresNoToken(t *testing.T) {
 	v, err := New(IssuerConfig{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	require.True(t, v.IsOpen())

@@ -49,7 +49,7 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, settings{group{8000, 1500 * time.Millisecond}, "here", "x", "text", true, 1, 0}, got)
 }
 
-func TestSetToNothingIsNotSet(t *testing.T) {
+func TestAnEmptyRequiredVariableIsNotSet(t *testing.T) {
 	got, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": "", "TEST_WAIT": " "})
 	require.NoError(t, err)
 	require.Equal(t, group{8000, 5 * time.Second}, got.group)
@@ -58,21 +58,21 @@ func TestSetToNothingIsNotSet(t *testing.T) {
 	require.EqualError(t, err, "TEST_SECRET must be set: the database's address")
 }
 
-// TestADefaultTakesNoPlaceInSilence: an empty variable may be a missing Secret.
-func TestADefaultTakesNoPlaceInSilence(t *testing.T) {
+// TestAnEmptyVariableIsNotReplacedByItsDefault: an empty variable may be a missing Secret.
+func TestAnEmptyVariableIsNotReplacedByItsDefault(t *testing.T) {
 	for _, nothing := range []string{"", " ", "\n"} {
 		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PLACE": nothing})
 		require.EqualError(t, err, "TEST_PLACE is empty; unset it for its default, here")
 	}
 }
 
-func TestWhiteSpaceAroundAValueIsNoPartOfIt(t *testing.T) {
+func TestWhiteSpaceAroundAValueIsRemoved(t *testing.T) {
 	got, err := load(t, map[string]string{"TEST_SECRET": "x\n", "TEST_PORT": " 80\t", "TEST_WAIT": "2s\r\n", "TEST_FORMAT": " text"})
 	require.NoError(t, err)
 	require.Equal(t, settings{group{80, 2 * time.Second}, "here", "x", "text", false, 0.5, 0}, got)
 }
 
-func TestNumbersThatMayBeMeantOtherwiseAreRefused(t *testing.T) {
+func TestAmbiguousNumbersAreRejected(t *testing.T) {
 	for _, number := range []string{"8_000", "8 000", "8,000", "010", "0x10", "1e3", "+80", "80.0"} {
 		_, err := load(t, map[string]string{"TEST_SECRET": "x", "TEST_PORT": number})
 		require.EqualError(t, err, "TEST_PORT must be a whole number in decimal digits", number)

@@ -11,7 +11,7 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-func TestAddressesThatAreTaken(t *testing.T) {
+func TestValidAddresses(t *testing.T) {
 	for address, place := range map[string]string{
 		"postgres://ada:secret@db:5433/shop?sslmode=disable":                                              "postgres://db:5433/shop",
 		"postgresql://ada:p%40ss%2Fw%23rd%25@db/shop?sslmode=require&pool_max_conns=9":                    "postgres://db:5432/shop",
@@ -35,7 +35,7 @@ func TestAddressesThatAreTaken(t *testing.T) {
 // canary is part of a password. No four characters of it may appear in an error.
 const canary = "Kanarienvogel"
 
-func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
+func TestAnAddressErrorNamesTheMistakeAndShowsNoValue(t *testing.T) {
 	dir := t.TempDir()
 	noPEM := filepath.Join(dir, "no.pem")
 	require.NoError(t, os.WriteFile(noPEM, []byte(canary), 0o600))
@@ -106,7 +106,7 @@ func TestAMistakeInAnAddressIsNamedAndNothingOfItShown(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentOfPostgreSQLMayBeWrongToo(t *testing.T) {
+func TestInvalidVariablesOfPostgreSQLAreReported(t *testing.T) {
 	t.Setenv("PGSSLMODE", canary)
 	err := database.Check("postgres://ada@db/shop?application_name=x")
 	require.ErrorContains(t, err, "an environment variable PG…, such as PGSSLMODE")

@@ -10,7 +10,7 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-func TestALoginBesideAnAddress(t *testing.T) {
+func TestALoginOutsideTheAddress(t *testing.T) {
 	file, empty := filepath.Join(t.TempDir(), "password"), filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(file, []byte(canary+"\n"), 0o600))
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
@@ -20,21 +20,21 @@ func TestALoginBesideAnAddress(t *testing.T) {
 		login   database.Login
 		says    string // "": valid
 	}{
-		"all in the address":             {full, database.Login{}, ""},
-		"nothing in it":                  {bare, database.Login{User: "ada", PasswordFile: file}, ""},
-		"a password beside a user in it": {"postgres://ada@db/shop", database.Login{Password: canary}, ""},
-		"a user beside a password in it": {"postgres://:x@db/shop", database.Login{User: "ada"}, ""},
-		"SQLite":                         {"sqlite://x.db", database.Login{TLS: "required"}, ""},
-		"two users":                      {"postgres://ada@db/shop", database.Login{User: canary}, "DATABASE_USER and the user in DATABASE_URL are both set"},
-		"two users, one as a parameter":  {"postgres://db/shop?user=ada", database.Login{User: canary}, "DATABASE_USER and the user in DATABASE_URL are both set"},
-		"two passwords":                  {full, database.Login{Password: canary}, "the password in DATABASE_URL are both set"},
-		"two, one as a parameter":        {bare + "?password=" + canary, database.Login{PasswordFile: file}, "the password in DATABASE_URL are both set"},
-		"two beside it":                  {bare, database.Login{Password: canary, PasswordFile: file}, "DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are both set"},
-		"a file that is nowhere":         {bare, database.Login{PasswordFile: "/" + canary}, "DATABASE_PASSWORD_FILE can't be read: no such file or directory"},
-		"a folder":                       {bare, database.Login{PasswordFile: t.TempDir()}, "DATABASE_PASSWORD_FILE can't be read: is a directory"},
-		"a file of nothing":              {bare, database.Login{PasswordFile: empty}, "DATABASE_PASSWORD_FILE names an empty file"},
-		"a login for a file":             {"sqlite://x.db", database.Login{User: canary}, "DATABASE_URL is SQLite"},
-		"an address that is wrong":       {canary, database.Login{}, "DATABASE_URL must be postgres://"},
+		"all in the address":            {full, database.Login{}, ""},
+		"nothing in it":                 {bare, database.Login{User: "ada", PasswordFile: file}, ""},
+		"the user in it":                {"postgres://ada@db/shop", database.Login{Password: canary}, ""},
+		"the password in it":            {"postgres://:x@db/shop", database.Login{User: "ada"}, ""},
+		"SQLite":                        {"sqlite://x.db", database.Login{TLS: "required"}, ""},
+		"two users":                     {"postgres://ada@db/shop", database.Login{User: canary}, "DATABASE_USER and the user in DATABASE_URL are both set"},
+		"two users, one as a parameter": {"postgres://db/shop?user=ada", database.Login{User: canary}, "DATABASE_USER and the user in DATABASE_URL are both set"},
+		"two passwords":                 {full, database.Login{Password: canary}, "the password in DATABASE_URL are both set"},
+		"two, one as a parameter":       {bare + "?password=" + canary, database.Login{PasswordFile: file}, "the password in DATABASE_URL are both set"},
+		"two outside it":                {bare, database.Login{Password: canary, PasswordFile: file}, "DATABASE_PASSWORD and DATABASE_PASSWORD_FILE are both set"},
+		"a missing file":                {bare, database.Login{PasswordFile: "/" + canary}, "DATABASE_PASSWORD_FILE can't be read: no such file or directory"},
+		"a folder":                      {bare, database.Login{PasswordFile: t.TempDir()}, "DATABASE_PASSWORD_FILE can't be read: is a directory"},
+		"an empty file":                 {bare, database.Login{PasswordFile: empty}, "DATABASE_PASSWORD_FILE names an empty file"},
+		"a login for a file":            {"sqlite://x.db", database.Login{User: canary}, "DATABASE_URL is SQLite"},
+		"an address that is wrong":      {canary, database.Login{}, "DATABASE_URL must be postgres://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := row.login.Check(row.address)
@@ -48,9 +48,9 @@ func TestALoginBesideAnAddress(t *testing.T) {
 	}
 }
 
-// TestClearTextThatLeavesTheMachine: it is warned about, and rejected with
+// TestUnencryptedRemoteConnections cause a warning, and are rejected with
 // DATABASE_TLS=required.
-func TestClearTextThatLeavesTheMachine(t *testing.T) {
+func TestUnencryptedRemoteConnections(t *testing.T) {
 	for address, exposed := range map[string]bool{
 		"postgres://ada@db/shop":                           true, // pgx prefers TLS, but falls back to clear text
 		"postgres://ada@db/shop?sslmode=disable":           true,

@@ -31,7 +31,7 @@ func TestACursorIsReadAsItWasWritten(t *testing.T) {
 		s := rapid.OneOf(rapid.String(), rapid.StringMatching(`[-+ 0-9]{0,5}-[-+ 0-9]{0,25}`)).Draw(t, "anything")
 		read, err := events.ParseCursor(s)
 		if err == nil {
-			require.Equal(t, s, read.String(), "one form only")
+			require.Equal(t, s, read.String(), "a cursor has only one form")
 		}
 	})
 }
@@ -47,7 +47,7 @@ func TestConsumers(t *testing.T) {
 	}
 }
 
-func TestAWaitIsShort(t *testing.T) {
+func TestALongPollIsAtMostThirtySeconds(t *testing.T) {
 	var w events.WaitParam
 	require.NoError(t, w.UnmarshalText([]byte("30s")))
 	require.Equal(t, 30*time.Second, time.Duration(w))

@@ -187,7 +187,7 @@ func follow(t *testing.T, from *source, to *sink, test func(*testing.T, *followe
 				cancel()
 				began := time.Now()
 				require.NoError(t, <-ended)
-				require.Zero(t, time.Since(began), "at once")
+				require.Zero(t, time.Since(began), "Run ends at once")
 			}
 		}
 		defer f.stop()
@@ -221,8 +221,8 @@ func TestEachEventHasItsEffectOnce(t *testing.T) {
 			require.Equal(t, events.Deleted, e.Type)
 			require.Equal(t, "2026-01-02T03:04:05.678Z", e.Time.Format(time.RFC3339Nano))
 		}
-		require.Equal(t, cursorOf(n), f.to.cursor, "also behind what has no effect")
-		require.Equal(t, n/3+3, f.to.moves, "once for what has an effect, and once behind a batch")
+		require.Equal(t, cursorOf(n), f.to.cursor, "the cursor also moves past events without an effect")
+		require.Equal(t, n/3+3, f.to.moves, "one move per effect, and one after each batch")
 		require.InDelta(t, n/3, f.metric(t, "events_applied_total"), 0)
 		require.Empty(t, f.log.String())
 		require.Equal(t, map[string]bool{"me": true}, f.from.agents)
@@ -237,25 +237,25 @@ func TestEachEventHasItsEffectOnce(t *testing.T) {
 	})
 }
 
-// TestProgressIsAcknowledged: progress is acknowledged, and again now and then, and after
-// a restart: the last acknowledgement may have been lost.
+// TestProgressIsAcknowledged: progress is acknowledged. The acknowledgement is repeated from
+// time to time and after a restart, because the last one may have been lost.
 func TestProgressIsAcknowledged(t *testing.T) {
 	from, to := &source{n: 600}, &sink{}
 	want := []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(500)), fmt.Sprintf(`{"cursor":%q}`, cursorOf(600))}
 	follow(t, from, to, func(t *testing.T, f *followed) {
 		f.wait(time.Hour)
-		require.InDelta(t, 90, len(from.acknowledged), 5, "the same again now and then: one that came late may have taken it back")
-		require.Equal(t, want, slices.Compact(from.acknowledged), "that nothing was done isn't told")
+		require.InDelta(t, 90, len(from.acknowledged), 5, "acknowledgements are repeated, because a late one may have reverted a newer one")
+		require.Equal(t, want, slices.Compact(from.acknowledged), "only the positions after the two batches are acknowledged")
 		from.acknowledged = nil
 	})
 	follow(t, from, to, func(t *testing.T, f *followed) {
 		f.wait(time.Second)
 		require.Equal(t, want[1:], slices.Compact(from.acknowledged))
-		require.Len(t, to.effects, 200, "and nothing is done again")
+		require.Len(t, to.effects, 200, "no effect is repeated")
 	})
 }
 
-func TestAnAcknowledgementThatFailsIsMadeAgain(t *testing.T) {
+func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 	refused := 0
 	from := &source{n: 3, answer: func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPut && refused < 3 {
@@ -327,9 +327,9 @@ func (spaces) Read(p []byte) (int, error) {
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// TestWhatIsNoBatchHasNoEffect: no event of an invalid answer is applied, not even the
+// TestAnInvalidBatchHasNoEffect: no event of an invalid answer is applied, not even the
 // valid ones. The follower retries with growing delays, and recovers.
-func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
+func TestAnInvalidBatchHasNoEffect(t *testing.T) {
 	for name, trouble := range troubles {
 		t.Run(name, func(t *testing.T) {
 			from := &source{n: 9, answer: trouble}
@@ -339,7 +339,7 @@ func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 				require.Equal(t, events.Cursor{}, f.to.cursor)
 				require.InDelta(t, len(from.asked), f.metric(t, "events_failures_total"), 1)
 				require.InDelta(t, 180, f.metric(t, "events_lag_seconds"), 1)
-				require.Equal(t, 1, strings.Count(f.log.String(), "\n"), "not a line for each")
+				require.Equal(t, 1, strings.Count(f.log.String(), "\n"), "one log line, not one per failure")
 				require.NotContains(t, f.log.String(), "secret")
 				if name != "silent" { // whose requests time out instead
 					for i, longest := range []float64{1, 2, 4, 8, 16, 30, 30} {
@@ -358,8 +358,8 @@ func TestWhatIsNoBatchHasNoEffect(t *testing.T) {
 	}
 }
 
-// TestASilentServiceIsGivenUp: a request times out after twice the long poll.
-func TestASilentServiceIsGivenUp(t *testing.T) {
+// TestASilentServiceTimesOut: a request times out after twice the long poll.
+func TestASilentServiceTimesOut(t *testing.T) {
 	from := &source{n: 3, answer: troubles["silent"]}
 	follow(t, from, &sink{}, func(t *testing.T, f *followed) {
 		f.wait(40*time.Second - time.Nanosecond)
@@ -369,8 +369,8 @@ func TestASilentServiceIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestAnEventHoldsUpThoseAfterIt: an event is applied only after those before it.
-func TestAnEventHoldsUpThoseAfterIt(t *testing.T) {
+// TestAFailedEventBlocksLaterEvents: an event is applied only after those before it.
+func TestAFailedEventBlocksLaterEvents(t *testing.T) {
 	failing := true
 	to := &sink{fail: func(e *events.Event) error {
 		if failing && e != nil && e.Subject == subjectOf(6) {
@@ -390,9 +390,9 @@ func TestAnEventHoldsUpThoseAfterIt(t *testing.T) {
 	})
 }
 
-// TestAnotherReplicaMayBeFaster: ErrMoved is no failure. The follower continues at the
+// TestAnotherReplicaMayMoveTheCursorFirst: ErrMoved is no failure. The follower continues at the
 // new cursor without a delay.
-func TestAnotherReplicaMayBeFaster(t *testing.T) {
+func TestAnotherReplicaMayMoveTheCursorFirst(t *testing.T) {
 	to := &sink{}
 	to.fail = func(e *events.Event) error {
 		if e != nil && e.Subject == subjectOf(6) && to.cursor != cursorOf(9) {
@@ -406,15 +406,15 @@ func TestAnotherReplicaMayBeFaster(t *testing.T) {
 		require.Equal(t, cursorOf(12), to.cursor)
 		require.Len(t, to.effects, 2)
 		require.Equal(t, subjectOf(3), to.effects[0].Subject)
-		require.Equal(t, subjectOf(12), to.effects[1].Subject, "what the other did isn't done again")
+		require.Equal(t, subjectOf(12), to.effects[1].Subject, "effects of the other replica are not repeated")
 		require.Zero(t, f.metric(t, "events_failures_total"))
 		require.Empty(t, f.log.String())
 	})
 }
 
-// TestAStopNeedsNoWait: a stop ends Run at once during a long poll, a silent request or a
+// TestAStopInterruptsEveryWait: a stop ends Run at once during a long poll, a silent request or a
 // backoff. (follow asserts it.)
-func TestAStopNeedsNoWait(t *testing.T) {
+func TestAStopInterruptsEveryWait(t *testing.T) {
 	for name, answer := range map[string]func(*http.Request) (*http.Response, error){
 		"for an event": nil, "for an answer": troubles["silent"], "for the next try": troubles["refused"],
 	} {
@@ -428,9 +428,9 @@ func TestAStopNeedsNoWait(t *testing.T) {
 	}
 }
 
-// TestABusyFeedIsReadManyAtATime: on a busy feed, requests and transactions are limited
+// TestABusyFeedIsReadInBatches: on a busy feed, requests and transactions are limited
 // per second, and don't grow with the events.
-func TestABusyFeedIsReadManyAtATime(t *testing.T) {
+func TestABusyFeedIsReadInBatches(t *testing.T) {
 	from := &source{n: 0}
 	from.answer = func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodGet {
@@ -446,9 +446,9 @@ func TestABusyFeedIsReadManyAtATime(t *testing.T) {
 	})
 }
 
-// TestAFeedThatWentBackIsReadFromTheBeginning: the source was restored from a backup, and
+// TestARestoredFeedIsReadFromTheBeginning: the source was restored from a backup, and
 // has other events at cursors that were already applied.
-func TestAFeedThatWentBackIsReadFromTheBeginning(t *testing.T) {
+func TestARestoredFeedIsReadFromTheBeginning(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprint("restarted ", restarted), func(t *testing.T) {
 			from, to := &source{n: 30}, &sink{}
@@ -465,7 +465,7 @@ func TestAFeedThatWentBackIsReadFromTheBeginning(t *testing.T) {
 			back := func(t *testing.T, f *followed) {
 				f.wait(time.Minute)
 				require.Equal(t, cursorOf(12), to.cursor)
-				require.Len(t, to.effects, 14, "again, which has no effect, as far as it goes")
+				require.Len(t, to.effects, 14, "events are applied again from the beginning")
 				require.Contains(t, f.log.String(), "restored from a backup")
 				require.Zero(t, f.metric(t, "events_failures_total"))
 			}

@@ -31,8 +31,8 @@ func (d *dependency) Check(ctx context.Context) error {
 	return nil
 }
 
-// TestADependencyThatWasNeverThereIsSaid: it is logged once.
-func TestADependencyThatWasNeverThereIsSaid(t *testing.T) {
+// TestADependencyThatWasNeverAvailableIsLogged once.
+func TestADependencyThatWasNeverAvailableIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer // read it only when nothing runs
 		var users dependency
@@ -82,8 +82,8 @@ func TestReportFollowsTheDependencies(t *testing.T) {
 	})
 }
 
-// TestADependencyThatDoesAPartLeavesTheServiceReady: for example a read-only database.
-func TestADependencyThatDoesAPartLeavesTheServiceReady(t *testing.T) {
+// TestADegradedDependencyLeavesTheServiceReady: for example a read-only database.
+func TestADegradedDependencyLeavesTheServiceReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer // read it only when nothing runs
 		check := func(context.Context) error { return fmt.Errorf("it is read-only: %w", health.ErrDegraded) }

@@ -112,7 +112,7 @@ func TestMemoryIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	_, err = fmt.Fprintf(conn, "GET /things HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", c.token)
 	require.NoError(t, err)
 	_, err = io.ReadFull(conn, make([]byte, 1000))
-	require.NoError(t, err, "it has begun")
+	require.NoError(t, err, "the answer has begun")
 
 	status, header, _ := c.get(t, "/things", c.token)
 	require.Equal(t, http.StatusTooManyRequests, status)
@@ -123,19 +123,19 @@ func TestMemoryIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	require.Greater(t, size, largeAnswer)
 
 	require.NoError(t, conn.Close())
-	require.Eventually(t, func() bool { return strings.Contains(c.log.String(), "status=499") }, time.Minute, time.Millisecond, "it is no success")
+	require.Eventually(t, func() bool { return strings.Contains(c.log.String(), "status=499") }, time.Minute, time.Millisecond, "an unread answer is logged as 499")
 	require.Eventually(t, func() bool {
 		status, _, _ := c.get(t, "/things", c.token)
 		return status == http.StatusOK
-	}, time.Minute, time.Millisecond, "there is room again")
+	}, time.Minute, time.Millisecond, "the memory is free again")
 	count, err := testutil.GatherAndCount(c.registry, "request_memory_refused_total")
 	require.NoError(t, err)
 	require.Equal(t, 2, count)
 }
 
-// TestWhoIsSentMuchWaits: a caller beyond its volume gets 429, other callers are not
+// TestACallerAboveItsVolumeIsRejected: a caller beyond its volume gets 429, other callers are not
 // affected.
-func TestWhoIsSentMuchWaits(t *testing.T) {
+func TestACallerAboveItsVolumeIsRejected(t *testing.T) {
 	c := newGenerous(t, ratelimit.Limit{}, ratelimit.Limit{Requests: 10, Period: time.Hour, Burst: 2 * largeAnswer >> 10})
 	for _, token := range []string{c.token, c.other} {
 		for range 2 {
@@ -192,9 +192,9 @@ func TestSignaturesAreVerifiedWithinALimit(t *testing.T) {
 	require.NotEqual(t, http.StatusTooManyRequests, status)
 }
 
-// TestWhatIsNoOperationIsLimited: documentation, metrics and unknown paths are limited by
+// TestRequestsThatAreNoOperationAreLimited: documentation, metrics and unknown paths are limited by
 // address and by size, probes never.
-func TestWhatIsNoOperationIsLimited(t *testing.T) {
+func TestRequestsThatAreNoOperationAreLimited(t *testing.T) {
 	limit, volume := ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 150}, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1200}
 	for path, most := range map[string]int{"/docs/swagger-ui-bundle.js": 1, "/metrics": 3, "/nowhere": 150} {
 		c := newGenerous(t, limit, volume)
@@ -210,7 +210,7 @@ func TestWhatIsNoOperationIsLimited(t *testing.T) {
 		status, _, _ := c.get(t, "/health/live", c.token)
 		require.Equal(t, http.StatusOK, status)
 		status, _, _ = c.get(t, "/things", c.token)
-		require.Equal(t, http.StatusOK, status, "it is limited by token, not by address")
+		require.Equal(t, http.StatusOK, status, "the operation is limited by token, not by address")
 	}
 }
 
@@ -229,7 +229,7 @@ func TestAssetsAreSentOnce(t *testing.T) {
 			require.Less(t, small, size)
 			require.NotEqual(t, plain.Get("Etag"), packed.Get("Etag"))
 		} else {
-			require.Equal(t, "/docs/favicon-32x32.png", path, "all else is smaller so")
+			require.Equal(t, "/docs/favicon-32x32.png", path, "only this asset is not smaller when compressed")
 		}
 		status, _, size = c.get(t, path, c.token, "If-None-Match", plain.Get("Etag"))
 		require.Equal(t, http.StatusNotModified, status, path)

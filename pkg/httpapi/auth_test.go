@@ -33,8 +33,8 @@ func TestAnOperationWithoutARuleDoesNotStart(t *testing.T) {
 	require.Equal(t, []map[string][]string{{"token": {"things:read"}}, {"token": {"admin"}}}, api.OpenAPI().Paths["/things"].Get.Security)
 }
 
-// TestWhatIsWrongWithATokenInHTTP tests RFC 6750, section 3.1.
-func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
+// TestTheChallengeForAnInvalidToken tests RFC 6750, section 3.1.
+func TestTheChallengeForAnInvalidToken(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	asked := make(chan struct{}, 1)
@@ -74,9 +74,9 @@ func TestWhatIsWrongWithATokenInHTTP(t *testing.T) {
 	require.NoError(t, err)
 	ctx, leave := context.WithCancel(t.Context())
 	go func() { <-asked; leave() }()
-	require.Equal(t, statusClientClosedRequest, ask(ctx, "Bearer "+token).Code, "that the keys are late is not why")
+	require.Equal(t, statusClientClosedRequest, ask(ctx, "Bearer "+token).Code, "a caller that left is not told that the keys are late")
 }
 
-func TestBeingOpenIsSaid(t *testing.T) {
-	require.Panics(t, func() { newTestAPI(nil) }, "it is never a mistake")
+func TestAnOpenAPIMustBeExplicit(t *testing.T) {
+	require.Panics(t, func() { newTestAPI(nil) }, "a configuration without authentication must be explicit")
 }

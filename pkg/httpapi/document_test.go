@@ -70,8 +70,8 @@ func TestADeprecatedOperationSaysSo(t *testing.T) {
 	require.NotContains(t, paths["/new"].Post.Responses["204"].Headers, "Deprecation")
 }
 
-// TestNoOperationGoesAwayBeforeItIsDeprecated tests RFC 9745, section 4.
-func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
+// TestASunsetIsNeverBeforeTheDeprecation tests RFC 9745, section 4.
+func TestASunsetIsNeverBeforeTheDeprecation(t *testing.T) {
 	since := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	register := func(sunset time.Time) func() {
 		api := newTestAPI(auth.Open())
@@ -84,9 +84,9 @@ func TestNoOperationGoesAwayBeforeItIsDeprecated(t *testing.T) {
 	require.PanicsWithValue(t, "httpapi: old has a sunset before its deprecation (RFC 9745, section 4)", register(since.Add(-time.Second)))
 }
 
-// TestAnOpenServicesDocumentDemandsNoToken: a gateway configured from the document would
+// TestAnOpenServicesDocumentRequiresNoToken: a gateway configured from the document would
 // otherwise answer 401 to everybody.
-func TestAnOpenServicesDocumentDemandsNoToken(t *testing.T) {
+func TestAnOpenServicesDocumentRequiresNoToken(t *testing.T) {
 	api := newTestAPI(auth.Open())
 	Register(api, huma.Operation{OperationID: "change", Method: http.MethodPatch, Path: "/things"}, Needs("x"),
 		func(context.Context, *struct{ Body Body[struct{}] }) (Nothing, error) { return Nothing{}, nil })
@@ -112,6 +112,6 @@ func TestAnOpenServicesDocumentDemandsNoToken(t *testing.T) {
 	require.Contains(t, patch.RequestBody.Content, mergePatch)
 
 	full := api.OpenAPI().Paths["/things"].Patch
-	require.NotEmpty(t, full.Security, "what is served is another document")
+	require.NotEmpty(t, full.Security, "the full document must not change")
 	require.Contains(t, full.Responses, "401")
 }

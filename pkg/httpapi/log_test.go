@@ -16,9 +16,9 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-// TestTheLogForEyes: the text log has the path and the reason of a rejection, without
+// TestTheTextLogHasThePathAndTheReason: the text log has the path and the reason of a rejection, without
 // values. The JSON log has the route only.
-func TestTheLogForEyes(t *testing.T) {
+func TestTheTextLogHasThePathAndTheReason(t *testing.T) {
 	served := func(format string) string {
 		var written strings.Builder
 		log := telemetry.NewLogger(&written, telemetry.LogConfig{Format: format}, "test", "1")

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatFailsIsCountedFromTheStart: a rate over a series that first appears with its
+// TestSeriesOfFailuresExistFromTheStart: a rate over a series that first appears with its
 // first failures would miss these failures.
-func TestWhatFailsIsCountedFromTheStart(t *testing.T) {
+func TestSeriesOfFailuresExistFromTheStart(t *testing.T) {
 	c := newCrowded(t)
 	families, err := c.registry.Gather()
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestANetworkIsNotWrittenAsAHost(t *testing.T) {
+func TestANetworkWithHostBitsIsRejected(t *testing.T) {
 	for written, instead := range map[string]string{
 		"10.0.0.0/8": "", "10.0.0.1/32": "", "0.0.0.0/0": "", "fd00::/8": "", "fd00::1/128": "",
 		"10.0.0.1/8":              "write 10.0.0.0/8 for the network, or 10.0.0.1/32 for the host",

@@ -101,9 +101,9 @@ func (c *crowded) begin(method, path string, body io.Reader) <-chan int {
 	return status
 }
 
-// TestABodyCountsThatGetsNoTurn: a body counts even if its request gets no concurrency
+// TestABodyCountsWithoutAConcurrencySlot: a body counts even if its request gets no concurrency
 // slot, because it was read.
-func TestABodyCountsThatGetsNoTurn(t *testing.T) {
+func TestABodyCountsWithoutAConcurrencySlot(t *testing.T) {
 	c := newCrowded(t)
 	held := c.begin(http.MethodPost, "/things", strings.NewReader(`{}`))
 	seen := map[int]int{}
@@ -117,7 +117,7 @@ func TestABodyCountsThatGetsNoTurn(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, <-held)
 }
 
-func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
+func TestExcessRequestsAreRejectedAtOnce(t *testing.T) {
 	c := newCrowded(t)
 	read := c.begin(http.MethodGet, "/things/1", nil)
 	for range 10 {
@@ -147,7 +147,7 @@ func TestWhatIsTooMuchIsRefusedAtOnce(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, <-write)
 	go func() { <-c.arrived }()
 	status, _, _ = c.do(http.MethodGet, "/things/1", nil)
-	require.Equal(t, http.StatusNoContent, status, "there is room again")
+	require.Equal(t, http.StatusNoContent, status, "the slot is free again")
 
 	counted, err := testutil.GatherAndCount(c.registry, "overload_refused_total")
 	require.NoError(t, err)
@@ -162,12 +162,11 @@ overload_refused_total{cause="processor",kind="write"} 0
 `), "overload_refused_total"))
 	lines := strings.Count(c.log.String(), "overloaded")
 	require.Positive(t, lines)
-	require.Less(t, lines, 12, "not a line for each")
+	require.Less(t, lines, 12, "rejections must not have a log line each")
 	require.NotContains(t, c.log.String(), "status=503")
 }
 
-// TestASlowUploadTakesNoRoom: slow uploads take no concurrency slot.
-func TestASlowUploadTakesNoRoom(t *testing.T) {
+func TestASlowUploadTakesNoSlot(t *testing.T) {
 	c := newCrowded(t)
 	var uploads []*io.PipeWriter
 	statuses := make(chan int, 5)
@@ -201,10 +200,10 @@ func TestASlowUploadTakesNoRoom(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, <-write)
 }
 
-// TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits: while requests wait for a CPU,
+// TestRequestsThatAreNoOperationAreRejectedInAnOverload: while requests wait for a CPU,
 // documentation and unknown paths get 503; probes and metrics are answered. The
 // goroutines really wait.
-func TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits(t *testing.T) {
+func TestRequestsThatAreNoOperationAreRejectedInAnOverload(t *testing.T) {
 	c := newCrowded(t)
 	status, _, _ := c.do(http.MethodGet, "/nowhere", nil)
 	require.Equal(t, http.StatusNotFound, status)
@@ -229,7 +228,7 @@ func TestWhatIsNoOperationIsTurnedAwayWhileTooMuchWaits(t *testing.T) {
 	}
 }
 
-func TestAPanicGivesItsPlaceBack(t *testing.T) {
+func TestAPanicReleasesItsSlot(t *testing.T) {
 	c := newCrowded(t)
 	for range 3 {
 		status, _, _ := c.do(http.MethodGet, "/panic", nil)
@@ -241,9 +240,9 @@ func TestAPanicGivesItsPlaceBack(t *testing.T) {
 	}
 }
 
-// TestATokenThatWaitsForItsKeyTakesNoRoom: otherwise a few tokens with made-up key ids
+// TestATokenThatWaitsForItsKeyTakesNoSlot: otherwise a few tokens with made-up key ids
 // would block everybody while the issuer is slow.
-func TestATokenThatWaitsForItsKeyTakesNoRoom(t *testing.T) {
+func TestATokenThatWaitsForItsKeyTakesNoSlot(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	asked, answer := make(chan struct{}, 1), make(chan struct{})

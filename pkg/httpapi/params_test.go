@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnUnknownParameterIsToldWhichThereAre(t *testing.T) {
+func TestTheErrorForAnUnknownParameterListsTheKnownOnes(t *testing.T) {
 	parameters, _ := inputOf(reflect.TypeFor[PageParams]())
 	for name, row := range map[string]struct {
 		o    operation

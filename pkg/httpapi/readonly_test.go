@@ -9,9 +9,9 @@ import (
 	"github.com/example/microservices/pkg/jsonbody"
 )
 
-// TestATimeIsComparedAsItWasWritten has the formats in which generated clients send back
+// TestATimeIsComparedInTheClientsPrecision has the formats in which generated clients send back
 // times: ogen's keep whole seconds, Python's write microseconds.
-func TestATimeIsComparedAsItWasWritten(t *testing.T) {
+func TestATimeIsComparedInTheClientsPrecision(t *testing.T) {
 	stored := time.Date(2026, 1, 2, 3, 4, 5, 670_891_234, time.UTC)
 	for text, same := range map[string]bool{
 		"2026-01-02T03:04:05.670Z":              true,

@@ -25,9 +25,9 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// TestTheAnswerToABodyThatIsRefusedArrives at clients that send the whole body before
+// TestTheAnswerToARejectedBodyArrives: also at clients that send the whole body before
 // they read the answer.
-func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
+func TestTheAnswerToARejectedBodyArrives(t *testing.T) {
 	i, err := issuer.New()
 	require.NoError(t, err)
 	keys := httptest.NewServer(i)
@@ -63,15 +63,15 @@ func TestTheAnswerToABodyThatIsRefusedArrives(t *testing.T) {
 		"no JSON, in chunks":    {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + token, "chunked", http.StatusUnsupportedMediaType},
 		"no token, in chunks":   {"POST /things HTTP/1.1" + jsonType, "chunked", http.StatusUnauthorized},
 		"too many, in chunks":   {"POST /things HTTP/1.1\r\nAuthorization: Bearer " + other + jsonType, "chunked", http.StatusTooManyRequests},
-		"nothing there":         {"POST /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
-		"a method it lacks":     {"PATCH /things HTTP/1.1" + jsonType, "", http.StatusMethodNotAllowed},
+		"an unknown path":       {"POST /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
+		"an unsupported method": {"PATCH /things HTTP/1.1" + jsonType, "", http.StatusMethodNotAllowed},
 		"a GET that has a body": {"GET /nowhere HTTP/1.1" + jsonType, "", http.StatusNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 3 {
 				status, body := sendAll(t, address, row.head, size, row.encoding)
 				require.Equal(t, row.status, status)
-				require.Contains(t, body, `"request_id"`, "the whole answer")
+				require.Contains(t, body, `"request_id"`, "the answer must be complete")
 			}
 		})
 	}
@@ -99,9 +99,9 @@ func sendAll(t *testing.T, address, head string, size int, encoding string) (int
 	return response.StatusCode, string(body)
 }
 
-// TestALengthThatIsTooLargeIsRefusedAtOnce: without the body, and without 100 Continue
+// TestATooLargeLengthIsRejectedAtOnce: without the body, and without 100 Continue
 // (RFC 9110, section 10.1.1).
-func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
+func TestATooLargeLengthIsRejectedAtOnce(t *testing.T) {
 	c := newCrowded(t)
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(c.url, "http://"))
 	require.NoError(t, err)
@@ -118,10 +118,10 @@ func TestALengthThatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	require.Contains(t, string(body), "at most 65536 bytes")
 }
 
-// TestAFloodOfRefusalsIsHeldBack: of more than a thousand a second, each waits, so that a
-// client that retries at once gets ten a second on a connection. It holds for so many at
-// once, and not while the service stops.
-func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
+// TestAFloodOfRejectionsIsDelayed: above a thousand rejections a second, each is delayed, so
+// that a client that retries at once gets ten a second per connection. The number of delayed
+// rejections is limited, and none is delayed while the service stops.
+func TestAFloodOfRejectionsIsDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits, err := ratelimit.NewPolicies(ratelimit.PolicyConfig{ReadLimit: ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}}, "test", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
 		for range promptRefusals {
 			status, took = get()
 			require.Equal(t, http.StatusTooManyRequests, status)
-			require.Zero(t, took, "no flood")
+			require.Zero(t, took, "below the rate of a flood")
 		}
 		var all sync.WaitGroup
 		for range maxPaused {
@@ -151,7 +151,7 @@ func TestAFloodOfRefusalsIsHeldBack(t *testing.T) {
 		synctest.Wait()
 		status, took = get()
 		require.Equal(t, http.StatusTooManyRequests, status)
-		require.Zero(t, took, "one more than may be held back")
+		require.Zero(t, took, "above the maximum of delayed answers")
 		all.Wait()
 		a.Stop()
 		for range promptRefusals + 1 {

@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestABodyThatNeverComesEndsSoon: a client that announces a body and doesn't send it
+// TestAConnectionThatWithholdsItsBodyIsClosed: a client that announces a body and doesn't send it
 // keeps its connection only for a short time after the answer.
-func TestABodyThatNeverComesEndsSoon(t *testing.T) {
+func TestAConnectionThatWithholdsItsBodyIsClosed(t *testing.T) {
 	c := newCrowded(t)
 	began := time.Now()
 	var conns []net.Conn

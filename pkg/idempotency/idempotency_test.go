@@ -108,9 +108,9 @@ func TestAFailureIsNotRecorded(t *testing.T) {
 	require.Equal(t, 1, done)
 }
 
-// TestAnotherProcessWasFaster: the store gets the key after it was looked up, and before
+// TestAnotherProcessTakesTheKeyFirst: the store gets the key after it was looked up, and before
 // the effect is stored.
-func TestAnotherProcessWasFaster(t *testing.T) {
+func TestAnotherProcessTakesTheKeyFirst(t *testing.T) {
 	for body, want := range map[string]error{"b": nil, "another": ErrMismatch} {
 		s := store{}
 		here, there := newOnce(s), newOnce(s)
@@ -131,7 +131,7 @@ func TestAnotherProcessWasFaster(t *testing.T) {
 	}
 }
 
-func TestASecondInFlightIsRefused(t *testing.T) {
+func TestASecondRequestInFlightIsRejected(t *testing.T) {
 	s := store{}
 	once := newOnce(s)
 	done := 0
@@ -149,8 +149,7 @@ func TestASecondInFlightIsRefused(t *testing.T) {
 	require.Equal(t, 2, done)
 }
 
-// TestManyMayHaveAnAnswerAtOnce: concurrent replays don't block each other.
-func TestManyMayHaveAnAnswerAtOnce(t *testing.T) {
+func TestConcurrentReplaysDoNotBlockEachOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store{}
 		once := newOnce(s)
@@ -185,8 +184,8 @@ func (g gate) Recorded(ctx context.Context, key Key, now time.Time) (Record, err
 	return g.store.Recorded(ctx, key, now)
 }
 
-// TestAReplayThatIsNotSentIsNone: the caller may no longer be allowed to see it.
-func TestAReplayThatIsNotSentIsNone(t *testing.T) {
+// TestAReplayThatIsNotSentIsNotCounted: the caller may no longer be allowed to see it.
+func TestAReplayThatIsNotSentIsNotCounted(t *testing.T) {
 	s := store{}
 	once := newOnce(s)
 	done := 0
@@ -215,7 +214,7 @@ func TestAnErasedRecordKeepsItsKey(t *testing.T) {
 		require.False(t, replayed)
 	}
 	require.InDelta(t, 2, testutil.ToFloat64(once.requests.conflict), 0)
-	require.Equal(t, 1, done, "no second one is made")
+	require.Equal(t, 1, done, "the effect is not repeated")
 }
 
 func TestKeysExpireAndArePurged(t *testing.T) {

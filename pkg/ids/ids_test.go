@@ -11,7 +11,7 @@ import (
 	"github.com/example/microservices/pkg/ids"
 )
 
-func TestAnIDSaysWhenItWasMade(t *testing.T) {
+func TestAnIDHasItsCreationTime(t *testing.T) {
 	before := time.Now().Truncate(time.Millisecond)
 	id, err := ids.New()
 	require.NoError(t, err)

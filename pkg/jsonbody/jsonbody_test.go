@@ -42,7 +42,7 @@ func TestDecode(t *testing.T) {
 	require.Equal(t, []item{{"p", 2, 30}, {"q", 100, 1000}}, b.Items.Value)
 }
 
-func TestDecodeRefusesAndLocates(t *testing.T) {
+func TestDecodeRejectsAndLocates(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"a missing member":         {`{}`, "name is required"},
 		"an unknown member":        {`{"name":"a","nmae":"b"}`, "nmae is not a known field; known are name, age, email, items"},
@@ -74,7 +74,7 @@ func TestDecodeRefusesAndLocates(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesWhatIsNotOneJSONText(t *testing.T) {
+func TestDecodeRejectsWhatIsNotOneJSONText(t *testing.T) {
 	for name, c := range map[string]struct{ in, path, message string }{
 		"nothing":                    {"", "", "empty"},
 		"white space":                {" \n", "", "empty"},
@@ -184,9 +184,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// TestWhatIsTooMuchIsNotBuilt: of a list that is too long, or a body with many errors,
+// TestExcessElementsAreNotDecoded: of a list that is too long, or a body with many errors,
 // only as much is decoded as is reported.
-func TestWhatIsTooMuchIsNotBuilt(t *testing.T) {
+func TestExcessElementsAreNotDecoded(t *testing.T) {
 	type item struct {
 		Name string `json:"name"`
 	}
@@ -211,7 +211,7 @@ func TestWhatIsTooMuchIsNotBuilt(t *testing.T) {
 		require.LessOrEqual(t, len(b.Items), 101)
 	}
 	var syntax *jsonbody.SyntaxError
-	require.ErrorAs(t, jsonbody.Decode([]byte(`{"items":[`+bad+`]`), &b), &syntax, "all of it is read for its syntax")
+	require.ErrorAs(t, jsonbody.Decode([]byte(`{"items":[`+bad+`]`), &b), &syntax, "the whole body is checked for syntax errors")
 	var number struct {
 		N int64 `json:"n"`
 	}

@@ -73,7 +73,7 @@ func TestArithmeticAgreesWithBigIntegers(t *testing.T) {
 	})
 }
 
-func TestWhatIsWrittenIsRead(t *testing.T) {
+func TestWrittenAmountsCanBeRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := money.Amount(rapid.Int64Range(-999_999_999_999_999_999, 999_999_999_999_999_999).Draw(t, "a"))
 		b, err := json.Marshal(a)
@@ -108,11 +108,11 @@ func FuzzParse(f *testing.F) {
 		require.True(t, ok)
 		value.Mul(value, big.NewRat(100, 1))
 		if err == nil {
-			require.True(t, value.IsInt() && value.Num().IsInt64(), "%s was taken", s)
+			require.True(t, value.IsInt() && value.Num().IsInt64(), "%s was accepted", s)
 			require.Equal(t, value.Num().Int64(), int64(got))
 			return
 		}
 		limit := new(big.Int).Exp(big.NewInt(10), big.NewInt(18), nil)
-		require.True(t, !value.IsInt() || value.Num().CmpAbs(limit) >= 0, "%s was refused: %v", s, err)
+		require.True(t, !value.IsInt() || value.Num().CmpAbs(limit) >= 0, "%s was rejected: %v", s, err)
 	})
 }

@@ -18,8 +18,8 @@ func newMemory(mib int64) *Memory {
 	return NewMemory(MemoryConfig{RequestMemoryMiB: mib}, prometheus.NewRegistry())
 }
 
-// TestOneCallerHoldsAShare: a caller who asks for everything leaves the rest to others.
-func TestOneCallerHoldsAShare(t *testing.T) {
+// TestOneCallerHoldsAtMostItsShare: a caller who asks for everything leaves the rest to others.
+func TestOneCallerHoldsAtMostItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(4)
 		greedy, err := m.Reserve(t.Context(), "greedy", 100*mebibyte, false)
@@ -43,22 +43,22 @@ func TestOneCallerHoldsAShare(t *testing.T) {
 		time.Sleep(calm)
 		time.AfterFunc(maxWait/2, func() { greedy.Shrink(mebibyte - 20); close(given) })
 		r, err := m.Reserve(t.Context(), "d", 10, false)
-		require.NoError(t, err, "what is given back goes to who waits")
+		require.NoError(t, err, "released memory goes to a waiting caller")
 		<-given
 		everybody, err := m.Reserve(t.Context(), "", 10, false)
-		require.NoError(t, err, "who can't be told from others has no share")
+		require.NoError(t, err, "callers without a token have no share")
 		for _, held := range append(others, greedy, r, everybody) {
 			held.Release()
 			held.Release() // has no effect
 		}
-		require.Empty(t, m.callers, "nothing is kept of who holds nothing")
+		require.Empty(t, m.callers, "callers without memory are forgotten")
 		require.True(t, m.all.TryAcquire(4*mebibyte))
 	})
 }
 
-// TestOneCallerChangesSomeThingsAtATime: one caller's writes are limited. Reads and other
+// TestOneCallersConcurrentWritesAreLimited: one caller's writes are limited. Reads and other
 // callers are not affected.
-func TestOneCallerChangesSomeThingsAtATime(t *testing.T) {
+func TestOneCallersConcurrentWritesAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(64)
 		var held []Reservation
@@ -94,20 +94,20 @@ func TestAReservationGrows(t *testing.T) {
 		b, err := m.Reserve(t.Context(), "ada", mebibyte-30, false)
 		require.NoError(t, err)
 		require.NoError(t, a.Grow(t.Context(), 30))
-		require.NoError(t, a.Grow(t.Context(), 20), "it has that already")
+		require.NoError(t, a.Grow(t.Context(), 20), "the reservation has that much already")
 		require.ErrorIs(t, a.Grow(t.Context(), 31), ErrShare)
 		b.Release()
-		require.NoError(t, a.Grow(t.Context(), 100*mebibyte), "the share")
+		require.NoError(t, a.Grow(t.Context(), 100*mebibyte), "grows to the share at most")
 		_, err = m.Reserve(t.Context(), "ada", 1, false)
 		require.ErrorIs(t, err, ErrShare)
 		a.Release()
 		require.Empty(t, m.callers)
 		require.True(t, m.all.TryAcquire(4*mebibyte))
-		require.NoError(t, new(Reservation).Grow(t.Context(), 10), "of a service without a bound")
+		require.NoError(t, new(Reservation).Grow(t.Context(), 10), "a service without a limit")
 	})
 }
 
-func TestWhoLeavesGetsNoMemory(t *testing.T) {
+func TestACanceledCallerGetsNoMemory(t *testing.T) {
 	m := newMemory(4)
 	held, err := m.Reserve(t.Context(), "a", mebibyte, false)
 	require.NoError(t, err)
@@ -145,7 +145,7 @@ func TestTheMemoryIsNeverExceeded(t *testing.T) {
 		}
 		wg.Wait()
 		require.LessOrEqual(t, most.Load(), int64(total))
-		require.Greater(t, most.Load(), int64(total/2), "the test means something")
+		require.Greater(t, most.Load(), int64(total/2), "too little memory was held for a meaningful test")
 		require.Empty(t, m.callers)
 	})
 }

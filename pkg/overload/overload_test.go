@@ -41,7 +41,7 @@ func enter(t testing.TB, g *Gates, reads bool) (Slot, bool) {
 	return g.Enter(ctx, reads, false)
 }
 
-func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
+func TestConcurrentRequestsAreLimited(t *testing.T) {
 	gates, registry := fixed(2)
 	a, ok := enter(t, gates, true)
 	require.True(t, ok)
@@ -50,7 +50,7 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 	_, ok = enter(t, gates, true)
 	require.False(t, ok)
 	write, ok := enter(t, gates, false)
-	require.True(t, ok, "reads don't keep writes out")
+	require.True(t, ok, "reads don't take the writes' slots")
 	write.Done()
 
 	a.Done()
@@ -66,12 +66,12 @@ func TestNoMoreThanTheBoundAreUnderWay(t *testing.T) {
 
 	refused, err := testutil.GatherAndCount(registry, "overload_refused_total", "overload_concurrency_limit")
 	require.NoError(t, err)
-	require.Equal(t, 6, refused, "two kinds, of refusals by two causes")
+	require.Equal(t, 6, refused, "two kinds, with rejections for two causes")
 	require.InDelta(t, 2, testutil.ToFloat64(gates.read.byLimit), 0)
 	require.InDelta(t, 0, testutil.ToFloat64(gates.write.byLimit), 0)
 }
 
-func TestWithoutABoundEverythingIsLetIn(t *testing.T) {
+func TestWithoutALimitEverythingIsAdmitted(t *testing.T) {
 	gates := New(Limits{}, prometheus.NewRegistry())
 	for range 10_000 {
 		slot, ok := gates.Enter(t.Context(), false, false)
@@ -81,9 +81,9 @@ func TestWithoutABoundEverythingIsLetIn(t *testing.T) {
 	}
 }
 
-// TestABurstWaitsItsTurn: 500 requests at once, of which 150 get a slot at first, on an
+// TestABurstIsQueued: 500 requests at once, of which 150 get a slot at first, on an
 // idle service that takes 150 ms for each.
-func TestABurstWaitsItsTurn(t *testing.T) {
+func TestABurstIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates := withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry()))
 		answers := make(chan bool)
@@ -101,9 +101,9 @@ func TestABurstWaitsItsTurn(t *testing.T) {
 	})
 }
 
-// TestNobodyWaitsInAnOverload: requests that could only be answered late are rejected at
+// TestRequestsAreRejectedAtOnceInAnOverload: requests that could only be answered late are rejected at
 // once.
-func TestNobodyWaitsInAnOverload(t *testing.T) {
+func TestRequestsAreRejectedAtOnceInAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gates, _ := fixed(1)
 		first, ok := gates.Enter(t.Context(), false, false)
@@ -111,10 +111,10 @@ func TestNobodyWaitsInAnOverload(t *testing.T) {
 		began := time.Now()
 		_, ok = gates.Enter(t.Context(), false, false)
 		require.False(t, ok)
-		require.Equal(t, maxWait, time.Since(began), "it might have been a burst")
+		require.Equal(t, maxWait, time.Since(began), "at first, a request waits as in a burst")
 		_, ok = gates.Enter(t.Context(), false, false)
 		require.False(t, ok)
-		require.Equal(t, maxWait, time.Since(began), "it is none")
+		require.Equal(t, maxWait, time.Since(began), "in an overload, a request is rejected at once")
 		first.Done()
 		time.Sleep(calm)
 		first, ok = gates.Enter(t.Context(), false, false)

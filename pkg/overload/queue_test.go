@@ -30,20 +30,20 @@ func ask(q *queue, span time.Duration) (refused int) {
 	return refused
 }
 
-func TestAQueueThatStaysIsTooMuch(t *testing.T) {
+func TestALastingQueueIsAnOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, length := line()
 		*length = bound() + 1
-		require.Zero(t, ask(q, patienceTime), "it may be a burst")
+		require.Zero(t, ask(q, patienceTime), "a short queue may be a burst")
 		require.Equal(t, 50, ask(q, 50*time.Millisecond))
 		*length--
-		require.Zero(t, ask(q, patienceTime/2), "there is room")
+		require.Zero(t, ask(q, patienceTime/2), "the queue is short")
 		*length++
-		require.Equal(t, 50, ask(q, 50*time.Millisecond), "it isn't over yet")
+		require.Equal(t, 50, ask(q, 50*time.Millisecond), "the queue is still too long")
 		*length--
 		require.Zero(t, ask(q, 2*patienceTime))
 		*length++
-		require.Zero(t, ask(q, patienceTime), "it was over: this may be a burst")
+		require.Zero(t, ask(q, patienceTime), "after a short queue, this may be a burst")
 		require.Equal(t, 1, ask(q, time.Millisecond))
 	})
 }
@@ -60,14 +60,14 @@ func TestBurstsAreNoOverload(t *testing.T) {
 		*length = 10 * bound()
 		for range 100 {
 			require.Zero(t, ask(q, time.Millisecond))
-			time.Sleep(patienceTime) // nobody asks
+			time.Sleep(patienceTime) // no requests
 		}
 	})
 }
 
-// TestGoroutinesThatWaitAreSeen tests the real metric with goroutines that really wait
+// TestWaitingGoroutinesAreMeasured tests the real metric with goroutines that really wait
 // for a CPU.
-func TestGoroutinesThatWaitAreSeen(t *testing.T) {
+func TestWaitingGoroutinesAreMeasured(t *testing.T) {
 	var done atomic.Bool
 	defer done.Store(true)
 	many := int(2 * bound())
@@ -84,7 +84,7 @@ func TestGoroutinesThatWaitAreSeen(t *testing.T) {
 		slot, ok := gates.Enter(t.Context(), true, false)
 		slot.Done()
 		return !ok
-	}, 10*time.Second, time.Millisecond, "what stays is refused")
+	}, 10*time.Second, time.Millisecond, "a lasting queue causes rejections")
 	slot, ok := gates.Enter(t.Context(), false, false)
 	slot.Done()
 	require.False(t, ok, "writes, too")

@@ -94,7 +94,7 @@ func TestTwiceTheLoad(t *testing.T) {
 				rng := rand.New(rand.NewPCG(1, 2))
 				require.Zero(t, s.offer(rng, 0.1, 5*time.Second).refused)
 				normal := s.offer(rng, 0.7, 5*time.Second)
-				require.Less(t, normal.refused, 0.01, "it is seven times as much all of a sudden")
+				require.Less(t, normal.refused, 0.01, "a sudden load must not cause rejections")
 				require.Zero(t, s.offer(rng, 0.7, 5*time.Second).refused)
 
 				// The limit falls in steps. Each step needs a number of requests.
@@ -111,14 +111,14 @@ func TestTwiceTheLoad(t *testing.T) {
 				require.Less(t, settled.p99(), 3*max(normal.p99(), queue))
 
 				s.offer(rng, 0.1, time.Second)
-				require.Less(t, s.offer(rng, 0.9, 5*time.Second).refused, 0.002, "all is well again by itself")
+				require.Less(t, s.offer(rng, 0.9, 5*time.Second).refused, 0.002, "it recovers by itself")
 			})
 		})
 	}
 }
 
-// TestABurstOutOfNothing: many clients that come at once are no overload.
-func TestABurstOutOfNothing(t *testing.T) {
+// TestASuddenBurstIsNoOverload: many clients that come at once are no overload.
+func TestASuddenBurstIsNoOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{gates: withoutQueue(New(Limits{20, 500}, prometheus.NewRegistry())), workers: make(chan struct{}, 2), service: time.Millisecond}
 		rng := rand.New(rand.NewPCG(1, 2))

@@ -82,10 +82,10 @@ func rowsOf(rows []uuid.UUID, size func(uuid.UUID) int) page.Rows[uuid.UUID] {
 	}
 }
 
-// TestAPageHoldsAboutSoManyBytes: walking a list sees each row once, in order, whatever
+// TestAPageIsLimitedInBytes: walking a list sees each row once, in order, whatever
 // their sizes. No page exceeds MaxBytes unless it is one row, and not much more than that
 // is read for a page.
-func TestAPageHoldsAboutSoManyBytes(t *testing.T) {
+func TestAPageIsLimitedInBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		largest := rapid.SampledFrom([]int{100, 10_000, 130_000, 2 * page.MaxBytes}).Draw(t, "largest")
 		weights := map[uuid.UUID]int{}
@@ -179,11 +179,11 @@ func TestACursorIsOfOneKindOfList(t *testing.T) {
 	require.ErrorContains(t, err, "to another list", "orders are never sorted by time, users may be")
 	for _, at := range []time.Time{time.UnixMicro(math.MinInt64), time.UnixMicro(math.MaxInt64)} {
 		_, err := page.After(page.Request{Before: id, At: at}.Cursor(), page.FirstByTime(1))
-		require.ErrorContains(t, err, "is not a cursor", "no database has such a time")
+		require.ErrorContains(t, err, "is not a cursor", "no database can store such a time")
 	}
 }
 
-func TestAPeriodIsAsExactAsARow(t *testing.T) {
+func TestAPeriodHasThePrecisionOfRows(t *testing.T) {
 	row := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 	for shift := -2 * time.Microsecond; shift <= 2*time.Microsecond; shift += 100 {
 		bound := row.Add(shift)

@@ -18,9 +18,9 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// TestARedisThatAnswersAndDoesNotCount: a Redis that is out of memory, or has become a
+// TestARedisThatCannotWrite: a Redis that is out of memory, or has become a
 // replica, answers but can't write.
-func TestARedisThatAnswersAndDoesNotCount(t *testing.T) {
+func TestARedisThatCannotWrite(t *testing.T) {
 	server := redis.Start(t)
 	client := server.Client()
 	t.Cleanup(func() { require.NoError(t, client.Close()) })

@@ -65,15 +65,15 @@ func TestLocal(t *testing.T) {
 	})
 }
 
-// TestLocalForgets: many different callers don't use memory for ever.
-func TestLocalForgets(t *testing.T) {
+// TestLocalForgetsIdleCallers: many different callers don't use memory for ever.
+func TestLocalForgetsIdleCallers(t *testing.T) {
 	limiter, err := ratelimit.NewLocal(ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}, 2)
 	require.NoError(t, err)
 	for _, caller := range []string{"a", "b", "c"} {
 		require.True(t, limiter.Allow(t.Context(), caller).Allowed)
 	}
 	require.False(t, limiter.Allow(t.Context(), "c").Allowed)
-	require.True(t, limiter.Allow(t.Context(), "a").Allowed, "whom it has not seen for longest is forgotten")
+	require.True(t, limiter.Allow(t.Context(), "a").Allowed, "the caller that was idle longest is forgotten")
 }
 
 // count asks several limiters concurrently, and returns how many requests are allowed.
@@ -161,6 +161,6 @@ func TestWithoutRedisEachReplicaHasItsShare(t *testing.T) {
 			r.Allow(t.Context(), "grace")
 			return !r.away.Load()
 		})
-		require.EqualValues(t, 2, r.told.Load(), "told once that it went, once that it came back")
+		require.EqualValues(t, 2, r.told.Load(), "one report when Redis fails, one when it is back")
 	}
 }

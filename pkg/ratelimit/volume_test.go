@@ -16,21 +16,21 @@ func TestVolume(t *testing.T) {
 		for range 1000 {
 			v.Charge("small", 8<<10)
 		}
-		require.Zero(t, v.Wait("small"), "what is small doesn't count")
+		require.Zero(t, v.Wait("small"), "small answers don't count")
 		v.Charge("ada", 40<<10)
-		require.Zero(t, v.Wait("ada"), "it is within the burst")
+		require.Zero(t, v.Wait("ada"), "the caller is within the burst")
 		v.Charge("ada", 50<<10)
-		require.InDelta(t, 410*time.Millisecond, v.Wait("ada"), float64(time.Millisecond), "it is 40 KiB in debt")
+		require.InDelta(t, 410*time.Millisecond, v.Wait("ada"), float64(time.Millisecond), "the caller exceeds the burst by 40 KiB")
 		v.Charge("ada", 1<<30)
-		require.InDelta(t, 910*time.Millisecond, v.Wait("ada"), float64(time.Millisecond), "one answer counts as the burst at most")
-		require.Zero(t, v.Wait("grace"), "each caller has its own")
+		require.InDelta(t, 910*time.Millisecond, v.Wait("ada"), float64(time.Millisecond), "one answer counts at most as much as the burst")
+		require.Zero(t, v.Wait("grace"), "each caller has its own volume")
 		time.Sleep(v.Wait("ada"))
 		require.Zero(t, v.Wait("ada"))
 
 		v.Charge("ada", 100<<10)
 		v.Charge("grace", 100<<10)
 		v.Charge("joan", 100<<10)
-		require.Zero(t, v.Wait("ada"), "of more callers it forgets the one it has not seen for longest")
+		require.Zero(t, v.Wait("ada"), "with too many callers, the one that was idle longest is forgotten")
 		require.Positive(t, v.Wait("grace"))
 	})
 	var none *ratelimit.Volume

@@ -26,7 +26,7 @@ func TestBackoffStaysWithinItsBounds(t *testing.T) {
 	})
 }
 
-func TestBackoffOfNothingIsNothing(t *testing.T) {
+func TestAZeroBackoffHasNoDelay(t *testing.T) {
 	if got := (Backoff{}).Delay(3); got != 0 {
 		t.Fatalf("got %v", got)
 	}
@@ -40,5 +40,5 @@ func TestBackoffVaries(t *testing.T) {
 			return
 		}
 	}
-	t.Fatal("100 delays, all alike")
+	t.Fatal("100 delays are all equal")
 }

@@ -25,7 +25,7 @@ func fine() error { return errFine }
 // mustNotBeNil reports whether err is target. The breaker must never pass nil.
 func mustNotBeNil(err, target error) bool {
 	if err == nil {
-		panic("asked about nil")
+		panic("called with nil")
 	}
 	return errors.Is(err, target)
 }
@@ -51,13 +51,13 @@ func TestBreakerTrips(t *testing.T) {
 		calls calls
 		want  State
 	}{
-		{"not below the minimum", calls{bad, bad, bad}, Closed},
-		{"at the minimum", calls{bad, bad, bad, bad}, Open},
-		{"at the ratio, the last one failing", calls{good, good, bad, bad}, Open},
-		{"not below the ratio", calls{good, good, good, bad, bad}, Closed},
-		{"not on answers that are no failure", calls{fine, fine, fine, fine}, Closed},
-		{"not counting the excluded towards the minimum", calls{gone, bad, gone, bad, gone, bad}, Closed},
-		{"not watering the ratio down by the excluded", calls{gone, gone, gone, gone, good, good, bad, bad}, Open},
+		{"stays closed below the minimum", calls{bad, bad, bad}, Closed},
+		{"opens at the minimum", calls{bad, bad, bad, bad}, Open},
+		{"opens at the ratio", calls{good, good, bad, bad}, Open},
+		{"stays closed below the ratio", calls{good, good, good, bad, bad}, Closed},
+		{"ignores errors that are no failure", calls{fine, fine, fine, fine}, Closed},
+		{"doesn't count excluded calls towards the minimum", calls{gone, bad, gone, bad, gone, bad}, Closed},
+		{"doesn't count excluded calls towards the ratio", calls{gone, gone, gone, gone, good, good, bad, bad}, Open},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := breakerUnderTest(nil)
@@ -92,7 +92,7 @@ func TestBreakerWindowRolls(t *testing.T) {
 		for range 3 {
 			require.ErrorIs(t, b.Do(bad), errBad)
 		}
-		require.Equal(t, Open, b.State(), "a window that starts anew would hold only 3 failures")
+		require.Equal(t, Open, b.State(), "a window that restarts would have only 3 failures")
 	})
 }
 
@@ -111,7 +111,7 @@ func TestBreakerIgnoresCallsInFlight(t *testing.T) {
 		require.Equal(t, Open, b.State())
 		close(release)
 		wg.Wait()
-		require.Equal(t, Open, b.State(), "late successes don't close it")
+		require.Equal(t, Open, b.State(), "late successes don't close the breaker")
 	})
 }
 
@@ -130,7 +130,7 @@ func TestBreakerRecovers(t *testing.T) {
 		pass(3*time.Second + 1)
 		require.Equal(t, HalfOpen, b.State())
 		require.Zero(t, b.OpenLeft())
-		require.ErrorIs(t, b.Do(bad), errBad, "the probe is made")
+		require.ErrorIs(t, b.Do(bad), errBad, "the probe is sent")
 		require.Equal(t, Open, b.State())
 
 		pass(5*time.Second + 1)

@@ -52,7 +52,7 @@ func TestFlightKeepsKeysApart(t *testing.T) {
 	})
 }
 
-func TestFlightOutlivesTheCallerThatCameFirst(t *testing.T) {
+func TestFlightOutlivesItsFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f Flight[string, int]
 		call := func(ctx context.Context) (int, error) {
@@ -101,7 +101,7 @@ func TestFlightEndsACallThatNobodyWaitsFor(t *testing.T) {
 			return 2, nil
 		})
 		require.NoError(t, err)
-		require.Equal(t, 2, v, "nobody joins a dying call, and its end takes nothing away")
+		require.Equal(t, 2, v, "no caller joins an ending call, and its end doesn't affect the next call")
 	})
 }
 
@@ -115,7 +115,7 @@ func TestFlightCarriesValues(t *testing.T) {
 	require.Equal(t, "value", v)
 }
 
-func TestFlightMakesNoCallForACallerAlreadyGone(t *testing.T) {
+func TestFlightMakesNoCallForACanceledCaller(t *testing.T) {
 	var f Flight[string, int]
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -132,7 +132,7 @@ func TestFlightHandsPanicsToTheCallers(t *testing.T) {
 		err, ok := recover().(error)
 		require.True(t, ok)
 		require.ErrorContains(t, err, "panic in a shared call: oh")
-		require.ErrorContains(t, err, "flight_test.go", "the stack is the call's")
+		require.ErrorContains(t, err, "flight_test.go", "the stack is that of the call")
 	}()
 	_, _ = f.Do(t.Context(), "key", func(context.Context) (int, error) { panic("oh") })
 }

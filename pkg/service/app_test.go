@@ -42,7 +42,7 @@ func (s store) Check(context.Context) error { return nil }
 func (s store) Stats() database.Stats       { return database.Stats{Max: 7} }
 func (s store) Close() error                { *s.did = append(*s.did, "close the store"); return nil }
 
-func TestWhatCameLastIsClosedFirst(t *testing.T) {
+func TestResourcesAreClosedInReverseOrder(t *testing.T) {
 	var did []string
 	failure := errors.New("on purpose")
 	for _, fails := range []error{nil, failure} {
@@ -58,7 +58,7 @@ func TestWhatCameLastIsClosedFirst(t *testing.T) {
 			require.Equal(t, []string{"migrate"}, did)
 			require.NoError(t, app.Close())
 		}
-		require.Equal(t, []string{"migrate", "close the client", "close the store"}, did, "also where it can't be opened after all")
+		require.Equal(t, []string{"migrate", "close the client", "close the store"}, did, "closed in reverse order if opening fails later")
 	}
 }
 
@@ -71,9 +71,9 @@ func TestAStoreThatCantBeMigratedIsClosed(t *testing.T) {
 	require.Equal(t, []string{"migrate", "close the store"}, did)
 }
 
-// TestEachTryToOpenBeginsAnew: metrics registered by a failed attempt don't collide with
+// TestEachAttemptToOpenStartsClean: metrics registered by a failed attempt don't collide with
 // the next one.
-func TestEachTryToOpenBeginsAnew(t *testing.T) {
+func TestEachAttemptToOpenStartsClean(t *testing.T) {
 	tries := 0
 	p := opened(t, func(ctx context.Context, rt *Runtime) error {
 		tries++
@@ -99,7 +99,7 @@ func TestEachTryToOpenBeginsAnew(t *testing.T) {
 	require.Contains(t, answer.Body.String(), "of_the_process 0")
 }
 
-func TestOpeningIsTriedAgainForAWhile(t *testing.T) {
+func TestOpeningIsRetriedForAWhile(t *testing.T) {
 	unavailable := database.Unavailable(errors.New("away"))
 	for name, row := range map[string]struct {
 		fails func(n int) error
@@ -107,10 +107,10 @@ func TestOpeningIsTriedAgainForAWhile(t *testing.T) {
 		says  string
 		took  time.Duration
 	}{
-		"it comes":              {func(n int) error { return map[bool]error{true: unavailable}[n < 4] }, 4, "", 3 * retryInterval},
-		"it stays away":         {func(int) error { return unavailable }, 22, "DATABASE_URL", 21 * retryInterval},
-		"trying helps not":      {func(int) error { return errors.New("wrong password") }, 1, "wrong password", 0},
-		"it turns out as wrong": {func(n int) error { return []error{nil, unavailable, errors.New("wrong")}[n] }, 2, "wrong", retryInterval},
+		"available after some tries":                               {func(n int) error { return map[bool]error{true: unavailable}[n < 4] }, 4, "", 3 * retryInterval},
+		"never available":                                          {func(int) error { return unavailable }, 22, "DATABASE_URL", 21 * retryInterval},
+		"an error that retries can't fix":                          {func(int) error { return errors.New("wrong password") }, 1, "wrong password", 0},
+		"an error that retries can't fix, after one that they can": {func(n int) error { return []error{nil, unavailable, errors.New("wrong")}[n] }, 2, "wrong", retryInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestOpeningIsTriedAgainForAWhile(t *testing.T) {
 	}
 }
 
-func TestWhoeverIsToldToStopDoesntWaitForTheDatabase(t *testing.T) {
+func TestAStopDoesNotWaitForTheDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second/4, stop)
@@ -139,7 +139,7 @@ func TestWhoeverIsToldToStopDoesntWaitForTheDatabase(t *testing.T) {
 	})
 }
 
-func TestAStepOfTheStopIsBounded(t *testing.T) {
+func TestEachStepOfTheStopHasATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		open := make(chan struct{})
 		began := time.Now()

@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestASlowReaderGetsItAll: it reads one byte a second, so it never stalls for the
+// TestASlowReaderGetsTheWholeAnswer: it reads one byte a second, so it never stalls for the
 // timeout.
-func TestASlowReaderGetsItAll(t *testing.T) {
+func TestASlowReaderGetsTheWholeAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		conn := &steadyConn{Conn: here, timeout: 2 * time.Second}
@@ -59,13 +59,13 @@ func TestAReaderThatStopsIsCutOff(t *testing.T) {
 		n, err := conn.Write([]byte("more than five bytes"))
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.Equal(t, 5, n)
-		require.Equal(t, 4*time.Second, time.Since(began), "two seconds after the last that it took, at most twice")
+		require.Equal(t, 4*time.Second, time.Since(began), "cut off within two timeouts of the last byte read")
 	})
 }
 
-// TestConnectionsThatWaitMakeRoom: connections without a request are closed first, then
+// TestWaitingConnectionsAreClosedFirst: connections without a request are closed first, then
 // idle ones, never one with a request in flight.
-func TestConnectionsThatWaitMakeRoom(t *testing.T) {
+func TestWaitingConnectionsAreClosedFirst(t *testing.T) {
 	arrived, open := make(chan struct{}), make(chan struct{})
 	c := &Config{MaxConnections: 4, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, IdleTimeout: time.Hour, WriteTimeout: time.Hour}
 	server := c.Server(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -154,13 +154,13 @@ func TestMakingRoomLooksAtFewConnections(t *testing.T) {
 	require.Same(t, last, longest)
 }
 
-// TestConnectionsDontGoByTheClock: with wall-clock times, a clock that is set back would
+// TestConnectionsIgnoreTheWallClock: with wall-clock times, a clock that is set back would
 // keep connections from making room.
-func TestConnectionsDontGoByTheClock(t *testing.T) {
+func TestConnectionsIgnoreTheWallClock(t *testing.T) {
 	here, there := net.Pipe()
 	s := &steadyConn{Conn: here, timeout: time.Hour}
 	newConnections(1).track(s, http.StateIdle)
-	require.Less(t, time.Duration(s.idle.Load()), 24*time.Hour, "it counts from the start of the process")
+	require.Less(t, time.Duration(s.idle.Load()), 24*time.Hour, "times count from the start of the process")
 	require.Positive(t, s.idle.Load())
 	done := make(chan error, 1)
 	go func() {
@@ -189,9 +189,9 @@ func serve(t *testing.T, c *Config, handler http.HandlerFunc) string {
 	return listener.Addr().String()
 }
 
-// TestALaterAnswerThatNobodyTakesIsCutOff: the write timeout also applies after the first
+// TestALaterUnreadAnswerIsCutOff: the write timeout also applies after the first
 // answer of a connection.
-func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
+func TestALaterUnreadAnswerIsCutOff(t *testing.T) {
 	cut := make(chan error, 1)
 	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, BodyTimeout: time.Hour, WriteTimeout: time.Second}, func(w http.ResponseWriter, r *http.Request) {
 		for r.URL.Path == "/large" {
@@ -216,13 +216,13 @@ func TestALaterAnswerThatNobodyTakesIsCutOff(t *testing.T) {
 	case err := <-cut:
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	case <-time.After(time.Minute):
-		require.Fail(t, "it waits for ever")
+		require.Fail(t, "the write never ends")
 	}
 }
 
-// TestAnAnswerThatNobodyTakesWaitsHere: an unread answer stays in the process, where its
+// TestAnUnreadAnswerStaysInTheProcess: an unread answer stays in the process, where its
 // memory is counted, not in the kernel. Its connection makes room for another.
-func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
+func TestAnUnreadAnswerStaysInTheProcess(t *testing.T) {
 	var written atomic.Int64
 	address := serve(t, &Config{MaxConnections: 1, HeaderTimeout: time.Hour, WriteTimeout: time.Hour}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/large" {
@@ -254,7 +254,7 @@ func TestAnAnswerThatNobodyTakesWaitsHere(t *testing.T) {
 			_ = response.Body.Close()
 		}
 		return err == nil
-	}, time.Minute, 10*time.Millisecond, "it makes room")
+	}, time.Minute, 10*time.Millisecond, "the connection is closed for another")
 	require.Less(t, written.Load(), int64(4<<20), "the kernel holds little of it")
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-func TestTextIsForEyes(t *testing.T) {
+func TestTheTextLogIsForPeople(t *testing.T) {
 	noon := time.Date(2026, 1, 2, 12, 0, 1, 0, time.UTC)
 	request := []any{"method", "POST", "route", "/api/v1/orders", "status", 201, "duration_us", int64(45_123), "bytes", 300}
 	for name, row := range map[string]struct {
@@ -45,10 +45,10 @@ func TestTextIsForEyes(t *testing.T) {
 	}
 }
 
-func TestJSONIsNotForEyes(t *testing.T) {
+func TestTheJSONLogIsForPrograms(t *testing.T) {
 	var written strings.Builder
 	for _, format := range []string{"auto", "json"} {
 		log := telemetry.NewLogger(&written, telemetry.LogConfig{Level: "info", Format: format}, "a-service", "v1")
-		require.False(t, telemetry.ForEyes(log.Handler()), "a pipe is read by a machine")
+		require.False(t, telemetry.ForEyes(log.Handler()), "a pipe gets the log for programs")
 	}
 }

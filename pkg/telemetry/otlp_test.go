@@ -39,21 +39,21 @@ func failure(err error) func() (*http.Response, error) {
 	return func() (*http.Response, error) { return nil, err }
 }
 
-// TestABatchIsSentOnceMoreWhereThatMayHelp: and never twice if it may have arrived.
-func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
+// TestABatchIsRetriedOnceIfThatMayHelp: a batch that may have arrived is not sent again.
+func TestABatchIsRetriedOnceIfThatMayHelp(t *testing.T) {
 	for name, test := range map[string]struct {
 		collector answers
 		left      int // unused answers
 		fails     bool
 	}{
-		"it is taken":            {answers{answer(200), answer(200)}, 1, false},
-		"it is busy for once":    {answers{answer(503), answer(200)}, 0, false},
-		"it is busy":             {answers{answer(503), answer(429), answer(200)}, 1, true},
-		"it is busy for longer":  {answers{answer(503, "Retry-After", "30"), answer(200)}, 1, true},
-		"it can't read that":     {answers{answer(400), answer(200)}, 1, true},
-		"the connection breaks":  {answers{failure(errors.New("reset")), answer(200)}, 0, false},
-		"it is slow":             {answers{failure(os.ErrDeadlineExceeded), answer(200)}, 1, true},
-		"it moved somewhere new": {answers{answer(307, "Location", "http://elsewhere"), answer(200)}, 1, true},
+		"accepted":            {answers{answer(200), answer(200)}, 1, false},
+		"busy once":           {answers{answer(503), answer(200)}, 0, false},
+		"busy twice":          {answers{answer(503), answer(429), answer(200)}, 1, true},
+		"busy for too long":   {answers{answer(503, "Retry-After", "30"), answer(200)}, 1, true},
+		"invalid":             {answers{answer(400), answer(200)}, 1, true},
+		"a broken connection": {answers{failure(errors.New("reset")), answer(200)}, 0, false},
+		"a timeout":           {answers{failure(os.ErrDeadlineExceeded), answer(200)}, 1, true},
+		"a redirect":          {answers{answer(307, "Location", "http://elsewhere"), answer(200)}, 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestABatchIsSentOnceMoreWhereThatMayHelp(t *testing.T) {
 	}
 }
 
-// TestSpansAreCounted by whether they were sent.
+// TestSpansAreCounted: spans are counted as sent or not sent.
 func TestSpansAreCounted(t *testing.T) {
 	some := []*tracepb.ResourceSpans{{ScopeSpans: []*tracepb.ScopeSpans{{Spans: make([]*tracepb.Span, 2)}, {Spans: make([]*tracepb.Span, 3)}}}}
 	for i := range some[0].ScopeSpans {
@@ -87,11 +87,11 @@ func TestSpansAreCounted(t *testing.T) {
 		collector    answers
 		sent, failed float64
 	}{
-		"taken":         {answers{answer(200)}, 5, 0},
-		"partly taken":  {answers{partly}, 3, 2},
-		"refused":       {answers{answer(400)}, 0, 5},
-		"taken at last": {answers{answer(503), partly}, 3, 2},
-		"never taken":   {answers{answer(503), answer(503)}, 0, 5},
+		"taken":                      {answers{answer(200)}, 5, 0},
+		"partly accepted":            {answers{partly}, 3, 2},
+		"refused":                    {answers{answer(400)}, 0, 5},
+		"accepted at the second try": {answers{answer(503), partly}, 3, 2},
+		"never accepted":             {answers{answer(503), answer(503)}, 0, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOutputWritesAllOfIt(t *testing.T) {
+func TestOutputWritesEveryLine(t *testing.T) {
 	file, err := os.CreateTemp(t.TempDir(), "")
 	require.NoError(t, err)
 	defer file.Close()
@@ -48,7 +48,7 @@ func TestOutputWritesAllOfIt(t *testing.T) {
 	}
 }
 
-func TestOutputWaitsForNothingMoreToCome(t *testing.T) {
+func TestOutputDoesNotWaitForMoreLines(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	defer reader.Close()
@@ -60,7 +60,7 @@ func TestOutputWaitsForNothingMoreToCome(t *testing.T) {
 	require.Equal(t, "a line\n", line)
 }
 
-func TestWhoeverReadsSlowlyIsWaitedForAndLosesNothing(t *testing.T) {
+func TestASlowReaderLosesNoLines(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	defer reader.Close()
@@ -84,7 +84,7 @@ func TestWhoeverReadsSlowlyIsWaitedForAndLosesNothing(t *testing.T) {
 		output.mu.Lock()
 		pending := len(output.pending)
 		output.mu.Unlock()
-		require.LessOrEqual(t, pending, maxPending+len(line), "what waits is bounded")
+		require.LessOrEqual(t, pending, maxPending+len(line), "the buffer is bounded")
 		count++
 	}
 	require.NoError(t, scanner.Err())
@@ -92,7 +92,7 @@ func TestWhoeverReadsSlowlyIsWaitedForAndLosesNothing(t *testing.T) {
 	require.Equal(t, lines, count)
 }
 
-func TestWhatNobodyReadsIsDroppedAndCounted(t *testing.T) {
+func TestUnreadLinesAreDroppedAndCounted(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	defer reader.Close()
@@ -129,8 +129,8 @@ func TestWhatNobodyReadsIsDroppedAndCounted(t *testing.T) {
 	require.Equal(t, dropped, output.Dropped())
 }
 
-// TestALineThatIsTornTakesNoOtherAlong: the disk is full for a while.
-func TestALineThatIsTornTakesNoOtherAlong(t *testing.T) {
+// TestATornLineDoesNotAffectOthers: the disk is full for a while, so a line is written in part.
+func TestATornLineDoesNotAffectOthers(t *testing.T) {
 	var file strings.Builder
 	room := []int{5, 0, 0} // bytes accepted by each write; later writes accept all
 	output := newOutput(func(b []byte) (int, error) {

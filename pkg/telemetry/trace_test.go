@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
+func TestUnsupportedTraceSettingsAreRejected(t *testing.T) {
 	good := TraceConfig{TraceEndpoint: "http://collector:4318", TraceProtocol: "http/protobuf", TraceSampler: "parentbased_traceidratio"}
 	require.NoError(t, good.Validate())
 	for variable, change := range map[string]func(*TraceConfig){
@@ -24,25 +24,25 @@ func TestWhatCantBeTracedLikeThatIsRefused(t *testing.T) {
 		change(&c)
 		require.ErrorContains(t, c.Validate(), variable)
 		c.TracesOff = true
-		require.NoError(t, c.Validate(), "%s means nothing where there are no traces", variable)
+		require.NoError(t, c.Validate(), "%s has no effect with traces turned off", variable)
 		c.TracesOff, c.TraceEndpoint, c.TraceURL = false, "", ""
-		require.NoError(t, c.Validate(), "%s means nothing where they go nowhere", variable)
+		require.NoError(t, c.Validate(), "%s has no effect without an endpoint", variable)
 	}
 }
 
-// TestWhereTracesGo tests OpenTelemetry's rules for endpoints
+// TestTheEndpointOfTraces tests OpenTelemetry's rules for endpoints
 // (https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp).
-func TestWhereTracesGo(t *testing.T) {
+func TestTheEndpointOfTraces(t *testing.T) {
 	for name, test := range map[string]struct {
 		config TraceConfig
 		url    string
 	}{
-		"nowhere":                  {TraceConfig{}, ""},
-		"one for all signals":      {TraceConfig{TraceEndpoint: "http://a:4318/"}, "http://a:4318/v1/traces"},
-		"one of their own":         {TraceConfig{TraceEndpoint: "http://a:4318", TraceURL: "http://b/x"}, "http://b/x"},
-		"the SDK is disabled":      {TraceConfig{TraceURL: "http://b/x", TracesOff: true}, ""},
-		"there is no exporter":     {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "none"}, ""},
-		"the exporter is the only": {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "otlp"}, "http://a:4318/v1/traces"},
+		"nowhere":                {TraceConfig{}, ""},
+		"one for all signals":    {TraceConfig{TraceEndpoint: "http://a:4318/"}, "http://a:4318/v1/traces"},
+		"an endpoint for traces": {TraceConfig{TraceEndpoint: "http://a:4318", TraceURL: "http://b/x"}, "http://b/x"},
+		"the SDK is disabled":    {TraceConfig{TraceURL: "http://b/x", TracesOff: true}, ""},
+		"there is no exporter":   {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "none"}, ""},
+		"the supported exporter": {TraceConfig{TraceEndpoint: "http://a:4318", TraceExporter: "otlp"}, "http://a:4318/v1/traces"},
 	} {
 		require.Equal(t, test.url, test.config.url(), name)
 	}

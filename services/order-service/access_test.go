@@ -95,7 +95,7 @@ func owners(t *testing.T, a *apitest.Answer) []string {
 	return slices.Compact(found)
 }
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestAccessRules(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		one := func(body any) func(*testing.T, string) (string, any) {
 			return func(t *testing.T, owner string) (string, any) { return orders + "/" + g.orderFor(t, owner), body }
@@ -149,7 +149,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	})
 }
 
-func TestFiltersReachNobodyElse(t *testing.T) {
+func TestFiltersShowOnlyOwnOrders(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		g.orderFor(t, ada)
@@ -182,9 +182,9 @@ func TestFiltersReachNobodyElse(t *testing.T) {
 	})
 }
 
-// TestACursorOfAnothersListShowsNobodyElse: a cursor is an id, and a caller who has it sees
+// TestAnotherCallersCursorShowsOnlyOwnOrders: a cursor is an id, and a caller who has it sees
 // only its own orders below it.
-func TestACursorOfAnothersListShowsNobodyElse(t *testing.T) {
+func TestAnotherCallersCursorShowsOnlyOwnOrders(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		mine := g.orderFor(t, ada)
@@ -206,9 +206,9 @@ func TestACursorOfAnothersListShowsNobodyElse(t *testing.T) {
 	})
 }
 
-// TestOthersSeemNotToExist: without permission to read a user, its id gets the same response
+// TestOthersResourcesAreReportedAsMissing: without permission to read a user, its id gets the same response
 // as an id that never existed.
-func TestOthersSeemNotToExist(t *testing.T) {
+func TestOthersResourcesAreReportedAsMissing(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		order := g.orderFor(t, bob)
@@ -237,16 +237,16 @@ func TestUserServiceKnowsOrderServiceByItsToken(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, create(), "another ServiceAccount may not look users up")
 
 	require.NoError(t, issuer.WriteToken(g.tokenFile, g.is.ServiceToken(t, "user-service", apitest.ServiceSubject)))
-	require.Equal(t, http.StatusCreated, create(), "the file is read anew")
+	require.Equal(t, http.StatusCreated, create(), "the file is read again")
 
 	require.NoError(t, issuer.WriteToken(g.tokenFile, g.is.ServiceToken(t, "another", apitest.ServiceSubject)))
-	require.Equal(t, http.StatusServiceUnavailable, create(), "a token for somebody else")
+	require.Equal(t, http.StatusServiceUnavailable, create(), "a token for another audience")
 
 	require.NoError(t, os.Remove(g.tokenFile))
 	require.Equal(t, http.StatusServiceUnavailable, create(), "no token")
 }
 
-func TestATokenFileThatIsMissingIsFoundAtTheStart(t *testing.T) {
+func TestAMissingTokenFileIsReportedAtTheStart(t *testing.T) {
 	c := newConfiguration()
 	c.UserClient.URL, c.UserClient.TokenFile = "http://users", filepath.Join(t.TempDir(), "token")
 	_, err := userclient.New(c.UserClient, nil, nil)

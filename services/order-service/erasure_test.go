@@ -28,7 +28,7 @@ func TestADeletedUserIsErased(t *testing.T) {
 		kept := g.Do(http.MethodPost, orders, g.order(map[string]any{"user_id": ada}), "Authorization", token, "Idempotency-Key", "k").Want(http.StatusCreated)
 		g.atUsers(t, http.MethodDelete, "/api/v1/users/"+ada, ada, "users:write").Want(http.StatusNoContent)
 
-		apitest.Eventually(t, "user-service knows that all is erased", func() bool {
+		apitest.Eventually(t, "user-service reports the erasure as complete", func() bool {
 			return g.atUsers(t, http.MethodGet, "/api/v1/users/"+ada+"/erasure", "support", "admin").Want(http.StatusOK).Object()["complete"] == true
 		})
 		for path, status := range map[string]string{confirmed: "cancelled", shipped: "shipped", orders + "/" + kept.ID(): "cancelled"} {
@@ -52,7 +52,7 @@ func TestADeletedUserIsErased(t *testing.T) {
 		require.Len(t, history(t, do(http.MethodGet, shipped+"/events?cursor="+next, nil, token)), 1)
 
 		again := g.Do(http.MethodPost, orders, g.order(map[string]any{"user_id": ada}), "Authorization", token, "Idempotency-Key", "k")
-		require.Equal(t, []string{"body.user_id"}, again.Want(http.StatusUnprocessableEntity).Locations(), "the key is gone, and so is the user")
+		require.Equal(t, []string{"body.user_id"}, again.Want(http.StatusUnprocessableEntity).Locations(), "the key is erased, and the user does not exist")
 		require.Contains(t, g.atUsers(t, http.MethodPost, "/api/v1/users", ada, "users:write").Want(http.StatusConflict).Detail(), "was deleted")
 	})
 }
@@ -62,7 +62,7 @@ func TestEvents(t *testing.T) {
 		id := s.create().ID()
 		s.Do(http.MethodPatch, orders+"/"+id, `{"status":"confirmed"}`).Want(http.StatusOK)
 		var batch []events.CloudEvent[map[string]any]
-		apitest.Eventually(t, "both are in the feed", func() bool {
+		apitest.Eventually(t, "both events are in the feed", func() bool {
 			readEvents(s.Client).Want(http.StatusOK).Decode(&batch)
 			return len(batch) == 2
 		})

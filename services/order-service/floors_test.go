@@ -72,10 +72,10 @@ func (w *watched) Verify(context.Context, uuid.UUID) error {
 	return nil
 }
 
-// TestARequestPassesEachFloorOnce traces a request that creates an order down to the store,
+// TestARequestPassesEachLayerOnce traces a request that creates an order down to the store,
 // and compares its files with the list in docs/architecture.md: the same files, in the same
 // order, each once.
-func TestARequestPassesEachFloorOnce(t *testing.T) {
+func TestARequestPassesEachLayerOnce(t *testing.T) {
 	s, err := sqlite.Open(filepath.Join(t.TempDir(), "orders.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
@@ -104,7 +104,7 @@ func TestARequestPassesEachFloorOnce(t *testing.T) {
 	last := 0
 	for _, file := range []string{"middleware.go", "admission.go", "operation.go", "internal/api/operations.go", "internal/order`", "internal/store/", "answers.go"} {
 		at := regexp.MustCompile(regexp.QuoteMeta(file)).FindIndex(document[last:])
-		require.NotNil(t, at, "%s isn't a floor of docs/architecture.md, after the one before", file)
+		require.NotNil(t, at, "%s is missing from the list in docs/architecture.md, or is in another place", file)
 		last += at[0]
 	}
 }

@@ -36,7 +36,7 @@ func TestErrorsOfTheRouter(t *testing.T) {
 	require.Equal(t, "GET, HEAD", answer.Header.Get("Allow"))
 }
 
-func TestWhatABodyMustBe(t *testing.T) {
+func TestInvalidBodies(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) { c.BodyTimeout = 50 * time.Millisecond })
 	path := orders + "/" + unknown
 	for method, path := range map[string]string{http.MethodPost: orders, http.MethodPut: path, http.MethodPatch: path} {
@@ -49,9 +49,9 @@ func TestWhatABodyMustBe(t *testing.T) {
 	}
 }
 
-// TestWhatIsWithinTheLimitsFits: an order at all limits is accepted, however it is escaped,
+// TestAnOrderAtAllLimitsIsAccepted: an order at all limits is accepted, however it is escaped,
 // and can be sent back as it was read.
-func TestWhatIsWithinTheLimitsFits(t *testing.T) {
+func TestAnOrderAtAllLimitsIsAccepted(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for name, character := range map[string]string{
 			"CJK": "語", "an emoji": "😀", "an emoji in ASCII": `\ud83d\ude00`, "quotes": `\"`, "CJK in ASCII": `\u8a9e`,
@@ -66,7 +66,7 @@ func TestWhatIsWithinTheLimitsFits(t *testing.T) {
 			require.Equal(t, string(read.Body), string(again.Body), name)
 			s.Do(http.MethodPost, orders, body).Want(http.StatusCreated)
 		}
-		// A page of such orders ends early, and goes on.
+		// A page of such orders ends early, and the next page continues.
 		page := s.Do(http.MethodGet, orders+"?limit=100", nil).Want(http.StatusOK)
 		require.Less(t, len(page.Body), 700<<10)
 		require.NotNil(t, page.Object()["next_cursor"])
@@ -79,9 +79,9 @@ func TestWhatIsWithinTheLimitsFits(t *testing.T) {
 	})
 }
 
-// TestAnInstantIsAsADateKeepsIt: times always have three decimals, so that JavaScript's Date
+// TestAnInstantSurvivesJavaScriptsDate: times always have three decimals, so that JavaScript's Date
 // writes what it read.
-func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
+func TestAnInstantSurvivesJavaScriptsDate(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
 		read := s.Do(http.MethodGet, orders+"/"+id, nil).Object()
@@ -97,8 +97,8 @@ func TestAnInstantIsAsADateKeepsIt(t *testing.T) {
 	})
 }
 
-// TestConditionsAreLookedAtOnEveryMethod tests conditional requests (RFC 9110, section 13).
-func TestConditionsAreLookedAtOnEveryMethod(t *testing.T) {
+// TestConditionsApplyToEveryMethod tests conditional requests (RFC 9110, section 13).
+func TestConditionsApplyToEveryMethod(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		path := orders + "/" + s.create().ID()
 		etag := s.Do(http.MethodGet, path, nil).Header.Get("ETag")
@@ -131,7 +131,7 @@ func TestConditionsAreLookedAtOnEveryMethod(t *testing.T) {
 				if want == 412 && strings.HasPrefix(row.value, "W/") && row.header == "If-Match" {
 					require.Contains(t, answer.Detail(), "weak")
 				}
-				require.Equal(t, etag, s.Do(http.MethodGet, path, nil).Header.Get("ETag"), "nothing was changed")
+				require.Equal(t, etag, s.Do(http.MethodGet, path, nil).Header.Get("ETag"), "the order has changed")
 			}
 		}
 		s.Do(http.MethodDelete, path, nil, "If-None-Match", `"9"`, "If-Match", etag).Want(http.StatusNoContent)
@@ -156,7 +156,7 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 		replays := apitest.Race(20, func(int) int {
 			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "k").Status
 		})
-		require.Equal(t, map[int]int{http.StatusCreated: 20}, replays, "an answer is nobody's way to wait for")
+		require.Equal(t, map[int]int{http.StatusCreated: 20}, replays, "concurrent replays must not be rejected")
 
 		statuses := apitest.Race(20, func(int) int {
 			return s.Do(http.MethodPost, orders, body, "Idempotency-Key", "l").Status
@@ -186,8 +186,8 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsForWhoMaySeeItNow repeats a request with a token that has lost a scope.
-func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
+// TestAReplayNeedsTheCurrentRights repeats a request with a token that has lost a scope.
+func TestAReplayNeedsTheCurrentRights(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, subject := uuid.NewString(), uuid.NewString()
 		g.register(t, ada)
@@ -197,7 +197,7 @@ func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 		}
 		made := send("admin").Want(http.StatusCreated).ID()
 		send("orders:write orders:read").Want(http.StatusNotFound)
-		require.Equal(t, made, send("orders:write orders:fulfil").Want(http.StatusCreated).ID(), "who fulfils sees all")
+		require.Equal(t, made, send("orders:write orders:fulfil").Want(http.StatusCreated).ID(), "a caller that fulfils reads all orders")
 		g.Do(http.MethodDelete, orders+"/"+made, nil, "Authorization", g.is.Token(t, ada, "orders:write")).Want(http.StatusNoContent)
 		send("admin").Want(http.StatusGone)
 	})
@@ -242,7 +242,7 @@ func readEvents(c *apitest.Client) *apitest.Answer {
 	return c.Do(http.MethodGet, orders+"/events", nil)
 }
 
-func TestADatabaseThatIsAway(t *testing.T) {
+func TestAnUnavailableDatabase(t *testing.T) {
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
@@ -262,8 +262,8 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, orders+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
-func TestADatabaseThatIsWrong(t *testing.T) {
+// TestAMissingTableIsAnInternalError drops the table: an unexpected error gives a 500 without details.
+func TestAMissingTableIsAnInternalError(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
 		s.execute(t, "DROP TABLE order_service.orders")

@@ -21,8 +21,8 @@ func TestEachOperationIsLimited(t *testing.T) {
 	start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.WriteLimit = once, once }).TestLimits(t)
 }
 
-// TestWhatIsReadForARefusalCounts: a rejected request is charged for the order that it read.
-func TestWhatIsReadForARefusalCounts(t *testing.T) {
+// TestReadsOfRejectedRequestsAreCharged: a rejected request is charged for the order that it read.
+func TestReadsOfRejectedRequestsAreCharged(t *testing.T) {
 	address := databases["sqlite"](t)
 	s := start(t, address)
 	item := fmt.Sprintf(`{"product_id":"p","product_name":"%s","quantity":1,"price":1}`, strings.Repeat("x", 200))
@@ -63,9 +63,9 @@ func TestWhatIsReadForARefusalCounts(t *testing.T) {
 	}
 }
 
-// TestAnothersOrderCountsForWhoAsks: reading another user's order is charged, although the
+// TestReadingAnotherUsersOrderIsCharged: reading another user's order is charged, although the
 // response is 404.
-func TestAnothersOrderCountsForWhoAsks(t *testing.T) {
+func TestReadingAnotherUsersOrderIsCharged(t *testing.T) {
 	address, is := databases["sqlite"](t), apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, address)
 	item := fmt.Sprintf(`{"product_id":"p","product_name":"%s","quantity":1,"price":1}`, strings.Repeat("x", 200))

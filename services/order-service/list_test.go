@@ -80,7 +80,7 @@ func TestListsAndTheirFilters(t *testing.T) {
 	})
 }
 
-func TestOrdersOfATime(t *testing.T) {
+func TestOrdersOfAPeriod(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		var created, times []string
 		for i := 0; i < 9; {

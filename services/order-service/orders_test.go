@@ -75,7 +75,7 @@ func TestMoneyIsExact(t *testing.T) {
 			answer := s.Do(http.MethodPost, orders, s.raw(items)).Want(http.StatusCreated)
 			require.Contains(t, string(answer.Body), `"total_amount":`+total+`,`, items)
 			read := s.Do(http.MethodGet, orders+"/"+answer.ID(), nil)
-			require.Equal(t, string(answer.Body), string(read.Body), "what is stored is what was said")
+			require.Equal(t, string(answer.Body), string(read.Body), "the stored order equals the answer")
 		}
 		for items, location := range map[string]string{
 			`{"quantity":1,"price":0.001}`:                                    "body.items[0].price",
@@ -107,7 +107,7 @@ func (s *server) raw(items string) string {
 	return fmt.Sprintf(`{"user_id":%q,"shipping_address":"x","items":[%s]}`, s.user, items)
 }
 
-func TestWhatMayNotBeOrdered(t *testing.T) {
+func TestInvalidOrders(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		many := make([]any, 101)
 		for i := range many {
@@ -163,9 +163,9 @@ func TestAnOrderIsDeleted(t *testing.T) {
 	})
 }
 
-// TestWhatAnEarlierVersionStoredMayBeSentBack: a client may send back values that an earlier
+// TestValuesOfAnEarlierVersionMayBeSentBack: a client may send back values that an earlier
 // release stored and this one rejects. New values like these are rejected.
-func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
+func TestValuesOfAnEarlierVersionMayBeSentBack(t *testing.T) {
 	const hidden = "12 \u202eeht erauqs"
 	each(t, func(t *testing.T, s *server) {
 		for _, method := range []string{http.MethodPut, http.MethodPatch} {
@@ -186,7 +186,7 @@ func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
 	})
 }
 
-func TestAnAnswerMayBeWithoutTheOrder(t *testing.T) {
+func TestPreferMinimalOmitsTheOrder(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		created := s.Do(http.MethodPost, orders, s.order(), "Prefer", "return=minimal").Want(http.StatusCreated)
 		require.Empty(t, created.Body)

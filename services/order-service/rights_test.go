@@ -138,9 +138,9 @@ func TestRights(t *testing.T) {
 		}
 	}
 	for key := range keys {
-		require.Contains(t, cells, key, "say in the table who may do it")
+		require.Contains(t, cells, key, "add a row with the rights to the table")
 	}
-	require.Len(t, cells, len(keys), "the table has what the document has not")
+	require.Len(t, cells, len(keys), "the table has rows that the document doesn't have")
 
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		owner := uuid.NewString()
@@ -169,7 +169,7 @@ type rightsTest struct {
 	op                   apitest.Operation
 	owner, status, asked string
 	tokens               map[string]string
-	// path is that of an order in the status; "" if there is none any more.
+	// path is the path of an order in the status; "" if a new one is needed.
 	path string
 }
 
@@ -262,7 +262,7 @@ func (r *rightsTest) state(t *testing.T) string {
 	return answer.Header.Get("ETag") + "\n" + string(answer.Body)
 }
 
-func TestRightsAreOfTheWholeChange(t *testing.T) {
+func TestAChangeNeedsTheRightsForAllItsParts(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada := uuid.NewString()
 		owner, fulfil := g.is.Token(t, ada, "orders:write"), g.is.Token(t, "warehouse", "orders:fulfil")
@@ -286,8 +286,8 @@ func TestRightsAreOfTheWholeChange(t *testing.T) {
 	})
 }
 
-// TestWhoFulfilsOwnsOnlyItsOwn: a caller with both scopes is still not an admin.
-func TestWhoFulfilsOwnsOnlyItsOwn(t *testing.T) {
+// TestFulfillingGivesNoRightsOfOwners: a caller with both scopes is still not an admin.
+func TestFulfillingGivesNoRightsOfOwners(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, g *guarded) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		others := orders + "/" + g.orderFor(t, ada)

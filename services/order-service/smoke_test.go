@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSmokeTakesItsTokenNowhereElse: smoke follows no redirect.
-func TestSmokeTakesItsTokenNowhereElse(t *testing.T) {
+func TestSmokeFollowsNoRedirect(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s came with %q", r.URL, r.Header.Get("Authorization"))
 	}))

@@ -61,7 +61,7 @@ func TestEveryTransition(t *testing.T) {
 	})
 }
 
-func TestOf100RacingTransitionsOneWins(t *testing.T) {
+func TestOfRacingTransitionsOneWins(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		path := s.in("pending")
 		statuses := apitest.Race(100, func(i int) int {
@@ -122,7 +122,7 @@ func TestAddressAndStatusChangeTogetherOrNotAtAll(t *testing.T) {
 	})
 }
 
-func TestWhatWasReadMayBeSentBack(t *testing.T) {
+func TestAnOrderMayBeSentBackAsRead(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for _, status := range allStatuses {
 			path := s.in(status)

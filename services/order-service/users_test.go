@@ -56,7 +56,7 @@ func TestUserServiceIsKilledAndComesBack(t *testing.T) {
 			require.Equal(t, id, replayed.ID(), "a replay needs no user-service")
 
 			process.Start(t, process.Build(t, "user-service"), append(env, "PORT="+users.Port())...)
-			apitest.Eventually(t, "orders are made again", func() bool {
+			apitest.Eventually(t, "orders are created again", func() bool {
 				return s.Do(http.MethodPost, orders, s.order(), "Idempotency-Key", "after").Status == http.StatusCreated
 			})
 			apitest.Eventually(t, "ready again", ready(http.StatusOK))
@@ -65,9 +65,9 @@ func TestUserServiceIsKilledAndComesBack(t *testing.T) {
 	}
 }
 
-// TestUserServiceIsThereButOfNoUse injects network faults between order-service and a
+// TestABrokenNetworkToUserService injects network faults between order-service and a
 // healthy user-service.
-func TestUserServiceIsThereButOfNoUse(t *testing.T) {
+func TestABrokenNetworkToUserService(t *testing.T) {
 	for name, toxic := range map[string]string{
 		"hung":         `{"name":"x","type":"timeout","attributes":{"timeout":0}}`,
 		"slow":         `{"name":"x","type":"latency","attributes":{"latency":60000}}`,
@@ -99,10 +99,10 @@ func TestUserServiceIsThereButOfNoUse(t *testing.T) {
 			s.Do(http.MethodGet, orders+"/"+id, nil).Want(http.StatusOK)
 
 			require.NoError(t, proxy.Toxics.RemoveToxic(t.Context(), "x"))
-			apitest.Eventually(t, "orders are made again", func() bool {
+			apitest.Eventually(t, "orders are created again", func() bool {
 				return s.Do(http.MethodPost, orders, s.order()).Status == http.StatusCreated
 			})
-			require.Len(t, s.Do(http.MethodGet, orders, nil).Object()["items"], 2, "none was made in between")
+			require.Len(t, s.Do(http.MethodGet, orders, nil).Object()["items"], 2, "no order was created during the fault")
 		})
 	}
 }

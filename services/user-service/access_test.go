@@ -40,7 +40,7 @@ func ids(t *testing.T, a *apitest.Answer) []string {
 	return found
 }
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestAccessRules(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		create := func(t *testing.T, owner string) {
 			t.Helper()
@@ -96,7 +96,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	})
 }
 
-func TestWhoIsNoUserCreatesNone(t *testing.T) {
+func TestASubjectThatIsNoUserIDCreatesNoUser(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		for _, subject := range []string{"ada@example.com", "auth0|1", uuid.Nil.String()} {
 			got := s.Do(http.MethodPost, users, newUser(), "Authorization", is.Token(t, subject, "users:write users:read")).Want(http.StatusForbidden)
@@ -118,14 +118,14 @@ func TestACallerIsOneUser(t *testing.T) {
 			s.Do(http.MethodPost, users, mine, "Authorization", token),
 			s.Do(http.MethodPost, users, mine, "Authorization", token, "Idempotency-Key", "k"),
 		} {
-			require.Contains(t, again.Want(http.StatusConflict).Detail(), "exists already", "also with its own address")
+			require.Contains(t, again.Want(http.StatusConflict).Detail(), "exists already", "a second user is rejected even with the same address")
 		}
 		s.Do(http.MethodDelete, users+"/"+me, nil, "Authorization", token).Want(http.StatusNoContent)
-		require.Contains(t, s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusConflict).Detail(), "was deleted", "nobody gets what was another one's")
+		require.Contains(t, s.Do(http.MethodPost, users, newUser(), "Authorization", token).Want(http.StatusConflict).Detail(), "was deleted", "a deleted user's id is not used again")
 	})
 }
 
-func TestIdempotencyKeysAreEachCallersOwn(t *testing.T) {
+func TestIdempotencyKeysBelongToTheirCaller(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		a, b := uuid.NewString(), uuid.NewString()
 		body := func(n string) map[string]any { return map[string]any{"name": n, "email": n + "@example.com"} }
@@ -150,7 +150,7 @@ func TestHealthSaysWhetherATokenIsNeeded(t *testing.T) {
 	})
 }
 
-func TestNothingIsLeftRunningWhereTokensAreNeeded(t *testing.T) {
+func TestNothingIsLeftRunningWithTokens(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	t.Run("", func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestNothingIsLeftRunningWhereTokensAreNeeded(t *testing.T) {
 	})
 }
 
-func TestWithoutKeysNoTokenIsJudged(t *testing.T) {
+func TestWithoutKeysTokensGetServiceUnavailable(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.AuthIssuers = is.People.Setting(name, "file:///nowhere/jwks.json")
@@ -170,9 +170,9 @@ func TestWithoutKeysNoTokenIsJudged(t *testing.T) {
 	s.Do(http.MethodGet, "/health/live", nil).Want(http.StatusOK)
 }
 
-// TestOthersSeemNotToExist: every operation on another user responds as for one that never
+// TestOthersResourcesAreReportedAsMissing: every operation on another user responds as for one that never
 // existed; a list with another caller's cursor shows no other user.
-func TestOthersSeemNotToExist(t *testing.T) {
+func TestOthersResourcesAreReportedAsMissing(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		for _, subject := range []string{ada, bob} {
@@ -192,9 +192,9 @@ func TestOthersSeemNotToExist(t *testing.T) {
 	})
 }
 
-// TestWhatCantBeChangedStays: ids and times in a body are rejected unless they equal the
+// TestReadOnlyFieldsNeverChange: ids and times in a body are rejected unless they equal the
 // stored ones, and never change.
-func TestWhatCantBeChangedStays(t *testing.T) {
+func TestReadOnlyFieldsNeverChange(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		created := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
 		path := users + "/" + created.ID()
@@ -211,10 +211,10 @@ func TestWhatCantBeChangedStays(t *testing.T) {
 	})
 }
 
-// TestWhoFindsUsersByAddress: admins and services find users by address; services may not
+// TestFindingUsersByAddressNeedsRights: admins and services find users by address; services may not
 // read the whole list. Other callers get the same response whether or not another user has
 // the address.
-func TestWhoFindsUsersByAddress(t *testing.T) {
+func TestFindingUsersByAddressNeedsRights(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		for _, subject := range []string{ada, bob} {

@@ -59,7 +59,7 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-func TestAnEventIsWaitedFor(t *testing.T) {
+func TestALongPollWaitsForAnEvent(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		got := make(chan *apitest.Answer, 1)
 		go func() { got <- s.Do(http.MethodGet, users+"/events?wait=30s", nil) }()
@@ -68,8 +68,7 @@ func TestAnEventIsWaitedFor(t *testing.T) {
 	})
 }
 
-// TestWaitingEndsWithTheService: stopping the service ends long polls.
-func TestWaitingEndsWithTheService(t *testing.T) {
+func TestAStopEndsLongPolls(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	s.app.Stop()
 	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events?wait=30s", nil)))
@@ -100,7 +99,7 @@ func TestErasure(t *testing.T) {
 		progress("order-service", last).Want(http.StatusNoContent)
 		require.NotNil(t, services(t, erasure(id), true)["order-service"])
 		progress("mail", "0-1").Want(http.StatusNoContent)
-		require.Nil(t, services(t, erasure(id), false)["mail"], "whoever follows is waited for")
+		require.Nil(t, services(t, erasure(id), false)["mail"], "the erasure waits for every consumer")
 		progress("mail", last).Want(http.StatusNoContent)
 		require.NotNil(t, services(t, erasure(id), true)["mail"])
 		const ahead = "9000000000000000000-9000000000000000000"
@@ -136,9 +135,9 @@ func services(t *testing.T, a *apitest.Answer, complete bool) map[string]any {
 	return others
 }
 
-// TestEventsAreReadByFew: the number of concurrent long polls is limited; further ones are
+// TestConcurrentLongPollsAreLimited: the number of concurrent long polls is limited; further ones are
 // rejected with Retry-After.
-func TestEventsAreReadByFew(t *testing.T) {
+func TestConcurrentLongPollsAreLimited(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -154,8 +153,8 @@ func TestEventsAreReadByFew(t *testing.T) {
 			}
 		}()
 	}
-	apitest.Eventually(t, "it is too many", func() bool {
+	apitest.Eventually(t, "a long poll is rejected", func() bool {
 		return s.Do(http.MethodGet, users+"/events?wait=1s", nil).Status == http.StatusServiceUnavailable
 	})
-	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events", nil)), "without waiting")
+	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events", nil)), "a read without waiting is answered")
 }

@@ -63,7 +63,7 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestWhatABodyMustBe(t *testing.T) {
+func TestInvalidBodies(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	created := s.Do(http.MethodPost, users, person("first@example.com")).Want(http.StatusCreated)
 	for _, op := range [][2]string{{http.MethodPost, users}, {http.MethodPut, users + "/" + created.ID()}, {http.MethodPatch, users + "/" + created.ID()}, {http.MethodPut, consumer}} {
@@ -143,8 +143,8 @@ func TestLimitsOfTheServer(t *testing.T) {
 	}
 }
 
-// TestTheAnswerIsJSONWhateverIsAskedFor: responses are JSON, whatever Accept says.
-func TestTheAnswerIsJSONWhateverIsAskedFor(t *testing.T) {
+// TestTheAnswerIsJSONWhateverAcceptSays: responses are JSON, whatever Accept says.
+func TestTheAnswerIsJSONWhateverAcceptSays(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	for _, accept := range []string{"json", "text/html", "application/problem+json", "*/*;q=0"} {
 		require.Equal(t, "application/json", s.Do(http.MethodGet, users, nil, "Accept", accept).Want(http.StatusOK).Header.Get("Content-Type"))
@@ -174,7 +174,7 @@ func TestTheDocumentation(t *testing.T) {
 	}
 	page, header := get("/docs")
 	require.Contains(t, page, "<title>user-service</title>")
-	require.NotContains(t, page, "//", "nothing from elsewhere")
+	require.NotContains(t, page, "//", "the page loads something from another host")
 	require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
 	for path, contains := range map[string]string{
 		"/docs/start.js": "SwaggerUIBundle", "/docs/swagger-ui-bundle.js": "SwaggerUI", "/docs/swagger-ui.css": ".swagger-ui",
@@ -254,7 +254,7 @@ func eventOperations() []func(*apitest.Client) *apitest.Answer {
 	}
 }
 
-func TestADatabaseThatIsAway(t *testing.T) {
+func TestAnUnavailableDatabase(t *testing.T) {
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
@@ -277,8 +277,8 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, users+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
-func TestADatabaseThatIsWrong(t *testing.T) {
+// TestAMissingTableIsAnInternalError drops the table: an unexpected error gives a 500 without details.
+func TestAMissingTableIsAnInternalError(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.Do(http.MethodPost, users, person("ada@example.com")).ID()
 		s.execute(t, "DROP TABLE user_service.users")
@@ -310,9 +310,9 @@ func (s *server) execute(t *testing.T, query string) {
 	require.NoError(t, conn.Close(t.Context()))
 }
 
-// TestNobodyWaitsForABodyThatNobodyReads: the response comes at once, and the request's
+// TestAnUnusedBodyDelaysNoAnswer: the response comes at once, and the request's
 // concurrency slot is free.
-func TestNobodyWaitsForABodyThatNobodyReads(t *testing.T) {
+func TestAnUnusedBodyDelaysNoAnswer(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.BodyTimeout = time.Hour
 		c.ConcurrencyLimit = overload.Limits{Min: 1, Max: 1}
@@ -333,7 +333,7 @@ func TestNobodyWaitsForABodyThatNobodyReads(t *testing.T) {
 		_, err = io.Copy(io.Discard, response.Body)
 		require.NoError(t, err, target)
 		require.NoError(t, response.Body.Close())
-		require.True(t, response.Close, "%s: the connection ends", target)
+		require.True(t, response.Close, "%s: the answer must have Connection: close", target)
 		s.Do(http.MethodGet, "/api/v1/users", nil).Want(http.StatusOK)
 	}
 	// If the body was read, the connection is reused.

@@ -58,8 +58,8 @@ func TestADeletionErasesTheAnswer(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsForWhoMaySeeItNow repeats a request with a token that has lost a scope.
-func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
+// TestAReplayNeedsTheCurrentRights repeats a request with a token that has lost a scope.
+func TestAReplayNeedsTheCurrentRights(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		body, subject := newUser(), uuid.NewString()
 		send := func(scope string) *apitest.Answer {
@@ -73,7 +73,7 @@ func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
 	})
 }
 
-func TestARefusalIsNotRecorded(t *testing.T) {
+func TestARejectionIsNotRecorded(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		taken := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
 		s.Do(http.MethodPost, users, person("ada@example.com"), "Idempotency-Key", "k").Want(http.StatusConflict)
@@ -83,7 +83,7 @@ func TestARefusalIsNotRecorded(t *testing.T) {
 	})
 }
 
-func TestAKeyIsGivenOnce(t *testing.T) {
+func TestASecondKeyHeaderIsRejected(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.Address+users, strings.NewReader(`{}`))
 	require.NoError(t, err)
@@ -105,9 +105,9 @@ func TestAKeyIsPrintable(t *testing.T) {
 	})
 }
 
-// TestAtTheSameTime: of concurrent requests with one key, one is executed; the others are
+// TestConcurrentRequestsWithOneKey: of concurrent requests with one key, one is executed; the others are
 // rejected with 409, or get its response. That also holds for two servers on one database.
-func TestAtTheSameTime(t *testing.T) {
+func TestConcurrentRequestsWithOneKey(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +125,7 @@ func TestAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestAKeyIsKeptForItsTimeAndThenPurged(t *testing.T) {
+func TestAKeyIsPurgedAfterItsLifetime(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		store, err := openStore(t.Context(), s.config)
 		require.NoError(t, err)
@@ -140,7 +140,7 @@ func TestAKeyIsKeptForItsTimeAndThenPurged(t *testing.T) {
 		require.Equal(t, first.Body, record.Answer.Body)
 
 		_, err = store.Recorded(t.Context(), key, record.ExpiresAt)
-		require.ErrorIs(t, err, idempotency.ErrNotFound, "its time is up")
+		require.ErrorIs(t, err, idempotency.ErrNotFound, "the key has expired")
 		for _, purge := range []struct {
 			at   time.Time
 			want int

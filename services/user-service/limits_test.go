@@ -35,9 +35,9 @@ func admitted(requests int, send func(n int) *apitest.Answer) int {
 	return requests - counts[http.StatusTooManyRequests]
 }
 
-// TestCallersAreLimitedEachByItself: each subject has its own limit, with any token; clients
+// TestEachCallerHasItsOwnLimit: each subject has its own limit, with any token; clients
 // without a valid token share their address's limit; services have none.
-func TestCallersAreLimitedEachByItself(t *testing.T) {
+func TestEachCallerHasItsOwnLimit(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.AuthIssuers, c.ReadLimit, c.WriteLimit = is.Setting, anHour(5), anHour(3)
@@ -50,26 +50,26 @@ func TestCallersAreLimitedEachByItself(t *testing.T) {
 		require.Equal(t, 5, admitted(20, func(int) *apitest.Answer { return get(is.Token(t, subject, "users:read"))(0) }))
 		require.Equal(t, 3, admitted(20, func(int) *apitest.Answer {
 			return s.Do(http.MethodPost, users, newUser(), "Authorization", is.Token(t, subject, "users:read"))
-		}), "what is refused counts as well")
+		}), "rejected requests count as well")
 	}
 	refused := is.Refused(t, uuid.NewString())
 	require.Equal(t, 5, admitted(20, get(refused["expired"])))
-	require.Zero(t, admitted(20, get(refused["none"])), "whatever is wrong with the tokens")
+	require.Zero(t, admitted(20, get(refused["none"])), "clients with any invalid token share the limit")
 	require.Equal(t, 50, admitted(50, func(int) *apitest.Answer {
 		return s.Do(http.MethodGet, users+"/"+uuid.NewString(), nil, "Authorization", is.Service(t, apitest.ServiceSubject))
 	}))
 }
 
-// TestAClientIsWhoConnects: the client is the peer of the connection, unless that is a
+// TestTheClientIsThePeerOfTheConnection: the client is the peer of the connection, unless that is a
 // trusted proxy.
-func TestAClientIsWhoConnects(t *testing.T) {
+func TestTheClientIsThePeerOfTheConnection(t *testing.T) {
 	for name, test := range map[string]struct {
 		trusted httpapi.Networks
 		want    int
 	}{
-		"nobody is trusted": {nil, 1},
-		"somebody else is":  {httpapi.Networks{netip.MustParsePrefix("10.0.0.0/8")}, 1},
-		"who connects is":   {httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}, 4},
+		"no trusted proxy":            {nil, 1},
+		"another trusted proxy":       {httpapi.Networks{netip.MustParsePrefix("10.0.0.0/8")}, 1},
+		"the peer is a trusted proxy": {httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,9 +82,9 @@ func TestAClientIsWhoConnects(t *testing.T) {
 	}
 }
 
-// TestWhoHasNoTokenIsAnAddress: clients without a valid token use up the limit of their own
+// TestCallersWithoutATokenAreLimitedByAddress: clients without a valid token use up the limit of their own
 // address only.
-func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
+func TestCallersWithoutATokenAreLimitedByAddress(t *testing.T) {
 	is := apitest.NewIssuers(t, name, "users:lookup events:read")
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.ReadLimit, c.TrustedProxies = anHour(2), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
@@ -98,9 +98,9 @@ func TestWhoHasNoTokenIsAnAddress(t *testing.T) {
 	s.Do(http.MethodGet, users, nil, "X-Forwarded-For", "192.0.2.1", "Authorization", is.Token(t, uuid.NewString(), "users:read")).Want(http.StatusOK)
 }
 
-// TestAProxysOwnLineCounts: a client can't choose its address with its own X-Forwarded-For
+// TestAProxysOwnHeaderLineCounts: a client can't choose its address with its own X-Forwarded-For
 // if the proxy adds another header line.
-func TestAProxysOwnLineCounts(t *testing.T) {
+func TestAProxysOwnHeaderLineCounts(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) {
 		c.ReadLimit, c.TrustedProxies = anHour(1), httpapi.Networks{netip.MustParsePrefix("127.0.0.0/8")}
 	})
@@ -133,24 +133,24 @@ func TestReplicasShareALimit(t *testing.T) {
 
 	store.Kill()
 	for _, s := range replicas {
-		apitest.Eventually(t, "its absence is noticed", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Down })
+		apitest.Eventually(t, "the replica reports Redis as down", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Down })
 		require.Equal(t, health.Degraded, s.app.Monitor.Report().Status)
 	}
 	alone := manyAdmitted()
 	require.LessOrEqual(t, alone, 90, "30 each")
-	require.InDelta(t, 90, alone, 4, "but for those that a replica has counted already")
+	require.InDelta(t, 90, alone, 4, "each replica admits its share, minus requests that it has counted already")
 
-	store.Start() // which knows nothing of what was
+	store.Start() // with empty counts
 	for _, s := range replicas {
-		apitest.Eventually(t, "it is back", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Up })
+		apitest.Eventually(t, "the replica reports Redis as up", func() bool { return s.app.Monitor.Report().Dependencies["rate-limits"] == health.Up })
 	}
-	apitest.Eventually(t, "it counts again", func() bool { return send(0).Status == http.StatusOK })
+	apitest.Eventually(t, "Redis counts again", func() bool { return send(0).Status == http.StatusOK })
 	require.InDelta(t, 90, 1+manyAdmitted(), 4)
 }
 
-// TestAFewEmailAddressesAreTried: a caller may try only a few addresses to find out whether
+// TestACallerMayTryOnlyAFewEmailAddresses: a caller may try only a few addresses to find out whether
 // they are taken; other changes are not counted.
-func TestAFewEmailAddressesAreTried(t *testing.T) {
+func TestACallerMayTryOnlyAFewEmailAddresses(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		send := func(subject, method, path string, body any, headers ...string) *apitest.Answer {
@@ -191,13 +191,13 @@ func TestAFewEmailAddressesAreTried(t *testing.T) {
 			send(eve, http.MethodPost, users, person("bob@example.com")).Want(http.StatusConflict)
 		}
 		send(eve, http.MethodPost, users, person("bob@example.com")).Want(http.StatusTooManyRequests)
-		for range 10 { // who sees all users has nothing to find out
+		for range 10 { // a caller that reads all users can't find out more
 			s.Do(http.MethodPatch, users+"/"+ada, taken, "Authorization", is.Token(t, eve, "admin")).Want(http.StatusConflict)
 		}
 	})
 }
 
-func TestWhereAllMayBeReadAddressesAreNotCounted(t *testing.T) {
+func TestAddressesAreNotCountedForReadersOfAll(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		s.Do(http.MethodPost, users, person("bob@example.com")).Want(http.StatusCreated)
 		for range 10 {

@@ -39,7 +39,7 @@ func TestAListIsReadPageByPage(t *testing.T) {
 		var first userList
 		answer := s.Do(http.MethodGet, users, nil).Want(http.StatusOK)
 		answer.Decode(&first)
-		require.Equal(t, want[:20], first.ids(), "20 unless asked, newest first")
+		require.Equal(t, want[:20], first.ids(), "20 by default, newest first")
 		require.NotNil(t, first.NextCursor)
 
 		// Follow the Link headers.

@@ -25,7 +25,7 @@ func TestAUserIsCreatedAndRead(t *testing.T) {
 		created := s.Do(http.MethodPost, users, person("Ada@Example.com")).Want(http.StatusCreated)
 		require.Equal(t, users+"/"+created.ID(), created.Header.Get("Location"))
 		require.Equal(t, `"1"`, created.Header.Get("ETag"))
-		require.Equal(t, "Ada@Example.com", created.Object()["email"], "kept as it was written")
+		require.Equal(t, "Ada@Example.com", created.Object()["email"], "stored as the client wrote it")
 		require.Equal(t, "7", created.ID()[14:15], "a UUID of version 7")
 
 		read := s.Do(http.MethodGet, created.Header.Get("Location"), nil).Want(http.StatusOK)
@@ -39,7 +39,7 @@ func TestAUserIsCreatedAndRead(t *testing.T) {
 	})
 }
 
-func TestWhatMayBeCreated(t *testing.T) {
+func TestValidUsers(t *testing.T) {
 	hundred := strings.Repeat("𝒜", 100)
 	each(t, func(t *testing.T, s *server) {
 		for i, c := range []struct {
@@ -68,7 +68,7 @@ func TestWhatMayBeCreated(t *testing.T) {
 	})
 }
 
-func TestWhatMayNotBeCreated(t *testing.T) {
+func TestInvalidCreations(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for name, c := range map[string]struct {
 			body      string
@@ -145,7 +145,7 @@ func TestAUserIsChanged(t *testing.T) {
 
 			renamed := s.Do(method, path, map[string]any{"name": " Ada King "}).Want(http.StatusOK)
 			require.Equal(t, "Ada King", renamed.Object()["name"])
-			require.Equal(t, created.Object()["email"], renamed.Object()["email"], "what is left out stays")
+			require.Equal(t, created.Object()["email"], renamed.Object()["email"], "omitted fields keep their values")
 			require.Equal(t, created.Object()["created_at"], renamed.Object()["created_at"])
 			require.Equal(t, `"2"`, renamed.Header.Get("ETag"))
 
@@ -153,7 +153,7 @@ func TestAUserIsChanged(t *testing.T) {
 			require.Nil(t, cleared.Object()["age"])
 
 			whole := s.Do(method, path, string(cleared.Body)).Want(http.StatusOK)
-			require.Equal(t, cleared.Body, whole.Body, "what was read may be sent back whole, and is then no change")
+			require.Equal(t, cleared.Body, whole.Body, "the resource as it was read is accepted, and changes nothing")
 			require.Equal(t, cleared.Header.Get("ETag"), whole.Header.Get("ETag"))
 			require.Equal(t, whole.Body, s.Do(method, path, `{}`).Want(http.StatusOK).Body)
 
@@ -166,7 +166,7 @@ func TestAUserIsChanged(t *testing.T) {
 			}
 			refused := s.Do(method, path, `{"name":null,"email":"x","age":151,"nick":1}`).Want(http.StatusUnprocessableEntity)
 			require.Equal(t, []string{"body.name", "body.nick"}, refused.Locations())
-			require.Equal(t, whole.Body, s.Do(http.MethodGet, path, nil).Body, "a refused change changes nothing")
+			require.Equal(t, whole.Body, s.Do(http.MethodGet, path, nil).Body, "a rejected change changes nothing")
 
 			s.Do(method, users+"/"+unknown, `{"name":"X"}`).Want(http.StatusNotFound)
 			s.Do(method, users+"/x", `{"name":"X"}`).Want(http.StatusUnprocessableEntity)
@@ -175,9 +175,9 @@ func TestAUserIsChanged(t *testing.T) {
 	})
 }
 
-// TestWhatAnEarlierVersionStoredMayBeSentBack: a client may send back values that an earlier
+// TestValuesOfAnEarlierVersionMayBeSentBack: a client may send back values that an earlier
 // release stored and this one rejects. New values like these are rejected.
-func TestWhatAnEarlierVersionStoredMayBeSentBack(t *testing.T) {
+func TestValuesOfAnEarlierVersionMayBeSentBack(t *testing.T) {
 	const hidden, address = "Ada \u202egnaliB", "ada@exam\u00adple.com"
 	each(t, func(t *testing.T, s *server) {
 		for _, method := range []string{http.MethodPut, http.MethodPatch} {
@@ -259,8 +259,8 @@ func TestAUserIsDeleted(t *testing.T) {
 	})
 }
 
-// TestAnAnswerMayBeWithoutTheResource tests Prefer: return=minimal (RFC 7240, section 4.2).
-func TestAnAnswerMayBeWithoutTheResource(t *testing.T) {
+// TestPreferMinimalOmitsTheResource tests Prefer: return=minimal (RFC 7240, section 4.2).
+func TestPreferMinimalOmitsTheResource(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		minimal := func(status int, a *apitest.Answer) *apitest.Answer {
 			t.Helper()

@@ -1,6 +1,5 @@
-// Package alerts tests the chart's alerts: that each fires when it should and not
-// otherwise (testdata), that each has a runbook, and that nothing is asked for that
-// the services don't say.
+// Package alerts tests the chart's alerts: that each fires when it should and not otherwise
+// (testdata), that each has a runbook, and that every metric exists.
 package alerts
 
 import (
@@ -45,7 +44,7 @@ func groups(t *testing.T, set ...string) []group {
 	arguments := []string{"template", "shop", chart, "--namespace", "shops", "--kube-version", "1.34.4",
 		"--show-only", "templates/prometheusrule.yaml", "--set", "prometheusRule.enabled=true"}
 	for _, s := range set {
-		arguments = append(arguments, "--set-json", s) // --set makes a string of a fraction
+		arguments = append(arguments, "--set-json", s) // --set would pass a fraction as a string
 	}
 	out, err := run(t, "helm", arguments...)
 	require.NoError(t, err, out)
@@ -80,7 +79,7 @@ func alerts(t *testing.T) []string {
 	return names
 }
 
-// writeRules writes a rule file of Prometheus and returns where it is.
+// writeRules writes a rule file of Prometheus, and returns its path.
 func writeRules(t *testing.T, all []group) string {
 	t.Helper()
 	b, err := yaml.Marshal(map[string]any{"groups": all})
@@ -90,7 +89,7 @@ func writeRules(t *testing.T, all []group) string {
 	return file
 }
 
-// parser is a Prometheus that says how it reads expressions.
+// parser returns a Prometheus that parses expressions.
 func parser(t *testing.T) *prometheus.Server {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "prometheus.yaml")
@@ -98,7 +97,7 @@ func parser(t *testing.T) *prometheus.Server {
 	return prometheus.Start(t, root, config)
 }
 
-// run runs a pinned tool and returns its output, and when it fails all it said.
+// run runs a pinned tool, and returns its standard output, or on an error all output.
 func run(t *testing.T, tool string, arguments ...string) (string, error) {
 	t.Helper()
 	// The first call builds it.
@@ -107,7 +106,7 @@ func run(t *testing.T, tool string, arguments ...string) (string, error) {
 	path, err := built.Output()
 	require.NoError(t, err, "building %s", tool)
 	command := exec.Command(strings.TrimSpace(string(path)), arguments...)
-	// No kubeconfig, plugin or repository of whoever runs this.
+	// Without the user's kubeconfig, plugins and repositories.
 	home := t.TempDir()
 	command.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(home, "none"),
 		"HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)

@@ -28,7 +28,7 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 			t.Parallel()
 			b, err := os.ReadFile(file)
 			require.NoError(t, err)
-			// They name the rules by a path that is theirs.
+			// The tests name the rule file by a relative path.
 			copied := filepath.Join(t.TempDir(), filepath.Base(file))
 			require.NoError(t, os.WriteFile(copied, b, 0o600))
 			require.NoError(t, os.Link(written, filepath.Join(filepath.Dir(copied), "rules.yaml")))
@@ -38,7 +38,7 @@ func TestAlertsFireWhenTheyShould(t *testing.T) {
 	}
 }
 
-// Prometheus takes them, whatever the scale, and no two say the same.
+// Prometheus accepts the rules at every scale, and no two are the same.
 func TestRulesAreValid(t *testing.T) {
 	for _, set := range [][]string{
 		nil,
@@ -52,7 +52,7 @@ func TestRulesAreValid(t *testing.T) {
 	}
 }
 
-// Each alert is seen to fire with what its annotations say, and seen not to.
+// For each alert, one test sees it fire with its annotations, and one sees it not fire.
 func TestEachAlertIsTested(t *testing.T) {
 	fires, quiet := map[string]bool{}, map[string]bool{}
 	for _, file := range cases(t) {
@@ -83,8 +83,8 @@ func TestEachAlertIsTested(t *testing.T) {
 		delete(fires, name)
 		delete(quiet, name)
 	}
-	require.Empty(t, fires, "tests of alerts that there aren't")
-	require.Empty(t, quiet, "tests of alerts that there aren't")
+	require.Empty(t, fires, "tests of alerts that don't exist")
+	require.Empty(t, quiet, "tests of alerts that don't exist")
 }
 
 func TestEachAlertSaysWhatToDo(t *testing.T) {
@@ -99,8 +99,8 @@ func TestEachAlertSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// What others in the same Prometheus measure is none of this release's alerts.
-func TestRulesAskAboutTheReleaseOnly(t *testing.T) {
+// Series of other releases in the same Prometheus don't affect this release's alerts.
+func TestRulesQueryOnlyTheirRelease(t *testing.T) {
 	p := parser(t)
 	for _, r := range rules(t) {
 		selectors := p.Parse(t, r.Expr).Selectors()
@@ -114,12 +114,12 @@ func TestRulesAskAboutTheReleaseOnly(t *testing.T) {
 	}
 }
 
-// A threshold between two buckets could not be measured.
+// A threshold between two buckets can't be measured.
 func TestTheLatencyObjectiveIsABucket(t *testing.T) {
 	source, err := os.ReadFile(root + "/pkg/httpapi/metrics.go")
 	require.NoError(t, err)
 	list := regexp.MustCompile(`Buckets: +\[\]float64\{(.*)\}`).FindSubmatch(source)
-	require.NotNil(t, list, "pkg/httpapi/metrics.go has no list of buckets any more")
+	require.NotNil(t, list, "pkg/httpapi/metrics.go has no list of buckets")
 	var buckets []float64
 	for _, word := range strings.Split(string(list[1]), ", ") {
 		bucket, err := strconv.ParseFloat(word, 64)

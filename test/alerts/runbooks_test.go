@@ -37,7 +37,7 @@ func TestAlertsAndRunbooksBelongTogether(t *testing.T) {
 	var named []string
 	for name, text := range runbooks(t) {
 		named = append(named, name)
-		require.True(t, strings.HasPrefix(text, "# "+name+"\n"), "%s.md is headed by its alert's name", name)
+		require.True(t, strings.HasPrefix(text, "# "+name+"\n"), "%s.md must begin with its alert's name", name)
 		require.Contains(t, string(index), "]("+name+".md)", "the index")
 	}
 	require.ElementsMatch(t, alerts(t), named)
@@ -47,16 +47,15 @@ var (
 	begin  = regexp.MustCompile("^# [A-Za-z]+\n\n```promql\n")
 	block  = regexp.MustCompile("(?ms)^```promql\n(.*?)\n```$")
 	inline = regexp.MustCompile("`([^`\n]+)`")
-	// asks tells a query from other code in a text: it has a range, it compares, or
-	// it is a metric of Go's or of the process.
+	// asks distinguishes queries from other code: a query has a range or a comparison, or is a
+	// metric of Go or of the process.
 	asks = regexp.MustCompile(`\[[0-9]+[smhd]\]| [=!<>]=? [0-9]|^(go|process)_[a-z_]+$`)
 )
 
-// queries returns the queries of a runbook: the one that it begins with, and those
-// in its text.
+// queries returns the queries of a runbook: the first one, and those in its text.
 func queries(t *testing.T, name, text string) []string {
 	t.Helper()
-	require.Regexp(t, begin, text, "%s.md begins with its name and a block of promql", name)
+	require.Regexp(t, begin, text, "%s.md must begin with its name and a block of promql", name)
 	var all []string
 	for _, match := range block.FindAllStringSubmatch(text, -1) {
 		all = append(all, match[1])
@@ -69,8 +68,8 @@ func queries(t *testing.T, name, text string) []string {
 	return all
 }
 
-// elsewhere are the metrics that others than the services' own code bring:
-// Prometheus, and the collectors of its client library.
+// elsewhere are the metrics that the services' code doesn't define: those of Prometheus, and of
+// the collectors of its client library.
 var elsewhere = map[string]bool{
 	"up": true, "process_resident_memory_bytes": true, "process_start_time_seconds": true, "go_gc_gomemlimit_bytes": true,
 	"process_cpu_seconds_total": true, "go_goroutines": true, "go_memstats_sys_bytes": true,
@@ -81,7 +80,7 @@ var (
 	suffix     = regexp.MustCompile(`_(bucket|count|sum)$`)
 )
 
-// A rule about a metric that nobody has stays silent for ever.
+// A rule about a metric that doesn't exist would never fire.
 func TestEachMetricExists(t *testing.T) {
 	list, err := os.ReadFile(root + "/docs/metrics.md") // generated from the registries
 	require.NoError(t, err)
@@ -106,7 +105,7 @@ func TestEachMetricExists(t *testing.T) {
 		selectors := p.Parse(t, expression).Selectors()
 		require.NotEmpty(t, selectors, of)
 		for _, s := range selectors {
-			require.True(t, known[s.Name] || known[suffix.ReplaceAllString(s.Name, "")], "%s, in %s, is no metric of the services", s.Name, of)
+			require.True(t, known[s.Name] || known[suffix.ReplaceAllString(s.Name, "")], "%s, in %s, is not a metric of the services", s.Name, of)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package attack has what one caller can do to a service, and sees how another fares
-// meanwhile. Traffic goes to loopback only, and is bounded in connections and time.
+// Package attack attacks a service as one caller, and measures how another caller is
+// served meanwhile. Traffic goes to loopback only, and is bounded in connections and time.
 package attack
 
 import (
@@ -17,36 +17,35 @@ import (
 	"time"
 )
 
-// Target is the service that is attacked, and what the attacker has.
+// Target is the attacked service, and the attacker's credentials.
 type Target struct {
-	// Address is where it serves.
+	// Address is the service's host and port.
 	Address string
-	// Token is of the attacker, who has a hundred large orders, and Order one of them.
+	// Token is the attacker's, who has a hundred large orders. Order is the id of one.
 	Token, Order string
 }
 
-// Result is what the attacker was answered.
+// Result is what the attacker received.
 type Result struct {
-	// Statuses counts the answers by their status; 0 is none, or a connection that was left
-	// half-open.
+	// Statuses counts the answers by status. 0 is no answer, or a half-open connection.
 	Statuses map[int]int64
-	// Bytes is what was read in all.
+	// Bytes is the total read.
 	Bytes int64
 }
 
-// onlyBytes is the status of a note of bytes whose answer was noted before.
+// onlyBytes is passed to note to add the bytes of an answer that is counted already.
 const onlyBytes = -1
 
-// Attack is something that one caller can do.
+// Attack is a kind of attack by one caller.
 type Attack struct {
 	Name string
-	// Connections is how many there are at once.
+	// Connections is the number of concurrent connections.
 	Connections int
-	// each goes on until ctx is done, on one connection after the other.
+	// each attacks until ctx is done, on one connection after the other.
 	each func(ctx context.Context, t Target, note func(status int, bytes int64))
 }
 
-// All are the attacks there are.
+// All are all attacks.
 var All = []Attack{
 	{"slow readers", 60, reading(always(slowly))},
 	{"readers that stop", 60, reading(always(notAtAll))},
@@ -67,7 +66,7 @@ var All = []Attack{
 	{"unchanged orders", 40, repeat(unchanged)},
 }
 
-// Run attacks a target for a while, and until something was answered.
+// Run attacks a target for span, and up to 10 s longer until the first answer.
 func (a Attack) Run(ctx context.Context, t Target, span time.Duration) Result {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -102,8 +101,8 @@ func (a Attack) Run(ctx context.Context, t Target, span time.Duration) Result {
 	return result
 }
 
-// dial connects, and has the connection closed when ctx is done. A small buffer makes
-// what isn't read wait at the other end.
+// dial connects, and closes the connection when ctx is done. With a small buffer,
+// bytes that aren't read stay at the service.
 func dial(ctx context.Context, t Target, buffer int) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.Address)
 	if err != nil {
@@ -127,7 +126,7 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// ask sends a request and reads the answer, by way of read.
+// ask sends a request, and reads the answer's body with read.
 func ask(ctx context.Context, conn net.Conn, in *bufio.Reader, request string, read func(context.Context, io.Reader) (int64, error), note func(int, int64)) error {
 	_, err := io.WriteString(conn, request)
 	if err != nil && ctx.Err() != nil {
@@ -143,9 +142,9 @@ func ask(ctx context.Context, conn net.Conn, in *bufio.Reader, request string, r
 	defer response.Body.Close()
 	note(response.StatusCode, 0)
 	n, err := read(ctx, response.Body)
-	note(onlyBytes, n) // also of an answer that the end of the attack cuts off
+	note(onlyBytes, n) // also those of an answer cut off by the end of the attack
 	if response.StatusCode == http.StatusTooManyRequests {
-		rest(ctx, 5*time.Millisecond) // it is no better than that
+		rest(ctx, 5*time.Millisecond) // without this pause, the attacker would get little but 429
 	}
 	if err == nil && response.Close {
 		err = io.EOF
@@ -176,8 +175,7 @@ func get(path string) func(Target) string {
 
 const ordersPath = "/api/v1/orders"
 
-// badToken is a request with the attacker's token, of which the signature is another
-// each time.
+// badToken is a request with the attacker's token and a random signature.
 func badToken(t Target) string {
 	parts := strings.Split(t.Token, ".")
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -185,11 +183,11 @@ func badToken(t Target) string {
 	for i := range signature {
 		signature[i] = letters[rand.IntN(len(letters))]
 	}
-	signature[len(signature)-1] = 'A' // the last has bits to spare
+	signature[len(signature)-1] = 'A' // not all bits of the last character count
 	return "GET " + ordersPath + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + parts[0] + "." + parts[1] + "." + string(signature) + "\r\n\r\n"
 }
 
-// largeBody is a request with a body that is too large. It is made once.
+// largeBody is a request with a body that is too large. It is built once per token.
 func largeBody(t Target) string {
 	made, _ := largeBodies.LoadOrStore(t.Token, sync.OnceValue(func() string {
 		return request("POST "+ordersPath, t, strings.Repeat(" ", 10<<20))
@@ -221,8 +219,7 @@ func notAtAll(ctx context.Context, _ io.Reader) (int64, error) {
 	return 0, ctx.Err()
 }
 
-// fastThen reads the first answer of each connection fast, and those after it by way of
-// another.
+// fastThen reads the first answer of each connection fast, and later ones with other.
 func fastThen(other func(context.Context, io.Reader) (int64, error)) func() func(context.Context, io.Reader) (int64, error) {
 	return func() func(context.Context, io.Reader) (int64, error) {
 		first := true
@@ -236,13 +233,13 @@ func fastThen(other func(context.Context, io.Reader) (int64, error)) func() func
 	}
 }
 
-// always reads all answers by way of one.
+// always reads all answers with read.
 func always(read func(context.Context, io.Reader) (int64, error)) func() func(context.Context, io.Reader) (int64, error) {
 	return func() func(context.Context, io.Reader) (int64, error) { return read }
 }
 
-// reading asks for the attacker's largest pages. each makes how those of a connection are
-// read.
+// reading requests the attacker's largest pages. each returns the function that reads the
+// answers of one connection.
 func reading(each func() func(context.Context, io.Reader) (int64, error)) func(context.Context, Target, func(int, int64)) {
 	return func(ctx context.Context, t Target, note func(int, int64)) {
 		request := "GET " + ordersPath + "?limit=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + t.Token + "\r\n\r\n"
@@ -260,7 +257,7 @@ func reading(each func() func(context.Context, io.Reader) (int64, error)) func(c
 	}
 }
 
-// halfOpen sends a part of a request, and begins anew when the connection is closed.
+// halfOpen sends a part of a request, and reconnects when the connection is closed.
 func halfOpen(part string) func(context.Context, Target, func(int, int64)) {
 	return func(ctx context.Context, t Target, note func(int, int64)) {
 		for ctx.Err() == nil {
@@ -271,7 +268,7 @@ func halfOpen(part string) func(context.Context, Target, func(int, int64)) {
 			_, err = io.WriteString(conn, part)
 			if err == nil {
 				note(0, 0)
-				_, _ = io.Copy(io.Discard, conn) // until it's closed
+				_, _ = io.Copy(io.Discard, conn) // until the service closes it
 			}
 			_ = conn.Close()
 			rest(ctx, time.Second)
@@ -279,7 +276,7 @@ func halfOpen(part string) func(context.Context, Target, func(int, int64)) {
 	}
 }
 
-// manyLines is a header that doesn't end.
+// manyLines is an unfinished header of 3000 lines.
 func manyLines() string {
 	var b strings.Builder
 	for i := range 3000 {
@@ -288,7 +285,7 @@ func manyLines() string {
 	return b.String()
 }
 
-// post sends a body to where orders are made.
+// post is a request that creates an order with a body.
 func post(body string) func(Target) string {
 	return func(t Target) string { return request("POST "+ordersPath, t, body) }
 }
@@ -302,17 +299,17 @@ func request(target string, t Target, body string, headers ...string) string {
 	return target + " HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + t.Token + "\r\n" + strings.TrimPrefix(more+"\r\n", "\r\n") + "\r\n" + body
 }
 
-// change changes one order of the attacker's, each time to something else.
+// change changes the attacker's order, to another address each time.
 func change(t Target) string {
 	return request("PATCH "+ordersPath+"/"+t.Order, t, fmt.Sprintf(`{"shipping_address":"%d"}`, rand.Int64()))
 }
 
-// unchanged asks for a large order that it has already.
+// unchanged requests a large order on condition that it has changed.
 func unchanged(t Target) string {
 	return request("GET "+ordersPath+"/"+t.Order, t, "", "If-None-Match: *")
 }
 
-// slowBody sends a byte of a body in a second.
+// slowBody sends one byte of a body per second.
 func slowBody(ctx context.Context, t Target, note func(int, int64)) {
 	for ctx.Err() == nil {
 		conn, err := dial(ctx, t, 0)

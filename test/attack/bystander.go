@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// Bystander is another caller of the service, and whoever asks its probes.
+// Bystander is another caller of the service, who also sends probes.
 type Bystander struct {
-	// Address is the service's, Admin that of its probes, Token the caller's, and Path
-	// what it asks for.
+	// Address is the service's, Admin that of its probes. Token is the caller's, and Path
+	// what it requests.
 	Address, Admin, Token, Path string
 }
 
-// Fared is how it fared.
+// Fared is the result of a Bystander's requests.
 type Fared struct {
-	// Latencies are those of answered requests, shortest first.
+	// Latencies are those of answered requests, sorted.
 	Latencies []time.Duration
-	// Statuses counts the answers; 0 is a request that wasn't answered in time.
+	// Statuses counts the answers by status. 0 is a request without an answer in time.
 	Statuses map[int]int
-	// Errors says why requests had no answer.
+	// Errors are those of requests without an answer.
 	Errors []string
-	// Probes counts the probes, and Failed those that weren't answered 200 in a second.
+	// Probes counts the probes, and Failed those without a 200 within a second.
 	Probes, Failed int
 }
 
-// Percentile returns the latency that p % of the requests did not exceed.
+// Percentile returns the p-th percentile of the latencies.
 func (f Fared) Percentile(p float64) time.Duration {
 	if len(f.Latencies) == 0 {
 		return 0
@@ -37,7 +37,7 @@ func (f Fared) Percentile(p float64) time.Duration {
 	return f.Latencies[min(len(f.Latencies)-1, int(float64(len(f.Latencies))*p/100))]
 }
 
-// Requests is how many there were.
+// Requests returns the number of requests.
 func (f Fared) Requests() int {
 	n := 0
 	for _, count := range f.Statuses {
@@ -47,14 +47,14 @@ func (f Fared) Requests() int {
 }
 
 const (
-	// requestEvery and probeEvery are the time between two requests and two probes.
+	// requestEvery and probeEvery are the intervals of requests and probes.
 	requestEvery, probeEvery = 20 * time.Millisecond, 200 * time.Millisecond
-	// patience is how long the bystander waits for an answer, and probeTimeout a probe.
+	// patience is the timeout of a request, and probeTimeout that of a probe.
 	patience, probeTimeout = 5 * time.Second, time.Second
 )
 
-// Watch sends requests and probes until ctx is done. The next request doesn't wait for
-// the last; every third is on a connection of its own, as a client's that comes anew.
+// Watch sends requests and probes until ctx is done. A request doesn't wait for the one
+// before. Every third opens a connection, like a new client.
 func (b Bystander) Watch(ctx context.Context) Fared {
 	kept := &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	fresh := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -94,7 +94,7 @@ func (b Bystander) Watch(ctx context.Context) Fared {
 	return fared
 }
 
-// every calls do again and again until ctx is done, each in a goroutine of its own.
+// every calls do at an interval until ctx is done, each in its own goroutine.
 func every(ctx context.Context, wg *sync.WaitGroup, interval time.Duration, do func(i int)) {
 	wg.Go(func() {
 		ticker := time.NewTicker(interval)
@@ -110,7 +110,7 @@ func every(ctx context.Context, wg *sync.WaitGroup, interval time.Duration, do f
 	})
 }
 
-// statusOf returns the status of a GET whose answer was read whole; 0 with an error.
+// statusOf returns the status of a GET, after reading the whole answer; 0 with an error.
 func statusOf(client *http.Client, url, token string) (int, error) {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// group is a control group that bounds a process's memory.
+// group is a control group that limits a process's memory.
 type group struct{ dir string }
 
-// confine puts a process into a group of its own. It returns nil where there are no
-// groups that could be made: not as root, or not on a system that has them.
+// confine puts a process into its own group. It returns nil if it can't create one:
+// without root, or on a system without control groups.
 func confine(pid int, limit int64) (*group, error) {
 	for parent, file := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
 		if _, err := os.Stat(filepath.Join(parent, "cgroup.procs")); err != nil {
@@ -40,7 +40,7 @@ func confine(pid int, limit int64) (*group, error) {
 	return nil, nil
 }
 
-// remove removes the group once the process has gone.
+// remove removes the group once the process has ended.
 func (g *group) remove() error {
 	retry := time.NewTicker(10 * time.Millisecond)
 	defer retry.Stop()

@@ -2,7 +2,7 @@
 
 package attack
 
-// group is a control group, of which there are none here.
+// group is a control group, which this system doesn't have.
 type group struct{}
 
 func confine(int, int64) (*group, error) { return nil, nil }

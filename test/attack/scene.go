@@ -24,41 +24,41 @@ import (
 	"github.com/example/microservices/internal/testkit/issuer"
 )
 
-// MemoryLimit is that of a pod, in bytes, as the chart has it by default; and
-// goMemoryLimit the share of it that Go's collector keeps to.
+// MemoryLimit is a pod's memory limit by the chart's default, in bytes. goMemoryLimit is
+// the part of it for GOMEMLIMIT.
 const (
 	MemoryLimit   = 256 << 20
 	goMemoryLimit = MemoryLimit / 10 * 9
 )
 
-// Scene is both services, asking for tokens, with an attacker who has a hundred large
-// orders and a bystander who has one.
+// Scene is both services, with tokens required, an attacker with a hundred large orders,
+// and a bystander with one order.
 type Scene struct {
 	Target    Target
 	Bystander Bystander
-	// Neighbour is a caller of the other service, which isn't attacked: how it fares tells
-	// what of the bystander's fate is the machine's, which all share here.
+	// Neighbour is a caller of user-service, which isn't attacked. Its latency shows the
+	// effect of the machine, which all processes share here.
 	Neighbour Bystander
-	// light is a caller who asks for little.
+	// light is a caller with few requests, for Ordinary.
 	light    Bystander
 	attacker string
 	orders   *server.Server
-	confined *group // nil where there are no control groups
+	confined *group // nil without control groups
 	stop     []func() error
 }
 
-// Programs are the binaries that a scene needs.
+// Programs are the paths of the binaries.
 type Programs struct{ Users, Orders, Attacker string }
 
-// Job is an attack for the attacker's process.
+// Job tells the attacker's process what to do.
 type Job struct {
 	Attack string
 	Target Target
 	Span   time.Duration
 }
 
-// Set starts the services, on databases at these addresses, and makes the orders. dir
-// is for what they write.
+// Set starts the services on the databases, and creates the users and orders. The
+// services' files are in dir.
 func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatabase string) (_ *Scene, err error) {
 	s := &Scene{attacker: p.Attacker}
 	defer func() {
@@ -146,7 +146,7 @@ func (s *Scene) start(ctx context.Context, dir, binary string, env ...string) (*
 	return started, err
 }
 
-// freeAddress returns an address on which nobody listens.
+// freeAddress returns an address with a free port.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -159,13 +159,13 @@ func smallOrder(user string) string {
 	return `{"user_id":"` + user + `","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":1}]}`
 }
 
-// largeOrder is as large as an order can be.
+// largeOrder is an order of the maximum size.
 func largeOrder(user string) string {
 	item := `{"product_id":"` + strings.Repeat("語", 100) + `","product_name":"` + strings.Repeat("語", 200) + `","quantity":1,"price":1}`
 	return `{"user_id":"` + user + `","shipping_address":"` + strings.Repeat("語", 500) + `","items":[` + strings.TrimSuffix(strings.Repeat(item+",", 100), ",") + `]}`
 }
 
-// fill makes a user and its orders, and returns the last one's id.
+// fill creates a user and n orders, and returns the last order's id.
 func (s *Scene) fill(ctx context.Context, users, token, subject, order string, n int) (id string, err error) {
 	_, err = create(ctx, "http://"+users+"/api/v1/users", token, `{"name":"A","email":"`+subject+`@example.com"}`)
 	for range n {
@@ -176,7 +176,7 @@ func (s *Scene) fill(ctx context.Context, users, token, subject, order string, n
 	return id, err
 }
 
-// create makes something, and tries again while that is too much. It returns the id.
+// create creates a resource, and returns its id. It repeats a request that gets 429.
 func create(ctx context.Context, url, token, body string) (string, error) {
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
@@ -207,10 +207,10 @@ func create(ctx context.Context, url, token, body string) (string, error) {
 	}
 }
 
-// Both are how the bystander and the neighbour fared.
+// Both are the results of the bystander and the neighbour.
 type Both struct{ Bystander, Neighbour Fared }
 
-// watch watches both until ctx is done.
+// watch has both send requests until ctx is done.
 func (s *Scene) watch(ctx context.Context) (b Both) {
 	var both sync.WaitGroup
 	both.Go(func() { b.Neighbour = s.Neighbour.Watch(ctx) })
@@ -219,7 +219,7 @@ func (s *Scene) watch(ctx context.Context) (b Both) {
 	return b
 }
 
-// Ordinary is how they fare beside a caller who asks for little.
+// Ordinary returns their results without an attack, beside the light caller.
 func (s *Scene) Ordinary(ctx context.Context, span time.Duration) Both {
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
@@ -229,8 +229,7 @@ func (s *Scene) Ordinary(ctx context.Context, span time.Duration) Both {
 	return s.watch(ctx)
 }
 
-// Under is how they fare while order-service is attacked, and what the attacker is
-// answered.
+// Under returns their results during an attack on order-service, and the attacker's.
 func (s *Scene) Under(ctx context.Context, a Attack, span time.Duration) (b Both, r Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, span+time.Minute)
 	defer cancel()
@@ -238,7 +237,7 @@ func (s *Scene) Under(ctx context.Context, a Attack, span time.Duration) (b Both
 	if err != nil {
 		return b, r, err
 	}
-	// It has no priority: elsewhere it would be on a machine of its own.
+	// The attacker has the lowest priority: in reality it would be on another machine.
 	cmd := exec.CommandContext(ctx, "nice", "-n", "19", s.attacker)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(job), os.Stderr
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
@@ -260,7 +259,7 @@ func (s *Scene) Under(ctx context.Context, a Attack, span time.Duration) (b Both
 	return b, r, err
 }
 
-// Memory returns the most memory that the attacked service has held, in bytes.
+// Memory returns the attacked service's peak memory, in bytes.
 func (s *Scene) Memory() (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.orders.PID))
 	if err != nil {
@@ -275,7 +274,7 @@ func (s *Scene) Memory() (int64, error) {
 	return kilobytes << 10, err
 }
 
-// Refused returns the metrics of the attacked service that say what it refused.
+// Refused returns the attacked service's metrics of rejected requests that aren't zero.
 func (s *Scene) Refused(ctx context.Context) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Bystander.Admin+"/metrics", nil)
 	if err != nil {
@@ -296,11 +295,11 @@ func (s *Scene) Refused(ctx context.Context) (string, error) {
 	return strings.Join(refused, ", "), err
 }
 
-// Confined reports whether the service was held to the memory limit by a control
-// group, which would have killed it.
+// Confined reports whether a control group enforces the memory limit: it would kill the
+// service above it.
 func (s *Scene) Confined() bool { return s.confined != nil }
 
-// Close stops everything, the last first.
+// Close stops everything, in reverse order.
 func (s *Scene) Close() error {
 	var errs []error
 	for i := len(s.stop) - 1; i >= 0; i-- {

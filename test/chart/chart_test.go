@@ -1,5 +1,5 @@
-// Package chart tests the Helm chart as it is rendered: against the schemas of
-// Kubernetes, with both Helms that people use, and against renderings to review.
+// Package chart tests the rendered Helm chart: against the schemas of Kubernetes, with both
+// supported versions of Helm, and against a reviewed rendering.
 //
 //	go test -count=1 ./test/chart   runs all of it (Go would not see that the chart changed)
 //	go test ./test/chart -update    writes golden.yaml and the chart's README.md
@@ -27,13 +27,12 @@ var update = flag.Bool("update", false, "write the golden rendering and the char
 const (
 	root  = "../.."
 	chart = root + "/charts/microservices"
-	// kubernetes is the version that is rendered for: what a Helm takes by itself
-	// depends on how it was built.
+	// kubernetes is the version to render for, because Helm's default depends on its build.
 	kubernetes = "1.34.4"
 )
 
-// others are the services that these tests are not about: the chart is tried with the two
-// that the project began with, whichever it has by now.
+// others returns the services that these tests leave out. They test the chart with the two
+// original services, whichever others a fork has added.
 func others(t *testing.T) []string {
 	t.Helper()
 	all, err := catalog.Read(root)
@@ -41,10 +40,10 @@ func others(t *testing.T) []string {
 	return slices.DeleteFunc(catalog.Names(all), func(name string) bool { return name == "user-service" || name == "order-service" })
 }
 
-// helms are the two that people use, by the names of their tools.
+// helms are the names of the tools of the supported versions of Helm.
 var helms = []string{"helm", "helm3"}
 
-// installations are the values that people install with.
+// installations are the values of typical installations.
 var installations = []struct {
 	name   string
 	values []string
@@ -58,7 +57,7 @@ var installations = []struct {
 	{"all-on", allOn},
 }
 
-// allOn has everything that there is.
+// allOn turns every option on.
 var allOn = []string{"testdata/all-on.yaml"}
 
 // tool returns the path of a pinned tool. The first call builds it.
@@ -71,7 +70,7 @@ func tool(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// run runs a program and returns what it prints; a failure shows all it said.
+// run runs a program, and returns its output. It fails the test with all output on an error.
 func run(t *testing.T, stdin, program string, arguments ...string) string {
 	t.Helper()
 	out, said, err := try(t, stdin, program, arguments...)
@@ -79,12 +78,12 @@ func run(t *testing.T, stdin, program string, arguments ...string) string {
 	return out
 }
 
-// try runs a program and returns what it prints on its two outputs.
+// try runs a program, and returns its standard output and standard error.
 func try(t *testing.T, stdin, program string, arguments ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	command := exec.Command(program, arguments...)
 	command.Stdin = strings.NewReader(stdin)
-	// No kubeconfig, plugin or repository of whoever runs this.
+	// Without the user's kubeconfig, plugins and repositories.
 	home := t.TempDir()
 	command.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(home, "none"),
 		"HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)

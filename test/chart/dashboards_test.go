@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Helm takes nothing of a dashboard for a template of its own.
-func TestDashboardsAreInstalledAsTheyAre(t *testing.T) {
+// Helm must not interpret the dashboards' own templates.
+func TestDashboardsAreInstalledUnchanged(t *testing.T) {
 	files, err := filepath.Glob(chart + "/dashboards/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -38,7 +38,8 @@ func TestDashboardsAreInstalledAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestDashboardsShowTheObjectives of the values: these three and nothing else change.
+// TestDashboardsShowTheObjectives: the values' objectives change three numbers in the
+// dashboards, and nothing else.
 func TestDashboardsShowTheObjectives(t *testing.T) {
 	for _, helm := range helms {
 		render := func(set ...string) []string {

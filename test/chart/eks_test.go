@@ -13,17 +13,17 @@ import (
 
 const eks = root + "/k8s/eks"
 
-// public is what somebody says who has a domain.
+// public is the variable of an installation with a domain.
 const public = `public={host="shop.acme.test",certificate_arn="arn:aws:acm:test:1:certificate/1",issuer="https://id.acme.test"}`
 
-// TestTheClusterOfEKSIsFormatted as OpenTofu itself writes it.
+// TestTheClusterOfEKSIsFormatted: the files are formatted by tofu fmt.
 func TestTheClusterOfEKSIsFormatted(t *testing.T) {
 	t.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
 	run(t, "", tool(t, "opentofu"), "fmt", "-check", "-diff", eks)
 }
 
-// told runs k8s/eks through OpenTofu, with stand-ins for the public modules (testdata/eks),
-// as the real ones and AWS's provider can't be had here, and returns an output.
+// told runs k8s/eks with OpenTofu, and returns an output. The public modules and AWS's provider
+// are replaced by stand-ins (testdata/eks), because they aren't available here.
 func told(t *testing.T, output string, variables ...string) string {
 	t.Helper()
 	t.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
@@ -41,10 +41,10 @@ func told(t *testing.T, output string, variables ...string) string {
 	for _, found := range module.FindAllStringSubmatch(string(text), -1) {
 		standIn, err := os.ReadFile(filepath.Join(stub, found[1], "main.tf"))
 		require.NoError(t, err)
-		require.Contains(t, string(standIn), "/"+found[1]+"/aws "+found[2], "the stand-in is of the version that is pinned: look at what has changed")
+		require.Contains(t, string(standIn), "/"+found[1]+"/aws "+found[2], "the stand-in must have the pinned version: check what has changed")
 	}
 	require.NoError(t, os.WriteFile(file, module.ReplaceAll(text, []byte(`"./stub/$1"`)), 0o600))
-	require.NotContains(t, string(module.ReplaceAll(text, nil)), "terraform-aws-modules/", "each module is pinned")
+	require.NotContains(t, string(module.ReplaceAll(text, nil)), "terraform-aws-modules/", "a module is not pinned")
 
 	tofu := tool(t, "opentofu")
 	run(t, "", tofu, "-chdir="+folder, "init", "-backend=false", "-no-color")
@@ -56,7 +56,7 @@ func told(t *testing.T, output string, variables ...string) string {
 	return run(t, "", tofu, "-chdir="+folder, "output", "-raw", output)
 }
 
-// with returns the lines that have a text, without their indentation.
+// with returns the lines that contain a text, without indentation.
 func with(rendering, text string) []string {
 	var found []string
 	for line := range strings.Lines(rendering) {
@@ -67,10 +67,10 @@ func with(rendering, text string) []string {
 	return found
 }
 
-// TestTheClusterOfEKSTellsTheChart: what OpenTofu writes are values that the chart takes, by
-// themselves and over those of production, and no example is left in them.
-func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
-	t.Run("by themselves", func(t *testing.T) {
+// TestTheClusterOfEKSWritesTheChartsValues: the chart accepts the values that OpenTofu writes, alone and
+// together with production's, and no example value remains.
+func TestTheClusterOfEKSWritesTheChartsValues(t *testing.T) {
+	t.Run("alone", func(t *testing.T) {
 		rendering := run(t, told(t, "values"), tool(t, "helm"), append(templateArguments(t, nil), "--set", "image.tag=v1.2.3", "--values", "-")...)
 		validate(t, schemas(t), rendering)
 		require.Empty(t, with(rendering, "kind: PersistentVolumeClaim"))
@@ -81,7 +81,7 @@ func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
 			require.NotEmpty(t, with(rendering, own), own)
 		}
 	})
-	t.Run("over production's, with a domain", func(t *testing.T) {
+	t.Run("with production's, and a domain", func(t *testing.T) {
 		values := told(t, "values", public, `cidr=10.7.0.0/16`)
 		rendering := run(t, values, tool(t, "helm"), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--values", "-")...)
 		validate(t, schemas(t), rendering)
@@ -97,8 +97,8 @@ func TestTheClusterOfEKSTellsTheChart(t *testing.T) {
 	})
 }
 
-// TestTheClusterOfEKSHasWhatTheChartNeeds: the Secrets that the values name, with the user and
-// the password that RDS has made, and a default StorageClass.
+// TestTheClusterOfEKSHasWhatTheChartNeeds: it has the Secrets that the values name, with the
+// user and the password from RDS, and a default StorageClass.
 func TestTheClusterOfEKSHasWhatTheChartNeeds(t *testing.T) {
 	objects := told(t, "objects")
 	validate(t, schemas(t), objects)
@@ -136,7 +136,7 @@ func TestTheClusterOfEKSHasWhatTheChartNeeds(t *testing.T) {
 	}
 }
 
-// TestWrongVariablesOfEKSAreRefused before anything is made.
+// TestWrongVariablesOfEKSAreRefused: tofu rejects them before it creates anything.
 func TestWrongVariablesOfEKSAreRefused(t *testing.T) {
 	t.Setenv("TF_CLI_CONFIG_FILE", os.DevNull)
 	folder := t.TempDir()

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// tracked are the repository's files, those to come included.
+// tracked returns the repository's files, including untracked ones that aren't ignored.
 func tracked(t *testing.T) []string {
 	t.Helper()
 	command := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard")
@@ -29,8 +29,8 @@ var (
 	document = regexp.MustCompile(`\bdocs/[a-z/-]+\.md\b`)
 )
 
-// TestLinksLeadSomewhere: those of each page to other files, and each page of docs/ that any
-// file names.
+// TestLinksLeadSomewhere: every page of docs/ that a file names exists, and every target of a
+// page's links to other files.
 func TestLinksLeadSomewhere(t *testing.T) {
 	for _, file := range tracked(t) {
 		content, err := os.ReadFile(filepath.Join(root, file))
@@ -53,11 +53,11 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// TestFilesThatPagesNameAreThere: where somebody is sent to look is something to see, in the
-// project or in a service.
-func TestFilesThatPagesNameAreThere(t *testing.T) {
+// TestFilesThatPagesNameExist: every file that a page names exists, in the project or in a
+// service.
+func TestFilesThatPagesNameExist(t *testing.T) {
 	named := regexp.MustCompile("`((?:services|pkg|cmd|internal|test|bench|charts|k8s|argocd)/[\\w./-]+)`")
-	toBeMade := regexp.MustCompile(`/inventory-service|internal/item|/NAME/`) // by who reads it
+	toBeMade := regexp.MustCompile(`/inventory-service|internal/item|/NAME/`) // to be created by the reader
 	seen := 0
 	for _, file := range tracked(t) {
 		content, err := os.ReadFile(filepath.Join(root, file))
@@ -79,10 +79,9 @@ func TestFilesThatPagesNameAreThere(t *testing.T) {
 	require.Positive(t, seen)
 }
 
-// TestTestsThatPagesNameAreThere: what proves a claim is not lost in silence.
-func TestTestsThatPagesNameAreThere(t *testing.T) {
+func TestTestsThatPagesNameExist(t *testing.T) {
 	named, declared := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w+)"), regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	pages, tests := map[string]string{}, map[string]bool{"TestName": true} // of make test RUN=TestName
+	pages, tests := map[string]string{}, map[string]bool{"TestName": true} // a placeholder in make test RUN=TestName
 	for _, file := range tracked(t) {
 		content, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
@@ -105,8 +104,8 @@ func TestTestsThatPagesNameAreThere(t *testing.T) {
 	}
 }
 
-// TestActionsArePinnedAndCurrent: by commit, and no older than the first that run on
-// Node 24: GitHub's runners have no older one any more.
+// TestActionsArePinnedAndCurrent: actions are pinned by commit, and recent enough for Node 24,
+// the oldest version on GitHub's runners.
 func TestActionsArePinnedAndCurrent(t *testing.T) {
 	oldest := map[string]int{"actions/attest": 4, "actions/checkout": 5, "actions/setup-go": 6}
 	uses := regexp.MustCompile(`(?m)uses: ([^.\s@]+)@(\S+)(?: # v(\d+)\.\d+\.\d+)?$`)
@@ -118,17 +117,17 @@ func TestActionsArePinnedAndCurrent(t *testing.T) {
 		require.NoError(t, err)
 		for _, found := range uses.FindAllStringSubmatch(string(content), -1) {
 			require.Regexp(t, "^[0-9a-f]{40}$", found[2], "%s: %s", file, found[1])
-			require.Contains(t, oldest, found[1], "%s: say here which is the oldest that runs on a current Node", file)
+			require.Contains(t, oldest, found[1], "%s: add the oldest version that runs on a current Node here", file)
 			version, err := strconv.Atoi(found[3])
-			require.NoError(t, err, "%s: write its version behind the commit: %s", file, found[0])
+			require.NoError(t, err, "%s: write the version after the commit: %s", file, found[0])
 			require.GreaterOrEqual(t, version, oldest[found[1]], "%s: %s", file, found[1])
 		}
 	}
 }
 
-// TestNothingIsTriedOutOverWhatArgoCDKeeps: a profile of Skaffold that installs for a try has
-// a namespace of its own.
-func TestNothingIsTriedOutOverWhatArgoCDKeeps(t *testing.T) {
+// TestSkaffoldsTrialsStayOutOfArgoCDsNamespaces: no profile of Skaffold but prod installs into a
+// namespace that Argo CD manages.
+func TestSkaffoldsTrialsStayOutOfArgoCDsNamespaces(t *testing.T) {
 	var project struct {
 		Spec struct {
 			Destinations []struct{ Namespace string }

@@ -8,16 +8,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhatIsBesideTheChartFitsItsSchemas: what people apply by hand, and what Argo CD is
-// given, its addons included.
-func TestWhatIsBesideTheChartFitsItsSchemas(t *testing.T) {
+// TestManifestsOutsideTheChartFitTheirSchemas checks the manifests that users apply by hand, and
+// those for Argo CD, including its addons.
+func TestManifestsOutsideTheChartFitTheirSchemas(t *testing.T) {
 	location := schemas(t)
 	for _, pattern := range []string{"k8s/*.yaml", "k8s/policies/*.yaml"} {
 		files, err := filepath.Glob(root + "/" + pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, files)
 		for _, file := range files {
-			if filepath.Base(file) == "kind.yaml" { // kind's own
+			if filepath.Base(file) == "kind.yaml" { // kind's configuration, not an object
 				continue
 			}
 			t.Run(filepath.Base(file), func(t *testing.T) {

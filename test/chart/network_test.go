@@ -19,7 +19,7 @@ type networkPolicy struct {
 	}
 }
 
-// egress are the ports that order-service reaches outside of the release, wherever they are.
+// egress returns the ports outside the release that order-service may reach.
 func egress(t *testing.T, rendering string) []int {
 	t.Helper()
 	ports := []int{}
@@ -40,8 +40,8 @@ func egress(t *testing.T, rendering string) []int {
 	return ports
 }
 
-// TestTheNetworkPolicyFollowsEachSetting that makes a connection: what a service is told
-// to reach it can reach, and nothing else.
+// TestTheNetworkPolicyFollowsEachSetting: the policy allows exactly the connections that a
+// service's settings need.
 func TestTheNetworkPolicyFollowsEachSetting(t *testing.T) {
 	url := func(dsn string) []string {
 		return []string{"database.mode=postgres", "services.user-service.database.url=postgres://a@b/c", "services.order-service.database.url=" + dsn}
@@ -52,25 +52,25 @@ func TestTheNetworkPolicyFollowsEachSetting(t *testing.T) {
 		set  []string
 		want []int
 	}{
-		"nothing":                       {nil, []int{}},
-		"traces":                        {[]string{"traces.endpoint=http://collector.monitoring:9999"}, []int{9999}},
-		"traces, no port":               {[]string{"traces.endpoint=https://otlp.example.com/v1"}, []int{443}},
-		"traces, by a Service":          {[]string{"traces.endpoint=http://collector", "networkPolicy.traces.port=4318"}, []int{80, 4318}},
-		"traces, by a variable":         {[]string{"defaults.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://[fd00::1]:9999/v1/traces"}, []int{9999}},
-		"an issuer":                     {[]string{"auth.issuers[0].issuer=https://id.example.com:8443/realms/shop"}, []int{443, 6443, 8443}},
-		"an issuer's keys":              {[]string{"auth.issuers[0].issuer=http://id", "auth.issuers[0].jwks=http://keys.id:8080/jwks"}, []int{443, 6443, 80, 8080}},
-		"a database":                    {url("postgres://u:p@db.example.com/orders"), []int{5432}},
-		"a pooler":                      {url("postgresql://u:p%40@db:6543/orders?sslmode=require"), []int{6543}},
-		"databases":                     {url(`postgres://u@a:5433\,b:5434\,[fd00::1]:5435\,c/orders`), []int{5433, 5434, 5435, 5432}},
-		"a database by a Secret":        {secrets, []int{5432}},
-		"a pooler by a Secret":          {append(secrets, "networkPolicy.database.port=6543"), []int{6543}},
-		"Valkey":                        {[]string{"rateLimit.redis.existingSecret=a"}, []int{6379}},
-		"Valkey elsewhere":              {[]string{"rateLimit.redis.existingSecret=a", "networkPolicy.redis.port=6380"}, []int{6380}},
-		"an upstream by a variable":     {append(away, "services.order-service.env.USER_SERVICE_URL=https://users.example.com"), []int{443}},
-		"another port of it":            {append(away, "services.order-service.env.USER_SERVICE_URL=http://users.example.com:8080/api"), []int{8080}},
-		"a proxy":                       {[]string{"defaults.env.HTTPS_PROXY=proxy.example.com:3128", "defaults.env.NO_PROXY=.svc"}, []int{3128}},
-		"what is no address":            {[]string{`defaults.env.CORS_ORIGINS=https://shop.example.com`}, []int{}},
-		"what is somewhere is no other": {append(secrets, "networkPolicy.database.to[0].ipBlock.cidr=10.0.0.0/8"), []int{}},
+		"nothing":                        {nil, []int{}},
+		"traces":                         {[]string{"traces.endpoint=http://collector.monitoring:9999"}, []int{9999}},
+		"traces, no port":                {[]string{"traces.endpoint=https://otlp.example.com/v1"}, []int{443}},
+		"traces, by a Service":           {[]string{"traces.endpoint=http://collector", "networkPolicy.traces.port=4318"}, []int{80, 4318}},
+		"traces, by a variable":          {[]string{"defaults.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://[fd00::1]:9999/v1/traces"}, []int{9999}},
+		"an issuer":                      {[]string{"auth.issuers[0].issuer=https://id.example.com:8443/realms/shop"}, []int{443, 6443, 8443}},
+		"an issuer's keys":               {[]string{"auth.issuers[0].issuer=http://id", "auth.issuers[0].jwks=http://keys.id:8080/jwks"}, []int{443, 6443, 80, 8080}},
+		"a database":                     {url("postgres://u:p@db.example.com/orders"), []int{5432}},
+		"a pooler":                       {url("postgresql://u:p%40@db:6543/orders?sslmode=require"), []int{6543}},
+		"databases":                      {url(`postgres://u@a:5433\,b:5434\,[fd00::1]:5435\,c/orders`), []int{5433, 5434, 5435, 5432}},
+		"a database by a Secret":         {secrets, []int{5432}},
+		"a pooler by a Secret":           {append(secrets, "networkPolicy.database.port=6543"), []int{6543}},
+		"Valkey":                         {[]string{"rateLimit.redis.existingSecret=a"}, []int{6379}},
+		"Valkey elsewhere":               {[]string{"rateLimit.redis.existingSecret=a", "networkPolicy.redis.port=6380"}, []int{6380}},
+		"an upstream by a variable":      {append(away, "services.order-service.env.USER_SERVICE_URL=https://users.example.com"), []int{443}},
+		"its other port":                 {append(away, "services.order-service.env.USER_SERVICE_URL=http://users.example.com:8080/api"), []int{8080}},
+		"a proxy":                        {[]string{"defaults.env.HTTPS_PROXY=proxy.example.com:3128", "defaults.env.NO_PROXY=.svc"}, []int{3128}},
+		"not an address":                 {[]string{`defaults.env.CORS_ORIGINS=https://shop.example.com`}, []int{}},
+		"a port at given addresses only": {append(secrets, "networkPolicy.database.to[0].ipBlock.cidr=10.0.0.0/8"), []int{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			arguments := templateArguments(t, nil)
@@ -82,8 +82,8 @@ func TestTheNetworkPolicyFollowsEachSetting(t *testing.T) {
 	}
 }
 
-// TestNameServersAreReachedWhereverTheyAre: on EKS Auto Mode and with a cache on the nodes
-// they are no pods.
+// TestNameServersAreReachedWhereverTheyAre: on EKS Auto Mode, and with a cache on the nodes,
+// name servers aren't pods.
 func TestNameServersAreReachedWhereverTheyAre(t *testing.T) {
 	for _, installation := range installations {
 		for _, document := range documents(render(t, "helm", installation.values)) {

@@ -8,14 +8,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// podTemplate is what the tests look at of a Deployment's, a Job's or a CronJob's.
+// podTemplate has the fields that the tests use of the pod template of a Deployment, a Job or
+// a CronJob.
 type podTemplate struct {
 	of       string
 	Metadata struct{ Labels, Annotations map[string]string }
 	Spec     map[string]any
 }
 
-// podTemplates are all of a rendering.
+// podTemplates returns all pod templates of a rendering.
 func podTemplates(t *testing.T, rendering string) []podTemplate {
 	t.Helper()
 	var all []podTemplate
@@ -42,7 +43,7 @@ func podTemplates(t *testing.T, rendering string) []podTemplate {
 	return all
 }
 
-// containers are all of a pod's.
+// containers returns all containers of a pod.
 func (p podTemplate) containers() []map[string]any {
 	var all []map[string]any
 	for _, field := range []string{"initContainers", "containers"} {
@@ -54,9 +55,9 @@ func (p podTemplate) containers() []map[string]any {
 	return all
 }
 
-// TestASettingOfPodsReachesAllOfThem: those of the services, their migrations and the
-// smoke test.
-func TestASettingOfPodsReachesAllOfThem(t *testing.T) {
+// TestAPodSettingAppliesToAllPods: the pods of the services, the migrations and the smoke
+// test.
+func TestAPodSettingAppliesToAllPods(t *testing.T) {
 	settings := `
 database: {mode: postgres}
 services:
@@ -117,8 +118,8 @@ networkPolicy: {enabled: false}
 	}
 }
 
-// TestASettingOfPodsReachesTheBackups, whose pods are the services' as to all else.
-func TestASettingOfPodsReachesTheBackups(t *testing.T) {
+// TestAPodSettingAppliesToBackups: backup pods are otherwise like the services' pods.
+func TestAPodSettingAppliesToBackups(t *testing.T) {
 	arguments := templateArguments(t, []string{"testdata/backup.yaml"})
 	for _, set := range []string{"defaults.podLabels.tier=backend", "commonLabels.team=shop", "defaults.priorityClassName=high", "defaults.tolerations[0].key=spot",
 		"defaults.env.PLAIN=a", "defaults.extraVolumes[0].name=extra", "defaults.extraVolumeMounts[0].name=extra", "defaults.extraVolumeMounts[0].mountPath=/extra"} {
@@ -140,8 +141,8 @@ func TestASettingOfPodsReachesTheBackups(t *testing.T) {
 	require.Equal(t, 2, backups)
 }
 
-// TestThePasswordIsNotTheSmokeTests: it asks no database.
-func TestThePasswordIsNotTheSmokeTests(t *testing.T) {
+// TestTheSmokeTestGetsNoPassword: the smoke test doesn't get the database's password.
+func TestTheSmokeTestGetsNoPassword(t *testing.T) {
 	arguments := append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set", "defaults.database.credentials.existingSecret=app")
 	for _, p := range podTemplates(t, run(t, "", tool(t, "helm"), arguments...)) {
 		b, err := yaml.Marshal(p.Spec)
@@ -150,7 +151,8 @@ func TestThePasswordIsNotTheSmokeTests(t *testing.T) {
 	}
 }
 
-// TestOpenShiftChoosesTheUsers: it refuses pods that say another than the namespace's.
+// TestOpenShiftChoosesTheUsers: on OpenShift the pods set no user, because it rejects users
+// outside the namespace's range.
 func TestOpenShiftChoosesTheUsers(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		arguments := templateArguments(t, nil)

@@ -24,13 +24,13 @@ func TestChartIsLintedByEachHelm(t *testing.T) {
 	}
 }
 
-// What a change does to the objects is seen, and reviewed, as a diff of this file, which has
-// all that there can be.
-func TestObjectsAreAsReviewed(t *testing.T) {
+// A change of the objects appears as a diff of golden.yaml, which has every option, and can be
+// reviewed.
+func TestObjectsMatchTheReviewedRendering(t *testing.T) {
 	same(t, "golden.yaml", render(t, "helm", allOn))
 }
 
-// The two write the same objects, though in another order and with other empty lines.
+// Both render the same objects, in a different order and with different empty lines.
 func TestBothHelmsRenderTheSame(t *testing.T) {
 	for _, installation := range installations {
 		t.Run(installation.name, func(t *testing.T) {
@@ -50,8 +50,8 @@ func TestObjectsFitKubernetes(t *testing.T) {
 	}
 }
 
-// Else the test above would pass whatever the objects were.
-func TestSchemasRefuseWhatKubernetesDoesNotKnow(t *testing.T) {
+// Proves that the test above can fail.
+func TestSchemasRejectInvalidObjects(t *testing.T) {
 	location := schemas(t)
 	for name, object := range map[string]string{
 		"a misspelled field":    "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {port: []}\n",
@@ -67,7 +67,7 @@ func TestSchemasRefuseWhatKubernetesDoesNotKnow(t *testing.T) {
 	}
 }
 
-// schemas returns where kubeconform finds the schemas.
+// schemas returns the location of the schemas for kubeconform.
 func schemas(t *testing.T) string {
 	t.Helper()
 	directory := t.TempDir()
@@ -93,7 +93,7 @@ func TestEachOption(t *testing.T) {
 	run(t, "", tool(t, "helm-unittest"), "--strict", "--color=false", "--values", file, chart)
 }
 
-// same holds text against a file, or writes it there with -update.
+// same compares text with a file, or writes the file with -update.
 func same(t *testing.T, file, text string) {
 	t.Helper()
 	if *update {
@@ -104,7 +104,7 @@ func same(t *testing.T, file, text string) {
 	fresh := filepath.Join(t.TempDir(), filepath.Base(file))
 	require.NoError(t, os.WriteFile(fresh, []byte(text), 0o644))
 	out, err := exec.Command("git", "diff", "--no-index", "--no-color", file, fresh).CombinedOutput()
-	require.NoError(t, err, "%s is not up to date; if the change is meant: go test ./test/chart -update\n%s", file, out)
+	require.NoError(t, err, "%s is not up to date; if the change is intended: go test ./test/chart -update\n%s", file, out)
 }
 
 var (

@@ -9,17 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// exceptions are kube-score's checks that are not for these charts, each with the reason.
+// exceptions are the checks of kube-score that don't apply, with reasons.
 var exceptions = map[string]string{
 	"container-image-pull-policy":                   "a tag is never pushed twice, and staging and production have digests: pulling again only ties a pod's start to the registry",
-	"container-ephemeral-storage-request-and-limit": "on a node's disk there are only logs, which the kubelet rotates, and what SQLite sorts: a limit would evict pods in the middle of a query",
-	"deployment-replicas":                           "an embedded database is one pod's; values-dev.yaml has one pod of each on purpose",
-	"deployment-strategy":                           "an embedded database is one process's: the old pod goes before the new one comes",
+	"container-ephemeral-storage-request-and-limit": "the pods use the node's disk only for logs, which the kubelet rotates, and for SQLite's sorting: a limit would evict pods during a query",
+	"deployment-replicas":                           "only one pod can use an embedded database; values-dev.yaml has one pod of each on purpose",
+	"deployment-strategy":                           "only one process can use an embedded database: the old pod ends before the new one starts",
 	"deployment-has-host-podantiaffinity":           "topologySpreadConstraints spread the pods, over nodes and zones",
 }
 
-// score holds a rendering against kube-score, but for the exceptions and limits of the CPU,
-// which make a service slow long before its node is busy.
+// score runs kube-score on a rendering, without the exceptions, and without requiring CPU
+// limits, which would throttle a service long before its node is busy.
 func score(t *testing.T, rendering string) (string, error) {
 	t.Helper()
 	out, _, err := try(t, rendering, tool(t, "kube-score"), "score", "-",
@@ -28,7 +28,7 @@ func score(t *testing.T, rendering string) (string, error) {
 	return out, err
 }
 
-// TestKubeScoreFindsNothing in what is installed.
+// TestKubeScoreFindsNothing: kube-score has no findings in any installation.
 func TestKubeScoreFindsNothing(t *testing.T) {
 	for _, installation := range installations {
 		t.Run(installation.name, func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestKubeScoreFindsNothing(t *testing.T) {
 	}
 }
 
-// Else the test above would pass whatever the objects were.
-func TestKubeScoreFindsWhatIsUnwise(t *testing.T) {
+// Proves that the test above can fail.
+func TestKubeScoreFindsBadSettings(t *testing.T) {
 	for _, set := range []string{"defaults.securityContext.privileged=true", "defaults.resources.limits.memory=null", "networkPolicy.enabled=false"} {
 		out, err := score(t, run(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--set", set)...))
 		require.Error(t, err, "%s\n%s", set, out)

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// umbrella renders a parent chart that has this one, with dependencies and values as given.
+// umbrella renders a parent chart with these dependencies and values.
 func umbrella(t *testing.T, helm, dependencies, values string) (string, error) {
 	t.Helper()
 	folder := t.TempDir()
@@ -24,7 +24,7 @@ func umbrella(t *testing.T, helm, dependencies, values string) (string, error) {
 	return out, nil
 }
 
-// names are the kinds and names of a rendering's objects.
+// names returns the kinds and names of a rendering's objects.
 func names(t *testing.T, rendering string) []string {
 	t.Helper()
 	var all []string
@@ -41,9 +41,9 @@ func names(t *testing.T, rendering string) []string {
 	return all
 }
 
-// TestAParentChartMayHaveIt under a condition, as it is or under aliases, and tell it where
-// images are.
-func TestAParentChartMayHaveIt(t *testing.T) {
+// TestAParentChartMayIncludeIt: a parent chart can include this one under a condition, as it is or
+// under aliases, and set the images' registry.
+func TestAParentChartMayIncludeIt(t *testing.T) {
 	const dependency = "  - {name: microservices, version: '*', condition: microservices.enabled}\n"
 	const aliases = "  - {name: microservices, version: '*', alias: first, condition: first.enabled}\n" +
 		"  - {name: microservices, version: '*', alias: second, condition: second.enabled}\n"
@@ -52,7 +52,7 @@ func TestAParentChartMayHaveIt(t *testing.T) {
 		t.Run(helm, func(t *testing.T) {
 			out, err := umbrella(t, helm, dependency, "microservices: {enabled: true}\n")
 			require.NoError(t, err, out)
-			require.ElementsMatch(t, alone, names(t, out), "its objects keep their names")
+			require.ElementsMatch(t, alone, names(t, out), "the objects' names must not change")
 
 			out, err = umbrella(t, helm, dependency, "microservices: {enabled: false}\n")
 			require.NoError(t, err, out)
@@ -64,12 +64,12 @@ func TestAParentChartMayHaveIt(t *testing.T) {
 			require.Len(t, twice, 2*len(alone))
 			seen := map[string]bool{}
 			for _, name := range twice {
-				require.False(t, seen[name], "%s is there twice", name)
+				require.False(t, seen[name], "%s exists twice", name)
 				seen[name] = true
 			}
 			require.Contains(t, twice, "Service shop-first-user-service")
 			require.Contains(t, out, "http://shop-second-user-service.shops.svc:8000")
-			require.NotContains(t, out, `app.kubernetes.io/instance: "shop"`, "each finds its own pods")
+			require.NotContains(t, out, `app.kubernetes.io/instance: "shop"`, "each alias selects its own pods")
 
 			out, err = umbrella(t, helm, dependency, `
 global: {imageRegistry: mirror.example.com:5000, imagePullSecrets: [one, {name: two}]}
@@ -86,7 +86,7 @@ microservices: {services: {order-service: {image: {repository: registry.example.
 	}
 }
 
-// TestNamesCanBeOverridden by the keys that other charts have.
+// TestNamesCanBeOverridden: with the usual keys of charts.
 func TestNamesCanBeOverridden(t *testing.T) {
 	for set, want := range map[string]string{
 		"":                         "http://shop-user-service.shops.svc:8000",
@@ -106,8 +106,8 @@ func TestNamesCanBeOverridden(t *testing.T) {
 	}
 }
 
-// TestATemplateWithoutTestsHasNone: helm template | kubectl apply would start them at once.
-func TestATemplateWithoutTestsHasNone(t *testing.T) {
+// TestSkipTestsLeavesTheSmokeTestOut: otherwise helm template | kubectl apply would start it at once.
+func TestSkipTestsLeavesTheSmokeTestOut(t *testing.T) {
 	for _, helm := range helms {
 		out := run(t, "", tool(t, helm), append(templateArguments(t, nil), "--skip-tests")...)
 		require.NotContains(t, out, "helm.sh/hook")
@@ -115,7 +115,7 @@ func TestATemplateWithoutTestsHasNone(t *testing.T) {
 	}
 }
 
-// TestTagAndDigestAgree: no image is another than its tag and its pod's label say.
+// TestTagAndDigestAgree: an image always matches its tag and its pod's version label.
 func TestTagAndDigestAgree(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("1", 64)
 	released := t.TempDir()

@@ -10,10 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestAChangeLeavesAloneWhatOldPodsRead: a pod of the release before may be restarted or
-// started anew while the new ones fail. No object that pods read has other content under
-// the same name.
-func TestAChangeLeavesAloneWhatOldPodsRead(t *testing.T) {
+// TestAnUpgradeKeepsTheObjectsThatOldPodsRead: old pods may be restarted or added while the new ones
+// fail. So no object that pods read changes its content under the same name.
+func TestAnUpgradeKeepsTheObjectsThatOldPodsRead(t *testing.T) {
 	helm := tool(t, "helm")
 	postgres := []string{"--values", "testdata/postgres.yaml"}
 	url := []string{
@@ -21,13 +20,13 @@ func TestAChangeLeavesAloneWhatOldPodsRead(t *testing.T) {
 		"--set", "services.order-service.database.url=postgres://a@b/d",
 	}
 	for name, change := range map[string]struct{ before, set []string }{
-		"a variable":        {nil, []string{"--set", "defaults.env.LOG_LEVEL=loud"}},
-		"a port":            {nil, []string{"--set", "services.user-service.port=1"}},
-		"memory":            {nil, []string{"--set", "defaults.resources.limits.memory=1Mi"}},
-		"issuers":           {postgres, []string{"--set", "auth.issuers[0].issuer=https://nobody.example.com"}},
-		"a collector":       {postgres, []string{"--set", "traces.endpoint=http://nowhere:1"}},
-		"a DSN":             {url, []string{"--set", "services.user-service.database.url=postgres://a@elsewhere/c"}},
-		"another way to it": {url, []string{"--set", "services.user-service.database.url=", "--set", "services.user-service.database.existingSecret=a"}},
+		"a variable":                      {nil, []string{"--set", "defaults.env.LOG_LEVEL=loud"}},
+		"a port":                          {nil, []string{"--set", "services.user-service.port=1"}},
+		"memory":                          {nil, []string{"--set", "defaults.resources.limits.memory=1Mi"}},
+		"issuers":                         {postgres, []string{"--set", "auth.issuers[0].issuer=https://nobody.example.com"}},
+		"a collector":                     {postgres, []string{"--set", "traces.endpoint=http://nowhere:1"}},
+		"a DSN":                           {url, []string{"--set", "services.user-service.database.url=postgres://a@elsewhere/c"}},
+		"the same database from a Secret": {url, []string{"--set", "services.user-service.database.url=", "--set", "services.user-service.database.existingSecret=a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			arguments := append(templateArguments(t, nil), change.before...)
@@ -46,7 +45,7 @@ func TestAChangeLeavesAloneWhatOldPodsRead(t *testing.T) {
 	}
 }
 
-// readByPods are the ConfigMaps and Secrets of a rendering that its pods name.
+// readByPods returns the ConfigMaps and Secrets of a rendering that its pods refer to.
 func readByPods(t *testing.T, rendering string) map[string]string {
 	t.Helper()
 	objects, pods := map[string]string{}, ""
@@ -68,12 +67,12 @@ func readByPods(t *testing.T, rendering string) map[string]string {
 	return objects
 }
 
-// earlier is the commit of the first chart: releases of it are still there.
+// earlier is the commit of the first chart, of which there are still releases.
 const earlier = "964793a755a318b0a166b8e9190cd9f0cecb9162"
 
-// TestAnUpgradeFindsWhatIsThere: no object of a release of the first chart gets another
-// name, and nothing that Kubernetes lets nobody change is another.
-func TestAnUpgradeFindsWhatIsThere(t *testing.T) {
+// TestAnUpgradeKeepsNamesAndImmutableFields: objects of a release of the first chart keep their names and
+// their immutable fields.
+func TestAnUpgradeKeepsNamesAndImmutableFields(t *testing.T) {
 	folder := t.TempDir()
 	out, err := exec.Command("bash", "-c", `git -C "$0" archive "$1" charts/microservices | tar -x -C "$2"`, root, earlier, folder).CombinedOutput()
 	require.NoError(t, err, "the repository needs its history, back to the first chart: git fetch --unshallow\n%s", out)
@@ -91,15 +90,15 @@ func TestAnUpgradeFindsWhatIsThere(t *testing.T) {
 		require.NotEmpty(t, before)
 		for object, content := range before {
 			if strings.HasPrefix(object, "ConfigMap ") {
-				continue // earlier.yaml has it for as long as it is there
+				continue // earlier.yaml keeps an existing one
 			}
 			require.Equal(t, content, after[object], "%s of %v", object, installation)
 		}
 	}
 }
 
-// fixed are the objects of a rendering, by kind and name, with what can't be changed
-// and what other objects find them by.
+// fixed returns the objects of a rendering by kind and name, with their immutable fields and
+// the labels that other objects select.
 func fixed(t *testing.T, rendering string) map[string]any {
 	t.Helper()
 	objects := map[string]any{}

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A wrong value is refused before anything is installed, by both Helms, with its
-// place and what is wrong with it.
+// Both Helms reject a wrong value before they install anything, and name its location and the
+// problem.
 func TestWrongValuesAreRefused(t *testing.T) {
 	const digits = "/image/tag"
 	postgres := []string{"database.mode=postgres", "services.user-service.database.existingSecret=a", "services.order-service.database.existingSecret=b"}
@@ -25,7 +25,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a tag of digits, which --set makes a number", []string{"image.tag=1234567"}, digits},
 		{"a number as a variable", []string{"services.user-service.env.A=1"}, "/services/user-service/env/A"},
 		{"a service without a port", []string{"services.cart.enabled=true"}, "port"},
-		{"a service whose name is no host's", []string{"services.Cart.port=80"}, "Cart"},
+		{"a service whose name is not a host name", []string{"services.Cart.port=80"}, "Cart"},
 		{"an unknown mode", []string{"database.mode=mysql"}, "/database/mode"},
 		{"metrics for everyone", []string{"services.user-service.public.prefixes={/metrics}"}, "/metrics"},
 		{"PostgreSQL without a DSN", []string{"database.mode=postgres"}, "services.user-service.database: database.mode is postgres, so it needs existingSecret"},
@@ -40,27 +40,27 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"the port for operators as a variable", []string{"defaults.env.ADMIN_PORT=a"}, "use adminPort"},
 		{"one port for clients and operators", []string{"defaults.adminPort=8001"}, "services.order-service: port and adminPort are both 8001; set services.order-service.adminPort to another"},
 		{"no port for operators", []string{"defaults.adminPort=0"}, "/defaults/adminPort"},
-		{"nothing for the port for operators", []string{"defaults.adminPort=null"}, "missing property 'adminPort'"},
+		{"a removed port for operators", []string{"defaults.adminPort=null"}, "missing property 'adminPort'"},
 		{"a variable that is an upstream", []string{"services.order-service.env.USER_SERVICE_URL=http://users"}, "services.order-service.upstreams"},
-		{"an upstream that is not there", []string{"services.user-service.enabled=false"}, `"user-service" is not an enabled service; choose from order-service`},
+		{"a missing upstream", []string{"services.user-service.enabled=false"}, `"user-service" is not an enabled service; choose from order-service`},
 		{"no service", []string{"defaults.enabled=false"}, "no service is enabled"},
 		{"a route without a gateway", []string{"httpRoute.enabled=true"}, "httpRoute.parentRefs"},
 		{"a host that two services have", []string{"ingress.enabled=true", "defaults.public.host=a.example.com"}, "is also used elsewhere"},
-		{"a service that no host leads to", []string{"ingress.enabled=true", "services.user-service.public.host=a.example.com"}, "services.order-service.public: other services have their own host"},
-		{"nothing to lead to", []string{"ingress.enabled=true", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "no service has public.prefixes or public.host"},
+		{"a service without a host, beside one with a host", []string{"ingress.enabled=true", "services.user-service.public.host=a.example.com"}, "services.order-service.public: other services have their own host"},
+		{"no service to lead to", []string{"ingress.enabled=true", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "no service has public.prefixes or public.host"},
 		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
-		{"a secret from no store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
-		{"a ServiceAccount of no name", []string{"defaults.serviceAccount.create=false"}, "name must be that of an existing ServiceAccount"},
-		{"tokens required of nobody", []string{"auth.required=true"}, "auth.issuers must list the issuers"},
-		{"an Ingress for everybody", []string{"ingress.enabled=true"}, "ingress.enabled is set and auth.issuers is empty, so every external client may do everything: set auth.issuers, or auth.acceptOpen=true if that is intended"},
-		{"a route for everybody", []string{"httpRoute.enabled=true", "httpRoute.parentRefs[0].name=public"}, "httpRoute.enabled is set and auth.issuers is empty"},
+		{"an external secret without a store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
+		{"a ServiceAccount without a name", []string{"defaults.serviceAccount.create=false"}, "name must be that of an existing ServiceAccount"},
+		{"tokens required without issuers", []string{"auth.required=true"}, "auth.issuers must list the issuers"},
+		{"an Ingress without issuers", []string{"ingress.enabled=true"}, "ingress.enabled is set and auth.issuers is empty, so every external client may do everything: set auth.issuers, or auth.acceptOpen=true if that is intended"},
+		{"a route without issuers", []string{"httpRoute.enabled=true", "httpRoute.parentRefs[0].name=public"}, "httpRoute.enabled is set and auth.issuers is empty"},
 		{"an issuer without a name", []string{"auth.issuers[0].audience=a"}, "issuer"},
 		{"a misspelled part of an issuer", []string{"auth.issuers[0].issuer=https://a.example.com", "auth.issuers[0].jwk=https://a.example.com/keys"}, "jwk"},
 		{"issuers as a variable", []string{"defaults.env.AUTH_ISSUERS=[]"}, "use the value auth.issuers"},
 		{"a token that is a variable as well", []string{"services.order-service.env.USER_CLIENT_TOKEN_FILE=a"}, "services.order-service.upstreamTokens"},
-		{"a limit of no period", []string{"rateLimit.read=100"}, "/rateLimit/read"},
+		{"a rate limit without a period", []string{"rateLimit.read=100"}, "/rateLimit/read"},
 		{"a limit as a variable", []string{"defaults.env.RATE_LIMIT_READ=1/s"}, "use the value rateLimit.read"},
-		{"metrics by way of the API", []string{"services.user-service.public.prefixes={/api/../metrics}"}, "/api/../metrics"},
+		{"metrics through the API's prefix", []string{"services.user-service.public.prefixes={/api/../metrics}"}, "/api/../metrics"},
 		{"a registry with a scheme", []string{"image.registry=https://registry.example.com/shop"}, "/image/registry"},
 		{"no memory", []string{"defaults.resources.limits.memory=0Mi"}, "above 0"},
 		{"a DSN of another database", []string{"database.mode=postgres", "services.user-service.database.url=mysql://u@h/d"}, "services.user-service.database.url must begin with postgres://"},
@@ -70,48 +70,48 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a dashboard's label that is the chart's own", []string{"dashboards.labels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
 		{"a path that two services have", []string{"ingress.enabled=true", "services.user-service.public.prefixes={/api}", "services.order-service.public.prefixes={/api/}"}, "/api is also a prefix of order-service"},
 		{"a monitor's label that is the chart's own", []string{"serviceMonitor.labels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
-		{"an objective that no alert could tell of", []string{"slo.availability=90"}, "/slo/availability"},
+		{"an objective too low for alerts", []string{"slo.availability=90"}, "/slo/availability"},
 		{"an objective without an error budget", []string{"slo.availability=100"}, "/slo/availability"},
 		{"a latency that is not measured", []string{"slo.latency.seconds=3"}, "/slo/latency/seconds"},
-		{"runbooks at no folder", []string{"prometheusRule.runbookBaseURL=https://example.com/runbooks"}, "/prometheusRule/runbookBaseURL"},
+		{"a runbook URL without a final slash", []string{"prometheusRule.runbookBaseURL=https://example.com/runbooks"}, "/prometheusRule/runbookBaseURL"},
 		{"a rule's label that is the chart's own", []string{"prometheusRule.labels.helm\\.sh/chart=a"}, "helm.sh/chart"},
-		{"windows with a sample or two", []string{"prometheusRule.enabled=true", "serviceMonitor.enabled=true", "serviceMonitor.interval=1m16s"}, "serviceMonitor.interval is 1m16s, but the rules' shortest window is 300 s"},
-		{"scrapes that take longer than they are apart", []string{"serviceMonitor.enabled=true", "serviceMonitor.scrapeTimeout=31s"}, "serviceMonitor.scrapeTimeout is longer than serviceMonitor.interval"},
-		{"a section that is taken away", []string{"rateLimit=null"}, "missing property 'rateLimit'"},
-		{"a section within the defaults", []string{"defaults.database.externalSecret=null"}, "missing property 'externalSecret'"},
-		{"more memory than there are numbers", []string{"defaults.resources.limits.memory=99999999999Gi"}, "whole number"},
+		{"scrapes too rare for the rules' windows", []string{"prometheusRule.enabled=true", "serviceMonitor.enabled=true", "serviceMonitor.interval=1m16s"}, "serviceMonitor.interval is 1m16s, but the rules' shortest window is 300 s"},
+		{"a scrape timeout above the interval", []string{"serviceMonitor.enabled=true", "serviceMonitor.scrapeTimeout=31s"}, "serviceMonitor.scrapeTimeout is longer than serviceMonitor.interval"},
+		{"a removed section", []string{"rateLimit=null"}, "missing property 'rateLimit'"},
+		{"a removed section of the defaults", []string{"defaults.database.externalSecret=null"}, "missing property 'externalSecret'"},
+		{"a memory limit above the integers", []string{"defaults.resources.limits.memory=99999999999Gi"}, "whole number"},
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
-		{"a database at no host", []string{"database.mode=postgres", "services.user-service.database.url=postgres:///d?host=a"}, "services.user-service.database.url: write host and port before the path"},
-		{"an address of no port", []string{"defaults.env.CACHE_URL=memcached://a"}, "services.order-service.env.CACHE_URL: the network policy can't derive a port"},
-		{"certificates of two places", []string{"defaults.database.caBundle.configMap=a", "defaults.database.caBundle.secret=b"}, "set configMap or secret, not both"},
-		{"certificates for a file", []string{"defaults.database.caBundle.secret=b"}, "database.caBundle is set, but database.mode is embedded"},
-		{"a login for a file", []string{"defaults.database.credentials.existingSecret=a"}, "services.user-service.database.credentials is set, but database.mode is embedded"},
-		{"a login of two places", append(postgres, "defaults.database.credentials.existingSecret=a", "defaults.env.DATABASE_USER=b"), "services.order-service.env.DATABASE_USER: database.credentials also sets this"},
-		{"a password of two places", []string{"database.mode=postgres", "defaults.database.credentials.existingSecret=a", "services.user-service.database.url=postgres://u:p@h/d"}, "services.user-service.database.url has a password, and so has database.credentials"},
-		{"a user of two places", []string{"database.mode=postgres", "defaults.database.credentials.existingSecret=a", "services.user-service.database.url=postgres://u@h/d"}, "services.user-service.database.url has a user, and so has database.credentials"},
+		{"a database without a host", []string{"database.mode=postgres", "services.user-service.database.url=postgres:///d?host=a"}, "services.user-service.database.url: write host and port before the path"},
+		{"an address without a port", []string{"defaults.env.CACHE_URL=memcached://a"}, "services.order-service.env.CACHE_URL: the network policy can't derive a port"},
+		{"certificates in two places", []string{"defaults.database.caBundle.configMap=a", "defaults.database.caBundle.secret=b"}, "set configMap or secret, not both"},
+		{"certificates for the embedded database", []string{"defaults.database.caBundle.secret=b"}, "database.caBundle is set, but database.mode is embedded"},
+		{"a login for the embedded database", []string{"defaults.database.credentials.existingSecret=a"}, "services.user-service.database.credentials is set, but database.mode is embedded"},
+		{"a login in two places", append(postgres, "defaults.database.credentials.existingSecret=a", "defaults.env.DATABASE_USER=b"), "services.order-service.env.DATABASE_USER: database.credentials also sets this"},
+		{"a password in two places", []string{"database.mode=postgres", "defaults.database.credentials.existingSecret=a", "services.user-service.database.url=postgres://u:p@h/d"}, "services.user-service.database.url has a password, and so has database.credentials"},
+		{"a user in two places", []string{"database.mode=postgres", "defaults.database.credentials.existingSecret=a", "services.user-service.database.url=postgres://u@h/d"}, "services.user-service.database.url has a user, and so has database.credentials"},
 		{"backups of PostgreSQL", append(postgres, "defaults.backup.enabled=true"), "services.user-service.backup supports only the embedded database"},
-		{"backups of nothing", []string{"defaults.backup.enabled=true", "defaults.persistence.enabled=false"}, "services.user-service.backup needs persistence.enabled"},
-		{"backups of one pod's volume", []string{"defaults.backup.enabled=true", "defaults.persistence.accessMode=ReadWriteOncePod"}, "set persistence.accessMode to ReadWriteOnce"},
-		{"a service of a backup's name", []string{"defaults.backup.enabled=true", "services.user-service-backup.port=80"}, "services.user-service.backup creates objects with this name"},
-		{"backups at no time", []string{"defaults.backup.schedule=daily"}, "/defaults/backup/schedule"},
-		{"a variable of no kind", []string{"defaults.env.A.value=b"}, "/defaults/env/A"},
-		{"an address that nobody sees", []string{"defaults.env.CACHE_URL.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.CACHE_URL: the network policy can't derive a port"},
+		{"backups without a volume", []string{"defaults.backup.enabled=true", "defaults.persistence.enabled=false"}, "services.user-service.backup needs persistence.enabled"},
+		{"backups of a volume for one pod", []string{"defaults.backup.enabled=true", "defaults.persistence.accessMode=ReadWriteOncePod"}, "set persistence.accessMode to ReadWriteOnce"},
+		{"a service with a backup's name", []string{"defaults.backup.enabled=true", "services.user-service-backup.port=80"}, "services.user-service.backup creates objects with this name"},
+		{"backups without a valid schedule", []string{"defaults.backup.schedule=daily"}, "/defaults/backup/schedule"},
+		{"a variable without a valid type", []string{"defaults.env.A.value=b"}, "/defaults/env/A"},
+		{"an address in a Secret", []string{"defaults.env.CACHE_URL.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.CACHE_URL: the network policy can't derive a port"},
 		{"a volume that is the chart's own", []string{"defaults.extraVolumes[0].name=data"}, "/defaults/extraVolumes/0/name"},
-		{"a chart that is off", []string{"enabled=false"}, "enabled is false, which removes nothing by itself"},
-		{"a registry of no host", []string{"global.imageRegistry=https://mirror.example.com"}, "/global/imageRegistry"},
-		{"replicas of another kind", []string{"defaults.replicas=some"}, "/defaults/replicas"},
-		{"a budget of nothing", []string{"defaults.pdb.maxUnavailable=0"}, "services.user-service.pdb.maxUnavailable is 0, so nodes with these pods could never be drained: set it to 1"},
-		{"a budget of nothing, in percent", []string{"defaults.pdb.maxUnavailable=0%"}, "pdb.maxUnavailable is 0%"},
-		{"a budget that keeps the only pod", []string{"defaults.pdb.minAvailable=1"}, "services.order-service.pdb.minAvailable is 1, and the number of pods may be only 1"},
-		{"a budget that keeps both pods", append(postgres, "defaults.pdb.minAvailable=51%"), "pdb.minAvailable is 51%, and the number of pods may be only 2"},
-		{"a budget that keeps all of the autoscaler's", append(postgres, "defaults.autoscaling.enabled=true", "defaults.pdb.minAvailable=2"), "pdb.minAvailable is 2, and the number of pods may be only 2"},
-		{"a budget that keeps whatever others scale to", append(postgres, "defaults.replicas=null", "defaults.pdb.minAvailable=100%"), "pdb.minAvailable is 100%"},
+		{"a disabled chart", []string{"enabled=false"}, "enabled is false, which removes nothing by itself"},
+		{"a registry that is not a host", []string{"global.imageRegistry=https://mirror.example.com"}, "/global/imageRegistry"},
+		{"replicas that are not a number", []string{"defaults.replicas=some"}, "/defaults/replicas"},
+		{"a disruption budget of 0", []string{"defaults.pdb.maxUnavailable=0"}, "services.user-service.pdb.maxUnavailable is 0, so nodes with these pods could never be drained: set it to 1"},
+		{"a disruption budget of 0 %", []string{"defaults.pdb.maxUnavailable=0%"}, "pdb.maxUnavailable is 0%"},
+		{"a disruption budget that keeps the only pod", []string{"defaults.pdb.minAvailable=1"}, "services.order-service.pdb.minAvailable is 1, and the number of pods may be only 1"},
+		{"a disruption budget that keeps both pods", append(postgres, "defaults.pdb.minAvailable=51%"), "pdb.minAvailable is 51%, and the number of pods may be only 2"},
+		{"a disruption budget that keeps the autoscaler's minimum", append(postgres, "defaults.autoscaling.enabled=true", "defaults.pdb.minAvailable=2"), "pdb.minAvailable is 2, and the number of pods may be only 2"},
+		{"a disruption budget that keeps every replica count", append(postgres, "defaults.replicas=null", "defaults.pdb.minAvailable=100%"), "pdb.minAvailable is 100%"},
 		{"a rollout that can't begin", append(postgres, "defaults.rollingUpdate.maxSurge=0"), "no pod could ever be replaced; set maxSurge to 1"},
-		{"an autoscaler that sees nothing", append(postgres, "defaults.autoscaling.enabled=true", "defaults.resources.requests.cpu=null"), "set services.order-service.resources.requests.cpu"},
-		{"zones that nobody counts", []string{"defaults.topologySpread.minZones=2"}, "has an effect only with zone: DoNotSchedule"},
+		{"an autoscaler without a CPU request", append(postgres, "defaults.autoscaling.enabled=true", "defaults.resources.requests.cpu=null"), "set services.order-service.resources.requests.cpu"},
+		{"a minimum of zones without DoNotSchedule", []string{"defaults.topologySpread.minZones=2"}, "has an effect only with zone: DoNotSchedule"},
 		{"SQLite on a network's file system", []string{"defaults.persistence.accessMode=ReadWriteMany"}, "persistence.existingClaim=shop-order-service-data"},
 		{"a variable that traces need", []string{"traces.endpoint=http://collector:4318", "defaults.env.POD_NAME=a"}, "services.user-service.env.POD_NAME: the chart sets this variable itself"},
-		{"an autoscaler upside down", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
+		{"a minimum of replicas above the maximum", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, helm := range helms {
@@ -141,7 +141,7 @@ func TestOldKubernetesIsRefused(t *testing.T) {
 	run(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--kube-version", "1.32.1-eks-1a2b3c")...)
 }
 
-// The table of values is made from the comments in values.yaml.
+// The table of values is generated from the comments in values.yaml.
 func TestReadmeIsCurrent(t *testing.T) {
 	copied := filepath.Join(t.TempDir(), "microservices")
 	require.NoError(t, os.MkdirAll(copied, 0o755))
@@ -155,16 +155,17 @@ func TestReadmeIsCurrent(t *testing.T) {
 	same(t, filepath.Join(chart, "README.md"), readme)
 }
 
-// TestListsThatAreTakenAway are empty, with either Helm.
-func TestListsThatAreTakenAway(t *testing.T) {
+// TestRemovedListsAreEmpty: a list that is set to null is empty, with either Helm.
+func TestRemovedListsAreEmpty(t *testing.T) {
 	for _, helm := range helms {
 		run(t, "", tool(t, helm), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--set",
 			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
 	}
 }
 
-// TestReplicasThatOthersSet are not in the Deployment, with either Helm.
-func TestReplicasThatOthersSet(t *testing.T) {
+// TestReplicasCanBeLeftToOthers: without replicas in the values, the Deployment doesn't set them,
+// with either Helm.
+func TestReplicasCanBeLeftToOthers(t *testing.T) {
 	for _, helm := range helms {
 		for set, want := range map[string]int{"defaults.replicas=3": 2, "defaults.replicas=null": 0, "services.user-service.replicas=null": 1} {
 			out := run(t, "", tool(t, helm), append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set", set)...)
@@ -173,7 +174,7 @@ func TestReplicasThatOthersSet(t *testing.T) {
 	}
 }
 
-// A release's name that Helm takes and Kubernetes would refuse halfway through.
+// Helm accepts these release names, and Kubernetes would reject objects halfway through.
 func TestWrongReleaseNamesAreRefused(t *testing.T) {
 	for _, name := range []string{"1shop", "shop.v2"} {
 		_, said, err := try(t, "", tool(t, "helm"), "template", name, chart, "--kube-version", kubernetes)
@@ -182,8 +183,8 @@ func TestWrongReleaseNamesAreRefused(t *testing.T) {
 	}
 }
 
-// What Helm says of values ends up in a pipeline's log.
-func TestARefusedDSNIsNotPrinted(t *testing.T) {
+// Helm's errors end up in pipelines' logs.
+func TestARejectedDSNIsNotPrinted(t *testing.T) {
 	for _, helm := range helms {
 		for _, url := range []string{"mysql://u:hunter2@h/d", "postgres://u:hunter2@h/d\nx"} {
 			_, said, err := try(t, "", tool(t, helm), append(templateArguments(t, nil),
@@ -195,8 +196,8 @@ func TestARefusedDSNIsNotPrinted(t *testing.T) {
 	}
 }
 
-// Names that YAML reads as a boolean, nothing or a number stay names.
-func TestNamesAreNoOtherValues(t *testing.T) {
+// Names that YAML would read as a boolean, null or a number stay strings.
+func TestNamesStayStrings(t *testing.T) {
 	location := schemas(t)
 	helm := tool(t, "helm")
 	for _, arguments := range [][]string{
@@ -213,13 +214,13 @@ func TestNamesAreNoOtherValues(t *testing.T) {
 	}
 }
 
-// YAML reads a bare NO as false, and the container would be given a variable of that name.
+// YAML reads an unquoted NO as false, which would become the variable's name.
 func TestVariablesKeepTheirNames(t *testing.T) {
 	rendered := run(t, "", tool(t, "helm"), append(templateArguments(t, nil), "--set", "defaults.env.NO=a")...)
 	require.Contains(t, rendered, "- name: \"NO\"\n              value: a")
 }
 
-// What a fork that takes its issuers away from these is told; nothing is rendered.
+// A fork that removes the issuers from these environments gets an error and no rendering.
 func TestStagingAndProductionAreNeverOpen(t *testing.T) {
 	for _, environment := range []string{"staging", "prod"} {
 		for _, required := range []string{"true", "false"} {

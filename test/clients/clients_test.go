@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheGoClient generates clients with oapi-codegen, and has them run
-// testdata/go/client_test.go against the services.
+// TestTheGoClient generates clients with oapi-codegen, and runs testdata/go/client_test.go
+// with them against the services.
 func TestTheGoClient(t *testing.T) {
 	t.Parallel()
 	folder, generator := copyFolder(t, "go"), tool(t, "oapi-codegen")
@@ -22,7 +22,7 @@ func TestTheGoClient(t *testing.T) {
 }
 
 // TestTheTypeScriptClient generates types with openapi-typescript, compiles
-// testdata/typescript/scenario.ts with them as strictly as can be, and has Node run it.
+// testdata/typescript/scenario.ts with them in strict mode, and runs it with Node.
 func TestTheTypeScriptClient(t *testing.T) {
 	t.Parallel()
 	folder, modules := copyFolder(t, "typescript"), tool(t, "typescript-client")

@@ -16,7 +16,7 @@ import (
 // member is a node of a document.
 type member = map[string]any
 
-// at returns what is at a place in a document.
+// at returns the object at a path in a document.
 func at(document member, path ...string) member {
 	for _, name := range path {
 		document = document[name].(member)
@@ -29,16 +29,16 @@ const (
 	userPath  = "/api/v1/users/{user_id}"
 )
 
-// schema returns the properties of a schema, and adds to what is required.
+// schema returns the properties of a schema, and adds required ones.
 func schema(document member, name string, required ...any) member {
 	s := at(document, "components", "schemas", name)
 	s["required"] = append(s["required"].([]any), required...)
 	return at(s, "properties")
 }
 
-// TestWhatBreaksClientsFailsTheGate changes a document as it was in the version before,
-// and has .ci/compatible look at it.
-func TestWhatBreaksClientsFailsTheGate(t *testing.T) {
+// TestBreakingChangesFailTheCheck changes the previous version's document, and runs
+// .ci/compatible on the result.
+func TestBreakingChangesFailTheCheck(t *testing.T) {
 	t.Parallel()
 	tool(t, "oasdiff")
 	folder := checkout.New(t, root)
@@ -53,7 +53,7 @@ func TestWhatBreaksClientsFailsTheGate(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(document, text, 0o600))
 	}
-	// The version before has an operation that went away long ago, and one that will.
+	// The previous version has a deprecated operation past its sunset, and one before it.
 	change(func(d member) {
 		for path, sunset := range map[string]string{"/api/v0/users": "2020-01-01", "/api/v0/teams": "9999-01-01"} {
 			at(d, "paths")[path] = member{"get": member{
@@ -69,25 +69,25 @@ func TestWhatBreaksClientsFailsTheGate(t *testing.T) {
 	run(t, folder, nil, "git", "tag", "before")
 
 	for name, row := range map[string]struct {
-		breaks string // what is said of it; nothing: it breaks nobody
+		breaks string // expected in the report; "": compatible
 		change func(member)
 	}{
-		"nothing":                  {"", func(member) {}},
-		"a new optional member":    {"", func(d member) { schema(d, "NewUser")["phone"] = member{"type": "string"} }},
-		"a new member to read":     {"", func(d member) { schema(d, "User", "phone")["phone"] = member{"type": "string"} }},
-		"a new operation":          {"", func(d member) { at(d, "paths")["/api/v2/users"] = at(d, "paths", usersPath) }},
-		"deprecation":              {"", func(d member) { at(d, "paths", userPath, "get")["deprecated"] = true }},
-		"what was deprecated goes": {"", func(d member) { delete(at(d, "paths"), "/api/v0/users") }},
-		"it goes before its time":  {"/api/v0/teams", func(d member) { delete(at(d, "paths"), "/api/v0/teams") }},
-		"an operation is gone":     {userPath, func(d member) { delete(at(d, "paths", userPath), "delete") }},
-		"a new required member":    {"phone", func(d member) { schema(d, "NewUser", "phone")["phone"] = member{"type": "string"} }},
-		"a member is gone":         {"email", func(d member) { delete(schema(d, "NewUser"), "email") }},
-		"a member to read is gone": {"age", func(d member) {
+		"nothing":                   {"", func(member) {}},
+		"a new optional member":     {"", func(d member) { schema(d, "NewUser")["phone"] = member{"type": "string"} }},
+		"a new member to read":      {"", func(d member) { schema(d, "User", "phone")["phone"] = member{"type": "string"} }},
+		"a new operation":           {"", func(d member) { at(d, "paths")["/api/v2/users"] = at(d, "paths", usersPath) }},
+		"deprecation":               {"", func(d member) { at(d, "paths", userPath, "get")["deprecated"] = true }},
+		"removed after its sunset":  {"", func(d member) { delete(at(d, "paths"), "/api/v0/users") }},
+		"removed before its sunset": {"/api/v0/teams", func(d member) { delete(at(d, "paths"), "/api/v0/teams") }},
+		"a removed operation":       {userPath, func(d member) { delete(at(d, "paths", userPath), "delete") }},
+		"a new required member":     {"phone", func(d member) { schema(d, "NewUser", "phone")["phone"] = member{"type": "string"} }},
+		"a removed member":          {"email", func(d member) { delete(schema(d, "NewUser"), "email") }},
+		"a removed member to read": {"age", func(d member) {
 			delete(schema(d, "User"), "age")
 			at(d, "components", "schemas", "User")["required"] = []any{"id", "name", "email", "created_at", "updated_at"}
 		}},
-		"a type is another":   {"age", func(d member) { at(schema(d, "User"), "age")["type"] = "string" }},
-		"a bound is narrower": {"age", func(d member) { at(schema(d, "NewUser"), "age")["maximum"] = 99 }},
+		"a changed type":   {"age", func(d member) { at(schema(d, "User"), "age")["type"] = "string" }},
+		"a narrower bound": {"age", func(d member) { at(schema(d, "NewUser"), "age")["maximum"] = 99 }},
 	} {
 		change(row.change)
 		said, err := compatible(folder)
@@ -101,10 +101,10 @@ func TestWhatBreaksClientsFailsTheGate(t *testing.T) {
 
 	require.NoError(t, os.Remove(document))
 	said, err := compatible(folder)
-	require.Error(t, err, "the document is gone")
+	require.Error(t, err, "the document is missing")
 	require.Contains(t, said, userPath)
 
-	// CI may clone the newest commit only.
+	// CI may have a clone of the newest commit only.
 	require.NoError(t, os.WriteFile(document, committed, 0o600))
 	change(func(d member) { schema(d, "NewUser", "phone")["phone"] = member{"type": "string"} })
 	run(t, folder, nil, "git", "commit", "--quiet", "--all", "--message", "Break it")
@@ -117,7 +117,7 @@ func TestWhatBreaksClientsFailsTheGate(t *testing.T) {
 	before := strings.TrimSpace(run(t, folder, nil, "git", "rev-parse", "before:services/user-service/openapi.yaml"))
 	require.NoError(t, os.Remove(filepath.Join(folder, ".git/objects", before[:2], before[2:])))
 	said, err = compatible(folder)
-	require.Error(t, err, "the document as it was can't be read")
+	require.Error(t, err, "the previous document is missing")
 	require.Contains(t, said, "fatal:")
 }
 

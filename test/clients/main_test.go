@@ -1,5 +1,5 @@
-// Package clients uses the services as others would: through clients that other
-// makers' generators make of the documents, and with requests that they make up.
+// Package clients uses the services like third parties: through clients that common generators
+// create from the documents, and with generated requests.
 package clients
 
 import (
@@ -18,7 +18,7 @@ const root = "../.."
 
 func TestMain(m *testing.M) { os.Exit(process.Main(m)) }
 
-// startServices starts both services, and returns where they are.
+// startServices starts both services.
 func startServices(t *testing.T) (users, orders *process.Process) {
 	t.Helper()
 	database := func(name string) string { return "DATABASE_URL=sqlite://" + filepath.Join(t.TempDir(), name) }
@@ -27,7 +27,7 @@ func startServices(t *testing.T) (users, orders *process.Process) {
 	return users, orders
 }
 
-// run runs a program in a folder, and returns what it wrote to standard output.
+// run runs a program in a folder, and returns its standard output.
 func run(t *testing.T, folder string, env []string, program string, arguments ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, arguments...)
@@ -39,13 +39,13 @@ func run(t *testing.T, folder string, env []string, program string, arguments ..
 	return string(out)
 }
 
-// tool returns where a program of .ci/tools is, or its folder.
+// tool returns the path of a program of .ci/tools, or of its folder.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	return strings.TrimSpace(run(t, root, nil, ".ci/tool", "--path", name))
 }
 
-// copyFolder copies what is in testdata.
+// copyFolder copies a folder of testdata.
 func copyFolder(t *testing.T, name string) (folder string) {
 	t.Helper()
 	folder = t.TempDir()

@@ -32,15 +32,15 @@ import (
 )
 
 var (
-	requestsFor  = flag.Duration("requests-for", 20*time.Second, "how long TestMadeUpRequests sends them; 10m for the long form")
-	requestsSeed = flag.Int("requests-seed", 0, "what they are made up from, but for what earlier answers had; 0: something new")
+	requestsFor  = flag.Duration("requests-for", 20*time.Second, "how long TestGeneratedRequests sends requests; 10m for the long form")
+	requestsSeed = flag.Int("requests-seed", 0, "the seed of the requests, apart from values of earlier answers; 0: a new seed")
 )
 
-// TestMadeUpRequests sends what testdata/requests/generate.mjs makes up from the
-// documents, right and wrong, to both services. Each answer must be in the document, as
-// the document has it; none is a 5xx; and what is done must have been asked for as the
-// document allows, so that it never allows less than the service.
-func TestMadeUpRequests(t *testing.T) {
+// TestGeneratedRequests sends valid and invalid requests that testdata/requests/generate.mjs
+// generates from the documents to both services. Each answer must be documented and match its
+// schema, and none is a 5xx. The document must allow every accepted request, so that it never
+// allows less than the service.
+func TestGeneratedRequests(t *testing.T) {
 	seed := *requestsSeed
 	if seed == 0 {
 		seed = int(rand.Int32())
@@ -58,7 +58,7 @@ func TestMadeUpRequests(t *testing.T) {
 	}
 }
 
-// things are the ids of what there is.
+// things are the ids of existing resources, by kind.
 type things map[string][]string
 
 var thingsLock sync.Mutex
@@ -69,7 +69,7 @@ func (h things) add(kind, id string) {
 	h[kind] = append(h[kind][max(0, len(h[kind])-9):], id)
 }
 
-// at returns one of a kind, as luck has it.
+// at returns an id of a kind, chosen by luck.
 func (h things) at(kind string, luck int) string {
 	thingsLock.Lock()
 	defer thingsLock.Unlock()
@@ -86,22 +86,22 @@ func createOrder(t *testing.T, orders *process.Process, user string) string {
 	return filepath.Base(response.Header.Get("Location"))
 }
 
-// trial is the made up requests of one service.
+// trial sends the generated requests to one service.
 type trial struct {
 	t        *testing.T
 	service  *process.Process
-	kind     string // of what the service keeps
+	kind     string // of the service's resources
 	there    *things
-	document string // the served one's file
-	// operations are its operations, as name has them.
+	document string // the file of the served document
+	// operations are the service's operations, in the form of name.
 	operations []string
 	validate   validator.Validator
 	client     *http.Client
 
 	mu       sync.Mutex
 	counts   map[string]int    // by operation and status
-	done     map[string]bool   // the operations that were accepted once
-	accepted map[string][2]int // by kind of body
+	done     map[string]bool   // operations with an accepted request
+	accepted map[string][2]int // requests sent and accepted, by kind of body
 	etag     string
 	cursor   string
 	wrong    int
@@ -139,15 +139,15 @@ func newTrial(t *testing.T, service string, p *process.Process, there *things) *
 	return r
 }
 
-// request is a line of what generate.mjs writes.
+// request is a line of the output of generate.mjs.
 type request struct {
 	Kind, Method, Path string
 	Headers            map[string]string
 	Body               *string
-	luck               [2]int // says of which user and order it is
+	luck               [2]int // chooses the user and the order
 }
 
-// maxWrong is how many wrong answers a trial shows.
+// maxWrong is the maximum number of wrong answers that a trial reports.
 const maxWrong = 20
 
 func (r *trial) run(seed int) {
@@ -180,12 +180,12 @@ func (r *trial) run(seed int) {
 	sending.Wait()
 	require.NoError(r.t, lines.Err())
 	_ = generator.Process.Kill()
-	_ = generator.Wait() // it has been killed
+	_ = generator.Wait() // ends with an error, as it was killed
 	require.Empty(r.t, said.String())
 	r.report()
 }
 
-// enough says that there were so many wrong answers that more would show nothing.
+// enough reports whether there were so many wrong answers that more would not help.
 func (r *trial) enough() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -205,7 +205,7 @@ func (r *trial) try(q request) {
 	made := func() *http.Request {
 		sent, err := http.NewRequestWithContext(r.t.Context(), q.Method, url, strings.NewReader(body))
 		if err != nil {
-			panic(err) // the generator makes addresses
+			panic(err) // the generator writes valid URLs
 		}
 		for name, value := range q.Headers {
 			sent.Header.Set(name, fill(value))
@@ -220,7 +220,7 @@ func (r *trial) try(q request) {
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		r.complain(q, body, "no whole answer: "+err.Error())
+		r.complain(q, body, "incomplete answer: "+err.Error())
 		return
 	}
 	r.judge(q, body, made, response, answer)
@@ -257,20 +257,20 @@ func (r *trial) judge(q request, body string, made func() *http.Request, respons
 	}
 	response.Body = io.NopCloser(bytes.NewReader(answer))
 	if valid, problems := r.validate.ValidateHttpResponse(made(), response); !valid {
-		r.complain(q, body, fmt.Sprintf("the answer, %d, isn't as the document has it: %s\n%s", response.StatusCode, problemsOf(problems), answer))
+		r.complain(q, body, fmt.Sprintf("the answer, %d, does not match the document: %s\n%s", response.StatusCode, problemsOf(problems), answer))
 	}
 	if response.StatusCode < http.StatusBadRequest {
 		if valid, problems := r.validate.ValidateHttpRequest(made()); !valid {
-			r.complain(q, body, fmt.Sprintf("answered %d, and the document forbids the request: %s", response.StatusCode, problemsOf(problems)))
+			r.complain(q, body, fmt.Sprintf("answered %d, although the document forbids the request: %s", response.StatusCode, problemsOf(problems)))
 		}
 	}
 }
 
-// name is the operation's path, whatever its parameters.
+// name returns the operation's path with its parameters removed.
 func (r *trial) name(path string) string {
 	parts := strings.Split(path, "/")
 	if len(parts) > 4 && parts[1] == "api" {
-		at := map[string]int{"user": 5, "events": 6}[parts[4]] // what is an id, or a name
+		at := map[string]int{"user": 5, "events": 6}[parts[4]] // positions of an id, or of a name
 		if at = cmp.Or(at, 4); at < len(parts) {
 			parts[at] = "{id}"
 		}
@@ -296,7 +296,7 @@ func (r *trial) complain(q request, body, what string) {
 	r.t.Errorf("%s %s %v\n%.2000q\n%s", q.Method, q.Path, q.Headers, body, what)
 }
 
-// report says what was answered how often.
+// report logs how often each answer occurred.
 func (r *trial) report() {
 	for _, what := range slices.Sorted(maps.Keys(r.counts)) {
 		r.t.Logf("%8d  %s", r.counts[what], what)

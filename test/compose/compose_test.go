@@ -16,22 +16,22 @@ import (
 	"github.com/example/microservices/internal/testkit/session"
 )
 
-// TestCompose is one story: each step starts from where the one before it ended.
+// TestCompose runs its steps in order: each starts from the state that the one before left.
 func TestCompose(t *testing.T) {
 	p := newProject(t)
 	step := func(name string, run func(t *testing.T)) {
 		t.Helper()
-		require.True(t, t.Run(name, run), "the steps that follow build on this one")
+		require.True(t, t.Run(name, run), "later steps depend on this one")
 	}
 
-	step("an image that was never built is named", func(t *testing.T) {
+	step("a missing image is named", func(t *testing.T) {
 		unbuilt := p.with("TAG=unbuilt")
 		_, said, err := unbuilt.try(t.Context(), append(p.program, "up", "--detach", "user-service")...)
 		require.Error(t, err)
 		require.Contains(t, said, "No such image: microservices.local/user-service:unbuilt")
 		unbuilt.compose(t, "down")
 	})
-	step("make compose runs everything and says where it is", func(t *testing.T) {
+	step("make compose runs everything and prints the addresses", func(t *testing.T) {
 		out, _ := p.must(t, "make", "compose")
 		require.Equal(t, fmt.Sprintf("user-service   http://%s/docs\norder-service  http://%s/docs\n", p.users, p.orders), out)
 		for _, service := range []string{"user-service", "order-service"} {
@@ -56,7 +56,7 @@ func TestCompose(t *testing.T) {
 			require.Contains(t, said, "permission denied")
 		}
 	})
-	step("without user-service orders are read and not made, and later made again", func(t *testing.T) {
+	step("without user-service orders are read, not created; later they are created again", func(t *testing.T) {
 		outage(t, p)
 	})
 
@@ -79,17 +79,17 @@ func TestCompose(t *testing.T) {
 		p.must(t, "make", "compose")
 		same(t)
 	})
-	step("a service's new password reaches the database that is there", func(t *testing.T) {
+	step("a service's new password is set in the existing database", func(t *testing.T) {
 		p.with("USER_DATABASE_PASSWORD=changed").must(t, "make", "compose")
 		same(t)
 	})
-	step("a wrong password is said", func(t *testing.T) {
+	step("a wrong password is reported", func(t *testing.T) {
 		_, said, err := p.with("POSTGRES_PASSWORD=wrong").try(t.Context(), "make", "compose")
 		require.Error(t, err)
 		require.Contains(t, said, `password authentication failed for user "postgres"`)
 		require.Contains(t, said, "the database was created with another POSTGRES_PASSWORD")
 	})
-	step("services that are unhealthy for want of the database are waited for", func(t *testing.T) {
+	step("services that are unhealthy without the database are waited for", func(t *testing.T) {
 		p.must(t, "make", "compose")
 		p.compose(t, "stop", "postgres")
 		apitest.Eventually(t, "both services are unhealthy", func() bool {
@@ -104,7 +104,7 @@ func TestCompose(t *testing.T) {
 		p.must(t, "make", "compose")
 		same(t)
 	})
-	step("a port that is taken is said", func(t *testing.T) {
+	step("a port in use is reported", func(t *testing.T) {
 		_, port, _ := strings.Cut(p.orders, ":")
 		p.must(t, "make", "compose")
 		_, said, err := p.with("USER_PORT="+port).try(t.Context(), "make", "compose")
@@ -140,7 +140,7 @@ func confined(t *testing.T, p project) {
 	require.Error(t, err)
 	require.Contains(t, said, "Read-only file system")
 	out, said, err := p.try(t.Context(), append(p.program, "exec", "-T", "user-service", "sh")...)
-	require.Error(t, err, "there is a shell")
+	require.Error(t, err, "the image has a shell")
 	require.Contains(t, out+said, "executable file not found")
 }
 
@@ -160,7 +160,7 @@ func outage(t *testing.T, p project) {
 
 	p.compose(t, "stop", "user-service")
 	var refused *http.Response
-	apitest.Eventually(t, "what order-service remembers of the user has expired", func() bool {
+	apitest.Eventually(t, "order-service's cache of the user has expired", func() bool {
 		refused = post()
 		return refused.StatusCode != http.StatusCreated
 	})
@@ -169,10 +169,10 @@ func outage(t *testing.T, p project) {
 	require.Equal(t, http.StatusOK, get(t, p.orders, "/api/v1/orders/user/"+user, nil))
 
 	p.compose(t, "start", "user-service")
-	apitest.Eventually(t, "orders are made again", func() bool { return post().StatusCode == http.StatusCreated })
+	apitest.Eventually(t, "orders are created again", func() bool { return post().StatusCode == http.StatusCreated })
 }
 
-// orders are a page of them, in their own words.
+// orders is a page of orders, undecoded.
 type orders struct{ Items []json.RawMessage }
 
 func everything(t *testing.T, p project) orders {
@@ -184,7 +184,7 @@ func everything(t *testing.T, p project) orders {
 
 func ready(address string) bool { return answers(address, "/health/ready") }
 
-// get reads a JSON document into what, unless that is nil.
+// get reads a JSON document into what, if it isn't nil.
 func get(t *testing.T, address, path string, what any) (status int) {
 	t.Helper()
 	response, err := http.Get("http://" + address + path)

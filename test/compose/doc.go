@@ -2,6 +2,6 @@
 //
 //	go test -tags e2e -count=1 ./test/compose
 //
-// It takes the engine that runs on this machine. Where none does, root on Linux
-// gets one of its own: Debian's, in namespaces that nothing outlives.
+// It uses the engine that runs on this machine. Without one, root on Linux can run Debian's
+// engine in namespaces that end with the tests.
 package compose

@@ -20,20 +20,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// insideVariable is set for the tests' own process inside the namespaces, to
-// the folder that both share.
+// insideVariable is set for the tests' process inside the namespaces, to the folder that it
+// shares with the process outside.
 const insideVariable = "COMPOSE_TEST_INSIDE"
 
-// cgroup is what the engine's containers are under.
+// cgroup returns the name of the cgroup of the engine's containers.
 func cgroup(dir string) string { return filepath.Base(dir) }
 
-// outside runs the tests once more, in namespaces of their own: all processes,
-// links, rules and mounts that they make end with them.
+// outside runs the tests again in new namespaces. All processes, links, rules and mounts that
+// they create end with the namespaces.
 func outside(dir string) (int, error) {
 	if os.Getuid() != 0 {
-		return 1, errors.New("no Docker answers here, and only root can start one for these tests")
+		return 1, errors.New("Docker does not respond, and only root can start it for these tests")
 	}
-	// The kernel ends the inner process with the thread that started it.
+	// The kernel ends the inner process when the thread that started it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -54,8 +54,8 @@ func outside(dir string) (int, error) {
 	return 0, errors.Join(err, cleaned)
 }
 
-// inside prepares the namespaces, starts the engine and runs the tests. This
-// process is the first of its namespace: when it ends, everything does.
+// inside prepares the namespaces, starts the engine and runs the tests. This process is the
+// first in its PID namespace: when it ends, all others end.
 func inside(tests func() int) (int, error) {
 	dir := os.Getenv(insideVariable)
 	for _, m := range []struct {
@@ -64,7 +64,7 @@ func inside(tests func() int) (int, error) {
 	}{
 		{"", "/", "", syscall.MS_PRIVATE | syscall.MS_REC},
 		{"proc", "/proc", "proc", 0},
-		{"tmpfs", "/run", "tmpfs", 0}, // else the engine writes into the machine's
+		{"tmpfs", "/run", "tmpfs", 0}, // or the engine would write to the machine's
 	} {
 		err := syscall.Mount(m.source, m.target, m.kind, m.flags, "")
 		if err != nil {
@@ -102,11 +102,10 @@ const (
 	engineStop  = 30 * time.Second
 )
 
-// startEngine starts dockerd, which brings its containerd, and points the
-// environment to it.
+// startEngine starts dockerd, which starts containerd, and sets DOCKER_HOST.
 func startEngine(dir string) (stop func() error, err error) {
 	ctx := context.Background()
-	settings := filepath.Join(dir, "daemon.json") // not the machine's
+	settings := filepath.Join(dir, "daemon.json") // instead of the machine's settings
 	err = os.WriteFile(settings, []byte("{}"), 0o600)
 	if err != nil {
 		return nil, err
@@ -118,8 +117,8 @@ func startEngine(dir string) (stop func() error, err error) {
 	address := "unix://" + filepath.Join(dir, "s")
 	engine := exec.CommandContext(ctx, "dockerd", "--config-file", settings, "--host", address,
 		"--data-root", filepath.Join(dir, "d"), "--exec-root", filepath.Join(dir, "x"), "--pidfile", filepath.Join(dir, "p"),
-		// There is no systemd in here to ask for cgroups, and less than 0 is
-		// refused to a root without CAP_SYS_RESOURCE.
+		// There is no systemd to create cgroups, and root without CAP_SYS_RESOURCE may not use
+		// a score below 0.
 		"--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", "/"+cgroup(dir), "--oom-score-adjust", "0")
 	engine.Stdout, engine.Stderr = said, said
 	err = engine.Start()
@@ -157,13 +156,13 @@ func startEngine(dir string) (stop func() error, err error) {
 		case <-ended:
 			return nil
 		case <-time.After(engineStop):
-			return errors.New("dockerd did not stop; its namespace ends it")
+			return errors.New("dockerd did not stop; the end of its namespace kills it")
 		}
 	}, nil
 }
 
-// removeCgroups removes what the engine leaves of cgroups, in every hierarchy.
-// The kernel lets go of them a moment after their processes.
+// removeCgroups removes the cgroups that the engine left, in every hierarchy. The kernel allows
+// it shortly after their processes have ended.
 func removeCgroups(name string) error {
 	var left []string
 	deadline := time.Now().Add(engineStop)
@@ -191,7 +190,7 @@ func removeCgroups(name string) error {
 				return nil
 			})
 			for _, group := range slices.Backward(groups) {
-				_ = os.Remove(group) // the next round sees what is left
+				_ = os.Remove(group) // the next round retries what is left
 			}
 		}
 		<-time.After(50 * time.Millisecond)

@@ -7,7 +7,7 @@ import "errors"
 const insideVariable = "COMPOSE_TEST_INSIDE"
 
 func outside(string) (int, error) {
-	return 1, errors.New("no Docker answers: start it, then try again")
+	return 1, errors.New("Docker does not respond: start it, then try again")
 }
 
-func inside(func() int) (int, error) { return 1, errors.New("there are no namespaces on this system") }
+func inside(func() int) (int, error) { return 1, errors.New("this system has no namespaces") }

@@ -26,9 +26,8 @@ import (
 	"github.com/example/microservices/cmd/images/standin"
 )
 
-// supply puts the images that the services and docker-compose.yml start from
-// into a folder: the real ones, or where their registry isn't reached, what
-// stands in for them.
+// supply puts the images that the services and docker-compose.yml are based on into a folder:
+// the real images, or stand-ins if the registry can't be reached.
 func supply(ctx context.Context, dir string) error {
 	base, err := named(".ko.yaml", `defaultBaseImage: (\S+)`)
 	if err != nil {
@@ -90,13 +89,13 @@ func supply(ctx context.Context, dir string) error {
 	return save(dir, fakeGrafana, image)
 }
 
-// What docker-compose.yml calls them.
+// The images' names in docker-compose.yml.
 const (
 	prometheusImage = `image: (prom/prometheus:\S+)`
 	jaegerImage     = `image: (jaegertracing/jaeger:\S+)`
 )
 
-// jaegerConfig is what Jaeger's image has by itself: all in one, in memory.
+// jaegerConfig is the default configuration of Jaeger's image: all in one, in memory.
 const jaegerConfig = `
 receivers: { otlp: { protocols: { http: { endpoint: "0.0.0.0:4318" } } } }
 exporters: { jaeger_storage_exporter: { trace_storage: memory } }
@@ -108,10 +107,10 @@ service:
   pipelines: { traces: { receivers: [otlp], exporters: [jaeger_storage_exporter] } }
 `
 
-// fakeGrafana is what fakegrafana.yml names.
+// fakeGrafana is the image that fakegrafana.yml names.
 const fakeGrafana = "microservices.local/fakegrafana:test"
 
-// archive is the file of an image in a folder.
+// archive returns the path of an image's file in a folder.
 func archive(dir, reference string) string {
 	return filepath.Join(dir, strings.NewReplacer("/", "_", ":", "_").Replace(reference)+".tar")
 }
@@ -124,7 +123,7 @@ func save(dir, reference string, image v1.Image) error {
 	return tarball.WriteToFile(archive(dir, reference), tag, image)
 }
 
-// build runs a program of the project and returns what it prints.
+// build runs a program of the project, and returns its output.
 func build(ctx context.Context, words ...string) (string, error) {
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Dir = root
@@ -136,7 +135,7 @@ func build(ctx context.Context, words ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// named finds what a file of the project calls an image.
+// named finds the name of an image in a file of the project.
 func named(file, pattern string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(root, file))
 	if err != nil {
@@ -149,8 +148,8 @@ func named(file, pattern string) (string, error) {
 	return string(found[1]), nil
 }
 
-// baseImage serves the services' base from a registry on this machine and
-// returns its reference.
+// baseImage serves the services' base image from a registry on this machine, and returns its
+// reference.
 func baseImage(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))

@@ -31,7 +31,7 @@ func run(m *testing.M) (code int, err error) {
 		images = filepath.Join(os.Getenv(insideVariable), "images")
 		return inside(m.Run)
 	}
-	// Short: sockets have paths of 100 characters at most.
+	// Short, because the path of a socket may have about 100 characters.
 	dir, err := os.MkdirTemp("", "compose-")
 	if err != nil {
 		return 1, err
@@ -49,8 +49,7 @@ func run(m *testing.M) (code int, err error) {
 	return outside(dir)
 }
 
-// prepare gets what comes over the network, which an engine in namespaces has
-// none of.
+// prepare downloads the images before, because an engine in namespaces has no network.
 func prepare(engine bool) error {
 	dependencies := []string{"./.ci/dependencies", "curl"}
 	if engine {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWithoutDockerOneLineSaysWhatToDo needs no engine, unlike the others.
+// TestWithoutDockerOneLineSaysWhatToDo is the only test here that needs no engine.
 func TestWithoutDockerOneLineSaysWhatToDo(t *testing.T) {
 	for _, row := range []struct{ name, docker, want string }{
 		{"not installed", "", "Docker is not installed: install it (https://docs.docker.com/engine/install/; on Debian: apt-get install docker.io), or run without it: make run\n"},
@@ -19,14 +19,14 @@ func TestWithoutDockerOneLineSaysWhatToDo(t *testing.T) {
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			programs := t.TempDir() // all that there is
+			programs := t.TempDir() // the whole PATH
 			for _, program := range []string{"bash", "dirname"} {
 				path, err := exec.LookPath(program)
 				require.NoError(t, err)
 				require.NoError(t, os.Symlink(path, filepath.Join(programs, program)))
 			}
 			if row.docker != "" {
-				require.NoError(t, os.WriteFile(filepath.Join(programs, "docker"), []byte("#!/bin/sh\n"+row.docker+"\n"), 0o700)) // as docker fails
+				require.NoError(t, os.WriteFile(filepath.Join(programs, "docker"), []byte("#!/bin/sh\n"+row.docker+"\n"), 0o700)) // fails like docker
 			}
 			for _, verb := range []string{"up", "down"} {
 				command := exec.CommandContext(t.Context(), "../../.ci/compose", verb)

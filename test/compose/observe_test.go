@@ -16,8 +16,9 @@ import (
 	"github.com/example/microservices/internal/testkit/session"
 )
 
-// TestObserve: make observe has a real Prometheus that watches both services and a
-// real Jaeger that gets their traces. Grafana is a fake: it says what it was given.
+// TestObserve: make observe starts a Prometheus that scrapes both services, and a Jaeger that
+// gets their traces. Grafana is a fake that reports its provisioned dashboards and data
+// sources.
 func TestObserve(t *testing.T) {
 	p := newProject(t).with("COMPOSE_FILE=docker-compose.yml:test/compose/fakegrafana.yml")
 	out, _ := p.must(t, "make", "observe")
@@ -30,7 +31,7 @@ func TestObserve(t *testing.T) {
 	})
 	apitest.Eventually(t, "Jaeger has a trace of both services", func() bool { return p.traceOfBoth(t) })
 
-	apitest.Eventually(t, "Grafana can ask them", func() bool {
+	apitest.Eventually(t, "Grafana can reach both", func() bool {
 		return answers(p.grafana, "/datasources/Prometheus") && answers(p.grafana, "/datasources/Jaeger")
 	})
 	var titles []string
@@ -45,7 +46,7 @@ func TestObserve(t *testing.T) {
 	require.Empty(t, p.compose(t, "--profile", "observability", "ps", "--all", "--quiet"))
 }
 
-// ask asks Prometheus.
+// ask sends a query to Prometheus.
 func (p project) ask(t *testing.T, query string) []json.RawMessage {
 	t.Helper()
 	var answer struct {
@@ -58,7 +59,7 @@ func (p project) ask(t *testing.T, query string) []json.RawMessage {
 	return answer.Data.Result
 }
 
-// traceOfBoth says whether Jaeger has a trace in which both services took part.
+// traceOfBoth reports whether Jaeger has a trace in which both services took part.
 func (p project) traceOfBoth(t *testing.T) bool {
 	t.Helper()
 	if !answers(p.jaeger, "/api/services") {

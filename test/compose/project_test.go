@@ -20,10 +20,10 @@ import (
 	"github.com/example/microservices/internal/catalog"
 )
 
-// commandTimeout is far more than building and starting everything takes.
+// commandTimeout is much longer than building and starting everything takes.
 const commandTimeout = 5 * time.Minute
 
-// project is what `make compose` runs, beside whatever else runs on the engine.
+// project is a Compose project like that of `make compose`, apart from others on the engine.
 type project struct {
 	program     []string // docker compose
 	environment []string
@@ -32,8 +32,8 @@ type project struct {
 	grafana, prometheus, jaeger string
 }
 
-// newProject makes sure that the engine has the images. What is left of
-// the project goes with the test.
+// newProject makes sure that the engine has the images. The project is removed when the test
+// ends.
 func newProject(t *testing.T) project {
 	t.Helper()
 	p := project{program: []string{"docker", "compose"}, users: freeAddress(t), orders: freeAddress(t), grafana: freeAddress(t), prometheus: freeAddress(t), jaeger: freeAddress(t)}
@@ -50,7 +50,7 @@ func newProject(t *testing.T) project {
 	require.NoError(t, err)
 	for _, service := range services {
 		if service.Name == "user-service" || service.Name == "order-service" {
-			continue // as above: the tests are about these
+			continue // built by the tests, as above
 		}
 		_, port, _ := strings.Cut(freeAddress(t), ":")
 		p.environment = append(p.environment, service.Prefix()+"_PORT="+port)
@@ -90,14 +90,13 @@ func (p project) load(t *testing.T, reference string) {
 	}
 }
 
-// with is the project with other variables of the environment.
+// with returns the project with additional environment variables.
 func (p project) with(variables ...string) project {
 	p.environment = append(slices.Clip(p.environment), variables...)
 	return p
 }
 
-// compose runs a command of Docker Compose, which must do it, and returns what
-// it prints.
+// compose runs a command of Docker Compose, which must succeed, and returns its output.
 func (p project) compose(t *testing.T, arguments ...string) string {
 	t.Helper()
 	out, _ := p.must(t, append(slices.Clip(p.program), arguments...)...)
@@ -123,8 +122,7 @@ func (p project) try(ctx context.Context, words ...string) (stdout, stderr strin
 	defer cancel()
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
 	command.Dir = root
-	// Neither the make that runs the tests nor settings of whoever runs it are
-	// to have a say.
+	// Remove the variables of the make that runs the tests, and the user's settings.
 	command.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
 		return strings.HasPrefix(name, "MAKE") || strings.HasPrefix(name, "COMPOSE_") || strings.HasSuffix(name, "_PASSWORD") ||
@@ -136,7 +134,7 @@ func (p project) try(ctx context.Context, words ...string) (stdout, stderr strin
 	return out.String(), said.String(), err
 }
 
-// container is what Docker says of one.
+// container is a container as Docker reports it.
 type container struct {
 	Name  string
 	Image string
@@ -160,7 +158,7 @@ type container struct {
 	}
 }
 
-// containers are the project's, also those that have ended.
+// containers returns the project's containers, including those that have ended.
 func (p project) containers(t *testing.T) []container {
 	t.Helper()
 	ids := strings.Fields(p.compose(t, "ps", "--all", "--quiet"))

@@ -9,12 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFormIsGrafanas holds the files against what Grafana reads, and looks for
-// what its export leaves behind.
-func TestFormIsGrafanas(t *testing.T) {
+// TestDashboardsHaveGrafanasForm checks that the files have the form that Grafana reads, without leftovers
+// of its export.
+func TestDashboardsHaveGrafanasForm(t *testing.T) {
 	for _, d := range read(t) {
 		t.Run(d.name, func(t *testing.T) {
-			require.Equal(t, "microservices-"+d.name, d.UID, "links and bookmarks have it")
+			require.Equal(t, "microservices-"+d.name, d.UID, "links and bookmarks depend on it")
 			require.Equal(t, 42, d.SchemaVersion)
 			var whole map[string]any
 			content, err := os.ReadFile(folder + "/" + d.name + ".json")
@@ -36,7 +36,7 @@ func TestFormIsGrafanas(t *testing.T) {
 				for x := range p.GridPos.W {
 					for y := range p.GridPos.H {
 						place := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
-						require.Empty(t, taken[place], "%s is over it", p.Title)
+						require.Empty(t, taken[place], "%s overlaps it", p.Title)
 						taken[place] = p.Title
 					}
 				}
@@ -49,7 +49,7 @@ func TestFormIsGrafanas(t *testing.T) {
 	}
 }
 
-// TestDurationsShowExemplars: a slow request is one click away from its trace.
+// TestDurationsShowExemplars: panels of durations link slow requests to their traces.
 func TestDurationsShowExemplars(t *testing.T) {
 	for _, d := range read(t) {
 		shown := 0

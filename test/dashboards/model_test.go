@@ -18,9 +18,9 @@ const (
 	folder = root + "/charts/microservices/dashboards"
 )
 
-// dashboard is as much of Grafana's model as the tests look at.
+// dashboard has the fields of Grafana's model that the tests use.
 type dashboard struct {
-	name string // of its file
+	name string // of the file
 
 	UID, Title    string
 	SchemaVersion int
@@ -80,7 +80,7 @@ func read(t *testing.T) []dashboard {
 	return all
 }
 
-// fillConstants does what Grafana does with the variables that nobody chooses.
+// fillConstants fills in constant variables, like Grafana.
 func (d dashboard) fillConstants(t *testing.T) {
 	t.Helper()
 	for _, v := range d.Templating.List {
@@ -97,14 +97,14 @@ func (d dashboard) fillConstants(t *testing.T) {
 	}
 }
 
-// step is how far the points of a picture are apart, and rateInterval what
-// Grafana would make of it.
+// step is the distance between the points of a picture, and rateInterval the interval that
+// Grafana would derive from it.
 const (
 	stepSeconds  = "1s"
 	rateInterval = "5s"
 )
 
-// filled is a query with Grafana's variables filled in, all of them "All".
+// filled returns a query with every variable of Grafana set to "All".
 func filled(t *testing.T, query string) string {
 	t.Helper()
 	query = strings.NewReplacer("$__rate_interval", rateInterval, "$__interval", stepSeconds, "$namespace", ".*", "$pod", ".*").Replace(query)
@@ -114,7 +114,7 @@ func filled(t *testing.T, query string) string {
 
 var legendLabel = regexp.MustCompile(`\{\{ *([a-z_]+) *\}\}`)
 
-// legendLabels are the labels that a legend names.
+// legendLabels returns the labels that a legend names.
 func legendLabels(legend string) []string {
 	var labels []string
 	for _, match := range legendLabel.FindAllStringSubmatch(legend, -1) {

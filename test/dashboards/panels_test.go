@@ -16,14 +16,14 @@ import (
 	"github.com/example/microservices/internal/testkit/prometheus"
 )
 
-// TestEveryPanelShowsSomething asks a real Prometheus what each panel asks, after
-// work and trouble of all kinds.
+// TestEveryPanelShowsSomething runs each panel's queries on a real Prometheus, after load and
+// faults of all kinds.
 func TestEveryPanelShowsSomething(t *testing.T) {
 	s := newScene(t)
 	s.play()
 	for _, d := range read(t) {
 		if !slices.Contains([]string{"overview", "user-service", "order-service"}, d.name) {
-			continue // its panels are those of the others, and the scene is without it
+			continue // its panels are like the others', and the scene has no such service
 		}
 		t.Run(d.name, func(t *testing.T) {
 			shown := map[int][]*model.SampleStream{}
@@ -48,8 +48,8 @@ func TestEveryPanelShowsSomething(t *testing.T) {
 	save(t, "trace.svg", drawTrace(s.aTrace()))
 }
 
-// check asks a query of a panel, and returns what it shows, each with its legend
-// as its only label.
+// check runs a query of a panel, and returns the series, each with its legend as the only
+// label.
 func (s *scene) check(t *testing.T, p panel, q target) (shown []*model.SampleStream) {
 	t.Helper()
 	query := filled(t, q.Expr)
@@ -73,7 +73,7 @@ func (s *scene) check(t *testing.T, p panel, q target) (shown []*model.SampleStr
 	return shown
 }
 
-// shows returns what a query shows over the whole scene: at least one number.
+// shows returns the result of a query over the whole scene, which must have a number.
 func (s *scene) shows(t *testing.T, query string, instant bool) model.Matrix {
 	t.Helper()
 	span := v1.Range{Start: s.from, End: s.until, Step: time.Second}
@@ -83,18 +83,18 @@ func (s *scene) shows(t *testing.T, query string, instant bool) model.Matrix {
 	value, warnings, hints, err := s.prometheus.QueryRange(t.Context(), query, span)
 	require.NoError(t, err, query)
 	require.Empty(t, warnings, query)
-	require.Empty(t, hints, query) // such as a rate of what is no counter
+	require.Empty(t, hints, query) // such as a rate of a gauge
 	matrix, ok := value.(model.Matrix)
 	require.True(t, ok, query)
 	require.True(t, slices.ContainsFunc(matrix, func(one *model.SampleStream) bool {
 		return slices.ContainsFunc(one.Values, func(p model.SamplePair) bool { return !math.IsNaN(float64(p.Value)) })
-	}), "nothing is shown: %s", query)
+	}), "no result: %s", query)
 	return matrix
 }
 
-// checkLabels holds the labels that a query names against those that its metrics
-// have: a misspelled one in a "by" or in a "!=" is no error to Prometheus. by are
-// the labels that aggregations around n ask for.
+// checkLabels checks that a query's metrics have the labels that it names, because Prometheus
+// accepts a misspelled label in a "by" or a "!=". by are the labels of the aggregations around
+// n.
 func (s *scene) checkLabels(t *testing.T, n *prometheus.Node, by []string) {
 	t.Helper()
 	switch {
@@ -106,7 +106,7 @@ func (s *scene) checkLabels(t *testing.T, n *prometheus.Node, by []string) {
 			require.Contains(t, there, label, "%s has no label %s", n.Name, label)
 		}
 	case n.Type == "aggregation":
-		// What is above an aggregation sees only what that leaves.
+		// An outer expression sees only the labels that the aggregation keeps.
 		by = n.Grouping
 	case n.Matching != nil:
 		by = append(slices.Clip(by), n.Matching.Labels...)
@@ -116,7 +116,7 @@ func (s *scene) checkLabels(t *testing.T, n *prometheus.Node, by []string) {
 	}
 }
 
-// labelsOf are the labels of a metric's series; none where there are no series.
+// labelsOf returns the labels of a metric's series, or none without series.
 func (s *scene) labelsOf(metric string) []string {
 	series, _, _, err := s.prometheus.Series(s.t.Context(), []string{metric}, s.from, time.Now())
 	require.NoError(s.t, err)
@@ -132,7 +132,7 @@ func (s *scene) labelsOf(metric string) []string {
 
 var labelValues = regexp.MustCompile(`^label_values\((.*), ([a-z_]+)\)$`)
 
-// checkVariable asks for the values that can be chosen from.
+// checkVariable requires that a variable has values to choose from.
 func (s *scene) checkVariable(t *testing.T, v variable) {
 	t.Helper()
 	var query struct{ Query string }

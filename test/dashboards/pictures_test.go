@@ -20,12 +20,12 @@ import (
 	"github.com/example/microservices/internal/testkit/collector"
 )
 
-// Grafana can't be had everywhere: what its panels show is drawn here, from the
-// same answers of Prometheus.
+// Grafana isn't available everywhere, so the panels are drawn here from the same answers of
+// Prometheus.
 
-var pictures = flag.String("pictures", "", "folder for pictures of the dashboards and of a trace, from the project's")
+var pictures = flag.String("pictures", "", "folder for pictures of the dashboards and of a trace, relative to the project's")
 
-// save writes a picture, if pictures are wanted.
+// save writes a picture if -pictures is set.
 func save(t *testing.T, name, picture string) {
 	t.Helper()
 	require.Contains(t, picture, "</svg>")
@@ -60,7 +60,7 @@ func (d *drawing) begin(width, height int, title string) {
 	d.text(margin, 28, 18, "start", "#1f2329", title)
 }
 
-// drawDashboard draws the panels as they lie, with what they showed.
+// drawDashboard draws the panels in their places, with their results.
 func drawDashboard(d dashboard, shown map[int][]*model.SampleStream, until time.Time) string {
 	bottom := 0
 	first := until
@@ -163,17 +163,17 @@ func (d *drawing) lines(b box, p panel, all []*model.SampleStream, from, until t
 		}
 		d.add(`<polyline points="%s" fill="none" stroke="%s" stroke-width="1.5"/>`, strings.Join(points, " "), colour)
 		x, y := b.x+float64(i%2)*b.w/2, b.y+plot.h+14+float64(i/2)*13
-		if y < b.y+b.h+6 { // what there is no room for has a line without a name
+		if y < b.y+b.h+6 { // without room, a line has no name
 			d.add(`<rect x="%.0f" y="%.0f" width="10" height="3" fill="%s"/>`, x, y-4, colour)
 			d.text(x+14, y, 9, "start", "#464c54", string(s.Metric["legend"]))
 		}
 	}
 }
 
-// part is where a time lies between two others, 0 to 1.
+// part returns the position of a time between two others, 0 to 1.
 func part(t, from, until time.Time) float64 { return float64(t.Sub(from)) / float64(until.Sub(from)) }
 
-// quantity writes a value in a unit of Grafana's.
+// quantity formats a value in a unit of Grafana.
 func quantity(v float64, unit string) string {
 	switch {
 	case unit == "percentunit":
@@ -195,7 +195,7 @@ func quantity(v float64, unit string) string {
 	return fmt.Sprintf("%.3g", v)
 }
 
-// aTrace is the largest trace of an order that was made.
+// aTrace returns the largest trace of a created order.
 func (s *scene) aTrace() []collector.Span {
 	s.t.Helper()
 	var largest []collector.Span
@@ -220,7 +220,7 @@ func (s *scene) aTrace() []collector.Span {
 	return largest
 }
 
-// drawTrace draws spans below one another, each from its start to its end.
+// drawTrace draws the spans of a trace as bars, one below the other.
 func drawTrace(spans []collector.Span) string {
 	slices.SortFunc(spans, func(a, b collector.Span) int { return a.Start.Compare(b.Start) })
 	depth, parents := map[string]int{}, map[string]string{}

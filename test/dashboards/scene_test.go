@@ -25,8 +25,8 @@ import (
 	"github.com/example/microservices/internal/testkit/prometheus"
 )
 
-// scene is both services on PostgreSQL, which ask for tokens, and a Prometheus
-// that watches them.
+// scene is both services on PostgreSQL, with tokens required, and a Prometheus that scrapes
+// them.
 type scene struct {
 	t             *testing.T
 	client        *http.Client
@@ -65,8 +65,8 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// configuration is Compose's, with the addresses of these services, and scrapes
-// that come sooner.
+// configuration returns Compose's configuration of Prometheus, with the addresses of these
+// services and a shorter interval.
 func (s *scene) configuration() string {
 	content, err := os.ReadFile(root + "/internal/observe/prometheus.yaml")
 	require.NoError(s.t, err)
@@ -89,29 +89,29 @@ func (s *scene) token(subject, scopes string) string {
 	return token
 }
 
-// play gives the services work and trouble.
+// play puts load and faults on the services.
 func (s *scene) play() {
 	admin := s.token("shop", scopes+" admin")
 	user := s.work(admin)
 
-	// One caller asks for too much.
+	// One caller exceeds its rate limit.
 	greedy := s.token("greedy", scopes)
 	for _, url := range []string{s.users.URL + "/api/v1/users", s.orders.URL + "/api/v1/orders"} {
-		apitest.Eventually(s.t, "a caller is over the limit", func() bool {
+		apitest.Eventually(s.t, "a caller exceeds the limit", func() bool {
 			status, _ := s.send(http.MethodGet, url, greedy, "", "")
 			return status == http.StatusTooManyRequests
 		})
-		// Somebody nobody knows.
+		// An invalid token.
 		status, _ := s.send(http.MethodGet, url, "nonsense", "", "")
 		require.Equal(s.t, http.StatusUnauthorized, status)
 	}
 
-	// user-service is away until the breaker opens, and the retry budget is used up.
+	// user-service is down until the breaker opens and the retry budget is used up.
 	s.users.Kill()
 	seen := func(query string) bool { return len(s.ask(query)) > 0 }
-	apitest.Eventually(s.t, "the breaker is seen open", func() bool {
+	apitest.Eventually(s.t, "Prometheus sees the breaker open", func() bool {
 		var all sync.WaitGroup
-		for range 8 { // one after the other may be too few for the breaker to judge
+		for range 8 { // sequential requests may be too few for the breaker
 			all.Go(func() {
 				status, answer := s.send(http.MethodPost, s.orders.URL+"/api/v1/orders", admin, uuid.NewString(), order(uuid.NewString()))
 				if status != http.StatusServiceUnavailable {
@@ -123,7 +123,7 @@ func (s *scene) play() {
 		return seen(`user_client_breaker_state{state="open"} == 1`) && seen(`user_client_retries_denied_total > 0`) && seen(`up == 0`)
 	})
 	s.users = process.Start(s.t, process.Build(s.t, "user-service"), append(s.usersEnv, "PORT="+s.users.Port())...)
-	apitest.Eventually(s.t, "orders are made again", func() bool {
+	apitest.Eventually(s.t, "orders are created again", func() bool {
 		status, _ := s.send(http.MethodPost, s.orders.URL+"/api/v1/orders", admin, uuid.NewString(), order(user))
 		return status == http.StatusCreated
 	})
@@ -131,7 +131,7 @@ func (s *scene) play() {
 	s.until = s.scraped(3)
 }
 
-// work is what goes on every day: some of it is refused. It returns a user.
+// work sends ordinary requests, some of which are rejected. It returns a user.
 func (s *scene) work(token string) (user string) {
 	users, orders := s.users.URL+"/api/v1/users", s.orders.URL+"/api/v1/orders"
 	tick := time.NewTicker(100 * time.Millisecond) // within the limits of one caller
@@ -140,11 +140,11 @@ func (s *scene) work(token string) (user string) {
 		<-tick.C
 		key := uuid.NewString()
 		person := fmt.Sprintf(`{"name":"Ada Lovelace","email":"%s@example.com"}`, key)
-		for range 2 { // the second time it is replayed
+		for range 2 { // the second one is replayed
 			user = s.created(users, token, key, person)
 		}
 		status, _ := s.send(http.MethodPost, users, token, key, `{"name":"Someone Else","email":"else@example.com"}`)
-		require.Equal(s.t, http.StatusUnprocessableEntity, status, "a key is one request's")
+		require.Equal(s.t, http.StatusUnprocessableEntity, status, "a key belongs to one request")
 		var id string
 		for range 2 {
 			id = s.created(orders, token, key, order(user))
@@ -172,7 +172,7 @@ func order(user string) string {
 	return fmt.Sprintf(`{"user_id":%q,"shipping_address":"12 St James Square","items":[{"product_id":"p","product_name":"P","quantity":1,"price":1}]}`, user)
 }
 
-// created makes something and returns its id.
+// created creates a resource, and returns its id.
 func (s *scene) created(url, token, key, body string) string {
 	status, answer := s.send(http.MethodPost, url, token, key, body)
 	require.Equal(s.t, http.StatusCreated, status, "%s", answer)
@@ -207,8 +207,8 @@ func (s *scene) ask(query string) model.Vector {
 	return vector
 }
 
-// scraped waits until each service has been scraped at a time from now on, and
-// then n times more, and returns when that was.
+// scraped waits until each service has been scraped once from now on, and then n times more. It
+// returns the time of the last scrape.
 func (s *scene) scraped(n int) time.Time {
 	s.t.Helper()
 	from := model.Now()

@@ -19,8 +19,8 @@ import (
 
 const chart = root + "/charts/microservices"
 
-// services are those that everything else has to name: each has a program, and a file that
-// says what is to be known of it.
+// services returns the services that all other files must name: each has a program, and a file
+// that describes it.
 func services(t *testing.T) []string {
 	t.Helper()
 	mains, err := filepath.Glob(root + "/services/*/main.go")
@@ -41,7 +41,7 @@ func decode(t *testing.T, file string, into any) {
 	require.NoError(t, yaml.Unmarshal([]byte(read(t, root, file)), into), file)
 }
 
-// object is a Kubernetes object, as far as these tests look at it.
+// object has the fields of a Kubernetes object that these tests use.
 type object struct {
 	Kind     string
 	Metadata struct {
@@ -98,8 +98,8 @@ type skaffold struct {
 	} `yaml:"portForward"`
 }
 
-// TestEveryServiceIsBuiltEverywhere: ko, Skaffold, Compose and the chart know the
-// same services, at the same places, on the same ports.
+// TestEveryServiceIsBuiltEverywhere: ko, Skaffold, Compose and the chart have the same services
+// with the same paths and ports.
 func TestEveryServiceIsBuiltEverywhere(t *testing.T) {
 	var values struct {
 		Services map[string]struct{ Port int }
@@ -126,7 +126,7 @@ func TestEveryServiceIsBuiltEverywhere(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			port := values.Services[name].Port
-			require.NotZero(t, port, "charts/microservices/values.yaml has the service")
+			require.NotZero(t, port, "charts/microservices/values.yaml lacks the service")
 
 			found := 0
 			for _, build := range ko.Builds {
@@ -135,7 +135,7 @@ func TestEveryServiceIsBuiltEverywhere(t *testing.T) {
 					require.Equal(t, name, build.ID)
 				}
 			}
-			require.Equal(t, 1, found, ".ko.yaml builds it")
+			require.Equal(t, 1, found, ".ko.yaml must build it once")
 
 			found = 0
 			for _, artifact := range sk.Build.Artifacts {
@@ -145,7 +145,7 @@ func TestEveryServiceIsBuiltEverywhere(t *testing.T) {
 					watched(t, name, artifact.Ko.Dependencies.Paths, artifact.Ko.Dependencies.Ignore)
 				}
 			}
-			require.Equal(t, 1, found, "skaffold.yaml builds it")
+			require.Equal(t, 1, found, "skaffold.yaml must build it once")
 			for _, what := range []string{"repository", "tag", "digest"} {
 				require.Contains(t, sk.Deploy.Helm.Releases[0].SetValueTemplates, "services."+name+".image."+what)
 			}
@@ -158,7 +158,7 @@ func TestEveryServiceIsBuiltEverywhere(t *testing.T) {
 					require.Equal(t, sk.Deploy.Helm.Releases[0].Namespace, forward.Namespace)
 				}
 			}
-			require.Equal(t, 1, found, "skaffold.yaml forwards its port")
+			require.Equal(t, 1, found, "skaffold.yaml must forward its port once")
 
 			in := compose.Services[name]
 			require.Contains(t, in.Image, "/"+name+":")
@@ -170,8 +170,8 @@ func TestEveryServiceIsBuiltEverywhere(t *testing.T) {
 	}
 }
 
-// watched checks that Skaffold sees a change to whatever a service is made of:
-// its packages and those that they import, and the files that they embed.
+// watched checks that Skaffold watches all of a service's sources: its packages, those that they
+// import, and embedded files.
 func watched(t *testing.T, service string, paths, ignored []string) {
 	t.Helper()
 	module := strings.TrimSpace(must(t, root, "go", "list", "-m"))
@@ -196,14 +196,14 @@ func watched(t *testing.T, service string, paths, ignored []string) {
 			files = append(files, relative)
 		}
 	}
-	require.NotZero(t, embedded, "migrations at least are embedded")
+	require.NotZero(t, embedded, "no embedded file was found, although migrations are embedded")
 	for _, file := range files {
-		require.True(t, matches(t, file, paths), "skaffold.yaml doesn't watch %s, which %s is made of", file, service)
-		require.False(t, matches(t, file, ignored), "skaffold.yaml ignores %s, which %s is made of", file, service)
+		require.True(t, matches(t, file, paths), "skaffold.yaml doesn't watch %s, a source of %s", file, service)
+		require.False(t, matches(t, file, ignored), "skaffold.yaml ignores %s, a source of %s", file, service)
 	}
 }
 
-// matches holds a path against patterns in which ** is any number of folders.
+// matches reports whether a path matches a pattern, in which ** is any number of folders.
 func matches(t *testing.T, file string, patterns []string) bool {
 	t.Helper()
 	for _, pattern := range patterns {
@@ -216,8 +216,8 @@ func matches(t *testing.T, file string, patterns []string) bool {
 	return false
 }
 
-// TestSkaffoldSetsValuesThatTheChartHas: a misspelled one fails only at the end of
-// a build, and a wrong profile only when somebody uses it.
+// TestSkaffoldSetsValuesThatTheChartHas: otherwise a misspelled value would fail only at the end
+// of a build, and a wrong profile only when somebody uses it.
 func TestSkaffoldSetsValuesThatTheChartHas(t *testing.T) {
 	var sk skaffold
 	decode(t, "skaffold.yaml", &sk)
@@ -237,7 +237,7 @@ func TestSkaffoldSetsValuesThatTheChartHas(t *testing.T) {
 	}
 }
 
-// TestDevelopmentFindsItsDatabase: values-dev.yaml, k8s/ and Compose name the same.
+// TestDevelopmentFindsItsDatabase: values-dev.yaml, k8s/ and Compose name the same database.
 func TestDevelopmentFindsItsDatabase(t *testing.T) {
 	var values struct {
 		Services map[string]struct {
@@ -268,8 +268,8 @@ func TestDevelopmentFindsItsDatabase(t *testing.T) {
 	require.Equal(t, compose.Postgres.Image, image)
 }
 
-// TestEveryEnvironmentIsComplete: Argo CD finds each one's values and images, and
-// the namespace that they go to.
+// TestEveryEnvironmentIsComplete: each environment has values, images and a namespace for Argo
+// CD.
 func TestEveryEnvironmentIsComplete(t *testing.T) {
 	var set struct {
 		Spec struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/example/microservices/internal/testkit/checkout"
 )
 
-// tool is the path of a pinned tool.
+// tool returns the path of a pinned tool.
 func tool(t *testing.T, name string) string {
 	t.Helper()
 	out, err := exec.Command(root+"/.ci/tool", "--path", name).Output()
@@ -22,7 +22,7 @@ func tool(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// application is what these tests look at of one of Argo CD's.
+// application has the fields of an Argo CD Application that these tests use.
 type application struct {
 	Metadata struct {
 		Name        string
@@ -44,8 +44,8 @@ type application struct {
 	}
 }
 
-// applications are those of a folder of argocd/, by name, as Argo CD's own code makes them
-// and as it allows them, where it knows these clusters.
+// applications returns the Applications of a folder of argocd/, by name. Argo CD's own code
+// generates them, and checks that its AppProjects allow them on these clusters.
 func applications(t *testing.T, folder string, clusters ...string) (map[string]application, error) {
 	t.Helper()
 	objects := must(t, folder, tool(t, "kustomize"), "build", "argocd")
@@ -70,9 +70,9 @@ func edit(t *testing.T, folder, file, old, by string) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, file), []byte(strings.ReplaceAll(text, old, by)), 0o600))
 }
 
-// TestAnEnvironmentMayHaveAClusterOfItsOwn: two lines say so, and without the one in the
-// AppProject it is refused. (Argo CD's generator and rules without a cluster; on one,
-// TestGitOps has production at a second address.)
+// TestAnEnvironmentMayHaveAClusterOfItsOwn: it takes two lines; without the one in the
+// AppProject, Argo CD rejects the environment. (This runs Argo CD's generator and rules without
+// a cluster. TestGitOps tests it on a cluster.)
 func TestAnEnvironmentMayHaveAClusterOfItsOwn(t *testing.T) {
 	folder := checkout.New(t, root)
 	all, err := applications(t, folder, "in-cluster")
@@ -100,8 +100,8 @@ func TestAnEnvironmentMayHaveAClusterOfItsOwn(t *testing.T) {
 	require.Equal(t, "in-cluster", all["microservices-staging"].Spec.Destination.Name)
 }
 
-// TestAddonsAreOffUntilTheyAreSwitchedOn, by one line; then each is pinned, allowed, and
-// comes before the environments.
+// TestAddonsAreOffUntilTheyAreSwitchedOn: one line turns them on. Each is then pinned, allowed,
+// and installed before the environments.
 func TestAddonsAreOffUntilTheyAreSwitchedOn(t *testing.T) {
 	folder := checkout.New(t, root)
 	edit(t, folder, "argocd/kustomization.yaml", "  # - addons", "  - addons")
@@ -113,7 +113,7 @@ func TestAddonsAreOffUntilTheyAreSwitchedOn(t *testing.T) {
 	}
 	files, err := filepath.Glob(root + "/argocd/addons/*.yaml")
 	require.NoError(t, err)
-	require.Len(t, all, len(files)-2, "all but kustomization.yaml and project.yaml")
+	require.Len(t, all, len(files)-2, "every file but kustomization.yaml and project.yaml is an addon")
 	address := regexp.MustCompile(`repoURL: (\S+)`).FindStringSubmatch(read(t, folder, "argocd/root.yaml"))[1]
 	for name, a := range all {
 		require.Regexp(t, `^-[12]$`, a.Metadata.Annotations["argocd.argoproj.io/sync-wave"], name)
@@ -126,7 +126,7 @@ func TestAddonsAreOffUntilTheyAreSwitchedOn(t *testing.T) {
 			require.FileExists(t, filepath.Join(folder, source.Path, source.Directory.Include), name)
 		}
 	}
-	require.NotContains(t, must(t, folder, tool(t, "kustomize"), "build", "argocd"), "REPOSITORY", "each has the address "+address)
+	require.NotContains(t, must(t, folder, tool(t, "kustomize"), "build", "argocd"), "REPOSITORY", "every address must be "+address)
 
 	edit(t, folder, "argocd/addons/traces.yaml", "https://grafana-community.github.io", "https://grafana.example")
 	edit(t, folder, "argocd/addons/logs.yaml", "namespace: logging", "namespace: default")

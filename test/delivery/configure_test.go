@@ -8,7 +8,7 @@ import (
 	"github.com/example/microservices/internal/testkit/checkout"
 )
 
-// What the project is called before a fork gives it names of its own.
+// The project's names, which a fork replaces.
 var (
 	names = []string{"github.com/example", "ghcr.io/example", "microservices"}
 	fork  = []string{
@@ -16,12 +16,12 @@ var (
 	}
 )
 
-// TestAForkIsItsOwn: make configure leaves no name of the original anywhere, and
-// what comes of it builds, once and when it's done again.
-func TestAForkIsItsOwn(t *testing.T) {
+// TestAForkHasOnlyItsOwnNames: make configure leaves no name of the original anywhere, and the result
+// builds, the first time and again.
+func TestAForkHasOnlyItsOwnNames(t *testing.T) {
 	folder := checkout.New(t, root)
 	search := []string{"grep", "--text", "-liF", "-e", names[0], "-e", names[1], "-e", names[2], "--", ".", ":!test/delivery", ":!.ci/tool"}
-	require.NotEmpty(t, must(t, folder, "git", search...), "the search finds what is there")
+	require.NotEmpty(t, must(t, folder, "git", search...), "the search must find the original names")
 
 	must(t, folder, ".ci/configure", fork...)
 	left, err := try(folder, "", "git", search...)
@@ -38,7 +38,7 @@ func TestAForkIsItsOwn(t *testing.T) {
 	must(t, folder, ".ci/configure", "MODULE=acme.test/other", "REPO=https://git.acme.test/other.git")
 	left, err = try(folder, "", "git", "grep", "-lF", "-e", "git.acme.test/shop", "-e", "git.acme.test:shop", "--", ".", ":!test/delivery")
 	require.Error(t, err, "these still have the names of the first time:\n%s", left)
-	require.Contains(t, read(t, folder, "charts/web-shop/values.yaml"), "registry: registry.acme.test:5000/shop", "what isn't given stays")
+	require.Contains(t, read(t, folder, "charts/web-shop/values.yaml"), "registry: registry.acme.test:5000/shop", "names that aren't given must not change")
 	must(t, folder, "go", "build", "./services/...")
 }
 

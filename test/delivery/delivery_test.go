@@ -1,5 +1,5 @@
-// Package delivery tests what takes the project to a cluster: that the commands
-// that change its files do so, and that the files agree with one another.
+// Package delivery tests the commands and files that deliver the project to a cluster: that the
+// commands change the files correctly, and that the files agree with each other.
 package delivery
 
 import (
@@ -17,7 +17,7 @@ import (
 
 const root = "../.."
 
-// must runs a program in a folder and returns what it prints.
+// must runs a program in a folder, and returns its output.
 func must(t *testing.T, folder, program string, arguments ...string) string {
 	t.Helper()
 	out, err := try(folder, "", program, arguments...)
@@ -25,7 +25,7 @@ func must(t *testing.T, folder, program string, arguments ...string) string {
 	return out
 }
 
-// try runs a program in a folder and returns all it prints.
+// try runs a program in a folder, and returns all its output.
 func try(folder, stdin, program string, arguments ...string) (string, error) {
 	command := exec.Command(program, arguments...)
 	command.Dir, command.Env = folder, checkout.Environ()

@@ -14,7 +14,7 @@ var (
 	promoted = "localhost:5001/user-service:v1@" + digests[0] + "\nlocalhost:5001/order-service:v1@" + digests[1] + "\n"
 )
 
-// TestPromotionIsOneCommit that has the digests, and that git revert takes back.
+// TestPromotionIsOneCommit: the commit sets the digests, and git revert undoes it.
 func TestPromotionIsOneCommit(t *testing.T) {
 	folder := checkout.New(t, root)
 	before := rendered(t, folder)
@@ -36,9 +36,9 @@ func TestPromotionIsOneCommit(t *testing.T) {
 	require.Equal(t, before, rendered(t, folder))
 }
 
-// TestProductionIsPromotedInOneAct: what is to be merged has the images, the tag that has
-// them, and the environment that follows the tag; the other environments stay.
-func TestProductionIsPromotedInOneAct(t *testing.T) {
+// TestProductionIsPromotedInOneStep: one branch sets the images, tags them, and lets the
+// environment follow the tag. The other environments don't change.
+func TestProductionIsPromotedInOneStep(t *testing.T) {
 	folder := checkout.New(t, root)
 	before, err := applications(t, folder, "in-cluster")
 	require.NoError(t, err)
@@ -48,14 +48,14 @@ func TestProductionIsPromotedInOneAct(t *testing.T) {
 	require.Contains(t, out, "Let prod follow prod-v1.2.3-7")
 	require.Equal(t, "argocd/applicationset.yaml\ncharts/microservices/images-prod.yaml\n", must(t, folder, "git", "diff", "--name-only", "HEAD~2"))
 	require.Empty(t, must(t, folder, "git", "status", "--porcelain"))
-	require.Contains(t, must(t, folder, "git", "show", "prod-v1.2.3-7:charts/microservices/images-prod.yaml"), digests[0], "the tag has the images")
+	require.Contains(t, must(t, folder, "git", "show", "prod-v1.2.3-7:charts/microservices/images-prod.yaml"), digests[0], "the tag must have the images")
 	after, err := applications(t, folder, "in-cluster")
 	require.NoError(t, err)
 	require.Equal(t, "prod-v1.2.3-7", after["microservices-prod"].Spec.Source.TargetRevision)
 	prod := after["microservices-prod"]
 	prod.Spec.Source.TargetRevision = before["microservices-prod"].Spec.Source.TargetRevision
 	after["microservices-prod"] = prod
-	require.Equal(t, before, after, "all else is as it was")
+	require.Equal(t, before, after, "something else has changed")
 
 	t.Run("the same images with other settings are another tag", func(t *testing.T) {
 		out, err := try(folder, promoted, ".ci/promote", "prod", "prod-v1.2.3-8")
@@ -69,7 +69,7 @@ func TestProductionIsPromotedInOneAct(t *testing.T) {
 	}
 }
 
-func TestWhatCantBePromotedIsRefused(t *testing.T) {
+func TestInvalidPromotionsAreRejected(t *testing.T) {
 	folder := checkout.New(t, root)
 	for name, c := range map[string]struct{ environment, references, says string }{
 		"an unknown environment": {"test", promoted, "environments: dev prod staging"},
@@ -88,14 +88,14 @@ func TestWhatCantBePromotedIsRefused(t *testing.T) {
 	require.Equal(t, "1\n", must(t, folder, "git", "rev-list", "--count", "HEAD"))
 }
 
-// rendered is the chart with the values of dev, as Argo CD renders it.
+// rendered returns the chart with the values of dev, as Argo CD renders it.
 func rendered(t *testing.T, folder string) string {
 	t.Helper()
 	return must(t, folder, helm(t), "template", "shop", "charts/microservices", "--kube-version", "1.34.4",
 		"--values", "charts/microservices/values-dev.yaml", "--values", "charts/microservices/images-dev.yaml")
 }
 
-// helm is the path of the pinned Helm.
+// helm returns the path of the pinned Helm.
 func helm(t *testing.T) string {
 	t.Helper()
 	return tool(t, "helm")

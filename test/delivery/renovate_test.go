@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRenovateFindsWhatIsPinned: each pattern finds files, and what is looked for in them;
-// after a change that it doesn't know, nothing would be updated, in silence.
+// TestRenovateFindsWhatIsPinned: each pattern matches files, and versions in them. Otherwise
+// nothing would be updated, without an error.
 func TestRenovateFindsWhatIsPinned(t *testing.T) {
 	type manager struct{ ManagerFilePatterns, MatchStrings []string }
 	var config struct {
@@ -48,8 +48,7 @@ func TestRenovateFindsWhatIsPinned(t *testing.T) {
 	}
 }
 
-// TestOwnersOwnWhatIsThere: each path of CODEOWNERS has files.
-func TestOwnersOwnWhatIsThere(t *testing.T) {
+func TestEveryPathOfCODEOWNERSHasFiles(t *testing.T) {
 	paths := 0
 	for line := range strings.Lines(read(t, root, ".github/CODEOWNERS")) {
 		fields := strings.Fields(line)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAToolOnPATHIsUsedInThePinnedVersion: what is there already is not built again, unless
-// it is another version than the one that the project is known to pass with.
+// TestAToolOnPATHIsUsedInThePinnedVersion: a tool on the PATH is used instead of a build, but
+// only in the pinned version.
 func TestAToolOnPATHIsUsedInThePinnedVersion(t *testing.T) {
 	built := strings.TrimSpace(must(t, root, ".ci/tool", "--path", "gotestsum"))
 	content, err := os.ReadFile(built)
@@ -21,7 +21,7 @@ func TestAToolOnPATHIsUsedInThePinnedVersion(t *testing.T) {
 	require.NoError(t, os.WriteFile(installed, content, 0o700))
 	path := func() (out, said string, err error) {
 		command := exec.Command(root+"/.ci/tool", "--path", "gotestsum")
-		// A build fails at once: there are no modules.
+		// Without modules, a build would fail at once.
 		command.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "XDG_CACHE_HOME="+cache, "GOMODCACHE="+cache, "GOPROXY=off")
 		var stderr strings.Builder
 		command.Stderr = &stderr
@@ -33,7 +33,7 @@ func TestAToolOnPATHIsUsedInThePinnedVersion(t *testing.T) {
 	require.Equal(t, installed, found)
 	require.Empty(t, said)
 
-	// It says so itself, but Go has noted nothing.
+	// It prints the version, but has no build information of Go.
 	require.NoError(t, os.WriteFile(installed, []byte("#!/bin/sh\necho v1.13.0\n"), 0o700))
 	_, said, err = path()
 	require.Error(t, err)

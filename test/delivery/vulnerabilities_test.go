@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKnownVulnerabilitiesAreFound asks a database that knows two vulnerabilities
-// of our router: the one counts that the services reach. (The Go project's own
-// database is asked by a workflow: it changes while the code doesn't.)
+// TestKnownVulnerabilitiesAreFound uses a database with two vulnerabilities of Gin. Only the one
+// in code that the services reach is reported. (A workflow uses the Go project's own database,
+// because it changes independently of the code.)
 func TestKnownVulnerabilitiesAreFound(t *testing.T) {
 	t.Parallel()
 	database := vulnerabilities(t, map[string]string{"GO-2000-0001": "New", "GO-2000-0002": "BasicAuth"})
@@ -22,8 +22,8 @@ func TestKnownVulnerabilitiesAreFound(t *testing.T) {
 	require.NotContains(t, out, "GO-2000-0002")
 }
 
-// vulnerabilities makes a database in which functions of Gin are vulnerable, by
-// the vulnerabilities' ids (https://go.dev/doc/security/vuln/database).
+// vulnerabilities creates a database in which functions of Gin are vulnerable, given by the
+// vulnerabilities' ids (https://go.dev/doc/security/vuln/database).
 func vulnerabilities(t *testing.T, functions map[string]string) string {
 	t.Helper()
 	const gin, modified = "github.com/gin-gonic/gin", "2000-01-01T00:00:00Z"

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAVolumeIsLostAndRestored does what docs/grow.md says: a backup under writes, the
-// volume lost, the newest backup restored. Nothing that was acknowledged before the
-// backup is missing, and the service takes writes again.
+// TestAVolumeIsLostAndRestored follows docs/grow.md: it makes a backup during writes, loses the
+// volume, and restores the newest backup. No write acknowledged before the backup is missing,
+// and the service accepts writes again.
 func TestAVolumeIsLostAndRestored(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -30,16 +30,16 @@ func TestAVolumeIsLostAndRestored(t *testing.T) {
 	n.kubectl("create", "job", "backup-now", "--from=cronjob/shop-user-service-backup")
 	n.kubectl("wait", "--for=condition=Complete", "job/backup-now", "--timeout=2m")
 	report := load.stop()
-	require.Empty(t, report.failures(), "while the backup was made")
+	require.Empty(t, report.failures(), "writes failed during the backup")
 	require.Contains(t, n.kubectl("logs", "job/backup-now"), `"file":"/backup/user-service-`)
 
-	// Without a pod there is nothing to wait for: order-service isn't ready either.
+	// Don't wait for pods: user-service has none, so order-service isn't ready either.
 	stop := func() { n.helm(append(append([]string{"upgrade"}, off.arguments(t)...), "--wait=hookOnly")...) }
 	stop()
 	n.kubectl("wait", "--for=delete", "pod", "--selector=app.kubernetes.io/name=user-service", "--timeout=2m")
-	n.kubectl("delete", "pod", "--selector=app.kubernetes.io/name=user-service-backup") // which would hold it
+	n.kubectl("delete", "pod", "--selector=app.kubernetes.io/name=user-service-backup") // which would keep the volume in use
 	n.kubectl("delete", "pvc", "shop-user-service-data")
-	stop() // which makes an empty one
+	stop() // which creates an empty volume
 	job, err := run(n.kubectl("create", "job", "restore", "--from=cronjob/shop-user-service-backup", "--dry-run=client", "--output=json"),
 		kubectl, "patch", "--local", "--filename=-", "--type=json", "--output=json", "--patch", `[
 			{"op": "remove", "path": "/spec/template/spec/affinity"},
@@ -57,7 +57,7 @@ func TestAVolumeIsLostAndRestored(t *testing.T) {
 	figure("backup and restore: acknowledged before the backup and missing", 0, "")
 	ask(t, http.MethodPost, users, strings.Replace(aUser, "ada@", "after@", 1)).id(t)
 
-	t.Run("and not over what is there", func(t *testing.T) {
+	t.Run("not over existing data", func(t *testing.T) {
 		again := strings.ReplaceAll(job, `"restore"`, `"again"`)
 		again = strings.Replace(again, "\"again\",\n                            \"/backup\"", "\"restore\",\n                            \"/backup\"", 1)
 		n.apply(strings.Replace(again, `"backoffLimit": 2`, `"backoffLimit": 0`, 1))

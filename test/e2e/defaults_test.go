@@ -13,8 +13,7 @@ import (
 	"github.com/example/microservices/internal/testkit/session"
 )
 
-// TestDefaults installs the chart without a single value but the images', as
-// somebody would who has just found it.
+// TestDefaults installs the chart with no values but the images', like a first-time user.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -49,10 +48,10 @@ func TestDefaults(t *testing.T) {
 	})
 	t.Run("uninstalling leaves the volumes and nothing else", func(t *testing.T) {
 		n.helm("uninstall", name, "--wait")
-		n.eventually("everything is gone but the volumes", func() bool {
+		n.eventually("everything but the volumes is gone", func() bool {
 			return n.objects() == "persistentvolumeclaim/shop-order-service-data persistentvolumeclaim/shop-user-service-data"
 		})
-		t.Run("which the next installation finds", func(t *testing.T) {
+		t.Run("the next installation uses the volumes", func(t *testing.T) {
 			n.install(installation{images: releases[0]})
 			a := ask(t, http.MethodGet, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", "")
 			require.Contains(t, a.body, "Ada Lovelace")
@@ -60,8 +59,8 @@ func TestDefaults(t *testing.T) {
 	})
 }
 
-// objects are all objects of the namespace but those that every namespace has
-// and those that tell of the past.
+// objects returns all objects of the namespace, except those that every namespace has, and
+// records of the past such as events.
 func (n *namespace) objects() string {
 	n.t.Helper()
 	kinds := strings.Fields(n.kubectl("api-resources", "--namespaced", "--verbs=list", "--output=name"))

@@ -16,8 +16,8 @@ import (
 	"github.com/example/microservices/cmd/images/standin"
 )
 
-// TestDevelopment installs what a developer's cluster has: the database of k8s/
-// and the values of values-dev.yaml, which are made for each other.
+// TestDevelopment installs the database of k8s/ and the chart with values-dev.yaml, which
+// belong together.
 func TestDevelopment(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -30,7 +30,7 @@ func TestDevelopment(t *testing.T) {
 	n.helm(append([]string{"install", name, chart, "--values", chart + "/values-dev.yaml", "--wait", "--timeout", "3m"}, releases[0].values()...)...)
 	require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name))
 
-	// A database that restarts is waited for, and has what it had.
+	// The services wait for a restarting database, and its data is still there.
 	users := n.forward("service/shop-user-service", 8000)
 	ask(t, http.MethodPost, "http://"+users+"/api/v1/users", aUser).id(t)
 	n.kubectl("delete", "pod", "postgres-0")
@@ -45,8 +45,8 @@ func TestDevelopment(t *testing.T) {
 	}
 }
 
-// supply pushes PostgreSQL's image to the cluster's registry, the real one or,
-// where that can't be had, what stands in for it. It returns its new name.
+// supply pushes PostgreSQL's image, or a stand-in if it can't be pulled, to the cluster's
+// registry. It returns the new reference.
 func supply(t *testing.T, image string) string {
 	t.Helper()
 	postgres, err := standin.PostgresFor(t.Context(), image)

@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDeletionsWhileVersionsAreMixed goes from the version before to this one and back,
-// and on again, while users who have orders are deleted. No request fails, and in the end
-// every one who was deleted is erased, whichever version deleted it.
+// TestDeletionsWhileVersionsAreMixed upgrades from the previous version to this one, rolls
+// back, and upgrades again, while users with orders are deleted. No request fails, and every
+// deleted user is erased, whichever version deleted it.
 func TestDeletionsWhileVersionsAreMixed(t *testing.T) {
 	n := newNamespace(t)
-	// A lookup for every order, as in TestNothingFailsWhile.
+	// Without the cache, every order needs a lookup, as in TestNoRequestFailsDuringRollouts.
 	values := n.postgresMode() + "defaults: {env: {USER_CLIENT_CACHE_TTL: 0s}}\n"
 	before := installation{images: imagesOf(t, previousVersion(t)), values: values}
 	after := installation{images: releases[0], values: values}

@@ -14,9 +14,9 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// TestADatabaseFailsOver under writes, as a managed one does: the primary becomes
-// read-only, the standby is promoted, the name leads to it, and the old primary goes.
-// Pods keep running, what was acknowledged is there once, and writes work again.
+// TestADatabaseFailsOver fails a database over during writes, like a managed one: the primary
+// becomes read-only, the standby is promoted, the name leads to it, and the old primary stops.
+// The pods keep running, each acknowledged write is there once, and writes work again.
 func TestADatabaseFailsOver(t *testing.T) {
 	n := newNamespace(t)
 	servers := postgres.NewPair(t, "user-service", "order-service")
@@ -32,13 +32,13 @@ func TestADatabaseFailsOver(t *testing.T) {
 	pods := n.podNames()
 
 	servers.ReadOnly(t)
-	n.eventually("writes are refused", func() bool { return len(load.report().failures()) > loadRate })
+	n.eventually("writes are rejected", func() bool { return len(load.report().failures()) > loadRate })
 	began := time.Now()
 	servers.Promote(t)
 	address.Lead(servers.Standby.Addr())
 	promoted := time.Now()
 	refused := len(load.report().Writes)
-	n.eventually("both services write again", func() bool {
+	n.eventually("both services accept writes again", func() bool {
 		done := map[string]bool{}
 		for _, w := range load.report().Writes[refused:] {
 			done[w.Kind] = done[w.Kind] || w.Status == http.StatusCreated
@@ -49,17 +49,17 @@ func TestADatabaseFailsOver(t *testing.T) {
 	figure("from then to writes of both services", time.Since(promoted).Seconds(), "s")
 	require.NoError(t, servers.Primary.Stop())
 	after := len(load.report().Writes)
-	n.eventually("it goes on without the old primary", func() bool { return len(load.report().Writes) > after+10*loadRate })
+	n.eventually("writes continue without the old primary", func() bool { return len(load.report().Writes) > after+10*loadRate })
 
 	report := load.stop()
-	t.Logf("in the end: %s", report)
+	t.Logf("result: %s", report)
 	for _, w := range report.Writes[after:] {
-		require.Equal(t, http.StatusCreated, w.Status, "nothing hung on the old primary any more: %+v", w)
+		require.Equal(t, http.StatusCreated, w.Status, "a write still needed the old primary: %+v", w)
 	}
-	require.Equal(t, pods, n.podNames(), "no pod was replaced")
+	require.Equal(t, pods, n.podNames(), "a pod was replaced")
 	for service := range ports {
 		for _, p := range n.pods(service) {
-			require.Zero(t, p.Status.ContainerStatuses[0].RestartCount, "nor restarted")
+			require.Zero(t, p.Status.ContainerStatuses[0].RestartCount, "a pod was restarted")
 		}
 	}
 	lost, doubled := 0, 0

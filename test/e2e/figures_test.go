@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// measured are the figures of this run, in the order in which they were taken.
+// measured are the figures of this run, in order of measurement.
 var (
 	measured   []measurement
 	measuredMu sync.Mutex
@@ -31,15 +31,15 @@ type measurement struct {
 	Unit  string  `json:"unit"`
 }
 
-// figure keeps a figure. No test depends on one: the machine may be busy.
+// figure records a figure. No test depends on figures, as the machine may be busy.
 func figure(what string, value float64, unit string) {
 	measuredMu.Lock()
 	defer measuredMu.Unlock()
 	measured = append(measured, measurement{what, value, unit})
 }
 
-// writeFigures writes the figures of a run that has passed into the file that
-// E2E_FIGURES names, and prints them.
+// writeFigures prints the figures, and after a successful run writes them to the file that
+// E2E_FIGURES names.
 func writeFigures(code int) {
 	for _, m := range measured {
 		fmt.Fprintf(os.Stderr, "%-75s %8.1f %s\n", m.What, m.Value, m.Unit)
@@ -61,8 +61,8 @@ func writeFigures(code int) {
 	}
 }
 
-// readyAfter is how long a pod took from its creation to ready. Kubernetes tells
-// it in whole seconds.
+// readyAfter returns the time from a pod's creation to ready, in whole seconds as Kubernetes
+// reports it.
 func readyAfter(p pod) time.Duration {
 	for _, c := range p.Status.Conditions {
 		if c.Type == "Ready" {
@@ -72,7 +72,7 @@ func readyAfter(p pod) time.Duration {
 	return 0
 }
 
-// resident is the memory that a service says it uses, in MiB.
+// resident returns a service's resident memory by its own metric, in MiB.
 func (n *namespace) resident(service string) float64 {
 	n.t.Helper()
 	bytes, err := strconv.ParseFloat(metric(n.t, n.forward("service/shop-"+service, adminPort), "process_resident_memory_bytes"), 64)
@@ -80,7 +80,7 @@ func (n *namespace) resident(service string) float64 {
 	return bytes / (1 << 20)
 }
 
-// size is that of an image as it's pulled, in MB.
+// size returns the compressed size of an image, in MB.
 func size(t *testing.T, reference string) float64 {
 	t.Helper()
 	named, err := containers.ParseReference(reference)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// application is what the tests look at of an Argo CD Application.
+// application has the fields of an Argo CD Application that the tests use.
 type application struct {
 	Spec struct {
 		SyncPolicy struct{ SyncOptions []string }
@@ -36,17 +36,17 @@ type application struct {
 	}
 }
 
-// good reports whether what is in git is in the cluster, and works.
+// good reports whether the cluster has what git has, and is healthy.
 func (a application) good() bool {
 	return a.Status.Sync.Status == "Synced" && a.Status.Health.Status == "Healthy"
 }
 
-// runs reports whether a commit, or one after it, is in the cluster, and works.
+// runs reports whether the cluster has a commit, or a later one, and is healthy.
 func (g *gitops) runs(commit string) func(application) bool {
 	return func(a application) bool { return a.good() && g.repository.Contains(a.Status.Sync.Revision, commit) }
 }
 
-// says returns what an application's conditions, operation and objects say.
+// says returns the messages of an application's conditions, operation and objects.
 func (a application) says() string {
 	said := []string{a.Status.OperationState.Message}
 	for _, c := range a.Status.Conditions {
@@ -71,7 +71,7 @@ func (n *namespace) application(name string) application {
 	return a
 }
 
-// becomes polls until something is true of an application, and returns it.
+// becomes polls an application until is returns true, and returns the application.
 func (n *namespace) becomes(name, what string, is func(application) bool) application {
 	n.t.Helper()
 	var a application
@@ -87,22 +87,22 @@ func (n *namespace) becomes(name, what string, is func(application) bool) applic
 		<-time.After(500 * time.Millisecond)
 	}
 	yaml, _ := n.try("get", "applications.argoproj.io", name, "--output=yaml")
-	require.Fail(n.t, name+" never was "+what, yaml)
+	require.Fail(n.t, name+" never became "+what, yaml)
 	return a
 }
 
-// refresh makes Argo CD look at the repository at once, as a webhook does.
+// refresh makes Argo CD read the repository at once, as a webhook does.
 func (n *namespace) refresh(name string) {
 	n.t.Helper()
 	n.kubectl("annotate", "applications.argoproj.io", name, "argocd.argoproj.io/refresh=normal", "--overwrite")
 }
 
-// reconciled makes Argo CD look at the repository, waits until it has, and returns
-// what it has found.
+// reconciled makes Argo CD read the repository, waits until it has, and returns the
+// application.
 func (n *namespace) reconciled(name string) application {
 	n.t.Helper()
 	before := n.application(name).Status.ReconciledAt // in seconds
-	return n.becomes(name, "looked at", func(a application) bool {
+	return n.becomes(name, "reconciled", func(a application) bool {
 		if a.Status.ReconciledAt.After(before) {
 			return true
 		}
@@ -111,7 +111,7 @@ func (n *namespace) reconciled(name string) application {
 	})
 }
 
-// sync is what somebody does with argocd app sync, or with the page's button.
+// sync starts a sync, like argocd app sync or the button in the user interface.
 func (n *namespace) sync(name string, options ...string) {
 	n.t.Helper()
 	if len(options) == 0 {

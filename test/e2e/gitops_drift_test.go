@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testSelfHeal: in dev Argo CD undoes what is done by hand, but for a number of pods that
-// the values leave to others.
+// testSelfHeal: in dev, Argo CD reverts manual changes, except to a replica count that the
+// values leave to others.
 func (g *gitops) testSelfHeal(t *testing.T) {
 	argo, n := g.argo(t), g.environment(t, "dev")
 	uid := func() string {
@@ -20,7 +20,7 @@ func (g *gitops) testSelfHeal(t *testing.T) {
 	}
 	before := uid()
 	n.kubectl("delete", "deployment", "shop-user-service")
-	n.eventually("another Deployment is there", func() bool { return uid() != "" && uid() != before })
+	n.eventually("Argo CD has created the Deployment again", func() bool { return uid() != "" && uid() != before })
 	n.kubectl("scale", "deployment", "shop-user-service", "--replicas=2")
 	n.kubectl("scale", "deployment", "shop-order-service", "--replicas=0")
 	n.eventually("its pods are back", func() bool {
@@ -29,17 +29,17 @@ func (g *gitops) testSelfHeal(t *testing.T) {
 	n.rolledOut()
 	argo.becomes(n.name, "Synced and Healthy", application.good)
 	require.Equal(t, "Synced", argo.reconciled(n.name).Status.Sync.Status)
-	require.Equal(t, "2", n.kubectl("get", "deployment", "shop-user-service", "--output=jsonpath={.spec.replicas}"), "the scale of a hand, or of KEDA, stays")
+	require.Equal(t, "2", n.kubectl("get", "deployment", "shop-user-service", "--output=jsonpath={.spec.replicas}"), "Argo CD must not revert a replica count that was set by hand, or by KEDA")
 }
 
-// testDrift: in production what is done by hand is shown, and nothing is changed
-// until somebody says so; nor does a new tag do anything by itself.
+// testDrift: in production, Argo CD shows manual changes, and changes nothing before somebody
+// syncs, not even after a new tag.
 func (g *gitops) testDrift(t *testing.T) {
 	t.Parallel()
 	argo, n := g.argo(t), g.environment(t, "prod")
 	before := argo.application(n.name)
 	n.kubectl("delete", "deployment", "shop-user-service")
-	argo.becomes(n.name, "OutOfSync, for a Deployment that is missing", func(a application) bool {
+	argo.becomes(n.name, "OutOfSync because of a missing Deployment", func(a application) bool {
 		for _, r := range a.Status.Resources {
 			if r.Kind == "Deployment" && r.Name == "shop-user-service" && r.Status == "OutOfSync" && r.Health.Status == "Missing" {
 				return a.Status.Sync.Status == "OutOfSync"
@@ -52,16 +52,16 @@ func (g *gitops) testDrift(t *testing.T) {
 		after := argo.reconciled(n.name)
 		require.Equal(t, "OutOfSync", after.Status.Sync.Status)
 		require.Nil(t, after.Operation)
-		require.Equal(t, before.Status.OperationState.StartedAt, after.Status.OperationState.StartedAt, "nothing was done")
+		require.Equal(t, before.Status.OperationState.StartedAt, after.Status.OperationState.StartedAt, "there was a sync")
 		require.Empty(t, n.kubectl("get", "deployment", "shop-user-service", "--ignore-not-found"))
 	}
 	unchanged()
 
-	// One act, which is a pull request elsewhere: docs/gitops.md.
+	// One step, usually a pull request: docs/gitops.md.
 	g.promote(t, "main", "prod", 1, "prod-v0.2.0")
 	commit := g.repository.PushTag(t, "prod-v0.2.0")
 	argo.refresh("microservices")
-	argo.becomes(n.name, "told of the new tag", func(a application) bool { return a.Status.Sync.Revision == commit })
+	argo.becomes(n.name, "aware of the new tag", func(a application) bool { return a.Status.Sync.Revision == commit })
 	unchanged()
 
 	argo.sync(n.name)
@@ -70,7 +70,7 @@ func (g *gitops) testDrift(t *testing.T) {
 	n.runsBuild(1)
 }
 
-// testRefusals: what the AppProject doesn't allow isn't done, and said.
+// testRefusals: Argo CD does not do what the AppProject forbids, and says why.
 func (g *gitops) testRefusals(t *testing.T) {
 	t.Parallel()
 	g.repository.Change(t, "forbidden", "Want too much", func(folder string) {
@@ -84,8 +84,8 @@ func (g *gitops) testRefusals(t *testing.T) {
 	for _, c := range []struct{ name, title, repository, path, namespace, says string }{
 		{"repository", "another repository", g.repository.URL + "/../other.git", "charts/microservices", "microservices-dev", "is not permitted in project 'microservices'"},
 		{"namespace", "another namespace", g.repository.URL, "forbidden/kind", "default", "namespace 'default' do not match any of the allowed destinations in project 'microservices'"},
-		{"cluster", "a kind of the whole cluster's", g.repository.URL, "forbidden/cluster", "microservices-dev", "resource rbac.authorization.k8s.io:ClusterRole is not permitted in project microservices"},
-		{"kind", "a kind that the chart hasn't got", g.repository.URL, "forbidden/kind", "microservices-dev", "resource rbac.authorization.k8s.io:Role is not permitted in project microservices"},
+		{"cluster", "a cluster-scoped kind", g.repository.URL, "forbidden/cluster", "microservices-dev", "resource rbac.authorization.k8s.io:ClusterRole is not permitted in project microservices"},
+		{"kind", "a kind that the chart doesn't have", g.repository.URL, "forbidden/kind", "microservices-dev", "resource rbac.authorization.k8s.io:Role is not permitted in project microservices"},
 	} {
 		t.Run(c.title, func(t *testing.T) {
 			argo := g.argo(t)

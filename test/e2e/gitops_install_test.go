@@ -13,7 +13,7 @@ import (
 	"github.com/example/microservices/internal/testkit/argocd"
 )
 
-// testInstall: kubectl apply --kustomize argocd, and all else comes by itself.
+// testInstall: after kubectl apply --kustomize argocd, Argo CD installs everything.
 func (g *gitops) testInstall(t *testing.T) {
 	argo := g.argo(t)
 	g.repository.Change(t, "main", "", func(folder string) { argo.kubectl("apply", "--kustomize", filepath.Join(folder, "argocd")) })
@@ -24,14 +24,14 @@ func (g *gitops) testInstall(t *testing.T) {
 	require.ElementsMatch(t, []string{"microservices", "microservices-dev", "microservices-staging", "microservices-prod"},
 		strings.Fields(argo.kubectl("get", "applications.argoproj.io", "--output=jsonpath={.items[*].metadata.name}")))
 
-	t.Run("production waits for somebody, and for its window", func(t *testing.T) {
+	t.Run("production waits for a manual sync, and for its window", func(t *testing.T) {
 		argo := g.argo(t)
 		waiting := argo.reconciled("microservices-prod")
 		require.Equal(t, "OutOfSync", waiting.Status.Sync.Status)
-		require.Empty(t, waiting.Status.OperationState.Phase, "nobody has asked for anything")
+		require.Empty(t, waiting.Status.OperationState.Phase, "there was a sync before anybody started one")
 
 		argo.sync("microservices-prod")
-		argo.becomes("microservices-prod", "told about its window", func(a application) bool {
+		argo.becomes("microservices-prod", "blocked by its window", func(a application) bool {
 			return a.Status.OperationState.Message == "Sync operation blocked by sync window"
 		})
 		require.Empty(t, g.environment(t, "prod").objects())
@@ -43,23 +43,23 @@ func (g *gitops) testInstall(t *testing.T) {
 		argo.eventually("the window is open", func() bool {
 			return strings.Contains(argo.kubectl("get", "appprojects.argoproj.io", "microservices", "--output=jsonpath={.spec.syncWindows}"), open)
 		})
-		argo.refresh("microservices-prod") // or it looks again after three minutes
+		argo.refresh("microservices-prod") // without it, Argo CD looks again only after three minutes
 		argo.becomes("microservices-prod", "Synced and Healthy", application.good)
 	})
 	for _, environment := range []string{"dev", "staging", "prod"} {
-		t.Run("nothing drifts in "+environment+", and a second sync changes nothing", func(t *testing.T) {
+		t.Run("no differences in "+environment+", and a second sync changes nothing", func(t *testing.T) {
 			t.Parallel()
 			g.testNoDrift(t, environment)
 		})
 	}
 }
 
-// testNoDrift: neither what Kubernetes adds to objects nor the autoscaler's work is
-// a difference.
+// testNoDrift: the fields that Kubernetes adds to objects, and the autoscaler's replica
+// counts, are no difference.
 func (g *gitops) testNoDrift(t *testing.T, environment string) {
 	argo, n := g.argo(t), g.environment(t, environment)
 	if environment == "prod" {
-		n.eventually("the autoscalers have made three pods of one", func() bool {
+		n.eventually("the autoscalers have scaled to three pods", func() bool {
 			return n.kubectl("get", "deployments", "--output=jsonpath={.items[*].spec.replicas}") == "3 3"
 		})
 		n.rolledOut()
@@ -69,16 +69,16 @@ func (g *gitops) testNoDrift(t *testing.T, environment string) {
 	require.Equal(t, "Synced", seen.Status.Sync.Status, seen.says())
 
 	before := n.state()
-	argo.sync(n.name, "ServerSideApply=true") // all, not only what is out of sync
+	argo.sync(n.name, "ServerSideApply=true") // applies all objects, not only those out of sync
 	done := argo.becomes(n.name, "synced again", func(a application) bool {
 		return a.Status.OperationState.StartedAt.After(seen.Status.OperationState.StartedAt) && a.Status.OperationState.Phase == "Succeeded"
 	})
-	require.Len(t, done.Status.OperationState.SyncResult.Resources, len(done.Status.Resources), "all objects were applied")
+	require.Len(t, done.Status.OperationState.SyncResult.Resources, len(done.Status.Resources), "the sync left objects out")
 	require.Equal(t, before, n.state())
 	require.Equal(t, "Synced", argo.reconciled(n.name).Status.Sync.Status)
 }
 
-// state is all that somebody wants of the namespace's objects, and their pods.
+// state returns the desired state of the namespace's objects, and its pods.
 func (n *namespace) state() map[string]string {
 	n.t.Helper()
 	var list struct{ Items []map[string]any }
@@ -88,7 +88,7 @@ func (n *namespace) state() map[string]string {
 		metadata := object["metadata"].(map[string]any)
 		delete(object, "status")
 		delete(metadata, "managedFields")
-		// It changes with the status, where there is one that changes.
+		// For kinds whose status changes, it changes with the status.
 		switch object["kind"] {
 		case "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Pod":
 			delete(metadata, "resourceVersion")

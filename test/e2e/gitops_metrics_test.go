@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// metricsService is how the cluster finds the stand-in of metrics-server.
+// metricsService leads the cluster to the stand-in for metrics-server.
 const metricsService = `
 apiVersion: v1
 kind: Service
@@ -43,9 +43,9 @@ spec:
   service: {name: metrics-stand-in, namespace: argocd}
 `
 
-// standInForMetrics does what metrics-server would: an autoscaler without it is
-// Degraded. The pods of one namespace use little; the others have none. A cluster
-// that has a metrics-server keeps it.
+// standInForMetrics replaces metrics-server, without which autoscalers are Degraded. It reports
+// low usage for the pods of one namespace, and no metrics for others. If the cluster has a
+// metrics-server, it does nothing.
 func standInForMetrics(t *testing.T, n *namespace) {
 	t.Helper()
 	if n.kubectl("get", "apiservices.apiregistration.k8s.io", "v1beta1.metrics.k8s.io", "--ignore-not-found") != "" {
@@ -83,7 +83,7 @@ func standInForMetrics(t *testing.T, n *namespace) {
 		}
 		answer(w, object{"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": object{}, "items": items})
 	})
-	// Where PostgreSQL is: the one address of this machine that the node reaches.
+	// The address that PostgreSQL has, too: the only one of this machine that the node reaches.
 	host := os.Getenv("E2E_HOST")
 	listener, err := net.Listen("tcp", host+":0")
 	require.NoError(t, err)
@@ -92,8 +92,8 @@ func standInForMetrics(t *testing.T, n *namespace) {
 	server.Listener = listener
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	// It goes before its server and before any namespace: while an API is away, no
-	// namespace can be removed.
+	// Delete it before its server stops and before any namespace: while an API is unavailable,
+	// no namespace can be removed.
 	t.Cleanup(func() { n.kubectl("delete", "apiservices.apiregistration.k8s.io", "v1beta1.metrics.k8s.io") })
 	argo := &namespace{t: t, name: "argocd"}
 	argo.apply(fmt.Sprintf(metricsService, host, listener.Addr().(*net.TCPAddr).Port))

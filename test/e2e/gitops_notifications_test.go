@@ -14,13 +14,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// channel is where the team is told what happens.
+// channel receives the notifications for the team.
 type channel struct {
 	mu    sync.Mutex
 	texts []string
 }
 
-// notify has Argo CD's notifications sent to a channel, as docs/gitops.md says.
+// notify makes Argo CD send its notifications to the channel, as docs/gitops.md describes.
 func (g *gitops) notify(t *testing.T) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,14 +42,14 @@ func (g *gitops) notify(t *testing.T) {
 	argo.kubectl("apply", "--server-side", "--force-conflicts", "--filename", filepath.Join(root, "argocd", "notifications.yaml"))
 }
 
-// length is how many messages there have been.
+// length returns the number of messages so far.
 func (c *channel) length() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.texts)
 }
 
-// told reports whether one message after the first so many has all of the words.
+// told reports whether a message after the first after messages has all of the words.
 func (c *channel) told(after int, words ...string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

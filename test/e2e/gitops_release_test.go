@@ -16,8 +16,8 @@ import (
 
 const valuesOfDev = "charts/microservices/values-dev.yaml"
 
-// testRelease: a commit with new digests, and its revert, with no request failed.
-// It runs alone: that others leave no processor to the pods is not a release's fault.
+// testRelease: no request fails during a release by a commit with new digests, and its revert.
+// It doesn't run in parallel with other tests, which could take the CPU from the pods.
 func (g *gitops) testRelease(t *testing.T) {
 	argo, n := g.argo(t), g.environment(t, "staging")
 	load := n.startLoad(loadRate, g.people.token(t, uuid.NewString(), "admin"))
@@ -40,7 +40,7 @@ func (g *gitops) testRelease(t *testing.T) {
 		n.runsBuild(step.build)
 		report := load.report()
 		t.Logf("%s: %s", step.name, report)
-		require.Greater(t, len(report.Writes), len(before.Writes), "the load went on")
+		require.Greater(t, len(report.Writes), len(before.Writes), "the load stopped")
 		require.Empty(t, report.failures(), step.name)
 	}
 	report := load.stop()
@@ -48,23 +48,23 @@ func (g *gitops) testRelease(t *testing.T) {
 	figure("writes during a release and its revert by Argo CD, none failed", float64(len(report.Writes)), "")
 }
 
-// testBroken: releases that can't work leave what was there at work, say why, and
-// are taken back by the next good commit.
+// testBroken: during a broken release the old pods keep working, and Argo CD and the pods say
+// what is wrong. The next good commit replaces the release.
 func (g *gitops) testBroken(t *testing.T) {
 	t.Parallel()
 	n := g.environment(t, "dev")
 	n.kubectl("create", "secret", "generic", "wrong", "--from-literal=DATABASE_URL="+unreachable)
 	for _, c := range []struct {
 		name string
-		// breaks changes a checkout.
+		// breaks changes a checkout so that the release fails.
 		breaks func(t *testing.T, folder string)
-		// Argo CD and a pod say so.
+		// The expected status of Argo CD, its messages, the notifications, and a pod's event.
 		sync, health string
 		says, told   []string
 		pod          string
 	}{
 		{
-			name: "an image that isn't there",
+			name: "a missing image",
 			breaks: func(t *testing.T, folder string) {
 				file := filepath.Join(folder, "charts/microservices/images-dev.yaml")
 				argocd.Edit(t, file, digest(releases[0]["user-service"]), strings.Repeat("1", 64))
@@ -118,11 +118,11 @@ func (g *gitops) testBroken(t *testing.T) {
 				}
 				return a.Status.Sync.Status == c.sync && a.Status.Health.Status == c.health
 			})
-			n.eventually("the team is told", func() bool { return g.channel.told(already, append([]string{n.name + ":"}, c.told...)...) })
+			n.eventually("the team is notified", func() bool { return g.channel.told(already, append([]string{n.name + ":"}, c.told...)...) })
 			if c.pod != "" {
 				n.eventually("kubectl describe names the cause", func() bool { return strings.Contains(n.kubectl("describe", "pods"), c.pod) })
 			}
-			require.Subset(t, n.podNames(), before, "the old pods are still there")
+			require.Subset(t, n.podNames(), before, "an old pod is gone")
 			ask(t, "POST", "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users",
 				strings.Replace(aUser, "ada@", strings.ReplaceAll(c.name, " ", "-")+"@", 1)).id(t)
 			ask(t, "GET", "http://"+n.forward("service/shop-order-service", 8001)+"/api/v1/orders", "")
@@ -133,10 +133,10 @@ func (g *gitops) testBroken(t *testing.T) {
 			n.eventually("only the old pods are left", func() bool { return strings.Join(n.podNames(), " ") == strings.Join(before, " ") })
 		})
 	}
-	t.Run("a Deployment that somebody deletes comes back", g.testSelfHeal)
+	t.Run("a deleted Deployment is created again", g.testSelfHeal)
 }
 
-// revert takes a commit of a branch back.
+// revert reverts a commit of a branch.
 func (g *gitops) revert(t *testing.T, branch, commit string) string {
 	t.Helper()
 	return g.repository.Change(t, branch, "", func(folder string) {
@@ -147,7 +147,7 @@ func (g *gitops) revert(t *testing.T, branch, commit string) string {
 	})
 }
 
-// digest is that of a reference, without its algorithm.
+// digest returns the digest of a reference, without the algorithm.
 func digest(reference string) string { return reference[len(reference)-64:] }
 
 // runsBuild checks that all pods run the images of a build.

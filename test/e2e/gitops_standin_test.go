@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// standIn does what two controllers would do that this cluster hasn't got. The
-// External Secrets Operator writes the Secret of an ExternalSecret, here with a
-// database of the test's own, and says that it's ready; the controller of an
-// Ingress says where its load balancer is. It ends with the test.
+// standIn replaces two controllers that this cluster doesn't have, until the test ends. Like
+// the External Secrets Operator, it writes the Secret of an ExternalSecret, here with the
+// address of a new database, and marks it as ready. Like an Ingress controller, it writes the
+// load balancer's address.
 func standIn(t *testing.T, environments ...string) {
 	t.Helper()
 	databases := map[string]string{} // by namespace/ExternalSecret
@@ -35,7 +35,7 @@ func standIn(t *testing.T, environments ...string) {
 			for _, environment := range environments {
 				err := (&namespace{t: t, name: "microservices-" + environment}).standIn(databases)
 				if err != nil && ctx.Err() == nil {
-					t.Errorf("stand in for the cluster's controllers: %v", err)
+					t.Errorf("replace the cluster's controllers: %v", err)
 					return
 				}
 			}
@@ -47,7 +47,7 @@ func standIn(t *testing.T, environments ...string) {
 	}()
 }
 
-// standIn does it once.
+// standIn does this once.
 func (n *namespace) standIn(databases map[string]string) error {
 	out, err := n.try("get", "externalsecrets.external-secrets.io,ingresses.networking.k8s.io", "--output=json")
 	if err != nil {

@@ -25,25 +25,24 @@ type gitops struct {
 	people     *people
 }
 
-// TestGitOps gives a fork of the project to Argo CD as docs/gitops.md says, and
-// then does to it what happens to releases: good ones, broken ones, and people
-// who change things by hand.
+// TestGitOps installs a fork of the project with Argo CD as docs/gitops.md describes, and then
+// makes good releases, broken releases, and manual changes.
 func TestGitOps(t *testing.T) {
 	g := &gitops{}
 	g.prepare(t)
-	if !t.Run("one command brings all environments", g.testInstall) {
+	if !t.Run("one command installs all environments", g.testInstall) {
 		return
 	}
 	t.Run("releases", func(t *testing.T) {
-		t.Run("a new one fails no request, and git revert takes it back", g.testRelease)
-		t.Run("a broken one leaves the old one at work", g.testBroken)
-		t.Run("in production they wait for somebody, as does what is changed by hand", g.testDrift)
-		t.Run("what the project doesn't allow is refused", g.testRefusals)
+		t.Run("no request fails during a release and its git revert", g.testRelease)
+		t.Run("a broken release leaves the old one working", g.testBroken)
+		t.Run("in production, releases and reverts of manual changes wait for a sync", g.testDrift)
+		t.Run("what the AppProject forbids is rejected", g.testRefusals)
 	})
 }
 
-// prepare brings all that is there before the project: Argo CD, the namespaces,
-// their databases, and what staging and prod need of a cluster.
+// prepare installs the prerequisites: Argo CD, the namespaces, their databases, and what
+// staging and prod need of a cluster.
 func (g *gitops) prepare(t *testing.T) {
 	argocd.Start(t, root, kubectl)
 	g.repository = argocd.NewRepository(t, root)
@@ -59,7 +58,7 @@ func (g *gitops) prepare(t *testing.T) {
 			if t.Failed() {
 				n.show()
 			}
-			// The namespace first, so that nobody makes other pods, which take their time.
+			// The namespace first, so that no controller creates new pods, which would delay it.
 			_, _ = n.try("delete", "namespace", n.name, "--wait=false")
 			_, _ = n.try("delete", "pods", "--all", "--grace-period=1", "--wait=false")
 		})
@@ -68,7 +67,7 @@ func (g *gitops) prepare(t *testing.T) {
 	standIn(t, "dev", "staging", "prod")
 	standInForMetrics(t, g.environment(t, "prod"))
 
-	// prod wants its pods in different zones, and more of two cores than tests have.
+	// prod requires pods in different zones, and more CPU than this machine has.
 	node := &namespace{t: t, name: "default"}
 	if node.kubectl("get", "nodes", "--selector=topology.kubernetes.io/zone", "--output=name") == "" {
 		node.kubectl("label", "nodes", "--all", "topology.kubernetes.io/zone=here")
@@ -80,13 +79,13 @@ func (g *gitops) prepare(t *testing.T) {
 	}
 	g.repository.Change(t, "release", "", func(string) {})
 	g.repository.Tag(t, "main", "v0.1.0")
-	// Before anything else goes, those who would bring it back.
+	// First delete the objects that would recreate the others.
 	argo := g.argo(t)
 	t.Cleanup(func() { _, _ = argo.try("delete", "applicationsets.argoproj.io,applications.argoproj.io", "--all") })
 }
 
-// fit returns what a fork's owner does: it changes the values of a checkout that
-// are another cluster's.
+// fit returns a function that adapts the values of a checkout to the cluster, like a fork's
+// owner.
 func (g *gitops) fit(t *testing.T) func(folder string) {
 	database, err := url.Parse(newDatabase(t))
 	require.NoError(t, err)
@@ -95,8 +94,8 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 		edit := func(file, old, by string) { argocd.Edit(t, filepath.Join(folder, file), old, by) }
 		const dev, staging, prod, project = valuesOfDev, "charts/microservices/values-staging.yaml", "charts/microservices/values-prod.yaml", "argocd/project.yaml"
 		edit(prod, "cpu: 250m", "cpu: 50m")
-		edit(prod, "DATABASE_TLS: required", "DATABASE_TLS: optional") // the tests' own has none
-		edit(prod, "    minZones: 2\n", "")                            // there is one zone
+		edit(prod, "DATABASE_TLS: required", "DATABASE_TLS: optional") // the tests' database has no TLS
+		edit(prod, "    minZones: 2\n", "")                            // the cluster has one zone
 		edit(dev, "defaults:\n", "networkPolicy:\n  "+port+"defaults:\n")
 		for file, others := range map[string]struct{ subnet, issuer string }{
 			staging: {"10.1.64.0/20", "https://id.staging.example.com"},
@@ -108,27 +107,27 @@ func (g *gitops) fit(t *testing.T) func(folder string) {
 			edit(file, "issuer: https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B716D3041E\n    jwks: \"\"\n",
 				"issuer: https://kubernetes.default.svc.cluster.local\n")
 		}
-		// The tests needn't wait for three minutes to see that a release has failed.
+		// A failed release is reported after 20 s instead of three minutes.
 		edit(dev, "defaults:\n", "defaults:\n  progressDeadlineSeconds: 20\n")
-		// How many there are of one is not the repository's to say.
+		// The repository does not set user-service's replica count.
 		edit(dev, "  user-service:\n", "  user-service:\n    replicas: null\n")
-		// No answer of the cache hides that user-service is being replaced.
+		// Without the cache, orders fail if user-service is unavailable.
 		edit(staging, "READINESS_USER_SERVICE: degraded\n", "READINESS_USER_SERVICE: degraded\n      USER_CLIENT_CACHE_TTL: 0s\n")
-		// Production has a cluster of its own, as far as Argo CD can tell.
+		// For Argo CD, production is on another cluster.
 		const set = "argocd/applicationset.yaml"
 		edit(set, "environment: prod\n            cluster: in-cluster", "environment: prod\n            cluster: "+second)
 		edit(project, "name: in-cluster\n      namespace: microservices-prod", "name: "+second+"\n      namespace: microservices-prod")
-		// A window that isn't open now, whenever that is.
+		// A window that isn't open at the time of the test.
 		edit(project, "0 8 * * 1-4", closed)
 		edit(project, "duration: 8h", "duration: 1h")
 	}
 }
 
-// second is what Argo CD calls the cluster that production is on.
+// second is Argo CD's name for production's cluster.
 const second = "second"
 
-// secondCluster tells Argo CD of one more cluster, as argocd cluster add does: this one, by
-// the address in the kubeconfig and with credentials of its own.
+// secondCluster adds a cluster to Argo CD, like argocd cluster add: this one, by the address in
+// the kubeconfig and with separate credentials.
 func secondCluster(t *testing.T) {
 	t.Helper()
 	argo := &namespace{t: t, name: argocd.Namespace}
@@ -157,22 +156,22 @@ func secondCluster(t *testing.T) {
 	argo.kubectl("label", "secret", "second-cluster", "argocd.argoproj.io/secret-type=cluster")
 }
 
-// closed is the schedule of an hour that is about half a day away.
+// closed is a schedule whose hour is about twelve hours away.
 var closed = fmt.Sprintf("0 %d * * *", (time.Now().UTC().Hour()+12)%24)
 
-// open is a schedule that is always within its hour.
+// open is a schedule whose window is always open.
 const open = "0-59 * * * *"
 
-// environment is the namespace of one.
+// environment returns the namespace of an environment.
 func (g *gitops) environment(t *testing.T, environment string) *namespace {
 	return &namespace{t: t, name: "microservices-" + environment}
 }
 
-// argo is Argo CD's own namespace.
+// argo returns Argo CD's own namespace.
 func (g *gitops) argo(t *testing.T) *namespace { return &namespace{t: t, name: argocd.Namespace} }
 
-// promote writes the images of a build into an environment's values on a branch, and lets
-// the environment follow a tag of that.
+// promote writes the images of a build into an environment's values on a branch. With a tag,
+// the environment then follows that tag.
 func (g *gitops) promote(t *testing.T, branch, environment string, build int, tag ...string) string {
 	t.Helper()
 	var references []string
@@ -189,7 +188,7 @@ func (g *gitops) promote(t *testing.T, branch, environment string, build int, ta
 	})
 }
 
-// applyForTest creates the objects of a file, and removes them with the test.
+// applyForTest creates the objects of a file, and removes them when the test ends.
 func applyForTest(t *testing.T, file string) {
 	t.Helper()
 	n := &namespace{t: t, name: "default"}
@@ -197,7 +196,7 @@ func applyForTest(t *testing.T, file string) {
 	n.kubectl("apply", "--server-side", "--filename", file)
 }
 
-// definition is the file of a custom resource definition, in the module that
+// definition returns the path of a custom resource definition in the module that
 // test/chart/schemas pins.
 func definition(t *testing.T, module, file string) string {
 	t.Helper()

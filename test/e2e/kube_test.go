@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// commandTimeout bounds what kubectl or helm may wait for.
+// commandTimeout limits the time of a kubectl or helm command.
 const commandTimeout = 4 * time.Minute
 
 // namespace is a namespace of one test.
@@ -27,8 +27,8 @@ type namespace struct {
 	name string
 }
 
-// newNamespace makes a namespace that enforces Pod Security "restricted". It is
-// removed with the test; if the test has failed, what happened in it is shown.
+// newNamespace creates a namespace that enforces Pod Security "restricted". When the test
+// ends, it is removed; if the test has failed, its objects and events are logged before.
 func newNamespace(t *testing.T) *namespace {
 	n := &namespace{t: t, name: fmt.Sprintf("e2e-%08x", rand.Uint32())}
 	n.apply(fmt.Sprintf(`
@@ -44,7 +44,7 @@ metadata:
 		if t.Failed() {
 			n.show()
 		}
-		// Nobody is to be spared here: not the grace period of each pod.
+		// Delete pods without waiting for their grace periods.
 		_, _ = n.try("delete", "deployments,jobs,statefulsets", "--all", "--wait=false")
 		_, _ = n.try("delete", "pods", "--all", "--grace-period=1", "--wait=false")
 		out, err := n.try("delete", "namespace", n.name)
@@ -55,7 +55,7 @@ metadata:
 	return n
 }
 
-// show logs what a reader of a failure wants to know.
+// show logs the namespace's state, to explain a failure.
 func (n *namespace) show() {
 	for _, arguments := range [][]string{
 		{"get", "all,pvc,endpointslices", "--output=wide"},
@@ -67,7 +67,7 @@ func (n *namespace) show() {
 	}
 }
 
-// in says to kubectl and helm where they are to do something.
+// in adds the namespace to the arguments of kubectl or helm.
 func (n *namespace) in(arguments []string) []string {
 	return slices.Concat([]string{"--namespace", n.name}, arguments)
 }
@@ -77,7 +77,7 @@ func (n *namespace) try(arguments ...string) (string, error) {
 	return run("", kubectl, n.in(arguments)...)
 }
 
-// kubectl is try that must succeed.
+// kubectl is try, and fails the test on an error.
 func (n *namespace) kubectl(arguments ...string) string {
 	n.t.Helper()
 	out, err := n.try(arguments...)
@@ -90,7 +90,7 @@ func (n *namespace) tryApply(objects string) (string, error) {
 	return run(objects, kubectl, n.in([]string{"apply", "--filename=-"})...)
 }
 
-// apply is tryApply that must succeed.
+// apply is tryApply, and fails the test on an error.
 func (n *namespace) apply(objects string) {
 	n.t.Helper()
 	out, err := n.tryApply(objects)
@@ -102,7 +102,7 @@ func (n *namespace) tryHelm(arguments ...string) (string, error) {
 	return run("", helm, n.in(arguments)...)
 }
 
-// helm is tryHelm that must succeed.
+// helm is tryHelm, and fails the test on an error.
 func (n *namespace) helm(arguments ...string) string {
 	n.t.Helper()
 	out, err := n.tryHelm(arguments...)
@@ -117,7 +117,7 @@ func (n *namespace) get(into any, arguments ...string) {
 	require.NoError(n.t, json.Unmarshal([]byte(out), into), out)
 }
 
-// pod is what the tests look at of a pod.
+// pod has the fields of a pod that the tests use.
 type pod struct {
 	Metadata struct {
 		Name              string
@@ -147,7 +147,7 @@ type containerStatus struct {
 	}
 }
 
-// pods returns a service's pods that are not on their way out.
+// pods returns a service's pods that are not terminating.
 func (n *namespace) pods(service string) []pod {
 	n.t.Helper()
 	var list struct{ Items []pod }
@@ -161,20 +161,19 @@ func (n *namespace) pods(service string) []pod {
 	return staying
 }
 
-// eventually polls until something has happened.
+// eventually polls until happened returns true.
 func (n *namespace) eventually(what string, happened func() bool) {
 	n.t.Helper()
-	// Not testify's, which asks in another goroutine: what fails there fails late.
+	// Not testify's Eventually, which polls in another goroutine, where require can't end the test.
 	deadline := time.Now().Add(2 * time.Minute)
 	for !happened() {
-		require.False(n.t, time.Now().After(deadline), "not in two minutes: %s", what)
+		require.False(n.t, time.Now().After(deadline), "not within two minutes: %s", what)
 		<-time.After(250 * time.Millisecond)
 	}
 }
 
-// forward makes a port of a pod or a Service ("service/shop-user-service") one
-// of this machine, and returns its address, HOST:PORT. It ends with the test, or
-// with the pod.
+// forward forwards a port of a pod or a Service ("service/shop-user-service") to this machine,
+// and returns the address, HOST:PORT. It ends with the test, or with the pod.
 func (n *namespace) forward(target string, port int) string {
 	n.t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -203,8 +202,8 @@ func (n *namespace) forward(target string, port int) string {
 	return "localhost:" + string(found[1])
 }
 
-// run runs a program with its arguments and returns what it prints: its output, and
-// if it fails its messages as well.
+// run runs a program, and returns its standard output, and on an error also its standard
+// error.
 func run(stdin string, program []string, arguments ...string) (string, error) {
 	words := slices.Concat(program, arguments)
 	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)

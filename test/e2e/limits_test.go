@@ -14,9 +14,9 @@ import (
 	"github.com/example/microservices/internal/testkit/redis"
 )
 
-// TestThreeReplicasShareALimit: through a Redis beside the cluster three pods hold
-// one limit. Without it each lets its share through, and with it again they hold
-// one.
+// TestThreeReplicasShareALimit: three pods enforce one limit through a Redis outside the
+// cluster. While it is down, each pod enforces a third of the limit. When it is back, they
+// share one limit again.
 func TestThreeReplicasShareALimit(t *testing.T) {
 	t.Parallel()
 	const limit, tolerance = 210, 210 * 5 / 100
@@ -35,8 +35,8 @@ networkPolicy: {redis: {port: ` + at.Port() + `}}
 		admins = append(admins, n.forward("pod/"+p.Metadata.Name, adminPort))
 	}
 	require.Len(t, pods, 3)
-	// Through a port-forward every request comes from the pod's own localhost, so
-	// that all are one caller's.
+	// Through port-forwards, all requests come from the pods' own localhost, so they count as
+	// one caller's.
 	admitted := 0
 	send := func(pod string) {
 		a := ask(t, http.MethodGet, "http://"+pod+"/api/v1/users", "")
@@ -46,7 +46,7 @@ networkPolicy: {redis: {port: ` + at.Port() + `}}
 		}
 	}
 	count := func() int {
-		for range limit / 2 { // half as many again as there may be
+		for range limit / 2 { // one and a half times the limit
 			for _, pod := range pods {
 				send(pod)
 			}
@@ -58,18 +58,18 @@ networkPolicy: {redis: {port: ` + at.Port() + `}}
 	store.Kill()
 	admitted = 0
 	for i, pod := range pods {
-		n.eventually("a pod counts for itself", func() bool {
+		n.eventually("a pod counts alone", func() bool {
 			send(pod)
 			return metric(t, admins[i], "rate_limit_store_away") == "1"
 		})
 		require.Equal(t, http.StatusOK, ask(t, http.MethodGet, "http://"+pod+"/health/ready", "").status)
 	}
-	require.InDelta(t, limit, count(), tolerance, "a third each")
+	require.InDelta(t, limit, count(), tolerance, "each pod allows a third")
 
-	store.Start() // which knows nothing of what was
+	store.Start() // with empty counts
 	admitted = 0
 	for i, pod := range pods {
-		n.eventually("a pod counts with the others again", func() bool {
+		n.eventually("a pod shares the count again", func() bool {
 			send(pod)
 			return metric(t, admins[i], "rate_limit_store_away") == "0"
 		})

@@ -24,14 +24,14 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// TestAPasswordIsChangedWhileNothingFails, of a PostgreSQL that takes TLS alone, with a
-// certificate that a private authority has signed, and with the login in a Secret of a
-// user and a password.
-func TestAPasswordIsChangedWhileNothingFails(t *testing.T) {
-	const sessions = 4 // of a pod, at least
+// TestAPasswordChangeFailsNoRequest changes the database's password during writes. The
+// PostgreSQL requires TLS, with a certificate of a private authority, and the login is in a
+// Secret with a user and a password.
+func TestAPasswordChangeFailsNoRequest(t *testing.T) {
+	const sessions = 4 // minimum per pod
 	n := newNamespace(t)
 	host := os.Getenv("E2E_HOST")
-	require.NotEmpty(t, host, "E2E_HOST must be this machine's address as pods see it")
+	require.NotEmpty(t, host, "E2E_HOST must be an address of this machine that pods reach")
 	authority, certificate, key := certificates(t, host)
 	server, err := postgres.Start(t.Context(), postgres.Options{
 		Listen: host, Port: 5433,
@@ -68,52 +68,52 @@ func TestAPasswordIsChangedWhileNothingFails(t *testing.T) {
 	for service := range ports {
 		set(fmt.Sprintf("ALTER ROLE %q PASSWORD 's3cond'", service))
 	}
-	// Later, as from a store: nobody can log in with the first any more.
+	// The old password stops working first, and the Secret changes later, as with an external store.
 	written := len(load.report().Writes)
-	n.eventually("it goes on", func() bool { return len(load.report().Writes) > written+2*loadRate })
+	n.eventually("writes continue", func() bool { return len(load.report().Writes) > written+2*loadRate })
 	for service := range ports {
 		secret(service, "s3cond")
 	}
 	changed := time.Now()
-	n.kubectl("annotate", "pods", "--selector=app.kubernetes.io/part-of=microservices", "example.com/look=again") // the kubelet looks at once
-	// None is ended by force: each is replaced when its time is up.
-	n.eventually("all sessions are of the new password", func() bool {
+	n.kubectl("annotate", "pods", "--selector=app.kubernetes.io/part-of=microservices", "example.com/look=again") // makes the kubelet update the mounted Secret at once
+	// No session is ended by force: each is replaced at the end of its lifetime.
+	n.eventually("all sessions use the new password", func() bool {
 		var old, renewed int
 		require.NoError(t, admin.QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE backend_start < to_timestamp($1)), count(DISTINCT client_addr) FILTER (WHERE backend_start > to_timestamp($1)) FROM pg_stat_activity WHERE usename IN ('user-service', 'order-service')", float64(changed.Unix())).Scan(&old, &renewed))
 		return old == 0 && renewed == len(pods)
 	})
 	figure("a changed password: seconds from the Secret to all connections", time.Since(changed).Seconds(), "s")
 	written = len(load.report().Writes)
-	n.eventually("it goes on", func() bool { return len(load.report().Writes) > written+2*loadRate })
+	n.eventually("writes continue", func() bool { return len(load.report().Writes) > written+2*loadRate })
 	report := load.stop()
-	t.Logf("in the end: %s", report)
+	t.Logf("result: %s", report)
 	require.Empty(t, report.failures())
-	require.Equal(t, pods, n.podNames(), "no pod was replaced")
+	require.Equal(t, pods, n.podNames(), "a pod was replaced")
 	for service := range ports {
 		for _, p := range n.pods(service) {
-			require.Zero(t, p.Status.ContainerStatuses[0].RestartCount, "nor restarted")
+			require.Zero(t, p.Status.ContainerStatuses[0].RestartCount, "a pod was restarted")
 		}
 	}
 	var plain int
 	require.NoError(t, admin.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.usename <> 'postgres' AND a.datname IS NOT NULL AND NOT s.ssl").Scan(&plain))
 	require.Zero(t, plain)
 
-	t.Run("another authority's certificate is refused", func(t *testing.T) {
+	t.Run("another authority's certificate is rejected", func(t *testing.T) {
 		other, _, _ := certificates(t, host)
 		n.kubectl("create", "configmap", "other-ca", "--from-literal=ca.crt="+other)
 		arguments := installation{images: releases[0], values: strings.Replace(values, "private-ca", "other-ca", 1)}.arguments(t)
 		out, err := n.tryHelm(append([]string{"upgrade"}, append(arguments, "--wait=hookOnly")...)...)
 		require.NoError(t, err, out)
-		n.eventually("the migration says so", func() bool {
+		n.eventually("the migration reports the certificate", func() bool {
 			out, _ := n.try("logs", "--selector=app.kubernetes.io/part-of=microservices", "--container=migrate", "--tail=20")
 			return strings.Contains(out, "certificate signed by unknown authority")
 		})
-		require.Subset(t, n.podNames(), pods, "the old pods go on")
+		require.Subset(t, n.podNames(), pods, "an old pod is gone")
 	})
 }
 
-// certificates returns those of a new authority and of a server at an address, and the
-// server's key.
+// certificates returns the certificates of a new authority and of a server at an address, and
+// the server's key.
 func certificates(t *testing.T, address string) (authority, server, key string) {
 	t.Helper()
 	issue := func(template, parent *x509.Certificate, by *ecdsa.PrivateKey) (string, *ecdsa.PrivateKey) {

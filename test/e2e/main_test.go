@@ -20,11 +20,11 @@ import (
 const root = "../.."
 
 var (
-	// kubectl and helm are the pinned programs, with their first arguments.
+	// kubectl and helm are the commands of the pinned programs.
 	kubectl, helm []string
-	// releases are the images of two builds that differ in their version alone.
+	// releases are the images of two builds that differ only in their version.
 	releases [2]images
-	// loadImage writes to the services from inside the cluster: [load].
+	// loadImage is the image of the command load.
 	loadImage string
 )
 
@@ -50,11 +50,11 @@ func TestMain(m *testing.M) {
 	postgres.Exit(code)
 }
 
-// prepare finds the cluster and the tools, and builds the images.
+// prepare checks for a cluster and the tools, and builds the images.
 func prepare() error {
-	// Not whatever cluster kubectl happens to point to: .ci/e2e has asked.
+	// Only a cluster that .ci/e2e has chosen, not kubectl's current one by accident.
 	if os.Getenv("E2E_CLUSTER") == "" || os.Getenv("KUBECONFIG") == "" || registry() == "" {
-		return fmt.Errorf("these tests need a cluster: make e2e brings one, or E2E_CLUSTER=current uses kubectl's")
+		return fmt.Errorf("these tests need a cluster: make e2e starts one, or E2E_CLUSTER=current uses kubectl's")
 	}
 	program, err := output(nil, "./.ci/tool", "--path", "kubernetes")
 	if err != nil {
@@ -76,8 +76,8 @@ func prepare() error {
 	return err
 }
 
-// buildProgram builds and pushes the image of one of the tests' own programs, as
-// the services' are.
+// buildProgram builds and pushes the image of one of the tests' programs, in the same way as
+// the services'.
 func buildProgram(name string) (string, error) {
 	environment := []string{"KO_DOCKER_REPO=" + registry(), "VERSION=e2e"}
 	base := os.Getenv("BASE_IMAGE")
@@ -87,10 +87,10 @@ func buildProgram(name string) (string, error) {
 	return output(environment, "./.ci/tool", "ko", "build", "--base-import-paths", "--sbom", "none", "--platform", "linux/"+runtime.GOARCH, "./test/e2e/"+name)
 }
 
-// registry is where the images are pushed, and pulled by the cluster.
+// registry is the registry to which the images are pushed, and from which the cluster pulls.
 func registry() string { return os.Getenv("REGISTRY") }
 
-// buildImages builds and pushes the services of a folder, at a version.
+// buildImages builds and pushes the images of the services in a folder, with a version.
 func buildImages(folder, version string) (images, error) {
 	out, err := output([]string{"VERSION=" + version, "TAG=" + version, "PLATFORM=linux/" + runtime.GOARCH}, folder+"/.ci/images")
 	if err != nil {
@@ -101,14 +101,14 @@ func buildImages(folder, version string) (images, error) {
 	for _, line := range strings.Split(out, "\n") {
 		found := reference.FindStringSubmatch(line)
 		if found == nil {
-			return nil, fmt.Errorf(".ci/images printed %q, which is no reference", line)
+			return nil, fmt.Errorf(".ci/images printed %q, which is not an image reference", line)
 		}
 		built[found[2]] = found[1] + found[3]
 	}
 	return built, nil
 }
 
-// values are the chart's values for the images.
+// values returns the helm arguments that set the images.
 func (i images) values() []string {
 	var set []string
 	for service, reference := range i {
@@ -118,8 +118,8 @@ func (i images) values() []string {
 	return set
 }
 
-// output runs a program of the project, in its folder, with more environment, and
-// returns what it prints.
+// output runs a program in the project's folder, with additional environment variables, and
+// returns its output.
 func output(env []string, program string, arguments ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()

@@ -11,20 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unreachable is a database at an address where nobody answers.
+// unreachable is a database address at which nothing answers.
 const unreachable = "postgres://shop:hunter2@10.255.255.1:5432/shop?connect_timeout=2"
 
-// TestAMisspelledValueIsRefused before anything is installed.
+// TestAMisspelledValueIsRefused: helm rejects it before it installs anything.
 func TestAMisspelledValueIsRefused(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	out, err := n.tryHelm("install", name, chart, "--set", "databse.mode=postgres")
 	require.Error(t, err)
 	require.Contains(t, out, "databse")
-	require.Empty(t, n.objects(), "nothing was made")
+	require.Empty(t, n.objects(), "there are objects")
 }
 
-// TestAMissingSecretIsNamed, and what is waiting for it starts once it's there.
+// TestAMissingSecretIsNamed: the pod's events name the Secret, and the pod starts once the
+// Secret exists.
 func TestAMissingSecretIsNamed(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -40,8 +41,8 @@ func TestAMissingSecretIsNamed(t *testing.T) {
 	n.rolledOut()
 }
 
-// TestAnUnreachableDatabase: the upgrade fails, what is wrong is in the pod's
-// message, what was there goes on, and the rollback takes the rest away.
+// TestAnUnreachableDatabase: the upgrade fails, the pod's message says why, the old pods keep
+// running, and a rollback removes the new ones.
 func TestAnUnreachableDatabase(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -69,7 +70,7 @@ func TestAnUnreachableDatabase(t *testing.T) {
 	require.Contains(t, said, "DATABASE_URL")
 	require.Contains(t, said, "10.255.255.1")
 	require.NotContains(t, said, "hunter2")
-	require.Subset(t, n.podNames(), before, "the old pods are still there")
+	require.Subset(t, n.podNames(), before, "an old pod is gone")
 	require.Equal(t, http.StatusOK, ask(t, http.MethodGet, "http://"+users+"/health/ready", "").status)
 	ask(t, http.MethodPost, "http://"+users+"/api/v1/users", aUser).id(t)
 
@@ -77,9 +78,9 @@ func TestAnUnreachableDatabase(t *testing.T) {
 	n.eventually("only the old pods are left", func() bool { return strings.Join(n.podNames(), " ") == strings.Join(before, " ") })
 }
 
-// TestAWrongSettingStaysWithItsPods: the upgrade to it fails. Whatever happens to the old
-// pods then, their successors start with the old settings, and no request fails.
-func TestAWrongSettingStaysWithItsPods(t *testing.T) {
+// TestAWrongSettingDoesNotReachOldPods: an upgrade with a wrong setting fails. Old pods that are
+// deleted or added afterwards still start with the old settings, and no request fails.
+func TestAWrongSettingDoesNotReachOldPods(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	good := installation{images: releases[0], values: n.postgresMode()}
@@ -94,12 +95,12 @@ func TestAWrongSettingStaysWithItsPods(t *testing.T) {
 		before := n.ready(service)
 		require.Len(t, before, 2)
 		n.kubectl("delete", "pod", before[0])
-		n.eventually("the deleted pod has a successor", func() bool {
+		n.eventually("the deleted pod is replaced", func() bool {
 			now := n.ready(service)
 			return len(now) == 2 && !slices.Contains(now, before[0])
 		})
 		n.kubectl("scale", "deployment/shop-"+service, "--replicas=5")
-		n.eventually("there are more of the old pods", func() bool { return len(n.ready(service)) > 2 })
+		n.eventually("the old ReplicaSet has more pods", func() bool { return len(n.ready(service)) > 2 })
 	}
 	report := load.stop()
 	t.Logf("%s", report)
@@ -107,7 +108,7 @@ func TestAWrongSettingStaysWithItsPods(t *testing.T) {
 	n.helm("rollback", name, "1", "--force-conflicts", "--wait", "--timeout", "3m")
 }
 
-// ready are the names of a service's pods that are.
+// ready returns the names of a service's ready pods.
 func (n *namespace) ready(service string) []string {
 	n.t.Helper()
 	var names []string
@@ -119,7 +120,7 @@ func (n *namespace) ready(service string) []string {
 	return names
 }
 
-// TestTwoReleasesInOneNamespace have nothing in common.
+// TestTwoReleasesInOneNamespace: two releases share nothing.
 func TestTwoReleasesInOneNamespace(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -136,16 +137,16 @@ func TestTwoReleasesInOneNamespace(t *testing.T) {
 		require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", release))
 	}
 	n.helm("uninstall", "market", "--wait")
-	require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name), "one goes, the other stays")
+	require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name), "the other release doesn't work after one was uninstalled")
 	out, err := n.tryHelm(append([]string{"install"}, first.arguments(t)...)...)
 	require.Error(t, err)
-	require.Contains(t, out, "in use", "a name that is taken is said to be")
+	require.Contains(t, out, "in use", "the error doesn't say that the name is in use")
 }
 
-// without returns the words but one.
+// without returns the words without one.
 func without(words []string, word string) []string { return replace(words, word, "") }
 
-// replace returns the words with one replaced; by nothing, and it is gone.
+// replace returns the words with one replaced, or removed if by is "".
 func replace(words []string, old, by string) []string {
 	var out []string
 	for _, w := range words {
@@ -159,8 +160,9 @@ func replace(words []string, old, by string) []string {
 	return out
 }
 
-// TestWhatWasScaledByHand is not overwritten by the next upgrade, unless it's told to.
-func TestWhatWasScaledByHand(t *testing.T) {
+// TestAnUpgradeDoesNotOverwriteAManualScale: an upgrade fails instead of changing a replica count that was
+// set by hand. It changes the count only with --force-conflicts.
+func TestAnUpgradeDoesNotOverwriteAManualScale(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	release := installation{images: releases[0], values: n.postgresMode()}
@@ -172,5 +174,5 @@ func TestWhatWasScaledByHand(t *testing.T) {
 	require.Contains(t, out, ".spec.replicas")
 	require.Len(t, n.pods("user-service"), 3)
 	n.helm(append([]string{"upgrade", "--force-conflicts"}, release.arguments(t)...)...)
-	n.eventually("there are as many as the values say", func() bool { return len(n.pods("user-service")) == 2 })
+	n.eventually("there are as many pods as the values set", func() bool { return len(n.pods("user-service")) == 2 })
 }

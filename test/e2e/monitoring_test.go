@@ -19,10 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFaultsMakeAlertsFire: the Prometheus Operator takes the chart's
-// ServiceMonitors and rules up, its Prometheus scrapes every pod, and what goes
-// wrong makes the alerts fire that say so, until it is mended. The rules' windows
-// are a fiftieth of what they are: five minutes are six seconds.
+// TestFaultsMakeAlertsFire: the Prometheus Operator uses the chart's ServiceMonitors and rules,
+// its Prometheus scrapes every pod, and each fault makes its alerts fire until the fault is
+// over. The rules' windows are shortened to a fiftieth: five minutes are six seconds.
 func TestFaultsMakeAlertsFire(t *testing.T) {
 	t.Parallel()
 	image := usesOperator(t)
@@ -60,7 +59,7 @@ networkPolicy:
 	databases.slow(t, false)
 	w.quiet()
 
-	// The databases are away: 5xx.
+	// The databases are unavailable: 5xx.
 	databases.proxy.Stop()
 	w.fires("AvailabilityBudgetBurn", "user-service")
 	w.fires("DependencyDown", "user-service")
@@ -69,16 +68,16 @@ networkPolicy:
 	w.quiet()
 }
 
-// proxiedDatabases are the databases of a release, on a wire that tests can spoil.
+// proxiedDatabases are the databases of a release, behind a proxy that injects faults.
 type proxiedDatabases struct{ proxy *toxiproxy.Proxy }
 
-// start makes them, and a Secret for each.
+// start creates the databases, and a Secret for each.
 func (d *proxiedDatabases) start(n *namespace) {
 	n.t.Helper()
 	for service := range ports {
 		address, err := url.Parse(newDatabase(n.t))
 		require.NoError(n.t, err)
-		if d.proxy == nil { // all of them are one server's
+		if d.proxy == nil { // all are on one server
 			control := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 			d.proxy = toxiproxy.NewProxy(control, "postgres", os.Getenv("E2E_HOST")+":0", address.Host)
 			require.NoError(n.t, d.proxy.Start())
@@ -95,7 +94,7 @@ func (d *proxiedDatabases) port() string {
 	return port
 }
 
-// slow makes every answer of the databases take a while longer, or not any more.
+// slow turns a delay of all the databases' answers on or off.
 func (d *proxiedDatabases) slow(t *testing.T, slow bool) {
 	t.Helper()
 	if !slow {
@@ -110,11 +109,11 @@ func (d *proxiedDatabases) slow(t *testing.T, slow bool) {
 type watcher struct {
 	*namespace
 	prometheus v1.API
-	// of is the namespace that it watches.
+	// of is the watched namespace.
 	of string
 }
 
-// watch has the operator start a Prometheus in m that watches the release in n.
+// watch makes the operator start a Prometheus in m that watches the release in n.
 func (m *namespace) watch(n *namespace, image string) *watcher {
 	m.t.Helper()
 	w := &watcher{namespace: m, of: n.name}
@@ -155,7 +154,7 @@ spec:
 	return w
 }
 
-// pods are the pods that a query's series are of, sorted.
+// pods returns the pods of a query's series, sorted.
 func (w *watcher) pods(query string) []string {
 	w.t.Helper()
 	value, _, _, err := w.prometheus.Query(w.t.Context(), query, time.Now())
@@ -178,21 +177,21 @@ func (w *watcher) fires(alert, service string) {
 	})
 }
 
-// quiet waits until what fires are but alerts whose windows go back to what has been
-// mended: those that look at hours and days.
+// quiet waits until no alert fires, except alerts whose windows of hours and days still
+// include the fault.
 func (w *watcher) quiet() {
 	w.t.Helper()
 	w.eventually("no alert fires", func() bool { return len(w.firing()) == 0 })
 }
 
-// firing are the alerts that fire, ALERT of SERVICE.
+// firing returns the firing alerts, as ALERT of SERVICE.
 func (w *watcher) firing() []string {
 	w.t.Helper()
 	all, err := w.prometheus.Alerts(w.t.Context())
 	require.NoError(w.t, err)
 	var firing []string
 	for _, a := range all.Alerts {
-		// The 1h window's short one is 5m; those of the others are longer.
+		// The short window of 1h is 5m; the others have longer ones.
 		window := string(a.Labels["window"])
 		if a.State == v1.AlertStateFiring && (window == "" || window == "1h") {
 			firing = append(firing, fmt.Sprintf("%s of %s", a.Labels["alertname"], a.Labels["job"]))

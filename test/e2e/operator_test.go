@@ -20,9 +20,9 @@ import (
 	"github.com/example/microservices/cmd/images/standin"
 )
 
-// prometheusOperator installs the Prometheus Operator, for the whole run, and
-// returns the image of the Prometheus that it is to start. Operator, reloader and
-// Prometheus are built from the modules that .ci/tools pins.
+// prometheusOperator installs the Prometheus Operator, for the whole run, and returns the image
+// of the Prometheus that it starts. Operator, reloader and Prometheus are built from the
+// modules that .ci/tools pins.
 var prometheusOperator = sync.OnceValues(func() (string, error) {
 	operator, err := toolImage("prometheus-operator")
 	if err != nil {
@@ -55,10 +55,10 @@ var prometheusOperator = sync.OnceValues(func() (string, error) {
 	return prometheus, nil
 })
 
-// operatorTouched says whether there may be something to remove.
+// operatorTouched reports whether there may be something to remove.
 var operatorTouched atomic.Bool
 
-// usesOperator is for tests that need the operator, or its custom resources.
+// usesOperator installs the operator and its custom resources for a test.
 func usesOperator(t *testing.T) (prometheusImage string) {
 	t.Helper()
 	image, err := prometheusOperator()
@@ -82,25 +82,25 @@ func removeOperator() error {
 	return nil
 }
 
-// operatorBundle are the operator's objects, as its release has them.
+// operatorBundle returns the operator's objects, from its release.
 func operatorBundle() (string, error) {
 	command := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/prometheus-operator/prometheus-operator")
 	command.Dir = filepath.Join(root, ".ci", "tools", "prometheus-operator")
 	module, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("where the operator's module is: %w", err)
+		return "", fmt.Errorf("find the operator's module: %w", err)
 	}
 	bundle, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(module)), "bundle.yaml"))
 	return string(bundle), err
 }
 
-// toolImage pushes an image of a program of .ci/tools and returns its reference.
+// toolImage pushes an image of a program of .ci/tools, and returns its reference.
 func toolImage(tool string) (string, error) {
 	binary, err := output(nil, "./.ci/tool", "--path", tool)
 	if err != nil {
 		return "", err
 	}
-	// The operator calls it by its path, /bin/NAME.
+	// The operator runs it by its path, /bin/NAME.
 	image, err := standin.Program(tool, binary)
 	if err != nil {
 		return "", err

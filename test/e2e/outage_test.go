@@ -13,21 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// breakerOpen is how long the breaker stays open before it tries again.
+// breakerOpen is how long the breaker stays open before its first probe.
 const breakerOpen = 2 * time.Second
 
-// orderFixture is a release in which an order was made, and user-service is
-// about to go away.
+// orderFixture is a release with a user and an order, for tests that stop user-service.
 type orderFixture struct {
 	*namespace
 	user, order string
-	// orders and admin are the addresses of one pod of order-service: for clients, and
-	// for operators.
+	// orders and admin are the public and the admin address of one pod of order-service.
 	orders, admin string
 }
 
-// newOrderFixture installs a release with two pods of each service, and makes a
-// user and an order.
+// newOrderFixture installs a release with two pods of each service, and creates a user and an
+// order.
 func newOrderFixture(t *testing.T, readiness string) *orderFixture {
 	n := newNamespace(t)
 	n.install(installation{images: releases[0], values: n.postgresMode() + `
@@ -35,7 +33,7 @@ defaults: {env: {USER_CLIENT_CACHE_TTL: 0s, USER_CLIENT_BREAKER_OPEN: ` + breake
 `})
 	f := &orderFixture{namespace: n}
 	f.user = ask(t, http.MethodPost, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", aUser).id(t)
-	// One pod's own port: a Service's would lead elsewhere when readiness is lost.
+	// One pod's own port, because the Service has no pods when readiness is lost.
 	pod := "pod/" + n.pods("order-service")[0].Metadata.Name
 	f.orders, f.admin = n.forward(pod, 8001), n.forward(pod, adminPort)
 	f.order = f.create().id(t)
@@ -47,7 +45,7 @@ func (f *orderFixture) create() answer {
 	return ask(f.t, http.MethodPost, "http://"+f.orders+"/api/v1/orders", anOrder(f.user))
 }
 
-// scale sets how many pods user-service has, and waits for them.
+// scale sets user-service's number of pods, and waits for them.
 func (f *orderFixture) scale(pods string) {
 	f.t.Helper()
 	f.kubectl("scale", "deployment/shop-user-service", "--replicas="+pods)
@@ -58,7 +56,7 @@ func (f *orderFixture) scale(pods string) {
 	f.kubectl("rollout", "status", "deployment/shop-user-service", "--timeout=2m")
 }
 
-// endpoints is how many pods of order-service its Service leads to.
+// endpoints returns the number of order-service's pods behind its Service.
 func (f *orderFixture) endpoints() int {
 	f.t.Helper()
 	return strings.Count(f.kubectl("get", "endpointslices", "--selector=kubernetes.io/service-name=shop-order-service",
@@ -77,16 +75,16 @@ func (f *orderFixture) healthy() {
 
 const openSeries = `user_client_breaker_state{state="open"}`
 
-// TestUserServiceAway takes every pod of user-service away. With "degraded"
-// order-service keeps on doing what it can.
-func TestUserServiceAway(t *testing.T) {
+// TestUserServiceUnavailable removes every pod of user-service. With "degraded", order-service stays
+// ready, and answers what doesn't need user-service.
+func TestUserServiceUnavailable(t *testing.T) {
 	t.Parallel()
 	f := newOrderFixture(t, "degraded")
 	f.scale("0")
 
-	// The first ones may wait for connections that nobody takes; then the breaker is
-	// open. Several at once, each for another user, as those for one share a lookup:
-	// one after the other they may be too few for it to judge.
+	// The first requests may wait for connections that nothing accepts; then the breaker opens.
+	// They are concurrent, as sequential ones may be too few for the breaker, and each for
+	// another user, as requests for one user share a lookup.
 	f.eventually("the breaker is open", func() bool {
 		var all sync.WaitGroup
 		answers := make([]answer, 8)
@@ -101,14 +99,14 @@ func TestUserServiceAway(t *testing.T) {
 		}
 		return metric(t, f.admin, openSeries) == "1"
 	})
-	// It lets a try through every now and then, so the fastest of some counts.
+	// Some requests are the breaker's probes, so the fastest counts.
 	fastest := time.Hour
 	for range 10 {
 		a := f.create()
 		require.Equal(t, http.StatusServiceUnavailable, a.status, a.body)
 		fastest = min(fastest, a.took)
 	}
-	// A hundred times what it takes: an open breaker asks nobody.
+	// A hundred times the usual duration: an open breaker sends no requests.
 	require.Less(t, fastest, time.Second)
 	figure("503 while user-service is away, fastest of 10 through a port-forward", fastest.Seconds()*1000, "ms")
 	a := ask(t, http.MethodGet, "http://"+f.orders+"/api/v1/orders/"+f.order, "")
@@ -121,9 +119,9 @@ func TestUserServiceAway(t *testing.T) {
 
 	f.scale("2")
 	back := time.Now()
-	f.eventually("orders are taken again", func() bool { return f.create().status == http.StatusCreated })
+	f.eventually("orders are accepted again", func() bool { return f.create().status == http.StatusCreated })
 	figure("user-service back to the first order taken", time.Since(back).Seconds(), "s")
-	require.LessOrEqual(t, time.Since(back), breakerOpen+5*time.Second, "it recovers by itself, soon after the breaker's timeout")
+	require.LessOrEqual(t, time.Since(back), breakerOpen+5*time.Second, "it did not recover soon after the breaker's timeout")
 	f.eventually("the breaker is closed", func() bool {
 		f.create()
 		return metric(t, f.admin, openSeries) == "0"
@@ -131,17 +129,17 @@ func TestUserServiceAway(t *testing.T) {
 	f.healthy()
 }
 
-// TestUserServiceRequired: with "required" order-service's pods leave their
-// Service while user-service is away, and come back with it.
+// TestUserServiceRequired: with "required", order-service's pods leave their Service while
+// user-service is unavailable, and return when it does.
 func TestUserServiceRequired(t *testing.T) {
 	t.Parallel()
 	f := newOrderFixture(t, "required")
 	require.Equal(t, 2, f.endpoints())
 	f.scale("0")
-	f.eventually("no pod takes requests", func() bool { return f.endpoints() == 0 })
+	f.eventually("no pod gets requests", func() bool { return f.endpoints() == 0 })
 	f.healthy()
 	f.scale("1")
-	f.eventually("both are back", func() bool { return f.endpoints() == 2 })
+	f.eventually("both pods get requests again", func() bool { return f.endpoints() == 2 })
 	require.Equal(t, http.StatusCreated, f.create().status)
 	f.healthy()
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNetworkPolicies installs the chart with its policies and looks at it from
-// all sides: what it needs is let through, and nothing else. Without the policies
-// everything is, or the rest would show nothing.
+// TestNetworkPolicies installs the chart with its policies, and tests connections from all
+// sides: the policies allow what the chart needs, and nothing else. Without the policies
+// everything is allowed, which proves that the policies make the difference.
 func TestNetworkPolicies(t *testing.T) {
 	t.Parallel()
 	n, elsewhere, monitoring := newNamespace(t), newNamespace(t), newNamespace(t)
-	database, err := url.Parse(newDatabase(t)) // of the same server as the release's
+	database, err := url.Parse(newDatabase(t)) // on the same server as the release's
 	require.NoError(t, err)
 	values := n.postgresMode() + `
 networkPolicy:
@@ -32,7 +32,7 @@ networkPolicy:
   monitoringFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ` + monitoring.name + `}}}]
 `
 	enforced := installation{images: releases[0], values: fmt.Sprintf(values, true)}
-	n.install(enforced) // the pods are ready: both have reached their databases
+	n.install(enforced) // the pods are ready, so both reach their databases
 	require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name))
 	user := ask(t, http.MethodPost, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", aUser).id(t)
 	orders := n.forward("service/shop-order-service", 8001)
@@ -57,7 +57,7 @@ networkPolicy:
 	open := enforced
 	open.values = fmt.Sprintf(values, false)
 	n.upgrade(open)
-	require.Equal(t, before, n.podNames(), "nothing but the policies is another")
+	require.Equal(t, before, n.podNames(), "the policies' upgrade replaced pods")
 	for _, v := range views {
 		everything := reached{}
 		for url := range v.want {
@@ -67,25 +67,25 @@ networkPolicy:
 	}
 }
 
-// url is what a service has on a port, as any namespace knows it.
+// url returns the URL of a service's port that works in any namespace.
 func (n *namespace) url(service string, port int, path string) string {
 	return fmt.Sprintf("http://shop-%s.%s.svc:%d%s", service, n.name, port, path)
 }
 
-// reached says which URLs are.
+// reached tells for each URL whether it can be reached.
 type reached map[string]bool
 
-// view is what can be seen from somewhere.
+// view is a place from which connections are tested.
 type view struct {
 	name string
-	// from is the command that runs a program there.
+	// from is the command prefix that runs a program there.
 	from []string
 	n    *namespace
 	want reached
 }
 
-// check waits until what is reached is what is wanted: rules follow the pods and
-// the policies in a moment.
+// check waits until exactly the wanted URLs are reached, because the rules follow the pods and
+// the policies with a delay.
 func (v view) check(t *testing.T, want reached) {
 	t.Helper()
 	urls := slices.Sorted(maps.Keys(want))
@@ -102,11 +102,11 @@ func (v view) check(t *testing.T, want reached) {
 	}, time.Minute, 250*time.Millisecond, v.name)
 }
 
-// reachImage is that of [reach], which shows what can be reached.
+// reachImage is the image of the command reach.
 var reachImage = sync.OnceValues(func() (string, error) { return buildProgram("reach") })
 
-// stranger starts a pod that no release knows, and which answers on port 8080. It
-// returns the command that runs a program there.
+// stranger starts a pod outside any release, which answers on port 8080. It returns the command
+// prefix that runs a program there.
 func (n *namespace) stranger() []string {
 	n.t.Helper()
 	image, err := reachImage()
@@ -130,8 +130,8 @@ spec:
 	return []string{"exec", "stranger"}
 }
 
-// inside adds a container to a pod of a service: what it reaches is what the
-// service does. It returns the command that runs a program there.
+// inside adds a container to a pod of a service, which reaches what the service reaches. It
+// returns the command prefix that runs a program there.
 func (n *namespace) inside(service string) []string {
 	n.t.Helper()
 	image, err := reachImage()

@@ -12,18 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheREADMEInstallsOnACluster runs what the README says about the local
-// cluster, in a namespace of the test's own.
+// TestTheREADMEInstallsOnACluster runs the README's commands for the local cluster, in the
+// test's own namespace.
 func TestTheREADMEInstallsOnACluster(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	readme, err := os.ReadFile(root + "/README.md")
 	require.NoError(t, err)
 	found := regexp.MustCompile("(?s)<!-- cluster.*?-->\n```sh\n(.*?)```").FindSubmatch(readme)
-	require.NotNil(t, found, "the README has no such session")
+	require.NotNil(t, found, "the README has no session for the local cluster")
 	text := string(found[1])
 	if os.Getenv("E2E_CLUSTER") != "local" {
-		// This cluster is another.
+		// The test's cluster is running already.
 		text = regexp.MustCompile(`(?m)^(make cluster|export KUBECONFIG).*\n`).ReplaceAllString(text, "")
 	}
 	text = strings.ReplaceAll(text, "localhost:5001", registry())

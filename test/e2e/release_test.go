@@ -18,42 +18,42 @@ import (
 
 const (
 	chart = root + "/charts/microservices"
-	// name is the release's.
+	// name is the release's name.
 	name = "shop"
 )
 
 var ports = map[string]int{"user-service": 8000, "order-service": 8001}
 
-// adminPort is where each service's metrics are, as the chart's values have it.
+// adminPort is the port of each service's metrics in the chart's values.
 const adminPort = 9090
 
-// installation is what a release is installed with.
+// installation is the images and values of a release.
 type installation struct {
 	images images
 	// values are the content of a values file.
 	values string
 }
 
-// arguments are those of helm install and helm upgrade.
+// arguments returns the arguments of helm install and helm upgrade.
 func (i installation) arguments(t *testing.T) []string {
 	file := filepath.Join(t.TempDir(), "values.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(i.values), 0o600))
 	return append([]string{name, chart, "--values", file, "--wait", "--timeout", "3m"}, i.images.values()...)
 }
 
-// install installs the chart and waits until it's ready.
+// install installs the chart, and waits until it is ready.
 func (n *namespace) install(i installation) {
 	n.t.Helper()
 	n.helm(append([]string{"install"}, i.arguments(n.t)...)...)
 }
 
-// upgrade changes the release and waits until it's ready.
+// upgrade upgrades the release, and waits until it is ready.
 func (n *namespace) upgrade(i installation) {
 	n.t.Helper()
 	n.helm(append([]string{"upgrade"}, i.arguments(n.t)...)...)
 }
 
-// postgresMode is what makes a release use two new databases.
+// postgresMode creates two new databases, and returns values with which a release uses them.
 func (n *namespace) postgresMode() string {
 	n.t.Helper()
 	for service := range ports {
@@ -70,7 +70,7 @@ services:
   order-service: {database: {existingSecret: order-service-database}}
 `
 
-// answer is a service's.
+// answer is a service's answer.
 type answer struct {
 	status int
 	body   string
@@ -79,13 +79,13 @@ type answer struct {
 
 var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-// ask sends a request that must be answered, with whatever.
+// ask sends a request, and fails the test without an answer. Any status will do.
 func ask(t *testing.T, method, url, body string) answer {
 	t.Helper()
 	return askAs(t, "", method, url, body)
 }
 
-// askAs is ask with a token.
+// askAs does the same with a token.
 func askAs(t *testing.T, token, method, url, body string) answer {
 	t.Helper()
 	request, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -103,7 +103,7 @@ func askAs(t *testing.T, token, method, url, body string) answer {
 	return answer{status: response.StatusCode, body: string(read), took: time.Since(start)}
 }
 
-// id is that of what was created.
+// id returns the id of the created resource.
 func (a answer) id(t *testing.T) string {
 	t.Helper()
 	require.Equal(t, http.StatusCreated, a.status, a.body)
@@ -118,7 +118,7 @@ func anOrder(user string) string {
 	return fmt.Sprintf(`{"user_id":%q,"shipping_address":"London","items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, user)
 }
 
-// list returns how often each id is in a list.
+// list returns how often a list has each id.
 func list(t *testing.T, url string) map[string]int {
 	t.Helper()
 	ids := map[string]int{}
@@ -142,8 +142,8 @@ func list(t *testing.T, url string) map[string]int {
 	return ids
 }
 
-// metric returns a metric's value, as text; "" if it isn't there. address is where
-// adminPort is.
+// metric returns a metric's value as text, or "" without the metric. address leads to a pod's
+// adminPort.
 func metric(t *testing.T, address, series string) string {
 	t.Helper()
 	a := ask(t, http.MethodGet, "http://"+address+"/metrics", "")

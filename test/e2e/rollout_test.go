@@ -19,18 +19,16 @@ import (
 	"github.com/example/microservices/internal/testkit/collector"
 )
 
-// loadRate is how many writes a second are sent throughout, half of them users,
-// half of them orders.
+// loadRate is the number of writes per second, half of them users, half orders.
 const loadRate = 40
 
-// TestNothingFailsWhile sends writes at a constant rate from inside the cluster
-// while everything happens to the pods that happens to pods on a working day.
-// Not one of them may fail, and in the end there is exactly one row and one trace for
-// each.
-func TestNothingFailsWhile(t *testing.T) {
+// TestNoRequestFailsDuringRollouts sends writes at a constant rate from inside the cluster while pods are
+// upgraded, restarted, rolled back and deleted. No write may fail, and in the end there is
+// exactly one row and one trace for each.
+func TestNoRequestFailsDuringRollouts(t *testing.T) {
 	n := newNamespace(t)
-	// A lookup for every order: no answer of the cache hides that user-service
-	// is being replaced.
+	// Without the cache every order needs a lookup, which would fail if user-service were
+	// unavailable.
 	traces, settings := startCollector(t)
 	values := n.postgresMode() + settings + "defaults: {env: {USER_CLIENT_CACHE_TTL: 0s}}\n"
 	first := installation{images: releases[0], values: values}
@@ -68,14 +66,14 @@ func TestNothingFailsWhile(t *testing.T) {
 	}
 	for service, image := range releases[0] {
 		for _, p := range n.pods(service) {
-			require.Contains(t, p.Status.ContainerStatuses[0].ImageID, image[len(image)-64:], "the rollback brought the first image back")
+			require.Contains(t, p.Status.ContainerStatuses[0].ImageID, image[len(image)-64:], "the rollback did not restore the first image")
 		}
 	}
 	for service := range ports {
 		figure("memory of a pod under load, "+service, n.resident(service), "MiB")
 	}
 	report := load.stop()
-	t.Logf("in the end: %s", report)
+	t.Logf("result: %s", report)
 	require.Empty(t, report.failures())
 	figure("writes during four replacements of all pods", float64(len(report.Writes)), "")
 	figure("of which failed", 0, "")
@@ -93,10 +91,10 @@ func TestNothingFailsWhile(t *testing.T) {
 			}
 		}
 		require.NotEmpty(t, want)
-		require.Equal(t, want, list(t, "http://"+at), "nothing is lost, nothing is there twice")
+		require.Equal(t, want, list(t, "http://"+at), "a write is lost, or has two rows")
 	}
-	// Pods that run on send theirs within seconds, those that are gone have sent them.
-	n.eventually("all traces have come", func() bool {
+	// Running pods send their spans within seconds; pods that ended have sent theirs.
+	n.eventually("all traces are complete", func() bool {
 		missing := untraced(report, traces.Spans(t))
 		if len(missing) > 0 {
 			t.Logf("traces of %d of %d writes are missing, such as %q", len(missing), len(report.Writes), missing[0])
@@ -106,24 +104,24 @@ func TestNothingFailsWhile(t *testing.T) {
 	figure("of which have no trace, or half of one", 0, "")
 }
 
-// startCollector starts a collector beside the cluster, and returns it with the
-// chart's values that send it all traces.
+// startCollector starts a collector outside the cluster, and returns it with the chart values
+// that send all traces to it.
 func startCollector(t *testing.T) (*collector.Collector, string) {
 	t.Helper()
 	host := os.Getenv("E2E_HOST")
-	require.NotEmpty(t, host, "E2E_HOST must be this machine's address as pods see it")
+	require.NotEmpty(t, host, "E2E_HOST must be an address of this machine that pods reach")
 	c := collector.StartAt(t, host)
 	at, err := url.Parse(c.URL)
 	require.NoError(t, err)
 	return c, fmt.Sprintf("traces: {endpoint: %q, ratio: 1}\nnetworkPolicy: {traces: {port: %s}}\n", c.URL, at.Port())
 }
 
-// untraced are the writes whose traces lack a part: the request, or an order's lookup
-// of its user in user-service, unless another request asked for both.
+// untraced returns the writes whose traces are incomplete: without the request, or without an
+// order's lookup in user-service, unless the order shared another request's lookup.
 func untraced(r report, spans []collector.Span) []string {
-	requests := map[string]string{} // a trace by its request
-	lookups := map[string]bool{}    // the traces
-	shared := map[string]bool{}     // those of orders at the same time as another of that user
+	requests := map[string]string{} // trace ids by request id
+	lookups := map[string]bool{}    // traces with a lookup
+	shared := map[string]bool{}     // traces of orders that shared a lookup
 	for _, s := range spans {
 		switch {
 		case s.Server && strings.HasPrefix(s.Name, "POST "):
@@ -143,7 +141,7 @@ func untraced(r report, spans []collector.Span) []string {
 	return missing
 }
 
-// rolledOut waits until both services have all their pods.
+// rolledOut waits until all rollouts are complete.
 func (n *namespace) rolledOut() {
 	n.t.Helper()
 	for service := range ports {
@@ -151,7 +149,7 @@ func (n *namespace) rolledOut() {
 	}
 }
 
-// podNames are the names of all pods that stay.
+// podNames returns the names of all pods that are not terminating.
 func (n *namespace) podNames() []string {
 	n.t.Helper()
 	var names []string
@@ -170,13 +168,13 @@ type generator struct {
 	address string
 }
 
-// startLoad starts so many writes a second, half of them users and half orders, with
-// a token if there is one, and waits until they have been answered for a second.
+// startLoad starts rate writes per second, half of them users and half orders, with the token
+// if it isn't "". It waits until rate of them are answered.
 func (n *namespace) startLoad(rate int, token string) *generator {
 	return n.startLoadOf(rate, token, "")
 }
 
-// startLoadOf is startLoad. Unless deletes is "", some users are deleted, too.
+// startLoadOf does the same. Unless deletes is "", it also deletes some users.
 func (n *namespace) startLoadOf(rate int, token, deletes string) *generator {
 	n.t.Helper()
 	n.apply(fmt.Sprintf(`
@@ -204,7 +202,7 @@ spec:
 `, loadImage, rate, token, deletes))
 	if n.kubectl("get", "networkpolicies", "--output=name") != "" {
 		n.apply(`
-# What the chart's policies know nothing of.
+# Allows the load, which the chart's policies don't know.
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: load}
@@ -223,7 +221,7 @@ spec:
 
 func (g *generator) report() report { return g.ask(http.MethodGet, "/report") }
 
-// stop ends the load and returns all of it.
+// stop ends the load, and returns the whole report.
 func (g *generator) stop() report { return g.ask(http.MethodPost, "/stop") }
 
 func (g *generator) ask(method, path string) report {
@@ -235,7 +233,7 @@ func (g *generator) ask(method, path string) report {
 	return r
 }
 
-// report is what became of the writes, as the load tells it.
+// report is the load's Report.
 type report struct{ Writes []write }
 
 type write struct {
@@ -244,7 +242,7 @@ type write struct {
 	Status                                      int
 }
 
-// failures are the writes that were not done.
+// failures returns the writes that failed.
 func (r report) failures() []write {
 	var failed []write
 	for _, w := range r.Writes {
@@ -256,7 +254,7 @@ func (r report) failures() []write {
 	return failed
 }
 
-// quantile is the latency that the given part of the writes did not exceed.
+// quantile returns the q-quantile of the latencies.
 func (r report) quantile(q float64) time.Duration {
 	took := make([]time.Duration, len(r.Writes))
 	for i, w := range r.Writes {

@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRootIsRefused: that the other tests pass in namespaces that enforce
-// "restricted" says something only if these refuse the rest.
+// TestRootIsRefused: the namespaces of the other tests do enforce "restricted".
 func TestRootIsRefused(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -30,9 +29,9 @@ func TestRootIsRefused(t *testing.T) {
 		require.Contains(t, out, "violates PodSecurity")
 		require.Contains(t, out, "runAsNonRoot")
 	})
-	// The image's user is not root, or the kubelet would not start it: it's not
-	// told which user to take.
-	t.Run("the images' own user is another", func(t *testing.T) {
+	// The pod sets runAsNonRoot but no user, so the kubelet starts it only if the image's user
+	// is not root.
+	t.Run("the images' user is not root", func(t *testing.T) {
 		n.apply(object("unwritable", "runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}"))
 		n.kubectl("wait", "--for=jsonpath={.status.phase}=Failed", "pod/unwritable", "--timeout=1m")
 	})
@@ -43,10 +42,9 @@ func TestRootIsRefused(t *testing.T) {
 	})
 }
 
-// TestPodsAreAsRestrictedAsTheySay looks at what runs rather than at the chart:
-// every container of a release is non-root, read-only, without capabilities and
-// without a token of the cluster's.
-func TestPodsAreAsRestrictedAsTheySay(t *testing.T) {
+// TestRunningPodsAreRestricted checks running pods instead of the chart: every container
+// is non-root and read-only, without capabilities and without a token of the cluster.
+func TestRunningPodsAreRestricted(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
 	n.install(installation{images: releases[0], values: n.postgresMode()})
@@ -79,7 +77,7 @@ func TestPodsAreAsRestrictedAsTheySay(t *testing.T) {
 			require.Equal(t, &yes, c.SecurityContext.ReadOnlyRootFilesystem, c.Name)
 			require.Equal(t, &no, c.SecurityContext.AllowPrivilegeEscalation, c.Name)
 			require.Equal(t, []string{"ALL"}, c.SecurityContext.Capabilities.Drop, c.Name)
-			require.Empty(t, c.VolumeMounts, "%s has no use for a volume or a token", c.Name)
+			require.Empty(t, c.VolumeMounts, "%s has a volume or a token that it doesn't need", c.Name)
 		}
 	}
 }

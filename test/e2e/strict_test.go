@@ -12,10 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAStrictNamespace has a quota that asks every container for its resources, a policy
-// that asks every pod for a label, and users and groups of its own, as OpenShift's have.
-// A parent chart installs the chart there twice, under two aliases: every pod of both is
-// let in, those of the smoke tests and of the backups too.
+// TestAStrictNamespace uses a namespace with a quota that requires resources for every
+// container, a policy that requires a label on every pod, and its own range of users and
+// groups, like OpenShift. A parent chart installs the chart there twice, under two aliases: all
+// pods of both are admitted, including those of the smoke tests and the backups.
 func TestAStrictNamespace(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t)
@@ -50,7 +50,7 @@ spec:
 	})
 	const bare = "apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\nspec:\n  securityContext: {runAsNonRoot: true, runAsUser: 1000650000, seccompProfile: {type: RuntimeDefault}}\n" +
 		"  containers: [{name: a, image: a, resources: {requests: {cpu: 1m, memory: 1Mi}, limits: {memory: 1Mi}}, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]\n"
-	n.eventually("the policy holds", func() bool {
+	n.eventually("the policy is enforced", func() bool {
 		out, err := run(bare, kubectl, n.in([]string{"create", "--dry-run=server", "--filename=-"})...)
 		return err != nil && strings.Contains(out, "every pod has a team")
 	})

@@ -10,19 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// earlierChart is the commit of the first chart: releases of it are still there.
+// earlierChart is the commit of the first chart, of which there are still releases.
 const earlierChart = "964793a755a318b0a166b8e9190cd9f0cecb9162"
 
-// TestAnUpgradeOfTheChart from the first one, with both stores: by one command, nothing is
-// lost, and with PostgreSQL no request fails. What the old pods read is there until the
-// release is uninstalled.
+// TestAnUpgradeOfTheChart upgrades from the first chart, with both stores: one command is
+// enough, nothing is lost, and with PostgreSQL no request fails. The objects that the old pods
+// read stay until the release is uninstalled.
 func TestAnUpgradeOfTheChart(t *testing.T) {
 	folder := t.TempDir()
 	out, err := exec.Command("bash", "-c", `git -C "$0" archive "$1" charts/microservices | tar -x -C "$2"`, root, earlierChart, folder).CombinedOutput()
 	require.NoError(t, err, "the repository needs its history, back to the first chart: git fetch --unshallow\n%s", out)
 	for _, store := range []string{"embedded", "postgres", "postgres by url"} {
 		t.Run(store, func(t *testing.T) {
-			t.Parallel() // with one another: nothing else may hold requests up
+			t.Parallel() // with each other only: other tests could delay requests
 			n := newNamespace(t)
 			release := installation{images: releases[0]}
 			switch store {
@@ -33,7 +33,7 @@ func TestAnUpgradeOfTheChart(t *testing.T) {
 					"  user-service: {database: {url: '" + newDatabase(t) + "'}}\n" +
 					"  order-service: {database: {url: '" + newDatabase(t) + "'}}\n"
 			}
-			// The first chart's policies know the one port.
+			// The first chart's policies allow only port 5432.
 			release.values += "networkPolicy: {enabled: false}\n"
 			arguments := release.arguments(t)
 			n.helm(append([]string{"install"}, replace(arguments, chart, folder+"/charts/microservices")...)...)

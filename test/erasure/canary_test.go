@@ -24,17 +24,17 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// canaries are the words by which one person is recognised: each is in one value that the
-// person had, or tried to have. All have letters that are written in several ways.
+// canaries are the words that identify the person: each is in one value that the person
+// had, or that was rejected. The first eight have letters with several encodings.
 var canaries = []string{
-	"Zitronengirlitzä", "Distelfinkö", "Bergpieperü", "Grünspechté", // names: made, patched, put, refused
+	"Zitronengirlitzä", "Distelfinkö", "Bergpieperü", "Grünspechté", // names: created, patched, put, rejected
 	"Vogelgässchen", "Falkenwég", "Adlerhörst", "Bussardstraßé", // addresses, likewise
 	"wanderfalke", "turmfalke", "baumfalke", "zwergfalke", // of email addresses, likewise
 }
 
-// forms are how a word may be written: as it is, and as programs write it.
+// forms returns a word verbatim, and in the encodings that programs write.
 func forms(word string) [][]byte {
-	ascii, _ := json.Marshal(word) //nolint:errchkjson // it is a text
+	ascii, _ := json.Marshal(word) //nolint:errchkjson // a string can't fail
 	escaped := &strings.Builder{}
 	for _, r := range strings.Trim(string(ascii), `"`) {
 		if r < 0x80 {
@@ -44,7 +44,7 @@ func forms(word string) [][]byte {
 		}
 	}
 	all := []string{word, strings.ToLower(word), strings.ToUpper(word), escaped.String(), strings.ToLower(escaped.String()), url.QueryEscape(word), hex.EncodeToString([]byte(word))}
-	for shift := range 3 { // wherever in a text the word begins: what depends on it alone
+	for shift := range 3 { // for each offset of the word, the characters that depend on the word alone
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 			encoded := encoding.EncodeToString(append(make([]byte, shift), word...))
 			whole := (shift + len(word)) / 3 * 4
@@ -59,8 +59,8 @@ func forms(word string) [][]byte {
 	return found
 }
 
-// sightings returns which words are in what was written, in whatever form, and what stands
-// around the first of each.
+// sightings returns the canaries that content has in any form, each with the text around
+// its first occurrence.
 func sightings(content []byte) (seen []string) {
 	for _, word := range canaries {
 		for _, form := range forms(word) {
@@ -73,7 +73,8 @@ func sightings(content []byte) (seen []string) {
 	return seen
 }
 
-// sightingsIn returns those in the files of a folder, but for those in a part of it.
+// sightingsIn returns those in the files of a folder, except files whose path begins with
+// but.
 func sightingsIn(t *testing.T, folder, but string) (seen []string) {
 	t.Helper()
 	for _, file := range within(t, folder, "") {
@@ -91,7 +92,7 @@ func sightingsIn(t *testing.T, folder, but string) (seen []string) {
 	return seen
 }
 
-func TestAWordIsFoundInEachForm(t *testing.T) {
+func TestCanariesAreFoundInEachForm(t *testing.T) {
 	for _, text := range []string{
 		"x Distelfinkö", `{"a":"Distelfink\u00f6"}`, "?a=Distelfink%C3%B6", "DISTELFINKÖ", "x distelfinkö",
 		base64.StdEncoding.EncodeToString([]byte("a Distelfinkö")), base64.URLEncoding.EncodeToString([]byte("Distelfinkö!")),
@@ -102,10 +103,10 @@ func TestAWordIsFoundInEachForm(t *testing.T) {
 	require.Empty(t, sightings([]byte("Distelfink is another")))
 }
 
-// TestNoByteIsLeftOfAPerson who went through every operation of both services, among
-// others, once erased: not in a file of SQLite's, not in a relation of PostgreSQL's after
-// VACUUM FULL, not in a log at its finest, not in a trace or a metric. README.md says what was
-// taken out to see this test fail, and what PostgreSQL keeps all the same.
+// TestNoByteIsLeftOfAPerson erases a person who used every operation of both services, among
+// other people, and searches for the person in SQLite's files, in PostgreSQL's relations
+// after VACUUM FULL, in the logs at debug level, in traces and in metrics. README.md says
+// which parts of the services this test proves necessary, and what PostgreSQL still keeps.
 func TestNoByteIsLeftOfAPerson(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
@@ -123,14 +124,14 @@ func TestNoByteIsLeftOfAPerson(t *testing.T) {
 			s.others(t, 200)
 			user := s.person(t)
 			s.others(t, 200)
-			require.NotEmpty(t, s.written(t, server), "what is there is found")
+			require.NotEmpty(t, s.written(t, server), "the search finds what was not erased")
 
 			s.want(t, http.StatusNoContent, http.MethodDelete, s.usersURL()+"/"+user, "")
 			s.waitComplete(t, user)
-			s.others(t, 50) // in files that are written on
+			s.others(t, 50) // so that the files are written to again
 			seen := []string{}
 			if kind == "sqlite" {
-				apitest.Eventually(t, "nothing is in its files", func() bool {
+				apitest.Eventually(t, "the person is in no file", func() bool {
 					seen = s.written(t, server)
 					return len(seen) == 0
 				})
@@ -149,18 +150,18 @@ func TestNoByteIsLeftOfAPerson(t *testing.T) {
 			require.Contains(t, receiver.Received(), "PATCH /api/v1/orders")
 			require.Contains(t, logs, `"level":"DEBUG"`)
 			require.Empty(t, sightingsIn(t, temporary, ""))
-			require.Empty(t, s.written(t, server), "after the end")
+			require.Empty(t, s.written(t, server), "after the services ended")
 			if server != nil {
-				t.Logf("PostgreSQL's write-ahead log has the person in %d places until it is recycled", len(sightingsIn(t, filepath.Join(server.Data(), "pg_wal"), "")))
+				t.Logf("PostgreSQL's write-ahead log has %d sightings, until it is recycled", len(sightingsIn(t, filepath.Join(server.Data(), "pg_wal"), "")))
 				t.Logf("PostgreSQL's own log has: %q", sightings([]byte(server.Log())))
 			}
 		})
 	}
 }
 
-// written returns what is seen in the databases' files. PostgreSQL's are rewritten before:
-// VACUUM leaves the bytes of what it takes away in a page until something else needs the
-// place, and the samples of ANALYZE are as old as the last one.
+// written returns the sightings in the databases' files. PostgreSQL's are rewritten before,
+// because VACUUM leaves the bytes of removed rows in a page until other rows need the space,
+// and the samples of ANALYZE stay until the next one.
 func (s *shop) written(t *testing.T, server *postgres.Server) []string {
 	t.Helper()
 	if server == nil {
@@ -180,8 +181,8 @@ func (s *shop) vacuum(t *testing.T, statements ...string) {
 	}
 }
 
-// others are people beside: the person's rows are between theirs, and pages of the files
-// are split by them.
+// others creates n other users with an order each. Their rows surround the person's, and
+// split pages of the files.
 func (s *shop) others(t *testing.T, n int) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -208,7 +209,7 @@ func (s *shop) others(t *testing.T, n int) {
 	wg.Wait()
 }
 
-// person has one person go through every operation, and returns the id.
+// person uses every operation as one person, and returns the person's id.
 func (s *shop) person(t *testing.T) (user string) {
 	t.Helper()
 	u, o := s.usersURL(), s.ordersURL()
@@ -237,7 +238,7 @@ func (s *shop) person(t *testing.T) (user string) {
 	}
 	s.want(t, http.StatusNoContent, http.MethodDelete, o+"/"+orders[2], "")
 
-	for i, word := range canaries { // what is refused
+	for i, word := range canaries { // rejected requests
 		for j, at := range []string{u, u + "/" + user, o, o + "/" + orders[0], o + "/user/" + user} {
 			body := []string{
 				`{"name":"` + word, `{"` + word + `":1}`, `{"name":1,"email":"` + word + `"}`, `{"shipping_address":["` + word + `"]}`, `"` + word + `"`,
@@ -252,9 +253,9 @@ func (s *shop) person(t *testing.T) (user string) {
 			status, _ := s.do([]string{http.MethodGet, http.MethodDelete, http.MethodPatch}[(i+j)%3], at, "")
 			require.GreaterOrEqual(t, status, http.StatusBadRequest, at)
 		}
-		s.do(http.MethodGet, u+"?email="+url.QueryEscape(word+"@example.com"), "") // which some may have
+		s.do(http.MethodGet, u+"?email="+url.QueryEscape(word+"@example.com"), "") // which others may have
 	}
-	s.want(t, http.StatusUnprocessableEntity, http.MethodPost, o, orderOf(uuid.NewString(), canaries[7]), "Idempotency-Key", uuid.NewString()) // for nobody
+	s.want(t, http.StatusUnprocessableEntity, http.MethodPost, o, orderOf(uuid.NewString(), canaries[7]), "Idempotency-Key", uuid.NewString()) // the user does not exist
 	for _, at := range []string{u, u + "/" + user, o, o + "/" + orders[0], o + "/user/" + user, o + "/" + orders[0] + "/events", u + "/events", o + "/events"} {
 		s.want(t, http.StatusOK, http.MethodGet, at, "")
 	}

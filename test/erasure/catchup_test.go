@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var missed = flag.Int("events", 20000, "how many events happen while the feed is away")
+var missed = flag.Int("events", 20000, "how many events happen while the feed is unavailable")
 
-// TestAFeedThatWasAwayIsCaughtUp: of the events that happened meanwhile one in a hundred is
-// the deletion of a user with an order. All of these are erased, in bounded memory, and the
-// feed's last page costs what its first does.
-func TestAFeedThatWasAwayIsCaughtUp(t *testing.T) {
+// TestAFeedThatWasUnavailableIsCaughtUp: while the feed is unavailable, events happen, and one in a
+// hundred is the deletion of a user with an order. All these orders are then erased, in
+// bounded memory, and the feed's last page takes less than three times as long as the first.
+func TestAFeedThatWasUnavailableIsCaughtUp(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			s := open(t, kind)
@@ -30,7 +30,7 @@ func TestAFeedThatWasAwayIsCaughtUp(t *testing.T) {
 			began := time.Now()
 			s.users.start(t)
 			from := s.followed(t)
-			for from == s.followed(t) { // its next try
+			for from == s.followed(t) { // until the follower's next attempt
 				require.Less(t, time.Since(began), time.Minute)
 				<-time.After(time.Millisecond)
 			}
@@ -53,7 +53,7 @@ func TestAFeedThatWasAwayIsCaughtUp(t *testing.T) {
 	}
 }
 
-// miss has events happen, and makes the orders of those who are deleted.
+// miss inserts events, and the orders of the deleted users.
 func (s *shop) miss(t *testing.T, n int) {
 	t.Helper()
 	id := func(hex string) string { return "'00000000-0000-4000-8000-' || " + hex }
@@ -75,7 +75,7 @@ func (s *shop) miss(t *testing.T, n int) {
 	s.usersDB.exec(t, "ANALYZE")
 }
 
-// followed is how many events have had their effect.
+// followed returns the number of events that have taken effect.
 func (s *shop) followed(t *testing.T) int64 {
 	t.Helper()
 	var cursor string
@@ -86,7 +86,7 @@ func (s *shop) followed(t *testing.T) int64 {
 	return n
 }
 
-// pageTime is how long the page behind a position takes, the median of 50.
+// pageTime returns the median duration of 50 reads of the page after a position.
 func (s *shop) pageTime(t *testing.T, behind int64) time.Duration {
 	t.Helper()
 	turn := s.usersDB.one(t, "SELECT max(turn) FROM {}events")
@@ -105,7 +105,7 @@ func (s *shop) pageTime(t *testing.T, behind int64) time.Duration {
 	return times[len(times)/2]
 }
 
-// memory is a figure of a process's status, in KiB.
+// memory returns a value of a process's status, in KiB.
 func memory(t *testing.T, pid int, name string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -12,7 +12,7 @@ import (
 	"github.com/example/microservices/internal/testkit/apitest"
 )
 
-// requireNowhere requires that a text is in no file of SQLite's, soon.
+// requireNowhere requires that a text is soon in none of SQLite's files.
 func (s *shop) requireNowhere(t *testing.T, text string) {
 	t.Helper()
 	if s.kind != "sqlite" {
@@ -33,7 +33,7 @@ func (s *shop) requireNowhere(t *testing.T, text string) {
 	})
 }
 
-// within returns the files of a folder that have a text.
+// within returns the files in a folder that contain a text.
 func within(t *testing.T, folder, text string) (found []string) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -50,7 +50,7 @@ func within(t *testing.T, folder, text string) (found []string) {
 	return found
 }
 
-// ignoreGone: files come and go while a service runs.
+// ignoreGone ignores that a file doesn't exist: a running service removes files.
 func ignoreGone(err error) error {
 	if os.IsNotExist(err) {
 		return nil

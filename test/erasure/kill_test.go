@@ -16,11 +16,11 @@ import (
 )
 
 var (
-	rounds = flag.Int("rounds", 10, "how often each service is killed on each database")
-	given  = flag.Uint64("seed", 0, "the seed of an earlier run; 0: a new one")
+	rounds = flag.Int("rounds", 10, "the number of kills of each service on each database")
+	given  = flag.Uint64("seed", 0, "the seed of an earlier run; 0: a new seed")
 )
 
-// newRandom returns a source whose seed is logged.
+// newRandom returns a random source, and logs its seed.
 func newRandom(t *testing.T) *rand.Rand {
 	seed := *given
 	if seed == 0 {
@@ -30,15 +30,15 @@ func newRandom(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, seed))
 }
 
-// TestADeletionIsWholeAndOnceWhateverIsKilled kills a service with SIGKILL in the middle
-// of a deletion, starts it again, and looks at what became of the user's orders.
+// TestADeletionIsCompletedOnceAfterAnyKill kills a service with SIGKILL in the middle
+// of a deletion, starts it again, and checks what became of the user's orders.
 //
-// Where: round by round before the first, the second, … message that passes between the
-// service and PostgreSQL, and between the services, since the DELETE was sent; that is
-// before each statement, and between its effect and the service hearing of it. What was
-// under way is passed on or lost, by chance. SQLite's statements pass nowhere: there, and in
-// every fourth round, it is after some microseconds.
-func TestADeletionIsWholeAndOnceWhateverIsKilled(t *testing.T) {
+// From round to round, it kills before the first, the second, … message after the DELETE,
+// between the service and PostgreSQL or between the services: that is before a statement, or
+// between its effect and the answer. That message is passed on or lost, at random. With
+// SQLite, which has no messages, and in every fourth round, it kills at a random microsecond
+// of the first 30 ms.
+func TestADeletionIsCompletedOnceAfterAnyKill(t *testing.T) {
 	for _, kind := range kinds {
 		for _, killed := range []string{"user-service", "order-service"} {
 			t.Run(killed+", "+kind, func(t *testing.T) {
@@ -48,9 +48,9 @@ func TestADeletionIsWholeAndOnceWhateverIsKilled(t *testing.T) {
 				for round := range *rounds {
 					k.round(t, round)
 				}
-				t.Logf("%d rounds: struck %v", *rounds, k.struck)
+				t.Logf("%d rounds: killed %v", *rounds, k.struck)
 				if *rounds >= 10 {
-					require.Greater(t, k.during, *rounds/3, "most strikes are to come before the erasure is complete")
+					require.Greater(t, k.during, *rounds/3, "too few kills came before the erasure was complete")
 				}
 			})
 		}
@@ -61,7 +61,7 @@ type killing struct {
 	*shop
 	random *rand.Rand
 	victim *service
-	// struck counts where, and during those that came before the end.
+	// struck counts the kills by place, and during those before the erasure was complete.
 	struck map[string]int
 	during int
 }
@@ -80,12 +80,12 @@ func (k *killing) round(t *testing.T, round int) {
 	resource := k.usersURL() + "/" + user // the same after a restart
 	var deleting sync.WaitGroup
 	deleting.Go(func() {
-		for { // until it is deleted; it may have been by the DELETE that got no answer
+		for { // until it is deleted, maybe by a DELETE without an answer
 			status, _ := k.do(http.MethodDelete, resource, "")
 			if status == http.StatusNoContent || status == http.StatusNotFound {
 				return
 			}
-			<-struck // it isn't there
+			<-struck // the service is down
 			if status, _ = k.do(http.MethodGet, resource, ""); status == http.StatusNotFound {
 				return
 			}
@@ -109,7 +109,7 @@ func (k *killing) round(t *testing.T, round int) {
 	k.struck[where]++
 }
 
-// struckInTime waits for a strike, or for the end of the erasure without one.
+// struckInTime waits for a kill, or returns false if the erasure completes without one.
 func (k *killing) struckInTime(struck chan struct{}, user string) bool {
 	poll := time.NewTicker(2 * time.Millisecond)
 	defer poll.Stop()
@@ -125,14 +125,14 @@ func (k *killing) struckInTime(struck chan struct{}, user string) bool {
 	}
 }
 
-// done asks the database: a request would pass through the gate.
+// done reads the database, because a request would pass through the gate.
 func (k *killing) done(user string) bool {
 	var n int
 	err := k.usersDB.QueryRow(k.usersDB.in("SELECT count(*) FROM {}erasures WHERE user_id = ?"), user).Scan(&n)
 	return err == nil && n == 1
 }
 
-// arm chooses where to strike.
+// arm chooses where to kill, and returns the name of the place.
 func (k *killing) arm(round int, strike func() bool) (where string, disarm func() bool) {
 	g := map[bool]*gate.Gate{true: k.feed, false: k.usersDB.gate}[round%4 == 1]
 	if k.victim == k.orders && round%4 != 1 {
@@ -164,9 +164,9 @@ func (k *killing) arm(round int, strike func() bool) (where string, disarm func(
 	return "after microseconds", disarm
 }
 
-// customer makes a user with orders in several states, which it returns with their
-// versions and a part of all addresses. Every eighth has so many that they are erased in
-// several transactions.
+// customer creates a user with orders in several states. It returns the orders' versions,
+// and the common part of their addresses. Every eighth user has so many orders that erasing
+// them takes several transactions.
 func (k *killing) customer(t *testing.T, round int) (user string, versions map[string]int, address string) {
 	address = fmt.Sprintf("Canary %s Street", uuid.NewString())
 	email := uuid.NewString() + "@example.com"

@@ -1,5 +1,5 @@
-// Package erasure shows, on real processes and both databases, that a deleted user is
-// erased: whole, once, and from every byte that the services keep.
+// Package erasure tests, with real processes and both databases, that a deleted user is
+// erased: completely, once, and from every byte that the services keep.
 package erasure
 
 import (

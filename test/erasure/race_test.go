@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWhoeverOrdersWhileBeingDeletedHasNoOpenOrder: 50 clients order for a user who is
-// deleted meanwhile, until they are refused, in rounds. The orders that were acknowledged,
-// and no others, are there, cancelled and without an address.
-func TestWhoeverOrdersWhileBeingDeletedHasNoOpenOrder(t *testing.T) {
+// TestAUserDeletedWhileOrderingHasNoOpenOrder: in each round, 50 clients order for a
+// user until they are rejected, and the user is deleted meanwhile. Afterwards exactly the
+// acknowledged orders exist, not open and without an address.
+func TestAUserDeletedWhileOrderingHasNoOpenOrder(t *testing.T) {
 	const clients = 50
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestARestoredFeedIsNotTrustedBlindly: user-service is restored from a backup that is
-// older than what order-service has read. A user who is deleted then is erased, and isn't
-// said to be before.
-func TestARestoredFeedIsNotTrustedBlindly(t *testing.T) {
+// TestAUserDeletedAfterARestoreIsErased: user-service is restored from a backup that is older
+// than the events that order-service has read. A user who is deleted afterwards is erased,
+// and not reported as erased before that.
+func TestAUserDeletedAfterARestoreIsErased(t *testing.T) {
 	s := open(t, "sqlite")
 	create := func() string {
 		return idOf(t, s.want(t, http.StatusCreated, http.MethodPost, s.usersURL(), person("Ada", uuid.NewString()+"@example.com")))
@@ -42,7 +42,7 @@ func TestARestoredFeedIsNotTrustedBlindly(t *testing.T) {
 	s.users.start(t)
 	v := create()
 	var o string
-	apitest.Eventually(t, "the breaker is closed again", func() bool {
+	apitest.Eventually(t, "the breaker closes again", func() bool {
 		status, made := s.do(http.MethodPost, s.ordersURL(), orderOf(v, "Canary street"))
 		if status == http.StatusCreated {
 			o = idOf(t, made)

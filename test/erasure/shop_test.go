@@ -26,20 +26,20 @@ import (
 // kinds are the databases that each test runs on.
 var kinds = []string{"sqlite", "postgres"}
 
-// database is one of a service.
+// database is a service's database.
 type database struct {
 	kind string
-	// url is what the service is given, which leads through gate.
+	// url is the service's DATABASE_URL, which leads through gate on PostgreSQL.
 	url  string
 	gate *gate.Gate
 	*sql.DB
-	// schema is what stands before the names of tables.
+	// schema is the prefix of table names.
 	schema string
-	// folder is where a SQLite file lies, and nothing else.
+	// folder has only the SQLite file.
 	folder string
 }
 
-// newDatabase returns an empty one, on the server if that isn't nil.
+// newDatabase returns an empty database, on the server if it isn't nil.
 func newDatabase(t *testing.T, kind, service string, server *postgres.Server) *database {
 	t.Helper()
 	d := &database{kind: kind}
@@ -72,8 +72,8 @@ func newPostgres(t *testing.T, server *postgres.Server) string {
 	return server.New(t)
 }
 
-// one returns the only value of a query's only row. {} stands for the schema, and the
-// query has ? for its values.
+// one returns the only value of a query's only row. In the query, {} is the schema's prefix,
+// and ? a value.
 func (d *database) one(t *testing.T, query string, values ...any) (n int64) {
 	t.Helper()
 	require.NoError(t, d.QueryRowContext(t.Context(), d.in(query), values...).Scan(&n), query)
@@ -94,7 +94,7 @@ func (d *database) in(query string) string {
 	return query
 }
 
-// service is one that comes back on the same port.
+// service is a service that restarts on the same port.
 type service struct {
 	name string
 	env  []string
@@ -107,23 +107,23 @@ func (s *service) start(t *testing.T) {
 	s.env = append(s.env, "PORT="+s.Port())
 }
 
-// shop is both services.
+// shop is both services and their databases.
 type shop struct {
 	kind             string
 	users, orders    *service
 	usersDB, orderDB *database
-	// feed leads from order-service to user-service.
+	// feed is the gate between order-service and user-service.
 	feed   *gate.Gate
 	client *http.Client
 }
 
-// open starts both.
+// open starts both services.
 func open(t *testing.T, kind string) *shop {
 	t.Helper()
 	return openOn(t, kind, nil)
 }
 
-// openOn starts both on a server, unless that is nil, with more in their environment.
+// openOn starts both services, on the server if it isn't nil, with more variables.
 func openOn(t *testing.T, kind string, server *postgres.Server, env ...string) *shop {
 	t.Helper()
 	s := &shop{kind: kind, usersDB: newDatabase(t, kind, "user-service", server), orderDB: newDatabase(t, kind, "order-service", server)}
@@ -142,7 +142,7 @@ func openOn(t *testing.T, kind string, server *postgres.Server, env ...string) *
 func (s *shop) usersURL() string  { return s.users.URL + "/api/v1/users" }
 func (s *shop) ordersURL() string { return s.orders.URL + "/api/v1/orders" }
 
-// do sends a request, and returns the status, 0 if there was no answer, and the body.
+// do sends a request, and returns the status and the body. Without an answer, the status is 0.
 func (s *shop) do(method, address, body string, headers ...string) (int, []byte) {
 	request, err := http.NewRequest(method, address, strings.NewReader(body))
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *shop) do(method, address, body string, headers ...string) (int, []byte)
 	return response.StatusCode, read
 }
 
-// want is do that must be answered so, and returns the body.
+// want sends a request, requires a status, and returns the body.
 func (s *shop) want(t *testing.T, status int, method, address, body string, headers ...string) []byte {
 	t.Helper()
 	got, answer := s.do(method, address, body, headers...)
@@ -188,7 +188,7 @@ func orderOf(user, address string) string {
 	return fmt.Sprintf(`{"user_id":%q,"shipping_address":%q,"items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, user, address)
 }
 
-// waitComplete waits until user-service says that a user has been erased everywhere.
+// waitComplete waits until user-service reports a user's erasure as complete.
 func (s *shop) waitComplete(t *testing.T, user string) {
 	t.Helper()
 	apitest.Eventually(t, "the erasure is complete", func() bool {
@@ -197,7 +197,7 @@ func (s *shop) waitComplete(t *testing.T, user string) {
 	})
 }
 
-// order is one as a client reads it.
+// order is an order as clients read it.
 type order struct {
 	ID, Status      string
 	ShippingAddress *string    `json:"shipping_address"`
@@ -222,8 +222,8 @@ func list[T any](t *testing.T, s *shop, address string) (all []T) {
 	}
 }
 
-// requireErased requires that nothing is left of a user's orders that there should not be,
-// and that it was taken away once: versions are those that orders had before, and 1 more.
+// requireErased requires that a user's orders are erased, and that each was erased once:
+// versions has each order's version before, and the erasure adds 1.
 func (s *shop) requireErased(t *testing.T, user string, versions map[string]int) {
 	t.Helper()
 	orders := list[order](t, s, s.ordersURL()+"/user/"+user)
@@ -232,7 +232,7 @@ func (s *shop) requireErased(t *testing.T, user string, versions map[string]int)
 		require.NotContains(t, []string{"pending", "confirmed"}, o.Status)
 		require.Nil(t, o.ShippingAddress)
 		require.NotNil(t, o.ErasedAt)
-		if i%50 != 0 { // of very many the store is asked
+		if i%50 != 0 { // one in 50 is enough; the queries below check all
 			continue
 		}
 		type change struct {
@@ -265,5 +265,5 @@ func (s *shop) requireErased(t *testing.T, user string, versions map[string]int)
 	requireCount(0, s.usersDB, "SELECT count(*) FROM {}idempotency_keys WHERE substr(location, length(location) - 35) = ?")
 }
 
-// text is a column as text.
+// text returns an expression that is a column as text.
 func (d *database) text(column string) string { return "CAST(" + column + " AS text)" }

@@ -1,6 +1,6 @@
-// Package newservice makes a third service in a copy of the project, as
-// docs/add-a-service.md says, and has it go all the way: it is built, passes its own tests,
-// runs beside the others, asks for tokens, and is rendered for the cluster.
+// Package newservice creates a third service in a copy of the project, as docs/add-a-service.md
+// describes, and tests everything about it: it builds, passes its own tests, runs beside the
+// others, requires tokens, and is rendered for the cluster.
 package newservice
 
 import (
@@ -33,35 +33,35 @@ const (
 	made = "services/inventory-service"
 )
 
-// project is a copy of this one.
+// project is a copy of this project.
 type project struct {
 	*testing.T
 	folder string
 }
 
-func TestAThirdServiceIsOneCommand(t *testing.T) {
+func TestAThirdServiceTakesOneCommand(t *testing.T) {
 	p := project{t, checkout.New(t, root)}
 	p.run("make", "new-service", "NAME=inventory", "NOUN=item", "PORT=8002")
 
 	changed := strings.Fields(p.run("git", "status", "--porcelain", "--untracked-files=all", "--", "*.go"))
 	for _, file := range changed {
-		require.True(t, file == "??" || strings.HasPrefix(file, made+"/"), "no code beside the service's is made or changed: %s", file)
+		require.True(t, file == "??" || strings.HasPrefix(file, made+"/"), "a file outside the service is created or changed: %s", file)
 	}
 	require.Empty(t, p.run("gofmt", "-l", made))
-	require.Empty(t, p.run("sh", "-c", "grep -rinE 'widget|65535|\\b(a item|a inventory|an widget)' "+made+" || true"), "a word of the template is left")
+	require.Empty(t, p.run("sh", "-c", "grep -rinE 'widget|65535|\\b(a item|a inventory|an widget)' "+made+" || true"), "a word of the template remains")
 	p.run("go", "vet", "./"+made+"/...")
 	p.run("go", "test", "-count=1", "./"+made+"/...")
 
-	t.Run("what is generated is current", func(t *testing.T) { p.of(t).run(".ci/generate", "--check") })
-	t.Run("the project's own checks know it", func(t *testing.T) {
+	t.Run("generated files are current", func(t *testing.T) { p.of(t).run(".ci/generate", "--check") })
+	t.Run("the project's checks include it", func(t *testing.T) {
 		p.of(t).run("go", "test", "-count=1", "./test/delivery", "./test/chart", "./test/dashboards", "-run",
-			"^(TestEveryServiceIsBuiltEverywhere|TestSkaffoldSetsValuesThatTheChartHas|TestDevelopmentFindsItsDatabase|TestObjectsAreAsReviewed|TestFormIsGrafanas)$")
+			"^(TestEveryServiceIsBuiltEverywhere|TestSkaffoldSetsValuesThatTheChartHas|TestDevelopmentFindsItsDatabase|TestObjectsMatchTheReviewedRendering|TestDashboardsHaveGrafanasForm)$")
 	})
 	t.Run("it is rendered for every environment", func(t *testing.T) { p.of(t).rendered() })
-	t.Run("it runs beside the others, and asks for tokens", func(t *testing.T) { p.of(t).used() })
+	t.Run("it runs beside the others, and requires tokens", func(t *testing.T) { p.of(t).used() })
 }
 
-// rendered checks what the chart makes of it, with each environment's values.
+// rendered checks the chart's objects for the service, with each environment's values.
 func (p project) rendered() {
 	helm := strings.TrimSpace(p.run(".ci/tool", "--path", "helm"))
 	for _, environment := range []string{"dev", "staging", "prod"} {
@@ -91,12 +91,12 @@ func (p project) rendered() {
 	}
 }
 
-// used runs all services as make run does, and has somebody use the new one.
+// used runs all services with make run, and sends requests to the new one.
 func (p project) used() {
 	ports := []string{freePort(p), freePort(p), freePort(p)}
 	data := p.TempDir()
 	command := p.command("make", "run", "AUTH=on", "DATA_DIR="+data, "USER_PORT="+ports[0], "ORDER_PORT="+ports[1], "INVENTORY_PORT="+ports[2])
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to send it what a terminal sends for Ctrl-C
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to send SIGINT to the group, like Ctrl-C in a terminal
 	said, err := os.Create(filepath.Join(p.TempDir(), "stderr"))
 	require.NoError(p, err)
 	defer said.Close()
@@ -105,7 +105,7 @@ func (p project) used() {
 	require.NoError(p, err)
 	require.NoError(p, command.Start())
 	p.Cleanup(func() {
-		if command.ProcessState == nil { // the test has failed half-way
+		if command.ProcessState == nil { // the test failed before it stopped make
 			_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 			_ = command.Wait()
 		}
@@ -149,7 +149,7 @@ func (p project) used() {
 	require.NoError(p, syscall.Kill(-command.Process.Pid, syscall.SIGINT))
 	_, err = io.Copy(io.Discard, out)
 	require.NoError(p, err)
-	_ = command.Wait() // interrupted, make has no exit code of its own to give
+	_ = command.Wait() // the exit code of an interrupted make means nothing
 	problems, err = os.ReadFile(said.Name())
 	require.NoError(p, err)
 	require.NotContains(p, string(problems), "Error")
@@ -175,10 +175,10 @@ func (p project) send(method, url, token, body string) (status int, answer map[s
 	return response.StatusCode, answer
 }
 
-// of is the project for another test.
+// of returns the project for a subtest.
 func (p project) of(t *testing.T) project { return project{t, p.folder} }
 
-// run runs a program in the copy, and returns what it prints.
+// run runs a program in the copy, and returns its output.
 func (p project) run(program string, arguments ...string) string {
 	p.Helper()
 	command := p.command(program, arguments...)
@@ -195,7 +195,7 @@ func (p project) command(program string, arguments ...string) *exec.Cmd {
 	}
 	command := exec.CommandContext(p.Context(), program, arguments...)
 	command.Dir = p.folder
-	// Neither the make that runs the tests nor what it was told is to have a say.
+	// Remove the variables of the make that runs the tests.
 	command.Env = slices.DeleteFunc(checkout.Environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
 		return strings.HasPrefix(name, "MAKE") || slices.Contains([]string{"MFLAGS", "TEST_BINARIES", "NAME", "NOUN", "NOUNS", "PORT", "RUN", "PKG"}, name)

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// bug is one that is planted again: in each file the old text becomes the new one.
+// bug is planted by its edits, each of which replaces a text in a file.
 type bug struct {
 	name  string
 	edits []edit
@@ -36,43 +36,43 @@ const (
 )
 
 var bugs = []bug{
-	{"the cursor moves before the effect, in a transaction of its own", []edit{{orderErase, "	for {\n		done := true\n", "	if e != nil {\n		err := s.Follow(ctx, source, from, to, nil)\n		if err != nil {\n			return err\n		}\n		from = to\n	}\n	for {\n		done := true\n"}}},
+	{"the cursor moves before the effect, in its own transaction", []edit{{orderErase, "	for {\n		done := true\n", "	if e != nil {\n		err := s.Follow(ctx, source, from, to, nil)\n		if err != nil {\n			return err\n		}\n		from = to\n	}\n	for {\n		done := true\n"}}},
 	{"an effect doesn't move the cursor", []edit{{orderErase, "			n, err := c.Exec(ctx, moveFollowed", "			if e != nil {\n				return nil\n			}\n			n, err := c.Exec(ctx, moveFollowed"}}},
-	{"the erasure is repeated for orders that were erased", []edit{{orderErase, "user_id = ?1 AND erased_at IS NULL", "user_id = ?1"}, {orderErase, "			n, err := c.Exec(ctx, moveFollowed", "			if e != nil && e.Time.UnixNano()%3 == 0 {\n				e.Time = e.Time.Add(1)\n				return events.ErrMoved\n			}\n			n, err := c.Exec(ctx, moveFollowed"}}},
-	{"the event is written after the transaction of the deletion", []edit{
+	{"erased orders are erased again", []edit{{orderErase, "user_id = ?1 AND erased_at IS NULL", "user_id = ?1"}, {orderErase, "			n, err := c.Exec(ctx, moveFollowed", "			if e != nil && e.Time.UnixNano()%3 == 0 {\n				e.Time = e.Time.Add(1)\n				return events.ErrMoved\n			}\n			n, err := c.Exec(ctx, moveFollowed"}}},
+	{"the event is written after the deletion's transaction", []edit{
 		{userSQL, "CREATE TRIGGER users_removed AFTER DELETE ON users BEGIN", "CREATE TRIGGER users_removed AFTER DELETE ON users WHEN OLD.version < 0 BEGIN"},
 		{userStore, "	return s.write(ctx, func(c *sqlite.Conn) error {\n		c.Erases()", "	err := s.remove(ctx, id, version)\n	if err != nil {\n		return err\n	}\n	return s.write(ctx, func(c *sqlite.Conn) error {\n		_, err := c.Exec(ctx, `-- name: Tell\nINSERT INTO events (subject, type, version, time, data) VALUES (?1, 'deleted', ?2, 0, json_object('version', ?2))`, id, version+1)\n		return err\n	})\n}\n\nfunc (s *Store) remove(ctx context.Context, id uuid.UUID, version int64) error {\n	return s.write(ctx, func(c *sqlite.Conn) error {\n		c.Erases()"},
 	}},
-	{"an order is taken for a user who was erased (no tombstone)", []edit{{orderSQL, "EXISTS (SELECT 1 FROM erased_users WHERE user_id = NEW.user_id)", "0"}}},
-	{"a user who was seen counts as existing for ever", []edit{{userClient, "(cfg.CacheTTL),", "(ttlcache.NoTTL),"}}},
-	{"a user counts as seen when user-service can't be asked", []edit{{userClient, "		return o, c.unavailable(err)\n	}\n}\n\nfunc (c *Client) seen", "		return found, nil\n	}\n}\n\nfunc (c *Client) seen"}}},
-	{"the record of a key is left out", []edit{{"pkg/idempotency/sqlitekeys/sqlitekeys.go", "	if r == nil {", "	if r != nil {\n		return nil\n	}\n	if r == nil {"}}},
+	{"an order is accepted for an erased user (no tombstone)", []edit{{orderSQL, "EXISTS (SELECT 1 FROM erased_users WHERE user_id = NEW.user_id)", "0"}}},
+	{"a user in the cache counts as existing for ever", []edit{{userClient, "(cfg.CacheTTL),", "(ttlcache.NoTTL),"}}},
+	{"a user counts as existing while user-service is unavailable", []edit{{userClient, "		return o, c.unavailable(err)\n	}\n}\n\nfunc (c *Client) seen", "		return found, nil\n	}\n}\n\nfunc (c *Client) seen"}}},
+	{"the record of a key is not written", []edit{{"pkg/idempotency/sqlitekeys/sqlitekeys.go", "	if r == nil {", "	if r != nil {\n		return nil\n	}\n	if r == nil {"}}},
 	{"the record of a key is written after the order's transaction", []edit{{orderStore, "record *idempotency.Record) error {", "record *idempotency.Record) (err error) {"}, {orderStore, "	return s.Write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)\n		if err != nil {\n			return err\n		}\n		_, err = c.Exec", "	late := record\n	record = nil\n	defer func() {\n		if err == nil {\n			_ = s.Write(ctx, func(c *sqlite.Conn) error { return sqlitekeys.Add(ctx, c, late) })\n		}\n	}()\n	return s.Write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)\n		if err != nil {\n			return err\n		}\n		_, err = c.Exec"}}},
 	{"the record of a key is written before the user's transaction", []edit{{userStore, "	return s.write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)", "	err := s.write(ctx, func(c *sqlite.Conn) error { return sqlitekeys.Add(ctx, c, record) })\n	if err != nil {\n		return err\n	}\n	record = nil\n	return s.write(ctx, func(c *sqlite.Conn) error {\n		err := sqlitekeys.Add(ctx, c, record)"}}},
-	{"a create that is refused keeps its key", []edit{{userAPI, "	defer claim.Release()", "	defer func() {\n		if err == nil {\n			claim.Release()\n		}\n	}()"}}},
+	{"a rejected create keeps its key", []edit{{userAPI, "	defer claim.Release()", "	defer func() {\n		if err == nil {\n			claim.Release()\n		}\n	}()"}}},
 	{"the records of a deleted user's keys stay", []edit{{userStore, "		return sqlitekeys.Erase(ctx, c, id)", "		return nil"}}},
-	{"a key that is used at the same time waits for nobody", []edit{{"pkg/idempotency/idempotency.go", "			err = ErrInFlight", "			err = nil"}, {"pkg/idempotency/sqlitekeys/sqlitekeys.go", "	if err == nil && n == 0 {", "	if false && n == 0 {"}}},
-	{"the breaker counts requests that were given up", []edit{{userClient, "outcomeOf(err).isFailure() }", "outcomeOf(err).isFailure() || outcomeOf(err) == canceled }"}, {userClient, "IsExcluded: func(err error) bool { return outcomeOf(err) == canceled }", "IsExcluded: func(error) bool { return false }"}}},
+	{"concurrent requests with one key don't wait for each other", []edit{{"pkg/idempotency/idempotency.go", "			err = ErrInFlight", "			err = nil"}, {"pkg/idempotency/sqlitekeys/sqlitekeys.go", "	if err == nil && n == 0 {", "	if false && n == 0 {"}}},
+	{"the breaker counts canceled requests", []edit{{userClient, "outcomeOf(err).isFailure() }", "outcomeOf(err).isFailure() || outcomeOf(err) == canceled }"}, {userClient, "IsExcluded: func(err error) bool { return outcomeOf(err) == canceled }", "IsExcluded: func(error) bool { return false }"}}},
 	{"events are in the order of their times", []edit{{"pkg/events/sqliteevents/sqliteevents.go", "ORDER BY position LIMIT ?+0\"", "ORDER BY time LIMIT ?+0\""}}},
 	{"the feed begins with the cursor's own event", []edit{{"pkg/events/sqliteevents/sqliteevents.go", "WHERE position > ?", "WHERE position >= ?"}}},
-	{"events are acknowledged before they have had their effect", []edit{{"pkg/events/follow.go", "	from, to := at, at\n", "	if len(batch) > 0 {\n		_ = f.acknowledge(ctx, batch[len(batch)-1].Cursor)\n	}\n	from, to := at, at\n"}}},
-	{"an acknowledgement that failed counts as known", []edit{{"pkg/events/follow.go", "	if err == nil {\n		f.acknowledged,", "	if true {\n		f.acknowledged,"}, {"pkg/events/follow.go", "|| at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain", ""}}},
-	{"a late acknowledgement takes back a later one (this one was real)", []edit{{"pkg/events/follow.go", "|| at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain", ""}}},
-	{"a long poll misses what comes between look and wait", []edit{{"pkg/events/feed.go", "min(interval, left)", "left"}}},
-	{"an UPDATE doesn't look at the version", []edit{{orderStore, "changed_by = ? WHERE id = ? AND version = ?", "changed_by = ? WHERE id = ? AND version >= 0 * ?"}}},
-	{"If-Match holds for the first try only", []edit{{userAPI, "	for { // retry if another request changed the user; each round, one request succeeds\n", "	for round := 0; ; round++ {\n"}, {userAPI, "		err = in.CheckChange(httpapi.ETag(stored.Version))\n		if err != nil {\n			return updated, err", "		err = in.CheckChange(httpapi.ETag(stored.Version))\n		if err != nil && round == 0 {\n			return updated, err"}}},
-	{"a change has an event only when the status changes", []edit{{orderSQL, "CREATE TRIGGER orders_updated AFTER UPDATE ON orders BEGIN", "CREATE TRIGGER orders_updated AFTER UPDATE ON orders WHEN NEW.status IS NOT OLD.status BEGIN"}}},
-	{"a commit that failed counts as done", []edit{{"pkg/database/sqlite/writer.go", "		fail(group, errors.Join(fmt.Errorf(\"commit: %w\", err), w.rollback()))", "		_ = w.rollback()"}}},
-	{"of a write that was refused half stays", []edit{{"pkg/database/sqlite/writer.go", "		err = w.conn.run(\"ROLLBACK TO job\")", "		err = nil"}}},
+	{"events are acknowledged before they take effect", []edit{{"pkg/events/follow.go", "	from, to := at, at\n", "	if len(batch) > 0 {\n		_ = f.acknowledge(ctx, batch[len(batch)-1].Cursor)\n	}\n	from, to := at, at\n"}}},
+	{"a failed acknowledgement counts as sent", []edit{{"pkg/events/follow.go", "	if err == nil {\n		f.acknowledged,", "	if true {\n		f.acknowledged,"}, {"pkg/events/follow.go", "|| at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain", ""}}},
+	{"a late acknowledgement reverts a later one (a bug we had)", []edit{{"pkg/events/follow.go", "|| at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain", ""}}},
+	{"a long poll misses events between the read and the wait", []edit{{"pkg/events/feed.go", "min(interval, left)", "left"}}},
+	{"an UPDATE ignores the version", []edit{{orderStore, "changed_by = ? WHERE id = ? AND version = ?", "changed_by = ? WHERE id = ? AND version >= 0 * ?"}}},
+	{"If-Match is checked on the first try only", []edit{{userAPI, "	for { // retry if another request changed the user; each round, one request succeeds\n", "	for round := 0; ; round++ {\n"}, {userAPI, "		err = in.CheckChange(httpapi.ETag(stored.Version))\n		if err != nil {\n			return updated, err", "		err = in.CheckChange(httpapi.ETag(stored.Version))\n		if err != nil && round == 0 {\n			return updated, err"}}},
+	{"a change has an event only if the status changes", []edit{{orderSQL, "CREATE TRIGGER orders_updated AFTER UPDATE ON orders BEGIN", "CREATE TRIGGER orders_updated AFTER UPDATE ON orders WHEN NEW.status IS NOT OLD.status BEGIN"}}},
+	{"a failed commit counts as committed", []edit{{"pkg/database/sqlite/writer.go", "		fail(group, errors.Join(fmt.Errorf(\"commit: %w\", err), w.rollback()))", "		_ = w.rollback()"}}},
+	{"half of a rejected write stays", []edit{{"pkg/database/sqlite/writer.go", "		err = w.conn.run(\"ROLLBACK TO job\")", "		err = nil"}}},
 	{"an erased order stays confirmed", []edit{{orderErase, "IN ('pending', 'confirmed')", "IN ('pending')"}}},
-	{"an order is deleted whatever its version is", []edit{{orderStore, "DELETE FROM orders WHERE id = ? AND version = ?", "DELETE FROM orders WHERE id = ? AND version >= 0 * ?"}}},
-	{"a cursor that has moved counts as moved by this one", []edit{{orderErase, " WHERE followed.cursor = ?2`", "`"}}},
+	{"a deletion ignores the order's version", []edit{{orderStore, "DELETE FROM orders WHERE id = ? AND version = ?", "DELETE FROM orders WHERE id = ? AND version >= 0 * ?"}}},
+	{"a cursor moved by another replica counts as moved by this one", []edit{{orderErase, " WHERE followed.cursor = ?2`", "`"}}},
 }
 
-var plant = flag.Duration("plant", 0, "for how long to look for each planted bug; 0: it is only seen whether they can be planted")
+var plant = flag.Duration("plant", 0, "how long to search for each planted bug; 0: only check that it can be planted")
 
-// TestPlantedBugs plants each bug again in an overlay of the source, and looks how many
-// seeds it takes to be found.
+// TestPlantedBugs plants each bug in an overlay of the source, and counts the seeds until
+// it is found.
 func TestPlantedBugs(t *testing.T) {
 	root := filepath.Join("..", "..")
 	found := regexp.MustCompile(`seed \d+, the (\d+)th, goes wrong:\n\s*(.*)`)

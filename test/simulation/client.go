@@ -23,7 +23,7 @@ type client struct {
 	random *rand.Rand
 	http   *http.Client
 	*http.Transport
-	events map[string]feed // what it has read of the feeds
+	events map[string]feed // what the client has read of each feed
 }
 
 func (m *model) client(name string) *client {
@@ -31,22 +31,22 @@ func (m *model) client(name string) *client {
 	return &client{model: m, name: name, random: m.random("client", name), http: &http.Client{Transport: transport}, Transport: transport, events: map[string]feed{}}
 }
 
-// answer is what came of a request. Without a status there was none.
+// answer is the outcome of a request. Status 0 is no answer.
 type answer struct {
 	status         int
 	body, location string
 	version        int64
 	replayed       bool
-	doubled        bool // the request was sent or delivered twice: the answer may be the second one's
+	doubled        bool // the request was sent or delivered twice: the answer may be to the second
 	began          time.Time
 }
 
 func (a answer) happened() bool { return a.status/100 == 2 }
 
-// refused says that nothing was done.
+// refused reports whether the request certainly had no effect.
 func (a answer) refused() bool { return a.status >= 400 && !a.doubled }
 
-// do sends a request, and tells what came of it.
+// do sends a request, and returns the outcome.
 func (c *client) do(patience time.Duration, service, method, path, body string, headers ...string) (a answer) {
 	before := c.sentSoFar()
 	a.began = time.Now()
@@ -76,7 +76,7 @@ func (c *client) do(patience time.Duration, service, method, path, body string, 
 	}
 	a.doubled = c.sentSoFar() > before+1
 	if c.faults.calm && a.status >= 500 {
-		c.wrong("%d, and nothing is wrong: %s", a.status, a.body)
+		c.wrong("%d without a fault: %s", a.status, a.body)
 	}
 	return a
 }
@@ -87,7 +87,7 @@ func (c *client) sentSoFar() int {
 	return c.sent[c.name]
 }
 
-// tellOf adds what a request was, and what came of it, to the story.
+// tellOf adds a request and its outcome to the story.
 func (c *client) tellOf(a answer, format string, args ...any) {
 	outcome := fmt.Sprint(a.status)
 	if a.status == 0 {
@@ -107,7 +107,7 @@ func (c *client) tellOf(a answer, format string, args ...any) {
 	c.tell(c.name, "%s → %s", fmt.Sprintf(format, args...), outcome)
 }
 
-// run takes some steps.
+// run does random steps.
 func (c *client) run(steps int) {
 	for i := range steps {
 		<-time.After(upTo(c.random, c.faults.pause))
@@ -146,7 +146,7 @@ func (c *client) run(steps int) {
 	}
 }
 
-// pick returns a resource that somebody has made.
+// pick returns the id of a resource that a client has created.
 func (c *client) pick(kind string) (string, bool) {
 	var ids []string
 	for _, w := range c.copied() {
@@ -158,12 +158,12 @@ func (c *client) pick(kind string) (string, bool) {
 		return "", false
 	}
 	if len(ids) > 4 && c.random.IntN(2) == 0 {
-		ids = ids[len(ids)-4:] // others are deleted
+		ids = ids[len(ids)-4:] // older ones are often deleted
 	}
 	return ids[c.random.IntN(len(ids))], true
 }
 
-// write begins a write, whose body has a mark in each %[1]q.
+// write registers a new write. Its mark replaces each %[1]q in body.
 func (c *client) write(kind, user, body string) *write {
 	c.model.log.Lock()
 	defer c.model.log.Unlock()
@@ -177,7 +177,7 @@ func (c *client) write(kind, user, body string) *write {
 
 func (c *client) createUser(patience time.Duration) {
 	other, there := c.pick(users)
-	if there && c.random.IntN(6) == 0 { // who has the address
+	if there && c.random.IntN(6) == 0 { // whose address is taken
 		for _, o := range c.copied() {
 			if o.id == other {
 				c.create(c.write(users, "", `{"name":%[1]q,"email":"`+o.mark+`@example.com"}`), patience)
@@ -198,7 +198,7 @@ func (c *client) createOrder(patience time.Duration) {
 
 const nobody = "00000000-0000-4000-8000-000000000000"
 
-// create sends a create until there is an answer, or it has had enough.
+// create sends a create until there is a final answer, or up to three times.
 func (c *client) create(w *write, patience time.Duration) {
 	for range 1 + c.random.IntN(3) {
 		a := c.send(w, patience)
@@ -210,7 +210,7 @@ func (c *client) create(w *write, patience time.Duration) {
 	}
 }
 
-// again sends a create that was sent before.
+// again repeats an earlier create.
 func (c *client) again(patience time.Duration) {
 	c.model.log.Lock()
 	sent := slices.DeleteFunc(slices.Clone(c.writes), func(w *write) bool { return w.body == "" })
@@ -220,7 +220,7 @@ func (c *client) again(patience time.Duration) {
 	}
 }
 
-// send sends a create, with its key.
+// send sends a create with its Idempotency-Key.
 func (c *client) send(w *write, patience time.Duration) answer {
 	a := c.do(patience, w.kind, http.MethodPost, "", w.body, "Idempotency-Key", w.mark)
 	what := "creates user " + w.mark[1:]
@@ -232,14 +232,14 @@ func (c *client) send(w *write, patience time.Duration) answer {
 	case a.status == http.StatusCreated:
 		id := a.location[strings.LastIndexByte(a.location, '/')+1:]
 		if w.user == nobody {
-			c.wrong("an order for nobody")
+			c.wrong("an order was created for a user who never existed")
 		}
 		c.made(w, id, a.body, a.began, a.replayed)
 		c.saw(id, a.version, 0, a.body)
 	case !a.refused():
 		c.unknown(w)
 	case a.status == http.StatusUnprocessableEntity && w.user == "":
-		c.wrong("a user was refused: %s", a.body)
+		c.wrong("the creation of a user was rejected: %s", a.body)
 	}
 	return a
 }
@@ -250,7 +250,7 @@ func (c *client) unknown(w *write) {
 	w.perhaps = true
 }
 
-// change changes a resource: sometimes the version that it knows, sometimes any.
+// change changes a resource, sometimes on condition that it has the known version.
 func (c *client) change(kind string, patience time.Duration) {
 	id, there := c.pick(kind)
 	if there {
@@ -258,7 +258,7 @@ func (c *client) change(kind string, patience time.Duration) {
 	}
 }
 
-// changeAtOnce changes a resource several times at once.
+// changeAtOnce changes a resource three times concurrently.
 func (c *client) changeAtOnce(kind string) {
 	id, there := c.pick(kind)
 	if !there {
@@ -303,10 +303,10 @@ func (c *client) changeOne(kind, id string, patience time.Duration) {
 	c.tellOf(a, "changes %s to %s%s", c.model.name(id), body, condition)
 	switch {
 	case a.status == http.StatusOK:
-		c.unknown(w) // it has no id of its own
+		c.unknown(w) // it may be in any version
 		c.saw(id, a.version, known, a.body)
 		if condition != "" && !a.doubled && a.version != known+1 {
-			c.wrong("%s was to be version %d, and is %d", c.model.name(id), known+1, a.version)
+			c.wrong("%s should be version %d, and is %d", c.model.name(id), known+1, a.version)
 		}
 	case !a.refused():
 		c.unknown(w)
@@ -330,7 +330,7 @@ func (c *client) delete(kind string, patience time.Duration) {
 	}
 }
 
-// audit asks whether a deleted user was erased, and looks whether that is so.
+// audit asks whether a deleted user was erased, and checks the answer.
 func (c *client) audit() {
 	id, there := c.pick(users)
 	c.model.mu.Lock()
@@ -343,7 +343,7 @@ func (c *client) audit() {
 	complete := strings.Contains(a.body, `"complete":true`)
 	c.tellOf(a, "asks whether %s was erased: %t", c.model.name(id), complete)
 	if c.faults.calm && a.status == http.StatusOK && !complete && a.began.Sub(at) > 3*time.Second {
-		c.wrong("all is well, and %s is not erased after %s", c.model.name(id), a.began.Sub(at))
+		c.wrong("%s is not erased after %s without faults", c.model.name(id), a.began.Sub(at))
 	}
 	if !complete {
 		return
@@ -351,12 +351,12 @@ func (c *client) audit() {
 	for _, status := range []string{"pending", "confirmed"} {
 		a := c.do(6*time.Second, orders, http.MethodGet, "?user_id="+id+"&status="+status, "")
 		if a.status == http.StatusOK && strings.Contains(a.body, `"id"`) {
-			c.wrong("%s was erased, and has an order that is %s", c.model.name(id), status)
+			c.wrong("%s was erased, and has a %s order", c.model.name(id), status)
 		}
 	}
 }
 
-// hurry gives up on many orders at once.
+// hurry gives up on twelve concurrent orders.
 func (c *client) hurry() {
 	if c.faults.impatient == 0 {
 		return
@@ -369,15 +369,15 @@ func (c *client) hurry() {
 			defer other.CloseIdleConnections()
 			a := other.do(patience, orders, http.MethodPost, "", fmt.Sprintf(`{"user_id":"00000000-0000-4000-8000-%012d","shipping_address":"x","items":[{"product_id":"p","product_name":"P","quantity":1,"price":0.1}]}`, i))
 			if a.status == http.StatusCreated {
-				c.wrong("an order for nobody")
+				c.wrong("an order was created for a user who never existed")
 			}
 		})
 	}
 	all.Wait()
-	c.tell(c.name, "gives up on twelve orders for nobody")
+	c.tell(c.name, "gives up on twelve orders for users who never existed")
 }
 
-// follow reads what is new in a feed.
+// follow reads the next events of a feed.
 func (c *client) follow(kind string) {
 	path := "/events?limit=7"
 	if f := c.events[kind]; len(f) > 0 {

@@ -9,60 +9,61 @@ import (
 	"time"
 )
 
-// cacheTTL is for how long order-service takes a user for one who exists, and how long a
-// request about it may still take.
+// cacheTTL is how long order-service caches that a user exists, plus the time of the
+// lookup before.
 const cacheTTL = 5*time.Second + 2500*time.Millisecond
 
-// version is a resource at a version.
+// version identifies a version of a resource.
 type version struct {
 	id string
 	n  int64
 }
 
-// write is what a client asks for, however often it sends it. Its mark is in what it writes,
-// and in nothing else.
+// write is a write by a client, which it may send several times. Its mark is in what it
+// writes, and nowhere else.
 type write struct {
 	mark     string
-	kind     string // of a resource: a service's name
-	user     string // whose order it makes
-	body     string // what a create sends
-	answered string // the body of the first success
-	id       string // of what it made
-	perhaps  bool   // it may have happened: an answer is missing, or the network doubled it
+	kind     string // users or orders
+	user     string // the owner of a created order
+	body     string // the body of a create
+	answered string // the body of the first successful answer
+	id       string // of the created resource
+	perhaps  bool   // it may have taken effect: there was no clear answer, or the network duplicated it
 }
 
-// model is what the clients know of the services, and so what these must do.
+// model is what the clients know about the services, from which follow the rules that the
+// services must obey.
 type model struct {
 	*world
 	mu      sync.Mutex
-	bodies  map[version]string   // what each version of each resource was, for ever
-	latest  map[string]int64     // the highest version that somebody was told of
-	deleted map[string]time.Time // when the deletion was acknowledged
-	refused map[string]bool      // marks of writes that did not happen
+	bodies  map[version]string   // of each version of each resource
+	latest  map[string]int64     // the highest version that a client has seen
+	deleted map[string]time.Time // when a deletion was acknowledged
+	refused map[string]bool      // marks of writes that had no effect
 	log     sync.Mutex           // for the two below
 	writes  []*write
-	names   map[string]string // of what was made
+	names   map[string]string // of created resources
 }
 
 func newModel(w *world) *model {
 	return &model{world: w, bodies: map[version]string{}, latest: map[string]int64{}, deleted: map[string]time.Time{}, refused: map[string]bool{}, names: map[string]string{}}
 }
 
-// known returns the highest version that was known before a request.
+// known returns the highest version of a resource that a client has seen.
 func (m *model) known(id string) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.latest[id]
 }
 
-// saw holds an answer with a resource against what was seen of it. least is the version that
-// was known before it was asked for.
+// saw checks an answer with a resource against earlier answers. least is the version that
+// was known before the request.
 func (m *model) saw(id string, n, least int64, body string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v := version{id, n}
 	if before, seen := m.bodies[v]; seen && before != body {
-		m.wrong("version %d of %s was two things: %s and %s", n, m.name(id), before, body)
+		m.wrong("version %d of %s has two contents: %s and %s", n, m.name(id), before, body)
 	}
 	if n < least {
 		m.wrong("%s went back from version %d to %d", m.name(id), least, n)
@@ -71,7 +72,7 @@ func (m *model) saw(id string, n, least int64, body string) {
 	m.latest[id] = max(m.latest[id], n)
 }
 
-// made holds the answer of a create against those that it had before.
+// made checks the answer to a create against earlier answers to it.
 func (m *model) made(c *write, id, body string, began time.Time, replayed bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -89,7 +90,7 @@ func (m *model) made(c *write, id, body string, began time.Time, replayed bool) 
 	}
 }
 
-// feed is what a service's feed has told in the end.
+// feed is the events of a service, in the feed's order.
 type feed []event
 
 type event struct {
@@ -103,14 +104,14 @@ type event struct {
 
 func (e event) is(what string) bool { return strings.HasSuffix(e.Type, "."+what) }
 
-// resource is a user or an order as it is in the end.
+// resource is the final state of a user or an order.
 type resource struct {
 	id, body, email, user, status, address, product string
 	version                                         int64
 }
 
-// judge holds all that is there in the end, when nothing is under way any more, against all
-// that was ever said. cursor is where order-service's follower is.
+// judge checks the final state, with nothing in flight, against all answers. cursor is the
+// position of order-service's follower.
 func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource, erased func(id string) bool, cursor string) {
 	for _, kind := range []string{users, orders} {
 		m.judgeFeed(feeds[kind], now[kind])
@@ -118,7 +119,7 @@ func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource,
 	for _, w := range m.writes {
 		there := feeds[w.kind].of(w.id)
 		if w.id != "" && !slices.ContainsFunc(there, func(e event) bool { return e.is("created") }) {
-			m.wrong("%s was acknowledged, and is lost", m.name(w.id))
+			m.wrong("%s was acknowledged and is lost", m.name(w.id))
 		}
 		if !w.perhaps && w.answered == "" {
 			m.refused[w.mark] = true
@@ -127,7 +128,7 @@ func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource,
 	for _, mark := range slices.Sorted(maps.Keys(m.refused)) {
 		for v, body := range m.bodies {
 			if strings.Contains(body, `"`+mark+`"`) || strings.Contains(body, `"`+mark+"@") {
-				m.wrong("version %d of %s has what was refused: %s", v.n, m.name(v.id), mark)
+				m.wrong("version %d of %s has the content of a rejected write: %s", v.n, m.name(v.id), mark)
 			}
 		}
 	}
@@ -142,7 +143,7 @@ func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource,
 	for _, id := range slices.Sorted(maps.Keys(now[orders])) {
 		o := now[orders][id]
 		if products[o.product] != "" {
-			m.wrong("one key made %s and %s", m.name(id), m.name(products[o.product]))
+			m.wrong("one key created %s and %s", m.name(id), m.name(products[o.product]))
 		}
 		products[o.product] = id
 		user := feeds[users].of(o.user)
@@ -154,16 +155,16 @@ func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource,
 		}
 		switch {
 		case len(user) == 0 || !user[0].is("created"):
-			m.wrong("%s is for a user who never was", m.name(id))
+			m.wrong("%s is for a user who never existed", m.name(id))
 		case user[len(user)-1].is("deleted"):
 			if o.address != "" || o.status == "pending" || o.status == "confirmed" {
-				m.wrong("%s is %s and goes to %q; its user was deleted", m.name(id), o.status, o.address)
+				m.wrong("%s is %s with address %q; its user was deleted", m.name(id), o.status, o.address)
 			}
 			if erasures != 1 {
 				m.wrong("%s was erased %d times", m.name(id), erasures)
 			}
 		case erasures != 0:
-			m.wrong("%s was erased, whose user is there", m.name(id))
+			m.wrong("%s was erased, but its user exists", m.name(id))
 		}
 	}
 	for _, e := range feeds[users] {
@@ -171,13 +172,13 @@ func (m *model) judge(feeds map[string]feed, now map[string]map[string]resource,
 			m.wrong("the erasure of %s is not complete", m.name(e.Subject))
 		}
 		if e.Cursor > cursor && len(e.Cursor) >= len(cursor) {
-			m.wrong("order-service has followed up to %q, and there is %q", cursor, e.Cursor)
+			m.wrong("order-service is at %q, and the feed has %q", cursor, e.Cursor)
 		}
 	}
 }
 
-// judgeFeed holds a feed against the resources: each change is one event, and each event one
-// version, from creation to deletion.
+// judgeFeed checks a feed against the resources: each change is one event, and each event
+// one version, from creation to deletion.
 func (m *model) judgeFeed(f feed, now map[string]resource) {
 	last := map[string]event{}
 	gone := map[string]bool{} // users of whom an order was erased
@@ -198,10 +199,10 @@ func (m *model) judgeFeed(f feed, now map[string]resource) {
 		e := last[id]
 		r, there := now[id]
 		if there == e.is("deleted") || there && r.version != e.Data.Version {
-			m.wrong("%s is there: %t, version %d; its last event is %s, version %d", m.name(id), there, r.version, e.Type, e.Data.Version)
+			m.wrong("%s exists: %t, version %d; its last event is %s, version %d", m.name(id), there, r.version, e.Type, e.Data.Version)
 		}
 		if m.latest[id] > e.Data.Version {
-			m.wrong("version %d of %s was acknowledged, and is lost", m.latest[id], m.name(id))
+			m.wrong("version %d of %s was acknowledged and is lost", m.latest[id], m.name(id))
 		}
 	}
 	for id := range now {
@@ -211,7 +212,7 @@ func (m *model) judgeFeed(f feed, now map[string]resource) {
 	}
 	for id := range m.deleted {
 		if _, there := now[id]; there {
-			m.wrong("the deletion of %s was acknowledged, and is lost", m.name(id))
+			m.wrong("the deletion of %s was acknowledged and is lost", m.name(id))
 		}
 	}
 }
@@ -225,14 +226,14 @@ func (f feed) of(id string) (of feed) {
 	return of
 }
 
-// name is what the story calls a resource: ids are too long.
+// name returns the story's name of a resource, as ids are too long.
 func (m *model) name(id string) string {
 	m.log.Lock()
 	defer m.log.Unlock()
-	return cmp.Or(m.names[id], "somebody unknown")
+	return cmp.Or(m.names[id], "an unknown resource")
 }
 
-// copied returns what was written so far.
+// copied returns a copy of the writes so far.
 func (m *model) copied() []write {
 	m.log.Lock()
 	defer m.log.Unlock()

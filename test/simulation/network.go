@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// network carries bytes between the processes and the clients. Everything that arrives does
-// so at a moment of its own.
+// network carries bytes between the processes and the clients. Each write arrives at its
+// own moment.
 type network struct {
 	*world
 	mu        sync.Mutex
 	listeners map[string]*listener
 	dialled   map[string]int
-	sent      map[string]int // how many requests of a client were sent: twice, where one was delivered twice, or net/http sent it again
+	sent      map[string]int // requests sent by a client; one that is delivered twice, or sent again by net/http, counts twice
 }
 
-// dial returns what opens connections for someone: a client, or a service's purpose.
+// dial returns the dial function of a client, or of a service for one purpose.
 func (n *network) dial(who string) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, _, address string) (net.Conn, error) {
 		host, _, _ := net.SplitHostPort(address)
@@ -62,28 +62,28 @@ func (w *world) latency(random *rand.Rand) time.Duration {
 	return 100*time.Microsecond + upTo(random, w.faults.latency)
 }
 
-// conn is one end of a connection. What is written arrives at the other end later, in order.
+// conn is one end of a connection. Written bytes arrive at the other end later, in order.
 type conn struct {
 	*network
 	who, name, peer string
-	server          bool // the end of the one who was dialled
+	server          bool // the accepting end
 	other           *conn
-	dead            <-chan struct{} // closed when the process is dead that it is of
+	dead            <-chan struct{} // closed when the process of this end dies
 
 	mu       sync.Mutex
 	random   *rand.Rand
 	arrived  *sync.Cond
 	buffer   []byte
-	err      error // after buffer
+	err      error // returned after buffer
 	closed   bool
 	deadline time.Time
-	last     time.Time // when the last of what was written arrives
+	last     time.Time // when the last write arrives
 }
 
 // upTo returns a random number below n.
 func upTo[N int | time.Duration](random *rand.Rand, n N) N { return N(random.Int64N(int64(max(n, 1)))) }
 
-// Write is part of net.Conn: it sends, or does what the network does instead.
+// Write is part of net.Conn. It sends, or injects a fault.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,8 +135,7 @@ func (c *conn) isDead() bool {
 	}
 }
 
-// twice has what was sent, which is a request, arrive once more, over a connection of which
-// nobody reads.
+// twice delivers a request once more, over a connection whose answers nobody reads.
 func (c *conn) twice(sent []byte) {
 	again := c.latency(c.random) + upTo(c.random, 2*time.Second)
 	c.tell("network", "%s: the request arrives twice", c.name)
@@ -189,7 +188,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 }
 
-// Close is part of net.Conn. The other end reads what is on its way to it, and then the end.
+// Close is part of net.Conn. The other end reads the bytes in flight, and then EOF.
 func (c *conn) Close() error {
 	c.receive(nil, net.ErrClosed)
 	c.mu.Lock()
@@ -225,7 +224,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // SetDeadline is part of net.Conn.
 func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
-// SetWriteDeadline is part of net.Conn: no write waits.
+// SetWriteDeadline is part of net.Conn. It does nothing, as writes never block.
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // LocalAddr is part of net.Conn.
@@ -234,7 +233,7 @@ func (c *conn) LocalAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0,
 // RemoteAddr is part of net.Conn.
 func (c *conn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 50000} }
 
-// listener is where a process is reached, until it dies.
+// listener accepts the connections to a process, until it dies.
 type listener struct {
 	mu      sync.Mutex
 	waiting chan *conn

@@ -22,17 +22,17 @@ import (
 )
 
 var (
-	seedFlag = flag.Uint64("seed", 0, "tell the story of this seed")
-	fromFlag = flag.Uint64("from", 0, "the first of the seeds; 0: of the time of day")
-	forFlag  = flag.Duration("for", 15*time.Second, "for how long to take seeds")
+	seedFlag = flag.Uint64("seed", 0, "run this seed only, and print its story")
+	fromFlag = flag.Uint64("from", 0, "the first seed; 0: derived from the time")
+	forFlag  = flag.Duration("for", 15*time.Second, "how long to run seeds")
 )
 
-// TestSeeds runs one seed after the other, and tells the story of one that goes wrong.
+// TestSeeds runs one seed after the other, until one fails, and prints the story of that one.
 func TestSeeds(t *testing.T) {
 	folder := prepare(t)
 	if *seedFlag != 0 {
 		story, problems := run(t, *seedFlag, folder)
-		fmt.Println(story) //nolint:forbidigo // it is what was asked for
+		fmt.Println(story) //nolint:forbidigo // printing it is the flag's purpose
 		require.Empty(t, problems)
 		return
 	}
@@ -44,14 +44,14 @@ func TestSeeds(t *testing.T) {
 	for ; time.Since(began) < *forFlag; n++ {
 		story, problems := run(t, from+n, folder)
 		if len(problems) > 0 {
-			t.Fatalf("%s\nseed %d, the %dth, goes wrong:\n%s\n\nmake simulate SEED=%d tells this again", story, from+n, n+1, strings.Join(problems, "\n"), from+n)
+			t.Fatalf("%s\nseed %d, the %dth, goes wrong:\n%s\n\nmake simulate SEED=%d repeats it", story, from+n, n+1, strings.Join(problems, "\n"), from+n)
 		}
 	}
 	t.Logf("%d seeds from %d in %s: %.0f a minute", n, from, time.Since(began).Round(time.Second), float64(n)/time.Since(began).Minutes())
 }
 
-// TestASeedIsAStory: always the same.
-func TestASeedIsAStory(t *testing.T) {
+// TestASeedAlwaysGivesTheSameStory runs two seeds five times each.
+func TestASeedAlwaysGivesTheSameStory(t *testing.T) {
 	folder := prepare(t)
 	for _, seed := range []uint64{2, 5} {
 		first, _ := run(t, seed, folder)
@@ -62,8 +62,7 @@ func TestASeedIsAStory(t *testing.T) {
 	}
 }
 
-// prepare returns a folder with an empty database for each service: in memory, where there
-// is one.
+// prepare returns a folder with an empty database for each service: in memory if possible.
 func prepare(t *testing.T) string {
 	folder, err := os.MkdirTemp("/dev/shm", "simulation") //nolint:usetesting // a disk is a hundred times slower
 	if err != nil {
@@ -75,11 +74,11 @@ func prepare(t *testing.T) string {
 	return folder
 }
 
-// run runs a seed, and returns its story and what went wrong.
+// run runs a seed, and returns its story and its violations.
 func run(t *testing.T, seed uint64, folder string) (story string, problems []string) {
 	seedIDs(seed)
 	synctest.Test(t, func(*testing.T) {
-		time.Sleep(time.Until(ended.Add(time.Hour))) // ids go on from those of the run before
+		time.Sleep(time.Until(ended.Add(time.Hour))) // UUIDv7s continue from the run before, so the clock must too
 		w := newWorld(seed, folder)
 		m := newModel(w)
 		w.tell("the world", "has %+v", w.faults)
@@ -93,7 +92,7 @@ func run(t *testing.T, seed uint64, folder string) (story string, problems []str
 			all.Go(func() { c.run(w.faults.steps) })
 		}
 		all.Wait()
-		w.tell("the world", "is well again")
+		w.tell("the world", "has no more faults")
 		w.healed.Store(true)
 		last := m.client("the end")
 		last.judge(clients)
@@ -102,7 +101,7 @@ func run(t *testing.T, seed uint64, folder string) (story string, problems []str
 		}
 		w.services[orders].end()
 		w.services[users].end()
-		time.Sleep(5 * time.Minute) // whatever is still on its way arrives
+		time.Sleep(5 * time.Minute) // all packets in flight arrive
 		story, problems = strings.Join(w.story, "\n"), w.problems
 		ended = time.Now()
 	})
@@ -111,9 +110,9 @@ func run(t *testing.T, seed uint64, folder string) (story string, problems []str
 
 var ended time.Time
 
-// judge waits until all is at rest, and has the model judge it.
+// judge waits until nothing changes any more, and has the model check the final state.
 func (c *client) judge(clients []*client) {
-	time.Sleep(25 * time.Second) // for what is late, and for a breaker that is open
+	time.Sleep(25 * time.Second) // for delayed packets, and for an open breaker
 	c.revive()
 	feeds := map[string]feed{users: c.feed(users)}
 	c.rest(feeds[users])
@@ -127,13 +126,14 @@ func (c *client) judge(clients []*client) {
 	for _, other := range clients {
 		for kind, f := range other.events {
 			if len(f) > 0 && !slices.Equal(f, feeds[kind][:min(len(f), len(feeds[kind]))]) {
-				c.wrong("%s has read other events than there are", other.name)
+				c.wrong("%s has read events that differ from the feed", other.name)
 			}
 		}
 	}
 }
 
-// revive sends every create again: its key has one answer. And whoever is there may order.
+// revive sends every create again. It must succeed, or be rejected because its user is
+// deleted or never existed, or because its email address is taken.
 func (c *client) revive() {
 	for _, w := range slices.Clone(c.writes) {
 		if w.body == "" {
@@ -145,21 +145,22 @@ func (c *client) revive() {
 		case a.status == http.StatusGone, a.status == http.StatusUnprocessableEntity && w.kind == orders:
 		case a.status == http.StatusConflict && !strings.Contains(w.body, w.mark+"@") && w.answered == "" && strings.Contains(a.body, "email"):
 		default:
-			c.wrong("all is well, and the key of %s gets %d (deleted: %t)", w.mark, a.status, gone)
+			c.wrong("the key of %s gets %d without faults (deleted: %t)", w.mark, a.status, gone)
 		}
 	}
 }
 
-// followed is where order-service's follower is.
+// followed is the position of order-service's follower.
 func (c *client) followed() string {
 	at, err := c.services[orders].followed.Followed(context.Background(), users)
 	if err != nil {
-		c.wrong("it can't be told what was followed: %v", err)
+		c.wrong("the follower's position can't be read: %v", err)
 	}
 	return at.String()
 }
 
-// rest waits until all is followed and the erasures are complete, or should long be.
+// rest waits until all events are followed and the erasures are complete, for at most two
+// minutes.
 func (c *client) rest(f feed) {
 	for range 120 {
 		waiting := len(f) > 0 && c.followed() != f[len(f)-1].Cursor
@@ -185,7 +186,7 @@ func (c *client) list(kind string) map[string]resource {
 		}
 		err := json.Unmarshal([]byte(a.body), &list)
 		if err != nil {
-			c.wrong("%s lists %d", kind, a.status)
+			c.wrong("the list of %s answers %d", kind, a.status)
 			return all
 		}
 		for _, item := range list.Items {
@@ -228,7 +229,7 @@ func (c *client) feed(kind string) feed {
 			return all
 		}
 		if len(all) > 0 && batch[0].Cursor == all[len(all)-1].Cursor {
-			c.wrong("the feed of %s stands still", kind)
+			c.wrong("the feed of %s repeats itself", kind)
 			return all
 		}
 		all = append(all, batch...)

@@ -1,12 +1,12 @@
-// Package simulation runs both services, with all that is theirs but the main packages and
-// PostgreSQL, in one process and on one simulated clock (testing/synctest), beside clients,
-// on a network that loses, tears, delays and doubles, on files that fail, and has the
-// services die at any statement. One seed decides all of it: the same seed is the same
+// Package simulation runs both services and their clients in one process and on one
+// simulated clock (testing/synctest); only the main packages and PostgreSQL are left out.
+// The network loses, truncates, delays and duplicates messages, statements fail, and the
+// services die at any statement. One seed decides everything: the same seed gives the same
 // story (docs/proof.md).
 //
-// What runs at the same time runs at different moments of the simulated clock: whatever is
-// sent, and each statement of a database, takes a time that the seed decides. So the order of
-// all steps that one can tell apart is the seed's, not that of Go's scheduler.
+// Concurrent steps happen at different moments of the simulated clock: the seed decides how
+// long each packet and each statement takes. So the seed decides the order of all
+// observable steps, not Go's scheduler.
 package simulation
 
 import (
@@ -33,24 +33,24 @@ import (
 	userservice "github.com/example/microservices/services/user-service/simulationtest"
 )
 
-// The services' names are also those of their hosts.
+// The services' names, which are also their hosts.
 const (
 	users  = "user-service"
 	orders = "order-service"
 )
 
-// faults are how often what goes wrong (shares of 1, and the longest times).
+// faults says how often which fault happens, as shares of 1, and the maximum durations.
 type faults struct {
 	latency, statement, pause   time.Duration
 	cut, torn, stalled, doubled float64
 	failing                     float64 // statements that fail
-	dying                       float64 // starts that end at some statement
-	impatient                   float64 // requests that are given up on soon
-	calm                        bool    // nothing but impatience
+	dying                       float64 // starts that end with a death at some statement
+	impatient                   float64 // requests that the client gives up on soon
+	calm                        bool    // no fault but impatience
 	clients, steps              int
 }
 
-// chooseFaults draws which faults there are: a few of many, so that each is also seen alone.
+// chooseFaults draws some of the possible faults, so that each also occurs alone.
 func chooseFaults(random *rand.Rand) faults {
 	some := func(most float64) float64 {
 		if random.IntN(2) == 0 {
@@ -77,7 +77,7 @@ type world struct {
 	faults faults
 	folder string
 	began  time.Time
-	healed atomic.Bool // nothing goes wrong any more
+	healed atomic.Bool // no more faults
 	network
 	services map[string]*process
 
@@ -94,15 +94,15 @@ func newWorld(seed uint64, folder string) *world {
 	return w
 }
 
-// random returns the random numbers of something that has a name: they don't depend on what
-// else is drawn.
+// random returns random numbers for a name. They don't depend on numbers drawn for other
+// names.
 func (w *world) random(of ...string) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(strings.Join(of, "/")))
 	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
-// once is random for what happens again and again.
+// once returns new random numbers for each call with a name.
 func (w *world) once(of string) *rand.Rand {
 	w.mu.Lock()
 	w.drawn[of]++
@@ -118,7 +118,7 @@ func (w *world) tell(who, format string, args ...any) {
 	w.story = append(w.story, fmt.Sprintf("%10.6f  %-13s %s", time.Since(w.began).Seconds(), who, fmt.Sprintf(format, args...)))
 }
 
-// wrong notes that something is not as it must be.
+// wrong records a violation of a rule.
 func (w *world) wrong(format string, args ...any) {
 	what := fmt.Sprintf(format, args...)
 	w.tell("WRONG", "%s", what)
@@ -127,26 +127,26 @@ func (w *world) wrong(format string, args ...any) {
 	w.problems = append(w.problems, what)
 }
 
-// process is a service that dies and is started again on what it had committed.
+// process is a service that may die, and is then started again on its committed data.
 type process struct {
 	*world
 	name     string
 	followed events.Sink
-	up       sync.WaitGroup // until the last one that was started has ended
+	up       sync.WaitGroup // until the last life has ended
 
 	lock  sync.Mutex
 	alive *life
 	stop  bool
 }
 
-// life is from one start of a process to its end.
+// life is a process from one start to its death.
 type life struct {
 	*process
 	number     int
 	dead       chan struct{}
 	die        sync.Once
 	statements atomic.Int64
-	last       int64 // the number of the statement before which it dies; 0: it doesn't
+	last       int64 // the statement at which it dies; 0: none
 	dialled    []net.Conn
 	close      func()
 }
@@ -155,7 +155,7 @@ var errDead = errors.New("the process is dead")
 
 var log = slog.New(slog.DiscardHandler)
 
-// start starts a process, which comes back whenever it has died.
+// start starts a process. After each death it starts again.
 func (w *world) start(name string) {
 	p := &process{world: w, name: name}
 	w.services[name] = p
@@ -204,7 +204,7 @@ func (p *process) begin(n int) {
 	running.Go(func() { _ = server.Serve(listener) })
 	for i, work := range app.Background {
 		running.Go(func() {
-			<-time.After(time.Duration(1+i) * time.Millisecond) // not all at once, or they share a commit by chance
+			<-time.After(time.Duration(1+i) * time.Millisecond) // at different moments, or it is random whether they share a commit
 			_ = work(background)
 		})
 	}
@@ -253,7 +253,7 @@ func (p *process) end() {
 	}
 }
 
-// kill ends a life: from now on nothing leaves the process, and no statement is run.
+// kill ends a life: from now on the process sends nothing, and runs no statement.
 func (l *life) kill() { l.die.Do(func() { close(l.dead) }) }
 
 func (l *life) isDead() bool {
@@ -265,7 +265,8 @@ func (l *life) isDead() bool {
 	}
 }
 
-// statement is called before each statement: it takes its time, fails, or is the end.
+// statement is called before each statement. It takes simulated time, fails, or kills the
+// process.
 func (l *life) statement(text string) error {
 	if l.isDead() {
 		return errDead
@@ -275,7 +276,7 @@ func (l *life) statement(text string) error {
 		name = strings.Fields(text)[0]
 		switch name {
 		case "BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA":
-			return nil // what has an effect comes later
+			return nil // the statements with an effect follow
 		}
 	}
 	random := l.once(l.name + " " + name)
@@ -299,7 +300,7 @@ func (l *life) statement(text string) error {
 	return nil
 }
 
-// dial is the network's for the process, which dials nobody once it is dead.
+// dial is the network's dial for the process, and fails once the process is dead.
 func (l *life) dial(purpose string) func(context.Context, string, string) (net.Conn, error) {
 	dial := l.network.dial(fmt.Sprintf("%s %s", l.name, purpose))
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -318,7 +319,7 @@ func (l *life) dial(purpose string) func(context.Context, string, string) (net.C
 	}
 }
 
-// seeded is what ids are made of.
+// seeded is the random source of ids.
 type seeded struct {
 	sync.Mutex
 	*rand.ChaCha8

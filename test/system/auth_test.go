@@ -19,26 +19,26 @@ import (
 	"github.com/example/microservices/internal/testkit/session"
 )
 
-// allScopes are a customer's; sessionScopes are what the README's session needs, which
+// allScopes are a customer's scopes. sessionScopes are those of the README's session, which
 // also fulfils an order.
 const (
 	allScopes     = "users:read users:write orders:read orders:write"
 	sessionScopes = allScopes + " orders:fulfil"
 )
 
-// guarded is both services, asking for tokens of one issuer.
+// guarded is both services, which require tokens of one issuer.
 type guarded struct {
 	issuer        *issuer.Issuer
 	users, orders *process.Process
 }
 
-// startGuarded starts both services, which ask for tokens; env is more for each.
+// startGuarded starts both services with tokens required, and with env added to each.
 func startGuarded(t *testing.T, env ...string) *guarded {
 	t.Helper()
 	return startGuardedOn(t, databases["sqlite"](t), databases["sqlite"](t), env...)
 }
 
-// startGuardedOn is startGuarded with the services' databases.
+// startGuardedOn does the same on these databases.
 func startGuardedOn(t *testing.T, users, orders string, env ...string) *guarded {
 	t.Helper()
 	i, err := issuer.New()
@@ -77,11 +77,11 @@ func send(t testing.TB, client *http.Client, method, url, token, body string) (i
 	return response.StatusCode, string(read)
 }
 
-// TestTheSessionOfTheREADMEWithAToken runs it word for word, as one user.
+// TestTheSessionOfTheREADMEWithAToken runs the session verbatim, as one user.
 func TestTheSessionOfTheREADMEWithAToken(t *testing.T) {
 	g := startGuarded(t)
 	session.RunWith(t, "../..", g.users.Address, g.orders.Address, g.token(t, uuid.NewString(), sessionScopes))
-	require.NotContains(t, g.users.Log()+g.orders.Log(), "eyJ", "no token is logged")
+	require.NotContains(t, g.users.Log()+g.orders.Log(), "eyJ", "a token is logged")
 }
 
 func TestSmokeWithAToken(t *testing.T) {
@@ -96,7 +96,7 @@ func TestSmokeWithAToken(t *testing.T) {
 	require.Equal(t, 1, smoke(allScopes).ExitCode)
 }
 
-func TestARequiredIssuerIsRequired(t *testing.T) {
+func TestAuthRequiredNeedsIssuers(t *testing.T) {
 	for _, service := range []string{"user-service", "order-service"} {
 		got := process.Command(t, process.Build(t, service), nil, "DATABASE_URL="+databases["sqlite"](t), "AUTH_REQUIRED=true")
 		require.Equal(t, 2, got.ExitCode)
@@ -104,7 +104,7 @@ func TestARequiredIssuerIsRequired(t *testing.T) {
 		got = process.Command(t, process.Build(t, service), nil, "DATABASE_URL=nonsense", `AUTH_ISSUERS=[{"issuer":"secret","audience":""}]`)
 		require.Equal(t, 2, got.ExitCode)
 		for _, want := range []string{"DATABASE_URL", "AUTH_ISSUERS[0].issuer", "AUTH_ISSUERS[0].audience"} {
-			require.Contains(t, got.Stderr, want, "all at once")
+			require.Contains(t, got.Stderr, want, "all errors are reported together")
 		}
 		require.NotContains(t, got.Stderr, "secret")
 	}
@@ -143,9 +143,9 @@ func TestAServiceWithoutKeysIsAliveAndNotReady(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 }
 
-// TestKeysRotateUnderLoad rotates the issuer's key three times beneath 500
-// requests a second, with the service as it is run. Every request has a token of
-// its own, signed with the newest key; nobody is refused wrongly, nobody let in.
+// TestKeysRotateUnderLoad rotates the issuer's key three times during 500 requests a second
+// to the real process. Most requests have a new token, signed with the newest key. Every
+// valid token is accepted, every forged one rejected.
 func TestKeysRotateUnderLoad(t *testing.T) {
 	g := startGuarded(t)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64}}
@@ -169,7 +169,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	}
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	const phase = 2600 // ticks: longer than the 5s between two fetches
+	const phase = 2600 // ticks: longer than the 5s between two fetches of the keys
 	for n := range 3*phase + 500 {
 		<-tick.C
 		if n%phase == phase-1 {

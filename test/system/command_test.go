@@ -13,7 +13,7 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// services are all there are.
+// services are the names of all services.
 var services = func() []string {
 	all, err := catalog.Read("../..")
 	if err != nil {
@@ -51,7 +51,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func TestAWrongConfigurationIsExplainedAtOnce(t *testing.T) {
+func TestAllConfigurationErrorsAreReported(t *testing.T) {
 	for _, service := range services {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestAWrongConfigurationIsExplainedAtOnce(t *testing.T) {
 	require.Contains(t, got.Stderr, "PORT")
 }
 
-func TestWhatCantBeStartedSaysWhy(t *testing.T) {
+func TestAFailedStartSaysWhy(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	dir := t.TempDir()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -85,10 +85,10 @@ func TestWhatCantBeStartedSaysWhy(t *testing.T) {
 		env  []string
 		says []string
 	}{
-		"a port that is taken":         {[]string{"PORT=" + port, "DATABASE_URL=sqlite://" + dir + "/a.db"}, []string{port, "address already in use", "PORT"}},
-		"a folder that isn't there":    {[]string{"DATABASE_URL=sqlite://" + dir + "/no/a.db"}, []string{dir + "/no/a.db", "no such file or directory", "DATABASE_URL"}},
-		"a folder in the file's place": {[]string{"DATABASE_URL=sqlite://" + dir}, []string{dir, "is a directory", "DATABASE_URL"}},
-		"a database that isn't there":  {[]string{"START_TIMEOUT=0s", "DATABASE_URL=postgres://ada:hunter2@127.0.0.1:1/x"}, []string{"DATABASE_URL", "unavailable", "127.0.0.1"}},
+		"a port that is taken":       {[]string{"PORT=" + port, "DATABASE_URL=sqlite://" + dir + "/a.db"}, []string{port, "address already in use", "PORT"}},
+		"a missing folder":           {[]string{"DATABASE_URL=sqlite://" + dir + "/no/a.db"}, []string{dir + "/no/a.db", "no such file or directory", "DATABASE_URL"}},
+		"a folder instead of a file": {[]string{"DATABASE_URL=sqlite://" + dir}, []string{dir, "is a directory", "DATABASE_URL"}},
+		"an unavailable database":    {[]string{"START_TIMEOUT=0s", "DATABASE_URL=postgres://ada:hunter2@127.0.0.1:1/x"}, []string{"DATABASE_URL", "unavailable", "127.0.0.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

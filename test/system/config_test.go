@@ -14,8 +14,8 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// secret is in every setting below. No four letters of it are in a text that a
-// service writes by itself.
+// secret is in every setting below. No four consecutive letters of it occur in the services'
+// own texts.
 const secret = "Zwxqvyjk7Bgpfzk"
 
 func requireNoSecret(t *testing.T, text string) {
@@ -25,9 +25,8 @@ func requireNoSecret(t *testing.T, text string) {
 	}
 }
 
-// TestNoErrorShowsAPieceOfASetting plants a secret in every variable, in each form
-// that it may be wrong in.
-func TestNoErrorShowsAPieceOfASetting(t *testing.T) {
+// TestErrorsShowNoPartOfASetting sets every variable to wrong values with a secret in them.
+func TestErrorsShowNoPartOfASetting(t *testing.T) {
 	forms := []string{
 		secret, secret + "\n", `"` + secret, "[{" + secret, `[{"issuer":"` + secret + `"}]`, "9" + secret, secret + "=" + secret,
 		"http://" + secret + ":" + secret + "@x/" + secret, "http://x/?" + secret, "redis://:" + secret + "@" + secret + "#x@x", "redis://x/" + secret,
@@ -57,19 +56,19 @@ func TestNoErrorShowsAPieceOfASetting(t *testing.T) {
 	}
 }
 
-// TestNoErrorOfConnectingShowsAPasswordOrUser: each of these passes for an address,
-// and fails later.
-func TestNoErrorOfConnectingShowsAPasswordOrUser(t *testing.T) {
+// TestConnectionErrorsShowNoPasswordOrUser uses addresses that are valid, but fail when
+// connecting.
+func TestConnectionErrorsShowNoPasswordOrUser(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	server := strings.TrimPrefix(postgres.New(t), "postgres://postgres@")
 	host, _, _ := strings.Cut(server, "/")
 	for name, address := range map[string]string{
-		"nobody listens":            "postgres://" + secret + ":" + secret + "@127.0.0.1:1/shop",
-		"no such host":              "postgres://" + secret + ":" + secret + "@no-such-host.invalid/shop",
-		"no TLS":                    "postgres://x:" + secret + "@" + host + "/postgres?sslmode=require",
-		"no such database":          "postgres://postgres:" + secret + "@" + host + "/no_such?sslmode=disable",
-		"a setting that is refused": "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&statement_timeout=soon",
-		"no server to write to":     "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&target_session_attrs=standby",
+		"connection refused": "postgres://" + secret + ":" + secret + "@127.0.0.1:1/shop",
+		"no such host":       "postgres://" + secret + ":" + secret + "@no-such-host.invalid/shop",
+		"no TLS":             "postgres://x:" + secret + "@" + host + "/postgres?sslmode=require",
+		"no such database":   "postgres://postgres:" + secret + "@" + host + "/no_such?sslmode=disable",
+		"a rejected setting": "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&statement_timeout=soon",
+		"no matching server": "postgres://postgres:" + secret + "@" + host + "/postgres?sslmode=disable&target_session_attrs=standby",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,8 +80,9 @@ func TestNoErrorOfConnectingShowsAPasswordOrUser(t *testing.T) {
 	}
 }
 
-// TestAPasswordThatIsNotEncodedIsDialledNowhere: a piece of it was looked up as a host.
-func TestAPasswordThatIsNotEncodedIsDialledNowhere(t *testing.T) {
+// TestAnUnencodedPasswordIsNeverResolvedAsAHost: otherwise a part of the password would be
+// resolved as a host name.
+func TestAnUnencodedPasswordIsNeverResolvedAsAHost(t *testing.T) {
 	binary := process.Build(t, "user-service")
 	for _, mark := range []string{"@ss/w#", "/", "#", "?", "%zz", "@", " "} {
 		got := process.Command(t, binary, nil, "DATABASE_URL=postgres://ada:"+secret+mark+secret+"@127.0.0.1:1/shop")
@@ -102,10 +102,10 @@ func TestTheFirstLineSaysWhichDatabaseItIs(t *testing.T) {
 	require.Contains(t, server.Log(), `"msg":"an unknown variable is set","service":"user-service"`)
 	require.Contains(t, server.Log(), `"variable":"DATABSE_URL","like":"DATABASE_URL"`)
 	_, err := os.Stat(file)
-	require.NoError(t, err, "the line break is no part of its name")
+	require.NoError(t, err, "the line break must not be part of the file's name")
 }
 
-func TestASettingThatIsEmptyIsNoDefault(t *testing.T) {
+func TestAnEmptySettingIsAnError(t *testing.T) {
 	for service, variable := range map[string]string{"user-service": "DATABASE_URL", "order-service": "USER_SERVICE_URL"} {
 		got := process.Command(t, process.Build(t, service), nil, variable+"=")
 		require.Equal(t, 2, got.ExitCode)
@@ -113,7 +113,7 @@ func TestASettingThatIsEmptyIsNoDefault(t *testing.T) {
 	}
 }
 
-func TestANetworkOfProxiesThatIsAHostIsRefused(t *testing.T) {
+func TestAProxyNetworkWithHostBitsIsRejected(t *testing.T) {
 	for _, service := range services {
 		got := process.Command(t, process.Build(t, service), nil, "TRUSTED_PROXIES=10.0.0.1/8")
 		require.Equal(t, 2, got.ExitCode)

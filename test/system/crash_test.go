@@ -23,10 +23,9 @@ const (
 	crashClients = 16
 )
 
-// TestNothingIsLostOrDoubledByACrash kills a service with SIGKILL in the middle
-// of 5,000 writes with idempotency keys, starts it again and sends every key
-// once more. What was acknowledged before is answered byte for byte the same,
-// and in the end there is exactly one row for each key.
+// TestNothingIsLostOrDoubledByACrash kills a service with SIGKILL in the middle of 5,000
+// writes with idempotency keys, starts it again, and sends every key again. Acknowledged
+// keys get the same answer, byte for byte, and in the end each key has exactly one row.
 func TestNothingIsLostOrDoubledByACrash(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -60,7 +59,7 @@ func TestNothingIsLostOrDoubledByACrash(t *testing.T) {
 	}
 }
 
-// restartable is a service that comes back on the same port.
+// restartable is a service that restarts on the same port.
 type restartable struct {
 	binary  string
 	env     []string
@@ -74,14 +73,14 @@ func (r *restartable) start(t *testing.T) {
 
 func (r *restartable) url() string { return r.process.URL }
 
-// httpClient returns a client whose connections end with the test.
+// httpClient returns a client whose connections are closed after the test.
 func httpClient(t *testing.T) *http.Client {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: crashClients}, Timeout: time.Minute}
 	t.Cleanup(client.CloseIdleConnections)
 	return client
 }
 
-// answer is what a client saw of a write that was acknowledged.
+// answer is the answer to an acknowledged write.
 type answer struct {
 	body     []byte
 	replayed bool
@@ -111,11 +110,11 @@ func crash(t *testing.T, seed uint64, victim *restartable, url string, body func
 		return a
 	})
 	require.GreaterOrEqual(t, acknowledged.Load(), killAfter)
-	require.Less(t, acknowledged.Load(), int64(crashWrites), "it was killed in the middle")
+	require.Less(t, acknowledged.Load(), int64(crashWrites), "all writes were acknowledged before the kill")
 	victim.start(t)
 
 	after := eachKey(func(i int) *answer {
-		for { // until it is answered: a lookup may still find the breaker open
+		for { // until there is an answer, because the breaker may still be open
 			a := write(client, url, i, body(i))
 			if a != nil {
 				return a
@@ -125,14 +124,14 @@ func crash(t *testing.T, seed uint64, victim *restartable, url string, body func
 	replayed := 0
 	for i, a := range after {
 		if before[i] != nil {
-			require.True(t, a.replayed, "key %d was acknowledged, and is not known any more", i)
+			require.True(t, a.replayed, "key %d was acknowledged and is lost", i)
 			require.Equal(t, string(before[i].body), string(a.body), "key %d", i)
 		}
 		if a.replayed {
 			replayed++
 		}
 	}
-	t.Logf("killed after %d acknowledged of %d; %d were there", killAfter, crashWrites, replayed)
+	t.Logf("killed after %d acknowledged writes of %d; %d were replayed", killAfter, crashWrites, replayed)
 	rows := readAll(t, client, url)
 	require.Len(t, rows, crashWrites)
 	for _, a := range after {
@@ -142,7 +141,7 @@ func crash(t *testing.T, seed uint64, victim *restartable, url string, body func
 	}
 }
 
-// eachKey calls do for every key, some at a time.
+// eachKey calls do for every key, several concurrently.
 func eachKey(do func(int) *answer) []*answer {
 	answers := make([]*answer, crashWrites)
 	var next atomic.Int64
@@ -158,7 +157,7 @@ func eachKey(do func(int) *answer) []*answer {
 	return answers
 }
 
-// write sends a write, and returns nil unless it was acknowledged.
+// write sends a write, and returns nil if it was not acknowledged.
 func write(client *http.Client, url string, key int, body string) *answer {
 	request, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -178,7 +177,7 @@ func write(client *http.Client, url string, key int, body string) *answer {
 	return &answer{body: bytes.Clone(read), replayed: response.Header.Get("Idempotent-Replayed") == "true"}
 }
 
-// readAll returns how often each id is in a list.
+// readAll returns how often a list has each id.
 func readAll(t *testing.T, client *http.Client, url string) map[string]int {
 	ids := map[string]int{}
 	query := "?limit=100"

@@ -18,16 +18,15 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// subcommand runs one on a database, and returns what it says.
+// subcommand runs a service's subcommand on a database.
 func subcommand(t *testing.T, service, address string, args ...string) process.Result {
 	t.Helper()
 	return process.Command(t, process.Build(t, service), args, "DATABASE_URL="+address)
 }
 
-// TestABackupHasWhatWasAcknowledgedBefore takes one in the middle of many writes, loses
-// the file and restores it: every key that had been answered by then is replayed, byte
-// for byte.
-func TestABackupHasWhatWasAcknowledgedBefore(t *testing.T) {
+// TestABackupHasEveryWriteAcknowledgedBefore makes a backup during many writes, loses the file,
+// and restores it. Every key that was answered before the backup is replayed, byte for byte.
+func TestABackupHasEveryWriteAcknowledgedBefore(t *testing.T) {
 	t.Parallel()
 	binary, folder := process.Build(t, "user-service"), t.TempDir()
 	file := filepath.Join(folder, "users.db")
@@ -56,13 +55,13 @@ func TestABackupHasWhatWasAcknowledgedBefore(t *testing.T) {
 			}
 		})
 	}
-	until(t, "some are written", func() bool { return written.Load() > before })
+	until(t, "some rows are written", func() bool { return written.Load() > before })
 	kept := map[int]*answer{}
 	acknowledged.Range(func(i, a any) bool { kept[i.(int)] = a.(*answer); return true })
 	during := written.Load()
 	backup := subcommand(t, "user-service", "sqlite://"+file, "backup", folder)
 	require.Zero(t, backup.ExitCode, backup.Stderr)
-	require.Greater(t, written.Load(), during, "the service writes on meanwhile")
+	require.Greater(t, written.Load(), during, "the service stopped writing during the backup")
 	close(stop)
 	clients.Wait()
 	service.process.Kill()
@@ -81,7 +80,7 @@ func TestABackupHasWhatWasAcknowledgedBefore(t *testing.T) {
 	}
 }
 
-// until polls until something has happened.
+// until polls until happened returns true.
 func until(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	poll, limit := time.NewTicker(5*time.Millisecond), time.NewTimer(time.Minute)
@@ -91,12 +90,12 @@ func until(t *testing.T, what string, happened func() bool) {
 		select {
 		case <-poll.C:
 		case <-limit.C:
-			require.Fail(t, "not in a minute", what)
+			require.Fail(t, "not within a minute", what)
 		}
 	}
 }
 
-// TestBackupsAreKept: the newest, and of this service alone.
+// TestBackupsAreKept: only the newest backups stay, and other files are not touched.
 func TestBackupsAreKept(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -115,15 +114,15 @@ func TestBackupsAreKept(t *testing.T) {
 	for _, e := range entries {
 		info, err := e.Info()
 		require.NoError(t, err)
-		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "of nobody else's to read")
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "only the owner may read it")
 		names = append(names, e.Name())
 	}
 	require.Subset(t, names, append(others, old[2]))
 	require.Len(t, names, len(others)+2)
 }
 
-// TestWhatARestoreWouldLoseOrBreakIsRefused, and nothing is changed.
-func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
+// TestADestructiveOrBrokenRestoreIsRejected: such a restore fails and changes nothing.
+func TestADestructiveOrBrokenRestoreIsRejected(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	backup, file := filepath.Join(folder, "backup.db"), filepath.Join(folder, "users.db")
@@ -133,7 +132,7 @@ func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
 
 	whole, err := os.ReadFile(backup)
 	require.NoError(t, err)
-	damaged := strings.ReplaceAll(string(whole), "CREATE TABLE users", "CREATE TABLE \x00sers") // free space may have it, too
+	damaged := strings.ReplaceAll(string(whole), "CREATE TABLE users", "CREATE TABLE \x00sers") // all occurrences, as free space may have one
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "damaged.db"), []byte(damaged), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "half.db"), whole[:len(whole)/2], 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "text.db"), []byte(strings.Repeat("no database ", 100)), 0o600))
@@ -143,15 +142,15 @@ func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
 
 	fresh := filepath.Join(folder, "fresh.db")
 	for name, row := range map[string]struct{ target, backup, says string }{
-		"the service runs":        {file, backup, "stop the service first"},
-		"no backup":               {fresh, filepath.Join(folder, "nowhere.db"), "there is no file"},
-		"a folder without one":    {fresh, folder, "no backup of fresh.db: none is named fresh-TIME.db"},
-		"a damaged one":           {fresh, filepath.Join(folder, "damaged.db"), "malformed"},
-		"a half one":              {fresh, filepath.Join(folder, "half.db"), "malformed"},
-		"what is no database":     {fresh, filepath.Join(folder, "text.db"), "not a database"},
-		"one of nothing":          {fresh, filepath.Join(folder, "empty.db"), "the schema is of version 0"},
-		"another service's":       {fresh, orders, "it has the tables erased_users, events, followed, idempotency_keys, orders, but this service has the tables users, idempotency_keys, events, consumers, erasures"},
-		"PostgreSQL as the place": {"", backup, "DATABASE_URL is a PostgreSQL database: restore is for SQLite"},
+		"a running service":         {file, backup, "stop the service first"},
+		"no backup":                 {fresh, filepath.Join(folder, "nowhere.db"), "there is no file"},
+		"a folder without a backup": {fresh, folder, "no backup of fresh.db: none is named fresh-TIME.db"},
+		"a damaged backup":          {fresh, filepath.Join(folder, "damaged.db"), "malformed"},
+		"half a backup":             {fresh, filepath.Join(folder, "half.db"), "malformed"},
+		"a text file":               {fresh, filepath.Join(folder, "text.db"), "not a database"},
+		"an empty database":         {fresh, filepath.Join(folder, "empty.db"), "the schema is of version 0"},
+		"another service's backup":  {fresh, orders, "it has the tables erased_users, events, followed, idempotency_keys, orders, but this service has the tables users, idempotency_keys, events, consumers, erasures"},
+		"a PostgreSQL database":     {"", backup, "DATABASE_URL is a PostgreSQL database: restore is for SQLite"},
 	} {
 		address := "sqlite://" + row.target
 		if row.target == "" {
@@ -168,19 +167,19 @@ func TestWhatARestoreWouldLoseOrBreakIsRefused(t *testing.T) {
 
 	left, err := filepath.Glob(filepath.Join(folder, ".*"))
 	require.NoError(t, err)
-	require.Empty(t, left, "nothing half done stays")
+	require.Empty(t, left, "a part of the restore stays")
 	again := process.Start(t, process.Build(t, "user-service"), "DATABASE_URL=sqlite://"+file)
 	require.Len(t, readAll(t, httpClient(t), again.URL+"/api/v1/users"), 1)
 	again.Kill()
 
 	require.NoError(t, os.Rename(file, file+".old"))
 	require.Zero(t, subcommand(t, "user-service", "sqlite://"+file, "migrate").ExitCode)
-	require.Zero(t, subcommand(t, "user-service", "sqlite://"+file, "restore", backup).ExitCode, "a new file has nothing to lose")
+	require.Zero(t, subcommand(t, "user-service", "sqlite://"+file, "restore", backup).ExitCode, "a restore to a new file works")
 	require.Zero(t, subcommand(t, "user-service", "sqlite://"+fresh, "restore", backup).ExitCode)
 }
 
-// copied are the services' tables, and rows for them: so many, with all that the types
-// of the two databases could lose.
+// copied are the services' tables and statements that fill them, with values that the types
+// of one of the databases might not keep.
 var copied = map[string]struct{ table, insert string }{
 	"user-service": {"users", `INSERT INTO users SELECT printf('%08x-0000-7000-8000-%012x', i, i), 'Ä' || char(0x1f600) || i, i || '@b.co', i || '@b.co', iif(i % 3, i % 150, NULL), i + 1, 1700000000123456 + i, -i`},
 	"order-service": {"orders", `INSERT INTO orders SELECT printf('%08x-0000-7000-8000-%012x', i, i), printf('%08x-0000-4000-8000-%012x', i % 10, 1),
@@ -193,7 +192,7 @@ const (
 	keys       = `INSERT INTO idempotency_keys SELECT char(0x7a + i % 200), 'K_k-' || i, x'00ff', 201, '/x', '"1"', CAST('{"a": ' || i || '}' AS BLOB), i, 9000000000000000 + i`
 )
 
-// fill makes a service's file with rows in it.
+// fill creates a service's SQLite file with rows.
 func fill(t *testing.T, service string) (file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "source.db")
@@ -208,16 +207,16 @@ func fill(t *testing.T, service string) (file string) {
 	return file
 }
 
-// TestACopyThatWasKilledGoesOn kills it while it waits in the middle of its second batch,
-// and of the second table.
-func TestACopyThatWasKilledGoesOn(t *testing.T) {
+// TestAKilledCopyCanBeContinued kills a copy in the middle of the first table's second batch,
+// then another in that of the second table, and then runs it to the end.
+func TestAKilledCopyCanBeContinued(t *testing.T) {
 	for service, is := range copied {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()
 			file, target := fill(t, service), databases["postgres"](t)
 			require.Zero(t, subcommand(t, service, target, "migrate").ExitCode)
 			db, schema := connect(t, target), strings.ReplaceAll(service, "-", "_")
-			// As of a database in another order than SQLite's.
+			// A collation that sorts unlike SQLite.
 			_, err := db.Exec("ALTER TABLE " + schema + `.idempotency_keys ALTER caller TYPE text COLLATE "en-x-icu", ALTER key TYPE text COLLATE "en-x-icu"`)
 			require.NoError(t, err)
 			rows := func(table string) (n int) {
@@ -229,19 +228,19 @@ func TestACopyThatWasKilledGoesOn(t *testing.T) {
 				cmd := exec.Command(process.Build(t, service), "copy", file)
 				cmd.Env = []string{"DATABASE_URL=" + target}
 				require.NoError(t, cmd.Start())
-				until(t, "it waits", func() (waits bool) {
+				until(t, "the copy waits", func() (waits bool) {
 					require.NoError(t, db.QueryRow("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))").Scan(&waits))
 					return waits
 				})
 				require.NoError(t, cmd.Process.Kill())
 				require.Error(t, cmd.Wait())
 				release()
-				until(t, "what it had not finished is undone", func() (gone bool) {
+				until(t, "the unfinished batch is rolled back", func() (gone bool) {
 					require.NoError(t, db.QueryRow("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'copy %' AND datname = current_database())").Scan(&gone))
 					return gone
 				})
-				// The server may have had all of the second batch.
-				require.Contains(t, []int{5000, 10000}, rows(table), "it was killed in the middle, and there are whole batches")
+				// The server may have committed the second batch.
+				require.Contains(t, []int{5000, 10000}, rows(table), "the table must have whole batches")
 			}
 			done := subcommand(t, service, target, "copy", file)
 			require.Zero(t, done.ExitCode, done.Stderr)
@@ -250,9 +249,9 @@ func TestACopyThatWasKilledGoesOn(t *testing.T) {
 			require.Equal(t, copiedRows, rows(is.table))
 			require.Equal(t, copiedRows, rows("idempotency_keys"))
 			again := subcommand(t, service, target, "copy", file)
-			require.Zero(t, again.ExitCode, "one that is complete is compared again")
+			require.Zero(t, again.ExitCode, "a complete copy is compared again")
 
-			// What neither side may have behind the other's back.
+			// A later change on either side makes another copy fail.
 			for _, change := range []string{
 				"UPDATE " + schema + "." + is.table + " SET version = version + 1 WHERE id = (SELECT max(id::text)::uuid FROM " + schema + "." + is.table + ")",
 				"DELETE FROM " + schema + "." + is.table,
@@ -267,7 +266,7 @@ func TestACopyThatWasKilledGoesOn(t *testing.T) {
 	}
 }
 
-// stopInTheMiddle makes whoever inserts the 7,001st row wait until it is told to go on.
+// stopInTheMiddle makes the insert of the 7,001st row wait until release is called.
 func stopInTheMiddle(t *testing.T, db *sql.DB, table string) (release func()) {
 	t.Helper()
 	held, err := db.Conn(t.Context())
@@ -287,9 +286,9 @@ func stopInTheMiddle(t *testing.T, db *sql.DB, table string) (release func()) {
 	}
 }
 
-// TestWhatWasCopiedIsServed: the same answers, from the other kind of database, also to
-// keys that were used before.
-func TestWhatWasCopiedIsServed(t *testing.T) {
+// TestACopiedDatabaseIsServed: the service gives the same answers from the other kind of
+// database, also to keys that were used before.
+func TestACopiedDatabaseIsServed(t *testing.T) {
 	t.Parallel()
 	file, target := filepath.Join(t.TempDir(), "users.db"), databases["postgres"](t)
 	client, body := httpClient(t), `{"name":"Ada","email":"ada@example.com","age":36}`
@@ -315,5 +314,5 @@ func TestWhatWasCopiedIsServed(t *testing.T) {
 	require.Equal(t, http.StatusOK, response.StatusCode)
 
 	refused = subcommand(t, "user-service", target, "copy", file)
-	require.Contains(t, refused.Stderr, "it must be empty", "it has been served from")
+	require.Contains(t, refused.Stderr, "it must be empty", "a service has used it")
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// browser starts a headless Chromium, or fails the test where there is none.
-var pictures = flag.String("pictures", "", "folder for a picture of /docs, from the project's")
+// browser starts a headless Chromium, or fails the test if it isn't installed.
+var pictures = flag.String("pictures", "", "folder for a picture of /docs, relative to the project's")
 
 func browser(t *testing.T) context.Context {
 	t.Helper()
@@ -35,7 +35,7 @@ func browser(t *testing.T) context.Context {
 	require.NotEmpty(t, path, "this test needs Chromium: install the package chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
-		chromedp.NoSandbox, // it may run as root, and opens this test's own pages only
+		chromedp.NoSandbox, // the test may run as root, and opens its own pages only
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
@@ -51,7 +51,7 @@ func browser(t *testing.T) context.Context {
 	return limited
 }
 
-// do has the browser do something, and returns what comes of it.
+// do runs an action in the browser, and returns its result.
 func do[T any](ctx context.Context, t *testing.T, action chromedp.Action[T]) T {
 	t.Helper()
 	result, err := chromedp.Run(ctx, action)
@@ -59,15 +59,15 @@ func do[T any](ctx context.Context, t *testing.T, action chromedp.Action[T]) T {
 	return result
 }
 
-// click clicks an element as soon as the page has it: the page draws itself in
-// steps, and an element may be drawn anew at any time.
+// click clicks an element as soon as the page has it. The page renders in steps, and may
+// render an element again at any time.
 func click(ctx context.Context, t *testing.T, selector string) {
 	t.Helper()
 	script := fmt.Sprintf("(e => { if (e) e.click(); return !!e })(document.querySelector(%q))", selector)
 	apitest.Eventually(t, selector, func() bool { return do(ctx, t, chromedp.Evaluate[bool](script)) })
 }
 
-// text returns an element's text as soon as there is some.
+// text returns an element's text as soon as it isn't empty.
 func text(ctx context.Context, t *testing.T, selector string) (got string) {
 	t.Helper()
 	script := fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", selector)
@@ -80,10 +80,9 @@ func text(ctx context.Context, t *testing.T, selector string) (got string) {
 
 const statusOf = `.live-responses-table .response .response-col_status`
 
-// execute opens an operation, sends its request, and returns the status that the
-// page shows. The page draws an operation twice, and what is pressed in between
-// is lost: it waits for the example in the body, and presses again when nothing
-// comes of it.
+// execute opens an operation, sends its request, and returns the status that the page shows.
+// The page renders an operation twice, and loses clicks in between. So execute waits for the
+// example body, and clicks again if there is no answer.
 func execute(ctx context.Context, t *testing.T, operation string) (status string) {
 	t.Helper()
 	click(ctx, t, operation+`.opblock-summary-control`)
@@ -104,8 +103,8 @@ func execute(ctx context.Context, t *testing.T, operation string) (status string
 	return status
 }
 
-// TestARequestIsSentFromTheDocumentation opens /docs in a browser that reaches
-// nothing but the service, creates a user from the page, and sees the answer.
+// TestARequestIsSentFromTheDocumentation opens /docs in a browser that can reach only the
+// service, creates a user from the page, and reads the answer.
 func TestARequestIsSentFromTheDocumentation(t *testing.T) {
 	users := startUsers(t)
 	ctx := browser(t)
@@ -117,11 +116,11 @@ func TestARequestIsSentFromTheDocumentation(t *testing.T) {
 	require.Equal(t, "user-service", title)
 	require.Contains(t, status, "201")
 	require.Contains(t, body, `"name": "Ada Lovelace"`)
-	require.Len(t, readAll(t, httpClient(t), users.URL+"/api/v1/users"), 1, "it is there")
+	require.Len(t, readAll(t, httpClient(t), users.URL+"/api/v1/users"), 1, "the user was created")
 }
 
-// TestTheAuthorizeButtonSendsAToken is the same where a token is needed: refused
-// without, and with the token that was given to the page, done as its subject.
+// TestTheAuthorizeButtonSendsAToken does the same with tokens required. A request without a
+// token is rejected; one with the token given to the page acts as its subject.
 func TestTheAuthorizeButtonSendsAToken(t *testing.T) {
 	g := startGuarded(t)
 	subject := uuid.NewString()
@@ -135,7 +134,7 @@ func TestTheAuthorizeButtonSendsAToken(t *testing.T) {
 	require.Contains(t, execute(ctx, t, operation), "401")
 
 	click(ctx, t, `.scheme-container button.authorize`)
-	// As typing does it: the page's framework looks for the event.
+	// Like typing: the page's framework listens to the event.
 	fill := fmt.Sprintf(`(e => { if (!e) return false;
 		Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(e, %q);
 		e.dispatchEvent(new Event("input", {bubbles: true})); return true })(document.querySelector(%q))`,
@@ -149,15 +148,15 @@ func TestTheAuthorizeButtonSendsAToken(t *testing.T) {
 
 	do(ctx, t, chromedp.Navigate("about:blank"))
 	do(ctx, t, chromedp.Navigate(g.users.URL+"/docs"))
-	require.Contains(t, execute(ctx, t, operation), "409", "the token is still there")
+	require.Contains(t, execute(ctx, t, operation), "409", "the page still has the token")
 }
 
-// TestTheDocumentationOfOrders shows that the other page is alive, too.
+// TestTheDocumentationOfOrders does the same with order-service's page.
 func TestTheDocumentationOfOrders(t *testing.T) {
 	users := startUsers(t)
 	orders := process.Start(t, process.Build(t, "order-service"), "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+users.URL)
 	ctx := browser(t)
-	do(ctx, t, chromedp.Navigate(orders.URL)) // which leads a browser there
+	do(ctx, t, chromedp.Navigate(orders.URL)) // which redirects browsers to /docs
 	text(ctx, t, `#operations-Orders-create-order`)
 	operations := do(ctx, t, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
 	require.Equal(t, 12, operations, "nine of orders and three of health")

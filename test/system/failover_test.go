@@ -22,14 +22,14 @@ import (
 const (
 	failoverClients = 16
 	failoverPace    = 5 * time.Millisecond // between two writes
-	failoverWrites  = 400                  // before it, and again after it
+	failoverWrites  = 400                  // before the failover, and again after it
 	failoverLimit   = time.Minute
 )
 
-// TestNothingIsLostOrDoubledByAFailover writes all the time, with keys that are sent
-// again until they are acknowledged, while a standby takes the primary's place.
+// TestNothingIsLostOrDoubledByAFailover writes without a pause, and repeats each key until it
+// is acknowledged, while a standby is promoted.
 func TestNothingIsLostOrDoubledByAFailover(t *testing.T) {
-	t.Run("the primary dies, and the address has both hosts", func(t *testing.T) {
+	t.Run("the primary is killed, and the address has both hosts", func(t *testing.T) {
 		t.Parallel()
 		servers := postgres.NewPair(t, "users")
 		address := fmt.Sprintf("postgres://postgres@%s,%s/users?sslmode=disable&target_session_attrs=read-write", servers.Standby.Addr(), servers.Primary.Addr())
@@ -39,7 +39,7 @@ func TestNothingIsLostOrDoubledByAFailover(t *testing.T) {
 			servers.Promote(t)
 		})
 	})
-	t.Run("the primary is read-only, and the address leads to the other one", func(t *testing.T) {
+	t.Run("the primary becomes read-only, and the address then leads to the standby", func(t *testing.T) {
 		t.Parallel()
 		servers := postgres.NewPair(t, "users")
 		address := postgres.NewSwitch(t, "127.0.0.1", servers.Primary.Addr())
@@ -49,36 +49,36 @@ func TestNothingIsLostOrDoubledByAFailover(t *testing.T) {
 			require.Eventually(t, func() bool {
 				return strings.Contains(load.get(t, "/health/ready"), `"database":"degraded"`)
 			}, failoverLimit, failoverPace)
-			require.Contains(t, load.get(t, "/api/v1/users?limit=1"), `"items"`, "it can be read")
+			require.Contains(t, load.get(t, "/api/v1/users?limit=1"), `"items"`, "reads still work")
 			servers.Promote(t)
-			address.Lead(servers.Standby.Addr()) // connections that are open stay where they are
+			address.Lead(servers.Standby.Addr()) // open connections stay with the old primary
 		})
 		require.Eventually(t, func() bool {
 			return strings.Contains(load.get(t, "/health/ready"), `"database":"up"`)
 		}, failoverLimit, failoverPace)
 		require.NoError(t, servers.Primary.Stop())
-		require.NotNil(t, write(load.client, load.url, -1, `{"name":"Ada","email":"last@example.com"}`), "nothing hung on it any more")
+		require.NotNil(t, write(load.client, load.url, -1, `{"name":"Ada","email":"last@example.com"}`), "a connection to the old primary is still used")
 	})
 }
 
-// load is a service under writes.
+// load writes to a service all the time.
 type load struct {
 	*process.Process
 	client *http.Client
 	url    string
 
-	wanted       atomic.Int64 // how many acknowledged writes end it; 0: none yet
+	wanted       atomic.Int64 // the number of acknowledged writes after which it ends; 0: not yet known
 	acknowledged atomic.Int64
 	done         sync.WaitGroup
 
 	mu     sync.Mutex
-	keys   map[int64]string // of what was acknowledged: the id
-	seen   map[string]int   // of each answer, how many there were
-	last   time.Time        // that one was acknowledged
+	keys   map[int64]string // the ids of acknowledged keys
+	seen   map[string]int   // the number of answers of each kind
+	last   time.Time        // the time of the last acknowledgement
 	outage time.Duration    // the longest time without one
 }
 
-// startLoad starts a service and writes, and returns once enough is acknowledged.
+// startLoad starts a service and writes to it. It returns after failoverWrites writes.
 func startLoad(t *testing.T, address string) *load {
 	service := process.Start(t, process.Build(t, "user-service"), "DATABASE_URL="+address)
 	l := &load{Process: service, client: httpClient(t), url: service.URL + "/api/v1/users", keys: map[int64]string{}, seen: map[string]int{}}
@@ -108,7 +108,7 @@ func startLoad(t *testing.T, address string) *load {
 	return l
 }
 
-// write sends a write once, and says whether it was acknowledged.
+// write sends a write once, and reports whether it was acknowledged.
 func (l *load) write(i int64) bool {
 	status, id := l.post(i)
 	l.mu.Lock()
@@ -146,8 +146,7 @@ func (l *load) post(i int64) (status, id string) {
 	return response.Status, created.ID
 }
 
-// failover lets do happen, and holds what was acknowledged against what is there
-// afterwards.
+// failover calls do, and then compares the acknowledged writes with the rows.
 func (l *load) failover(t *testing.T, do func()) {
 	before, began := l.acknowledged.Load(), time.Now()
 	do()
@@ -175,7 +174,7 @@ func (l *load) failover(t *testing.T, do func()) {
 	t.Logf("%d acknowledged (%d before it), %d rows, %d lost, %d doubled; answers: %v", len(l.keys), before, len(rows), lost, doubled, l.seen)
 	require.Zero(t, lost)
 	require.Zero(t, doubled)
-	require.Len(t, rows, len(l.keys), "one for each key")
+	require.Len(t, rows, len(l.keys), "there must be one row per key")
 	require.Subset(t, []string{"201 Created", "503 Service Unavailable"}, slices.Collect(maps.Keys(l.seen)))
 }
 

@@ -6,20 +6,20 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// place is how many orders a user may have in a history.
+// places is the maximum number of a user's orders in a history.
 const places = 4
 
-// input is what a client asked for about one user, or one of its orders.
+// input is a request for a user, or one of its orders.
 type input struct {
-	user    string // names the history: what happens to one user is independent of others
+	user    string // names the history: each user's is independent of others
 	do      string
-	order   int    // its place, from 0
+	order   int    // the order's index
 	ifMatch int64  // 0: any version
-	value   string // that is written: in no other request is the same one
+	value   string // the written value, different in each request
 }
 
-// output is what it was answered. A status of 0, or from 500, says nothing: it may have
-// happened, at any time since, or not.
+// output is the answer. With status 0, or from 500, the outcome is unknown: the request may
+// have taken effect at any time since, or not.
 type output struct {
 	status  int
 	version int64
@@ -27,8 +27,8 @@ type output struct {
 	state   string // of an order
 }
 
-// person and parcel are a user and an order as they are at one moment, and moment is all of
-// one history.
+// person and parcel are the states of a user and an order, and moment is the state of one
+// history.
 type person struct {
 	there, deleted bool
 	version        int64
@@ -46,8 +46,8 @@ type moment struct {
 	orders [places]parcel
 }
 
-// The history of a user and its orders is linearizable, over both services, but for one
-// thing: the orders of a deleted user are erased some time later, each at a moment of its own.
+// The history of a user and its orders is linearizable, across both services, with one
+// exception: the orders of a deleted user are erased later, each at its own moment.
 var linearizable = porcupine.NondeterministicModel{
 	Init: func() []any { return []any{moment{}} },
 	Step: func(at, in, out any) (next []any) {
@@ -58,7 +58,7 @@ var linearizable = porcupine.NondeterministicModel{
 		}
 		for _, m := range was.perhapsErased(asked) {
 			expected := m.apply(asked)
-			late := asked.do == "erasure" && expected.status == 200 && answered.value == "incomplete" // it isn't known yet
+			late := asked.do == "erasure" && expected.status == 200 && answered.value == "incomplete" // user-service doesn't know it yet
 			if expected == answered || late || unknown && expected.status < 300 {
 				next = append(next, m)
 			}
@@ -80,8 +80,8 @@ var linearizable = porcupine.NondeterministicModel{
 	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v → %+v", in, out) },
 }
 
-// perhapsErased returns what there may be when something is asked for: an order of a deleted
-// user is erased by now, or not yet.
+// perhapsErased returns the possible states at a request: an order of a deleted user is
+// erased by now, or not yet.
 func (m moment) perhapsErased(in input) []moment {
 	erased := m
 	for i := range erased.orders {
@@ -102,7 +102,7 @@ func (m moment) perhapsErased(in input) []moment {
 
 var follows = map[string]string{"confirmed": "pending", "shipped": "confirmed", "delivered": "shipped"}
 
-// apply does what is asked for, and returns how it is answered.
+// apply applies a request, and returns the expected answer.
 func (m *moment) apply(in input) output {
 	u, o := &m.user, &m.orders[in.order]
 	switch in.do {

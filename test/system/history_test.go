@@ -23,9 +23,9 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestHistories records what clients are answered while both services are killed and their
-// connections are cut and slowed, and looks for an order of all that happened in which each
-// answer is right (history_model_test.go).
+// TestHistories records the answers while both services are killed and their connections are
+// cut and slowed, and searches for an order of the requests that explains all answers
+// (history_model_test.go).
 func TestHistories(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -70,11 +70,11 @@ func TestHistories(t *testing.T) {
 					unknown++
 				}
 			}
-			t.Logf("%d operations, of which %d without an answer: %s in %s", len(h.operations), unknown, result, time.Since(h.began).Round(time.Second))
+			t.Logf("%d operations, %d of them without an answer: %s in %s", len(h.operations), unknown, result, time.Since(h.began).Round(time.Second))
 			if result != porcupine.Ok {
 				picture := filepath.Join(t.ArtifactDir(), "history.html")
 				require.NoError(t, porcupine.VisualizePath(linearizable.ToModel(), info, picture))
-				t.Fatalf("no order of what happened explains the answers: %s", picture)
+				t.Fatalf("no order of the operations explains the answers: %s", picture)
 			}
 		})
 	}
@@ -88,7 +88,7 @@ func newProxy(t *testing.T, to *restartable) *toxiproxy.Proxy {
 	return proxy
 }
 
-// disturb kills, cuts and slows for some seconds.
+// disturb kills services, and cuts and slows connections, for some seconds.
 func disturb(t *testing.T, random *rand.Rand, services []*restartable, proxies []*toxiproxy.Proxy) {
 	for range 25 {
 		<-time.After(time.Duration(100+random.IntN(300)) * time.Millisecond)
@@ -112,7 +112,7 @@ func disturb(t *testing.T, random *rand.Rand, services []*restartable, proxies [
 	}
 }
 
-// history is what all clients asked for and were answered.
+// history is the requests and answers of all clients.
 type history struct {
 	users, orders string
 	client        *http.Client
@@ -121,7 +121,7 @@ type history struct {
 	operations    []porcupine.Operation
 }
 
-// forever is when an operation ends that was not answered.
+// forever is the end of an operation without an answer.
 const forever = int64(1) << 60
 
 func (h *history) add(client int, in input, out output, began time.Time) {
@@ -134,18 +134,18 @@ func (h *history) add(client int, in input, out output, began time.Time) {
 	h.operations = append(h.operations, porcupine.Operation{ClientId: client, Input: in, Output: out, Call: int64(began.Sub(h.began)), Return: ended})
 }
 
-// owner is a user, with those who ask for things about it.
+// owner is a user, and the clients that use it.
 type owner struct {
 	*history
 	name string
 
 	lock   sync.Mutex
 	id     string
-	orders [places]string // their ids, as far as they are known
-	begun  int            // how many orders somebody wanted to make
+	orders [places]string // their ids, if known
+	begun  int            // the number of orders that clients began to create
 }
 
-// run asks for one thing after the other. The first of the clients makes the user.
+// run sends one random request after the other. The first client creates the user.
 func (o *owner) run(random *rand.Rand, first bool, stop <-chan struct{}) {
 	if first {
 		in := input{user: o.name, do: "create user", value: o.name}
@@ -204,7 +204,7 @@ func (o *owner) run(random *rand.Rand, first bool, stop <-chan struct{}) {
 	}
 }
 
-// order makes an order, if there is a place for it.
+// order creates an order, if the user has fewer than places.
 func (o *owner) order(in input, user string) {
 	o.lock.Lock()
 	in.do, in.ifMatch, in.order = "create order", 0, o.begun
@@ -219,18 +219,18 @@ func (o *owner) order(in input, user string) {
 	o.lock.Unlock()
 }
 
-// create sends a create with a key until there is an answer: so it is one operation.
+// create sends a create with a key until there is an answer, which makes it one operation.
 func (o *owner) create(in input, url, body string) (id string) {
 	began := time.Now()
 	for time.Since(began) < 30*time.Second {
 		out, id := o.do(http.MethodPost, url, body, "Idempotency-Key", in.value)
-		if out.status != 0 && out.status < 500 && out.status != http.StatusConflict { // the one before is still being answered
+		if out.status != 0 && out.status < 500 && out.status != http.StatusConflict { // the attempt before is still in flight
 			o.add(0, in, out, began)
 			return id
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	return "" // nobody knows what it made
+	return "" // the id is unknown
 }
 
 func (o *owner) send(in input, method, url, body string) output {
@@ -284,8 +284,8 @@ func (h *history) do(method, url, body string, headers ...string) (out output, i
 	return out, resource.ID
 }
 
-// settle reads everything once more, when nothing is disturbed any more: a deleted user's
-// erasure is complete.
+// settle reads everything once more, after the disturbances. The erasure of a deleted user
+// must become complete.
 func (o *owner) settle(t *testing.T) {
 	if o.id == "" {
 		return
@@ -293,7 +293,7 @@ func (o *owner) settle(t *testing.T) {
 	require.Eventually(t, func() bool {
 		out := o.send(input{user: o.name, do: "erasure"}, http.MethodGet, o.users+"/"+o.id+"/erasure", "")
 		return out.status == http.StatusNotFound || out.value == "complete"
-	}, time.Minute, 100*time.Millisecond, "all is erased")
+	}, time.Minute, 100*time.Millisecond, "the erasure is not complete")
 	o.send(input{user: o.name, do: "read user"}, http.MethodGet, o.users+"/"+o.id, "")
 	for i, order := range o.orders {
 		if order != "" {

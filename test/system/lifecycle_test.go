@@ -17,8 +17,7 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// inFlight is a request that a service is in the middle of: it waits for the
-// rest of the body.
+// inFlight is a request for whose remaining body the service waits.
 type inFlight struct {
 	conn net.Conn
 	rest string
@@ -32,7 +31,7 @@ func begin(t *testing.T, p *process.Process) *inFlight {
 	head := "POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 40\r\n\r\n"
 	_, err = io.WriteString(conn, head)
 	require.NoError(t, err)
-	// The service asks for the body once it has begun with the request.
+	// The service requests the body once it has begun to process the request.
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "HTTP/1.1 100 Continue\r\n", line)
@@ -64,7 +63,7 @@ func TestARequestInFlightIsFinishedBeforeTheEnd(t *testing.T) {
 	request := begin(t, p)
 	require.NoError(t, p.Signal(syscall.SIGTERM))
 	require.NoError(t, p.Wait(t.Context(), "/health/ready", http.StatusServiceUnavailable))
-	require.NoError(t, p.Wait(t.Context(), "/health/live", http.StatusOK), "it is alive while it drains")
+	require.NoError(t, p.Wait(t.Context(), "/health/live", http.StatusOK), "the service is not alive while it drains")
 	response := request.finish(t)
 	require.Equal(t, http.StatusCreated, response.StatusCode)
 	require.Equal(t, 0, p.ExitCode(), p.Log())
@@ -80,7 +79,7 @@ func TestConnectionsAreClosedWhileDraining(t *testing.T) {
 	response, err := http.Get(p.URL + "/health")
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
-	require.True(t, response.Close, "the client is told to let go of the connection")
+	require.True(t, response.Close, "the answer must have Connection: close")
 	require.Equal(t, 0, p.ExitCode())
 }
 
@@ -92,11 +91,11 @@ func TestARequestThatNeverEndsIsCutOff(t *testing.T) {
 	require.Contains(t, p.Log(), "DRAIN_TIMEOUT")
 }
 
-func TestASecondSignalEndsItAtOnce(t *testing.T) {
+func TestASecondSignalEndsTheServiceAtOnce(t *testing.T) {
 	p := startUsers(t)
 	begin(t, p)
 	require.NoError(t, p.Signal(syscall.SIGTERM))
-	apitest.Eventually(t, "it drains", func() bool { return strings.Contains(p.Log(), `"msg":"draining"`) })
+	apitest.Eventually(t, "the service drains", func() bool { return strings.Contains(p.Log(), `"msg":"draining"`) })
 	require.NoError(t, p.Signal(syscall.SIGINT))
 	require.Equal(t, 128+int(syscall.SIGINT), p.ExitCode())
 }
@@ -112,8 +111,7 @@ func TestHealthcheck(t *testing.T) {
 	require.Equal(t, 1, check().ExitCode)
 }
 
-// TestAServiceThatWaitsForItsDatabaseIsAlive: it is not ready, and ends when it
-// is told to.
+// TestAServiceThatWaitsForItsDatabaseIsAlive: it is not ready, and ends at SIGTERM.
 func TestAServiceThatWaitsForItsDatabaseIsAlive(t *testing.T) {
 	p, err := process.Launch(process.Build(t, "user-service"), "DATABASE_URL=postgres://ada:hunter2@127.0.0.1:1/x", "START_TIMEOUT=10m")
 	require.NoError(t, err)
@@ -126,8 +124,9 @@ func TestAServiceThatWaitsForItsDatabaseIsAlive(t *testing.T) {
 	require.NotContains(t, p.Log(), "hunter2")
 }
 
-// TestADatabaseFileThatIsTakenAwayIsNoticed: what is written to it then is lost.
-func TestADatabaseFileThatIsTakenAwayIsNoticed(t *testing.T) {
+// TestARemovedDatabaseFileMakesTheServiceUnready: the service is no longer ready, because later
+// writes would be lost.
+func TestARemovedDatabaseFileMakesTheServiceUnready(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users.db")
 	p := process.Start(t, process.Build(t, "user-service"), "DATABASE_URL=sqlite://"+path)
 	require.NoError(t, os.Remove(path))

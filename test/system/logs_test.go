@@ -19,8 +19,8 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestTheLogsAreShipped runs the collector of k8s/logs.yaml on what the services
-// really log, as containerd would have it on a node.
+// TestTheLogsAreShipped runs the collector of k8s/logs.yaml on real logs of the services, in
+// the files that containerd would write on a node.
 func TestTheLogsAreShipped(t *testing.T) {
 	receiver := collector.Start(t)
 	services := startTraced(t, receiver.URL, databases["sqlite"])
@@ -58,7 +58,7 @@ func TestTheLogsAreShipped(t *testing.T) {
 	} {
 		apitest.Eventually(t, want, func() bool { return strings.Contains(shipped.Received(), want) })
 	}
-	// What isn't JSON has a service and a severity as well.
+	// Lines that aren't JSON have a service and a severity as well.
 	for _, want := range []string{
 		"order-service ERROR panic: not JSON", "user-service ERROR fatal error: out of memory", "order-service ERROR goroutine 1 [running]:",
 	} {
@@ -67,7 +67,7 @@ func TestTheLogsAreShipped(t *testing.T) {
 	require.NotContains(t, shipped.Received(), "nobody asked for it")
 }
 
-// shippedLines are the lines that were shipped: SERVICE SEVERITY BODY.
+// shippedLines returns the shipped lines as SERVICE SEVERITY BODY.
 func shippedLines(t *testing.T, c *collector.Collector) []string {
 	t.Helper()
 	var lines []string

@@ -11,8 +11,8 @@ import (
 
 func TestMain(m *testing.M) { postgres.Exit(process.Main(m)) }
 
-// databases are the kinds of database that the tests run on. Each gives the
-// address of a new, empty one.
+// databases are the kinds of database that the tests run on. Each function returns the
+// address of a new, empty database.
 var databases = map[string]func(testing.TB) string{
 	"sqlite":   func(t testing.TB) string { return "sqlite://" + filepath.Join(t.TempDir(), "test.db") },
 	"postgres": func(t testing.TB) string { return postgres.New(t) },

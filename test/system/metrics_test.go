@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/metrics.md")
 
-// TestTheMetricsAreDocumented holds docs/metrics.md against what both services
-// give after the README's session:
+// TestTheMetricsAreDocumented compares docs/metrics.md with the metrics of both services
+// after the README's session:
 //
 //	go test ./test/system -run TestTheMetricsAreDocumented -update    writes it
 func TestTheMetricsAreDocumented(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTheMetricsAreDocumented(t *testing.T) {
 	}
 	have, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, want, string(have), "if the change is meant: go test ./test/system -run TestTheMetricsAreDocumented -update")
+	require.Equal(t, want, string(have), "if the change is intended: go test ./test/system -run TestTheMetricsAreDocumented -update")
 }
 
 func families(t *testing.T, text string) map[string]*dto.MetricFamily {
@@ -75,7 +75,7 @@ Every label has few values: routes are templates, and what clients send is never
 		if len(part.rows) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n| metric | type | labels | what it says |\n|---|---|---|---|\n", part.title)
+		fmt.Fprintf(&b, "\n## %s\n\n| metric | type | labels | meaning |\n|---|---|---|---|\n", part.title)
 		slices.SortFunc(part.rows, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
 		for _, f := range part.rows {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.GetName(), strings.ToLower(f.GetType().String()), strings.Join(labels(f), ", "), f.GetHelp())

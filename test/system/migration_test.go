@@ -24,7 +24,7 @@ func connect(t *testing.T, address string) *sql.DB {
 	return db
 }
 
-// versions is the table in which a service counts its migrations.
+// versions is the table of a service's applied migrations.
 func versions(kind, service string) string {
 	if kind == "postgres" {
 		return strings.ReplaceAll(service, "-", "_") + ".goose_db_version"
@@ -32,9 +32,9 @@ func versions(kind, service string) string {
 	return "goose_db_version"
 }
 
-// TestManyThatStartAtOnceMigrateOnce starts ten of a service on one new
-// database: all get ready, and each migration is applied exactly once.
-func TestManyThatStartAtOnceMigrateOnce(t *testing.T) {
+// TestConcurrentStartsMigrateOnce starts ten processes of a service on one new database:
+// all become ready, and each migration is applied exactly once.
+func TestConcurrentStartsMigrateOnce(t *testing.T) {
 	for kind, address := range databases {
 		for _, service := range services {
 			t.Run(service+", "+kind, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestManyThatStartAtOnceMigrateOnce(t *testing.T) {
 	}
 }
 
-func TestASchemaThatIsTooOldIsNotReady(t *testing.T) {
+func TestATooOldSchemaIsNotReady(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,7 @@ func TestASchemaThatIsTooOldIsNotReady(t *testing.T) {
 			defer p.Kill()
 			require.NoError(t, p.Wait(t.Context(), "/health/ready", http.StatusServiceUnavailable), p.Log())
 			require.NoError(t, p.Wait(t.Context(), "/health/live", http.StatusOK))
-			for range 2 { // the second finds nothing to do
+			for range 2 { // the second does nothing
 				migrated := process.Command(t, binary, []string{"migrate"}, env...)
 				require.Zero(t, migrated.ExitCode, migrated.Stderr)
 			}
@@ -88,8 +88,8 @@ func TestASchemaThatIsTooOldIsNotReady(t *testing.T) {
 	}
 }
 
-// TestASchemaThatIsNewerIsServed is an old binary after a rollback.
-func TestASchemaThatIsNewerIsServed(t *testing.T) {
+// TestANewerSchemaIsServed runs an old binary on a newer schema, as after a rollback.
+func TestANewerSchemaIsServed(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +103,7 @@ func TestASchemaThatIsNewerIsServed(t *testing.T) {
 	}
 }
 
-// TestBothServicesShareADatabase: each keeps to its own schema.
+// TestBothServicesShareADatabase: each uses its own schema.
 func TestBothServicesShareADatabase(t *testing.T) {
 	database := "DATABASE_URL=" + databases["postgres"](t)
 	users := process.Start(t, process.Build(t, "user-service"), database)
@@ -112,7 +112,7 @@ func TestBothServicesShareADatabase(t *testing.T) {
 	require.NotNil(t, write(httpClient(t), orders.URL+"/api/v1/orders", 1, body))
 }
 
-// TestMigratingNeedsOneConnectionOfThePool: the lock has one of its own.
+// TestMigratingNeedsOneConnectionOfThePool: the lock has a connection outside the pool.
 func TestMigratingNeedsOneConnectionOfThePool(t *testing.T) {
 	got := process.Command(t, process.Build(t, "user-service"), []string{"migrate"}, "DATABASE_URL="+databases["postgres"](t)+"&pool_max_conns=1")
 	require.Zero(t, got.ExitCode, got.Stderr)

@@ -15,7 +15,7 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestOutputThatCantBeWrittenIsAFailure of a command whose output is what it is for.
+// TestOutputThatCantBeWrittenIsAFailure: a command fails if it can't write its output.
 func TestOutputThatCantBeWrittenIsAFailure(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	require.NoError(t, err)
@@ -28,9 +28,9 @@ func TestOutputThatCantBeWrittenIsAFailure(t *testing.T) {
 	}
 }
 
-// TestALogThatNobodyReadsHoldsNobodyUp: requests are answered, and the service stops
-// when it is told to, though the pipe of its log is full.
-func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
+// TestAnUnreadLogBlocksNothing: the service answers requests, and stops at SIGTERM,
+// although the pipe of its log is full.
+func TestAnUnreadLogBlocksNothing(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
 	defer reader.Close()
@@ -45,8 +45,8 @@ func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 		require.True(t, lines.Scan())
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &line))
 	}
-	// Far more lines than a pipe takes, which is 64 KiB, and the service itself, which
-	// is 1 MiB: one is some 250 bytes.
+	// More lines, of about 250 bytes each, than the pipe (64 KiB) and the service's own buffer
+	// (1 MiB) can hold.
 	client := httpClient(t)
 	for range 6000 {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+line.Address+"/api/v1/users", http.NoBody)

@@ -8,17 +8,17 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 )
 
-// failing is two databases, and how to break them.
+// failing is both services' databases, and the ways to break them.
 type failing struct {
 	users, orders string
-	// refuse has rows refused for what is in them, ruin takes the tables away.
+	// refuse makes the databases reject new rows, and ruin drops the tables.
 	refuse, ruin []string
-	// stop has writes answered with 503, and reads, too, if dead.
+	// stop makes the services answer writes with 503, and reads too if dead is set.
 	stop func()
 	dead bool
 }
 
-// failingDatabases are databases of the test's own, so that they can be broken.
+// failingDatabases are databases that only this test uses, so that it can break them.
 var failingDatabases = map[string]func(*testing.T) failing{
 	"sqlite": func(t *testing.T) failing {
 		users, orders := databases["sqlite"](t), databases["sqlite"](t)
@@ -32,7 +32,7 @@ var failingDatabases = map[string]func(*testing.T) failing{
 				lock, err := connect(t, address).Conn(t.Context())
 				require.NoError(t, err)
 				t.Cleanup(func() { _ = lock.Close() })
-				_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE") // and nobody else can write
+				_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE") // blocks all other writes
 				require.NoError(t, err)
 			}
 		}

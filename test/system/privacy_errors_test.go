@@ -18,9 +18,9 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// TestNoErrorTellsOfAPerson meets every status that either service refuses or
-// fails with, each time with a person in all that is sent.
-func TestNoErrorTellsOfAPerson(t *testing.T) {
+// TestErrorsShowNoPersonalData provokes every error status of both services, with requests that
+// have a person's data everywhere.
+func TestErrorsShowNoPersonalData(t *testing.T) {
 	for kind, database := range failingDatabases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -56,25 +56,25 @@ func TestNoErrorTellsOfAPerson(t *testing.T) {
 	}
 }
 
-// privacy is a person who uses both services.
+// privacy is a person who uses both services, and sends the wrong requests.
 type privacy struct {
 	*visitor
 	g *guarded
-	// person is the subject, token all that it may do.
+	// person is the token's subject; token has allScopes.
 	person, token string
 	services      []*visited
 }
 
-// visited is a service, and what the person has there.
+// visited is a service, and the person's resource there.
 type visited struct {
 	process *process.Process
-	// collection and one are URLs.
+	// collection and one are the URLs of the list and of the person's resource.
 	collection, one string
-	// body makes another one; change changes what is there.
+	// body returns the body of a create, and change is the body of a change.
 	body   func() string
 	change string
 	scope  string
-	// conflict is a request that is refused for what is there.
+	// conflict sends a request that gets 409.
 	conflict func() int
 }
 
@@ -101,7 +101,7 @@ func newPrivacy(t *testing.T, g *guarded) *privacy {
 	return p
 }
 
-// another is a token of somebody who isn't there yet. For an order that is admin.
+// another returns an admin's token with a new subject. Only an admin may order for the person.
 func (p *privacy) another() string { return p.g.token(p.t, uuid.NewString(), "admin") }
 
 func (p *privacy) refusals(s *visited) {
@@ -115,7 +115,7 @@ func (p *privacy) refusals(s *visited) {
 	for _, r := range all {
 		for name, header := range p.badTokens() {
 			status := p.send(r.method, r.url+"?name="+canary.email, "", r.body, "Authorization", header)
-			require.Contains(t, []int{http.StatusUnauthorized, http.StatusTooManyRequests}, status, name) // or the key may be a new one
+			require.Contains(t, []int{http.StatusUnauthorized, http.StatusTooManyRequests}, status, name) // 429 if the token's key might be a new one
 		}
 		require.Equal(t, http.StatusUnauthorized, p.send(r.method, r.url, "", r.body))
 		require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, p.send(r.method, r.url, "", "", "Authorization", strings.Repeat(canary.name, 2000)))
@@ -162,7 +162,7 @@ func (p *privacy) refusals(s *visited) {
 	require.Equal(t, http.StatusRequestTimeout, slow())
 }
 
-// gone asks again for something that was made and deleted.
+// gone repeats a create whose resource was deleted, and returns the status.
 func (p *privacy) gone(s *visited) int {
 	token, body, key := p.another(), s.body(), canary.email+" is gone"
 	status, made := p.ask(http.MethodPost, s.collection, token, body, "Idempotency-Key", key)
@@ -172,7 +172,7 @@ func (p *privacy) gone(s *visited) int {
 	return p.send(http.MethodPost, s.collection, token, body, "Idempotency-Key", key)
 }
 
-// badTokens prove nothing, and say who sends them.
+// badTokens returns Authorization headers that are invalid, and have the person's data.
 func (p *privacy) badTokens() map[string]string {
 	t := p.t
 	bearer := func(changes ...func(*issuer.Token)) string {
@@ -183,24 +183,25 @@ func (p *privacy) badTokens() map[string]string {
 	}
 	set := func(name string, value any) string { return bearer(issuer.Set(map[string]any{name: value})) }
 	return map[string]string{
-		"no token":         "Bearer " + canary.name,
-		"another scheme":   "Basic " + canary.email,
-		"no scheme":        canary.name,
-		"expired":          bearer(issuer.ValidFor(-time.Hour)),
-		"another audience": set("aud", canary.email),
-		"another issuer":   set("iss", "https://"+canary.name),
-		"no issuer":        set("iss", []string{canary.name}),
-		"bad subject":      set("sub", canary.name+"\x00"),
-		"a time":           set("exp", canary.name),
-		"a key":            bearer(func(t *issuer.Token) { t.Key.KeyID = canary.email }),
-		"a type":           bearer(func(t *issuer.Token) { t.Header["typ"] = canary.name }),
-		"a header":         bearer(func(t *issuer.Token) { t.Header["jku"] = "https://" + canary.name }),
-		"a signature":      bearer()[:200] + canary.name,
-		"an endless one":   set("more", strings.Repeat(canary.name, 500)),
+		"no token":          "Bearer " + canary.name,
+		"another scheme":    "Basic " + canary.email,
+		"no scheme":         canary.name,
+		"expired":           bearer(issuer.ValidFor(-time.Hour)),
+		"another audience":  set("aud", canary.email),
+		"another issuer":    set("iss", "https://"+canary.name),
+		"no issuer":         set("iss", []string{canary.name}),
+		"bad subject":       set("sub", canary.name+"\x00"),
+		"a time":            set("exp", canary.name),
+		"a key":             bearer(func(t *issuer.Token) { t.Key.KeyID = canary.email }),
+		"a type":            bearer(func(t *issuer.Token) { t.Header["typ"] = canary.name }),
+		"a header":          bearer(func(t *issuer.Token) { t.Header["jku"] = "https://" + canary.name }),
+		"a signature":       bearer()[:200] + canary.name,
+		"a very long token": set("more", strings.Repeat(canary.name, 500)),
 	}
 }
 
-// strangers ask for what the person has: all that they are answered is silent of it.
+// strangers requests the person's resources as another subject: the answers don't reveal
+// them.
 func (p *privacy) strangers() {
 	stranger := p.g.token(p.t, uuid.NewString(), allScopes)
 	expired, err := p.g.issuer.Token([]string{"user-service", "order-service"}, p.person, allScopes, issuer.ValidFor(-time.Hour))
@@ -216,11 +217,11 @@ func (p *privacy) strangers() {
 			}
 		}
 		status, _ := send(p.t, p.client, http.MethodGet, s.one, p.token, "")
-		require.Equal(p.t, http.StatusOK, status, "it is there")
+		require.Equal(p.t, http.StatusOK, status, "the person's own request")
 	}
 }
 
-// failures has every operation fail.
+// failures makes every operation fail.
 func (p *privacy) failures(s *visited, status int) {
 	require.Equal(p.t, status, p.send(http.MethodPost, s.collection, p.another(), s.body()))
 	for _, url := range []string{s.collection, s.one} {
@@ -232,7 +233,8 @@ func (p *privacy) failures(s *visited, status int) {
 	require.Equal(p.t, status, p.send(http.MethodDelete, s.one, p.token, ""))
 }
 
-// unavailable has both services wait for their databases at once, which takes a while.
+// unavailable sends requests to both services while their databases are unavailable,
+// concurrently because each waits for a while.
 func (p *privacy) unavailable() {
 	var answers []func() int
 	for _, s := range p.services {
@@ -243,7 +245,7 @@ func (p *privacy) unavailable() {
 	}
 }
 
-// limited asks until it has asked too often.
+// limited sends requests until the rate limit rejects one.
 func (p *privacy) limited(s *visited) {
 	token := p.g.token(p.t, canary.email, "openid")
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
@@ -255,7 +257,7 @@ func (p *privacy) limited(s *visited) {
 	}
 }
 
-// requireNoTrace looks for the person in all that the services have told of it.
+// requireNoTrace searches for the person in everything that the services wrote and sent.
 func (p *privacy) requireNoTrace(receiver *collector.Collector) {
 	t := p.t
 	seen := map[string]string{}

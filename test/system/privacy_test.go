@@ -14,13 +14,13 @@ import (
 	"github.com/example/microservices/internal/testkit/collector"
 )
 
-// canary is a person who must not be found in any log or metric.
+// canary is a person who must not occur in any log or metric.
 var canary = struct{ name, email, address, token string }{"Kanarienvogel", "kanarienvogel@example.com", "Vogelgasse 7", "Bearer-Kanarienvogel-token"}
 
-// TestNoPersonIsInTheTelemetry sends a person through every operation, at the finest
-// log level and with all traces kept, and looks for the person in logs, metrics and
-// spans, and in what others are answered. The errors are TestNoErrorTellsOfAPerson's.
-func TestNoPersonIsInTheTelemetry(t *testing.T) {
+// TestTelemetryHasNoPersonalData uses every operation with a person's data, at debug level and
+// with all traces kept, and searches for the person in logs, metrics and spans, and in other
+// people's answers. TestErrorsShowNoPersonalData covers the errors.
+func TestTelemetryHasNoPersonalData(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -66,7 +66,7 @@ func TestNoPersonIsInTheTelemetry(t *testing.T) {
 			metrics := scrape(t, users)
 			require.NoError(t, users.Signal(syscall.SIGTERM))
 			require.Equal(t, 0, users.ExitCode(), users.Log())
-			refused := send(http.MethodPost, o, strings.ReplaceAll(order, id, uuid.NewString())) // asked of nobody
+			refused := send(http.MethodPost, o, strings.ReplaceAll(order, id, uuid.NewString())) // user-service is stopped
 			require.Contains(t, refused, `"status":503`)
 			metrics += scrape(t, orders)
 			require.Contains(t, metrics, "http_server_request_duration_seconds")
@@ -84,8 +84,7 @@ func TestNoPersonIsInTheTelemetry(t *testing.T) {
 	}
 }
 
-// others sends what another person may send, and looks into the problems they are
-// answered.
+// others sends requests as another person, and searches the problems in the answers.
 func others(t *testing.T, client *http.Client, urls ...string) {
 	t.Helper()
 	problems := 0
@@ -95,7 +94,7 @@ func others(t *testing.T, client *http.Client, urls ...string) {
 				request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 				require.NoError(t, err)
 				request.Header.Set("Content-Type", "application/json")
-				request.Header.Set("If-Match", `"999"`) // nothing is changed
+				request.Header.Set("If-Match", `"999"`) // so that nothing changes
 				response, err := client.Do(request)
 				require.NoError(t, err)
 				answer, err := io.ReadAll(response.Body)

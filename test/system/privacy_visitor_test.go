@@ -16,23 +16,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// visitor sends requests of which every place holds a person, and keeps which
-// statuses each service answered.
+// visitor sends requests with a person's data everywhere, and records each service's
+// statuses.
 type visitor struct {
 	t      *testing.T
 	client *http.Client
 	sent   int
-	// met are statuses, by the service's address.
+	// met are the recorded statuses, by the service's address.
 	met map[string]map[int]bool
 }
 
-// everywhere are headers that a client fills as it likes.
+// everywhere returns headers that a client may set freely, with the person's data.
 func everywhere() http.Header {
 	h := http.Header{}
 	for _, name := range []string{"User-Agent", "Referer", "Cookie", "From", "Accept-Language", "Forwarded", "X-Forwarded-For", "X-Real-Ip", "Origin", "B3"} {
 		h.Set(name, canary.email)
 	}
-	h.Set("X-Request-Id", canary.email) // no id, as it isn't fit to be logged
+	h.Set("X-Request-Id", canary.email) // invalid as an id, so it is not logged
 	h.Set("Accept", "application/"+canary.name)
 	h.Set("Baggage", "who="+canary.name+",mail="+canary.email)
 	h.Set("Tracestate", "who="+canary.name)
@@ -40,15 +40,15 @@ func everywhere() http.Header {
 	return h
 }
 
-// send sends a request with a token ("" is none), and returns the status. Each
-// pair of headers is set besides.
+// send sends a request with a token ("" is none) and additional headers, and returns the
+// status.
 func (v *visitor) send(method, url, token, body string, headers ...string) int {
 	v.t.Helper()
 	status, _ := v.ask(method, url, token, body, headers...)
 	return status
 }
 
-// ask is send for an answer that is looked at.
+// ask does the same, and returns the body as well.
 func (v *visitor) ask(method, url, token, body string, headers ...string) (int, string) {
 	v.t.Helper()
 	v.sent++
@@ -56,7 +56,7 @@ func (v *visitor) ask(method, url, token, body string, headers ...string) (int, 
 	require.NoError(v.t, err)
 	request.Header = everywhere()
 	request.Header.Set("Idempotency-Key", fmt.Sprint(canary.email, v.sent))
-	// By turns a trace that is kept, and none.
+	// Alternately a sampled trace, and an invalid one.
 	request.Header.Set("Traceparent", []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", canary.name}[v.sent%2])
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
@@ -69,7 +69,7 @@ func (v *visitor) ask(method, url, token, body string, headers ...string) (int, 
 	return v.read(request.URL.Host, response)
 }
 
-// begin sends a request whose body lacks its end, and returns what reads the
+// begin sends a request with an incomplete body, and returns a function that reads the
 // answer.
 func (v *visitor) begin(address, path, token, body string, missing int) func() int {
 	v.t.Helper()
@@ -91,8 +91,8 @@ func (v *visitor) begin(address, path, token, body string, missing int) func() i
 	}
 }
 
-// read reads an answer. A problem may name the method or the place that the sender
-// chose, and gives back nothing else.
+// read reads an answer. A problem may name the method and the location of an error as the
+// client wrote them, and must not contain other data of the request.
 func (v *visitor) read(address string, response *http.Response) (int, string) {
 	v.t.Helper()
 	body, err := io.ReadAll(response.Body)
@@ -110,7 +110,7 @@ func (v *visitor) read(address string, response *http.Response) (int, string) {
 	return status, string(body)
 }
 
-// withoutPlaces is a problem without the method and the places that it names.
+// withoutPlaces returns a problem without the method and the locations.
 func withoutPlaces(t *testing.T, body []byte) string {
 	t.Helper()
 	if string(body) == "431 Request Header Fields Too Large" { // net/http's own
@@ -131,5 +131,5 @@ func withoutPlaces(t *testing.T, body []byte) string {
 func (v *visitor) requireMet(address string, statuses ...int) {
 	v.t.Helper()
 	met := slices.Sorted(maps.Keys(v.met[address]))
-	require.Subset(v.t, met, statuses, "the test was to meet each of these")
+	require.Subset(v.t, met, statuses, "the test did not provoke each of these statuses")
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/example/microservices/internal/testkit/session"
 )
 
-// TestTheSessionOfTheREADME runs it with services on free ports.
+// TestTheSessionOfTheREADME runs the README's session with services on free ports.
 func TestTheSessionOfTheREADME(t *testing.T) {
 	users := startUsers(t)
 	orders := process.Start(t, process.Build(t, "order-service"), "DATABASE_URL="+databases["sqlite"](t), "USER_SERVICE_URL="+users.URL)
 	session.Run(t, "../..", users.Address, orders.Address)
 }
 
-// TestTheAddressesOfTheREADME: what it calls the documentation is that.
+// TestTheAddressesOfTheREADME: the addresses of the documentation in the README are right.
 func TestTheAddressesOfTheREADME(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ func TestSmoke(t *testing.T) {
 	got := smoke()
 	require.Zero(t, got.ExitCode, got.Stderr)
 	require.Contains(t, got.Stdout, "it works")
-	require.Empty(t, readAll(t, httpClient(t), users.URL+"/api/v1/users"), "it leaves nothing behind")
+	require.Empty(t, readAll(t, httpClient(t), users.URL+"/api/v1/users"), "the smoke test left users behind")
 	require.Empty(t, readAll(t, httpClient(t), orders.URL+"/api/v1/orders"))
 	users.Kill()
 	got = smoke()

@@ -21,7 +21,7 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// tracedServices are both services, which send their traces to a collector.
+// tracedServices is both services, which send their traces to a collector.
 type tracedServices struct{ users, orders *process.Process }
 
 func startTraced(t *testing.T, endpoint string, address func(testing.TB) string, env ...string) tracedServices {
@@ -32,7 +32,7 @@ func startTraced(t *testing.T, endpoint string, address func(testing.TB) string,
 	return tracedServices{users, orders}
 }
 
-// stop stops both, which sends the last of their traces.
+// stop stops both services, which then send their remaining spans.
 func (s tracedServices) stop(t *testing.T) {
 	t.Helper()
 	for _, p := range []*process.Process{s.orders, s.users} {
@@ -41,14 +41,14 @@ func (s tracedServices) stop(t *testing.T) {
 	}
 }
 
-// client sends requests that are part of a trace of their own.
+// client sends each request as part of a new trace.
 type client struct {
 	t *testing.T
 	*http.Client
 }
 
-// send sends a request, and returns the answer and the id of its trace. The client
-// keeps the trace, or says that it doesn't.
+// send sends a request, and returns the answer and the trace's id. kept is the sampled flag
+// that the client sends.
 func (c client) send(method, url, body string, kept bool) (status int, answer, traceID string) {
 	c.t.Helper()
 	request, err := http.NewRequestWithContext(c.t.Context(), method, url, strings.NewReader(body))
@@ -68,15 +68,14 @@ func (c client) send(method, url, body string, kept bool) (status int, answer, t
 	return response.StatusCode, string(read), traceID
 }
 
-// clientSpan is the id of the span in which the client sends its requests.
+// clientSpan is the id of the client's own span.
 const clientSpan = "00f067aa0ba902b7"
 
 func orderFor(user string) string {
 	return fmt.Sprintf(`{"user_id":%q,"shipping_address":"12 St James's Square","items":[{"product_id":"p","product_name":"Laptop","quantity":1,"price":1}]}`, user)
 }
 
-// scrape returns the metrics with their exemplars, scrapeText in Prometheus' text
-// format.
+// scrape returns the metrics with exemplars, and scrapeText in Prometheus' text format.
 func scrape(t *testing.T, p *process.Process) string {
 	return scrapeAs(t, p, "application/openmetrics-text; version=1.0.0")
 }
@@ -96,8 +95,7 @@ func scrapeAs(t *testing.T, p *process.Process, format string) string {
 	return string(body)
 }
 
-// tree is the spans of a trace, each under its parent, as text: the service, the
-// name and the events.
+// tree returns a trace as text: under each span its children, with service, name and events.
 func tree(spans []collector.Span, trace string) string {
 	children := map[string][]collector.Span{}
 	for _, s := range spans {
@@ -121,8 +119,8 @@ func tree(spans []collector.Span, trace string) string {
 	return b.String()
 }
 
-// TestOneRequestIsOneTrace follows a request to order-service through both services
-// and their databases, and finds its trace's id wherever one would look for it.
+// TestOneRequestIsOneTrace follows a request to order-service through both services and their
+// databases, and checks that traces, logs and exemplars have its trace id.
 func TestOneRequestIsOneTrace(t *testing.T) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
@@ -145,7 +143,7 @@ func TestOneRequestIsOneTrace(t *testing.T) {
 			require.Equal(t, missing, answer.TraceID)
 
 			for _, p := range []*process.Process{services.users, services.orders} {
-				apitest.Eventually(t, "its line is written", func() bool { return strings.Contains(p.Log(), `"trace_id":"`+trace+`"`) })
+				apitest.Eventually(t, "the log has the request's line", func() bool { return strings.Contains(p.Log(), `"trace_id":"`+trace+`"`) })
 			}
 			require.Contains(t, scrape(t, services.users), `trace_id="`+trace+`"`)
 			require.Contains(t, scrape(t, services.orders), `trace_id="`+missing+`"`)
@@ -169,19 +167,18 @@ func TestOneRequestIsOneTrace(t *testing.T) {
 	}
 }
 
-// eventually waits until a text has a part: the collector passes spans on when it
-// has them.
+// eventually waits until a text contains part, because the collector receives spans later.
 func eventually(t *testing.T, text func() string, part string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return strings.Contains(text(), part) }, time.Minute, 10*time.Millisecond, "%s\nis not in\n%s", part, lazy(text))
 }
 
-// lazy is a text that is asked for when it is written.
+// lazy is a text that is computed when it is printed.
 type lazy func() string
 
 func (l lazy) String() string { return l() }
 
-// queries is the spans of a query. PostgreSQL's connections are waited for.
+// queries returns the spans of a query. With PostgreSQL, acquiring a connection is a span too.
 func queries(kind, before, name string) string {
 	if kind == "postgres" {
 		return before + "pool.acquire\n" + before + name + "\n"
@@ -189,8 +186,8 @@ func queries(kind, before, name string) string {
 	return before + name + "\n"
 }
 
-// TestAFailureIsTraced: with no trace kept by chance, a request that fails is, with
-// what was tried.
+// TestAFailureIsTraced: with a sampling ratio of 0, the trace of a failed request is kept,
+// and a client's sampled trace shows the retries.
 func TestAFailureIsTraced(t *testing.T) {
 	receiver := collector.Start(t)
 	services := startTraced(t, receiver.URL, databases["sqlite"], "OTEL_TRACES_SAMPLER_ARG=0")
@@ -212,7 +209,7 @@ func TestAFailureIsTraced(t *testing.T) {
 	for _, s := range receiver.Spans(t) {
 		spans[s.TraceID] = append(spans[s.TraceID], s)
 	}
-	require.Equal(t, "order-service: POST /api/v1/orders\n", tree(receiver.Spans(t), failed), "it is the client's, though nothing of it was kept at first")
+	require.Equal(t, "order-service: POST /api/v1/orders\n", tree(receiver.Spans(t), failed), "the span belongs to the client's trace, although that was not sampled")
 	require.Contains(t, services.orders.Log(), `"span_id":"`+spans[failed][0].SpanID+`"`)
 	require.True(t, spans[failed][0].Failed)
 	require.Equal(t, "503", spans[failed][0].Attributes["http.response.status_code"])
@@ -220,23 +217,23 @@ func TestAFailureIsTraced(t *testing.T) {
 	require.Contains(t, tree(receiver.Spans(t), kept), "\n  order-service: GET /api/v1/users/:user_id\n")
 }
 
-// TestACollectorInTroubleHoldsNobodyUp: requests are answered, and the services
-// stop, as if there were none.
-func TestACollectorInTroubleHoldsNobodyUp(t *testing.T) {
+// TestAFailingCollectorDelaysNothing: with a failing collector, the services answer and
+// stop as they do without one.
+func TestAFailingCollectorDelaysNothing(t *testing.T) {
 	for name, endpoint := range map[string]func(*testing.T) string{
-		"away": func(t *testing.T) string {
+		"unavailable": func(t *testing.T) string {
 			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			require.NoError(t, listener.Close())
 			return "http://" + listener.Addr().String()
 		},
-		"says nothing": func(t *testing.T) string {
+		"silent": func(t *testing.T) string {
 			listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, listener.Close()) })
-			return "http://" + listener.Addr().String() // connections are made, and nobody reads
+			return "http://" + listener.Addr().String() // accepts connections, and never reads
 		},
-		"refuses": func(t *testing.T) string {
+		"rejecting": func(t *testing.T) string {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }))
 			t.Cleanup(s.Close)
 			return s.URL
@@ -247,7 +244,7 @@ func TestACollectorInTroubleHoldsNobodyUp(t *testing.T) {
 			services := startTraced(t, endpoint(t), databases["sqlite"])
 			user := process.CreateUser(t, services.users)
 			http := httpClient(t)
-			const clients, each = 8, 400 // more spans than the queue takes (2048)
+			const clients, each = 8, 400 // more spans than the queue holds (2048)
 			statuses := make([]map[int]int, clients)
 			var wg sync.WaitGroup
 			for i := range clients {
@@ -265,7 +262,7 @@ func TestACollectorInTroubleHoldsNobodyUp(t *testing.T) {
 			}
 			services.stop(t)
 			require.Regexp(t, "can't send traces|traces could not be sent", services.users.Log())
-			require.Less(t, strings.Count(services.users.Log(), "can't send traces"), 3, "not a line for each")
+			require.Less(t, strings.Count(services.users.Log(), "can't send traces"), 3, "one line per failure")
 		})
 	}
 }

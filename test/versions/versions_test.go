@@ -1,6 +1,6 @@
-// Package versions tests that a version of the services and the one before it
-// can be there at once, as they are in every rollout and after every rollback.
-// The file "previous" has the tag or the commit of the one before.
+// Package versions tests that a version of the services and the previous one can run at the
+// same time, as they do in every rollout and after a rollback. The file "previous" has the tag
+// or the commit of the previous version.
 package versions
 
 import (
@@ -18,9 +18,9 @@ import (
 
 const root = "../.."
 
-// TestTheVersionBeforeOnTheNewSchema runs the old tests of the old services
-// after the new migrations, and order-service's with the new user-service.
-func TestTheVersionBeforeOnTheNewSchema(t *testing.T) {
+// TestThePreviousVersionOnTheNewSchema runs the old services' old tests after the new migrations,
+// and order-service's with the new user-service.
+func TestThePreviousVersionOnTheNewSchema(t *testing.T) {
 	t.Parallel()
 	before := previous(t)
 	for _, file := range newMigrations(t, before) {
@@ -38,7 +38,7 @@ func TestTheNewVersionOnTheOldSchema(t *testing.T) {
 	before := previous(t)
 	absolute, err := filepath.Abs(root)
 	require.NoError(t, err)
-	without := map[string]string{} // go help build: an empty path takes a file away
+	without := map[string]string{} // go help build: an empty path removes a file
 	for _, file := range newMigrations(t, before) {
 		without[filepath.Join(absolute, file)] = ""
 	}
@@ -46,25 +46,25 @@ func TestTheNewVersionOnTheOldSchema(t *testing.T) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "overlay.json")
 	require.NoError(t, os.WriteFile(file, overlay, 0o600))
-	// All of the API works without the new indexes, if not as fast.
-	runAPITests(t, root, binaries(t, before), "-overlay="+file, "-skip=^TestAPageIsReadFromItsPlace$")
+	// The whole API works without the new indexes, only more slowly.
+	runAPITests(t, root, binaries(t, before), "-overlay="+file, "-skip=^TestAPageReadsOnlyItsRows$")
 }
 
-// previous returns a folder with the source of the version before.
+// previous returns a folder with the source of the previous version.
 func previous(t *testing.T) string {
 	t.Helper()
 	name, err := os.ReadFile("previous")
 	require.NoError(t, err)
 	version, folder := strings.TrimSpace(string(name)), t.TempDir()
 	run(t, root, nil, "bash", "-euo", "pipefail", "-c", `git cat-file -e "$0^{commit}" || {
-			echo "the repository lacks $0, the version before: fetch its history and tags, or name another in test/versions/previous"
+			echo "the repository lacks $0, the previous version: fetch its history and tags, or name another in test/versions/previous"
 			exit 1
 		}
 		git archive "$0" | tar --extract --directory "$1"`, version, folder)
 	return folder
 }
 
-// newMigrations returns the migrations that the version before hasn't.
+// newMigrations returns the migrations that the previous version lacks.
 func newMigrations(t *testing.T, before string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, "services/*/internal/store/*/migrations/*.sql"))
@@ -76,7 +76,7 @@ func newMigrations(t *testing.T, before string) []string {
 		require.NoError(t, err)
 		_, err = os.Stat(filepath.Join(before, filepath.Dir(name)))
 		if os.IsNotExist(err) {
-			continue // the version before had no such service
+			continue // the previous version had no such service
 		}
 		now, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -86,12 +86,12 @@ func newMigrations(t *testing.T, before string) []string {
 			continue
 		}
 		require.NoError(t, err)
-		require.Equal(t, string(then), string(now), "%s has run already: what it lacks is for a new migration", name)
+		require.Equal(t, string(then), string(now), "%s has already run: put the change into a new migration", name)
 	}
 	return added
 }
 
-// binaries builds the services of a tree and returns the folder they are in.
+// binaries builds the services of a tree, and returns the folder of the binaries.
 func binaries(t *testing.T, tree string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -99,7 +99,7 @@ func binaries(t *testing.T, tree string) string {
 	return folder
 }
 
-// runAPITests runs the services' tests of a tree with binaries of another one.
+// runAPITests runs a tree's tests of the services with the binaries of another tree.
 func runAPITests(t *testing.T, tree, others string, flags ...string) {
 	t.Helper()
 	run(t, tree, []string{"TEST_BINARIES=" + others}, "go", append(append([]string{"test", "-count=1"}, flags...), "./services/...")...)

@@ -1,5 +1,4 @@
-// Command addons does for the local cluster, on its one node, what a provider's
-// programs do for others:
+// Command addons replaces a cloud provider's add-ons on the local cluster, which has one node:
 //
 //	addons storage KUBECONFIG NODE FOLDER    provisions volumes, in a folder of the node
 //	addons networkpolicies KUBECONFIG        enforces NetworkPolicies

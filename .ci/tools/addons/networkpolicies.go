@@ -14,20 +14,19 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// enforce holds the cluster's NetworkPolicies, as rules of nftables, until ctx ends.
+// enforce enforces the cluster's NetworkPolicies with rules of nftables, until ctx is done.
 //
-// What pods send to one another, and to and from this machine, is routed by the
-// node and meets the rules there. What the node's own processes send to its pods
-// always passes, as the API promises for probes; what pods send to the node is
-// held to their egress rules, since the cluster's DNS and the API server are its
-// processes here. Connections that were there before a policy stay. IPv6 is left
-// out: the cluster has none.
+// The node routes the traffic between pods, and between pods and this machine, so the rules
+// apply there. Traffic from the node's own processes to its pods always passes, as the API
+// guarantees for probes. Traffic from pods to the node is subject to their egress rules, because
+// the cluster's DNS and API server are processes of the node here. Connections from before a
+// policy stay open. The cluster has no IPv6.
 func enforce(ctx context.Context, client kubernetes.Interface) error {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	namespaces := factory.Core().V1().Namespaces()
 	pods := factory.Core().V1().Pods()
 	policies := factory.Networking().V1().NetworkPolicies()
-	// One thing to do, however many the changes.
+	// One pending update is enough, however many changes there are.
 	changed := make(chan struct{}, 1)
 	note := func() {
 		select {
@@ -74,7 +73,7 @@ func enforce(ctx context.Context, client kubernetes.Interface) error {
 		if rules != current {
 			err = load(ctx, rules)
 			if err != nil {
-				return err // and is started again
+				return err // the caller restarts this program
 			}
 			current = rules
 			slog.Info("rules loaded", "policies", len(w.policies), "lines", strings.Count(rules, "\n"))
@@ -84,11 +83,11 @@ func enforce(ctx context.Context, client kubernetes.Interface) error {
 			return nil
 		case <-changed:
 		}
-		<-time.After(20 * time.Millisecond) // changes come in crowds
+		<-time.After(20 * time.Millisecond) // changes come in bursts
 	}
 }
 
-// load replaces the rules with others, all at once.
+// load replaces all rules atomically.
 func load(ctx context.Context, rules string) error {
 	command := exec.CommandContext(ctx, "nft", "--file", "-")
 	command.Stdin = strings.NewReader(rules)

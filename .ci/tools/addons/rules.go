@@ -13,17 +13,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// world is all that the rules depend on.
+// world is everything that the rules depend on.
 type world struct {
 	namespaces []*core.Namespace
 	pods       []*core.Pod
 	policies   []*networking.NetworkPolicy
 }
 
-// side is one direction of traffic, as the rules call it.
+// side is a direction of traffic, in the terms of nftables.
 type side struct {
 	kind networking.PolicyType
-	// own and peer are the fields with the pod's address and the other's.
+	// own and peer are the fields with the pod's and the peer's address.
 	own, peer string
 }
 
@@ -32,18 +32,17 @@ var sides = []side{
 	{networking.PolicyTypeIngress, "daddr", "saddr"},
 }
 
-// rule is an ingress or an egress rule: they differ in the name of a field.
+// rule is an ingress or an egress rule, which differ only in the name of a field.
 type rule struct {
 	peers []networking.NetworkPolicyPeer
 	ports []networking.NetworkPolicyPort
 }
 
-// rules renders the table that takes the place of the one before. A pod that a
-// policy selects has a chain for each direction: what the chain doesn't return is
-// dropped.
+// rules renders the table that replaces the previous one. A pod that a policy selects has a chain
+// for each direction, which drops the packets that it doesn't return.
 func (w world) rules() (string, error) {
 	var chains strings.Builder
-	// By direction, the jumps to the chains.
+	// The jumps to the chains, by direction.
 	jumps := map[networking.PolicyType]*strings.Builder{networking.PolicyTypeEgress: {}, networking.PolicyTypeIngress: {}}
 	pods := slices.Clone(w.pods)
 	slices.SortFunc(pods, func(a, b *core.Pod) int { return strings.Compare(string(a.UID), string(b.UID)) })
@@ -69,13 +68,13 @@ func (w world) rules() (string, error) {
 			fmt.Fprintf(jumps[s.kind], "    ip %s %s jump %s\n", s.own, own, chain)
 		}
 	}
-	// The first line makes the second work when there is no table yet.
+	// The first line creates the table if it doesn't exist, so that the second works.
 	return "table inet networkpolicies\ndelete table inet networkpolicies\ntable inet networkpolicies {\n" + chains.String() +
 		hook("forward", jumps[networking.PolicyTypeEgress], jumps[networking.PolicyTypeIngress]) +
 		hook("input", jumps[networking.PolicyTypeEgress]) + "}\n", nil
 }
 
-// hook renders the chain of a hook of the kernel's.
+// hook renders the chain of a hook of the kernel.
 func hook(name string, jumps ...*strings.Builder) string {
 	text := "  chain " + name + " {\n    type filter hook " + name + " priority filter; policy accept;\n    ct state established,related accept\n"
 	for _, j := range jumps {
@@ -84,9 +83,8 @@ func hook(name string, jumps ...*strings.Builder) string {
 	return text + "  }\n"
 }
 
-// address is a pod's address of version 4. Those that have ended have none, for
-// it may be another's by now, and those of the node's network are no pods to
-// policies.
+// address returns a pod's IPv4 address. It is "" for ended pods, whose address another pod may
+// have, and for pods in the node's network, to which policies don't apply.
 func address(pod *core.Pod) string {
 	if pod.Spec.HostNetwork || pod.Status.Phase == core.PodSucceeded || pod.Status.Phase == core.PodFailed {
 		return ""
@@ -100,8 +98,8 @@ func address(pod *core.Pod) string {
 	return ""
 }
 
-// allowed reports whether any policy selects the pod for a direction, and the
-// matches of what the policies together allow.
+// allowed reports whether any policy selects the pod for a direction, and returns the matches of
+// the traffic that the policies together allow.
 func (w world) allowed(pod *core.Pod, s side) (bool, []string, error) {
 	isolated := false
 	var lines []string
@@ -125,7 +123,7 @@ func (w world) allowed(pod *core.Pod, s side) (bool, []string, error) {
 			lines = append(lines, more...)
 		}
 	}
-	// In an order of their own, so that the same rules are the same text.
+	// Sorted, so that the same rules give the same text.
 	slices.Sort(lines)
 	return isolated, slices.Compact(lines), nil
 }
@@ -144,12 +142,11 @@ func rulesOf(policy *networking.NetworkPolicy, s side) []rule {
 	return rules
 }
 
-// lines are a rule's matches. Without peers it is for all, without ports for every
-// port and protocol.
+// lines returns a rule's matches. A rule without peers applies to all, and one without ports to
+// every port and protocol.
 func (w world) lines(policy *networking.NetworkPolicy, pod *core.Pod, r rule, s side) ([]string, error) {
 	var lines []string
-	// add notes a match of a peer; to is the pod whose named ports are meant, if
-	// there is one.
+	// add adds a match of a peer. to is the pod whose named ports the rule refers to, if any.
 	add := func(match string, to *core.Pod) {
 		if len(r.ports) == 0 {
 			lines = append(lines, match)
@@ -169,7 +166,7 @@ func (w world) lines(policy *networking.NetworkPolicy, pod *core.Pod, r rule, s 
 	}
 	if len(r.peers) == 0 {
 		add("meta nfproto ipv4", target(nil))
-		// Named ports of an egress rule are each pod's own.
+		// A named port of an egress rule may be another number in each pod.
 		for _, peer := range w.pods {
 			if s.kind == networking.PolicyTypeEgress && address(peer) != "" && hasNames(r.ports) {
 				add("ip "+s.peer+" "+address(peer), peer)
@@ -198,7 +195,7 @@ func (w world) lines(policy *networking.NetworkPolicy, pod *core.Pod, r rule, s 
 	return lines, nil
 }
 
-// selected are the pods with an address that a peer means.
+// selected returns the pods with an address that a peer selects.
 func (w world) selected(namespace string, peer networking.NetworkPolicyPeer) ([]*core.Pod, error) {
 	inside := map[string]bool{}
 	for _, n := range w.namespaces {
@@ -239,8 +236,8 @@ func matches(selector *meta.LabelSelector, set map[string]string) (bool, error) 
 	return s.Matches(labels.Set(set)), nil
 }
 
-// blockMatch matches the addresses of a block but for its exceptions; "" if they
-// are of version 6, which the cluster hasn't.
+// blockMatch matches the addresses of a block without its exceptions. It is "" for IPv6, which
+// the cluster doesn't have.
 func blockMatch(block *networking.IPBlock, s side) (string, error) {
 	prefix, err := netip.ParsePrefix(block.CIDR)
 	if err != nil {
@@ -260,7 +257,7 @@ func blockMatch(block *networking.IPBlock, s side) (string, error) {
 	return match, nil
 }
 
-// portMatch matches a port; "" if it is one by name that the pod hasn't.
+// portMatch matches a port. It is "" for a named port that the pod doesn't have.
 func portMatch(port networking.NetworkPolicyPort, pod *core.Pod) string {
 	protocol := core.ProtocolTCP
 	if port.Protocol != nil {
@@ -289,12 +286,12 @@ func hasNames(ports []networking.NetworkPolicyPort) bool {
 	})
 }
 
-// numberOf is the number of a pod's port, 0 if it has none of the name.
+// numberOf returns the number of a pod's named port, or 0 without one.
 func numberOf(pod *core.Pod, name string, protocol core.Protocol) int32 {
 	if pod == nil {
 		return 0
 	}
-	// Init containers count too: those that are restarted are sidecars.
+	// Init containers count, too, because restarted ones are sidecars.
 	for _, container := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
 		for _, port := range container.Ports {
 			if port.Name == name && (port.Protocol == protocol || port.Protocol == "" && protocol == core.ProtocolTCP) {

@@ -20,7 +20,7 @@ func pod(namespace, name, ip string, port int32) *core.Pod {
 	}
 }
 
-func TestAPolicyAllowsWhatItSaysAndNothingElse(t *testing.T) {
+func TestAPolicyAllowsExactlyItsRules(t *testing.T) {
 	const ingress, egress = networking.PolicyTypeIngress, networking.PolicyTypeEgress
 	for name, test := range map[string]struct {
 		policies []string
@@ -97,7 +97,7 @@ func TestAPolicyAllowsWhatItSaysAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestEgressHoldsForTheNodeAsWell(t *testing.T) {
+func TestEgressAppliesToTheNodeToo(t *testing.T) {
 	policy := &networking.NetworkPolicy{ObjectMeta: meta.ObjectMeta{Namespace: "x"}}
 	policy.Spec.PolicyTypes = []networking.PolicyType{networking.PolicyTypeIngress, networking.PolicyTypeEgress}
 	rules, err := world{pods: []*core.Pod{pod("x", "a", "10.244.0.2", 80)}, policies: []*networking.NetworkPolicy{policy}}.rules()

@@ -12,19 +12,19 @@ import (
 	"sigs.k8s.io/sig-storage-lib-external-provisioner/v13/controller"
 )
 
-// provisioner is what a storage class calls it.
+// provisioner is the name that storage classes use.
 const provisioner = "microservices/local"
 
-// provision makes volumes of the storage classes that ask for [provisioner], as
-// folders of the node, until ctx ends.
+// provision creates volumes for the storage classes with this [provisioner], as folders of the
+// node, until ctx is done.
 func provision(ctx context.Context, client kubernetes.Interface, node, folder string) {
 	controller.NewProvisionController(ctx, client, provisioner, &folders{node: node, folder: folder}, controller.LeaderElection(false)).Run(ctx)
 }
 
-// folders makes a folder for each volume.
+// folders creates a folder for each volume.
 type folders struct{ node, folder string }
 
-// Provision makes a folder and describes it as a volume of the node.
+// Provision creates a folder, and returns it as a volume of the node.
 func (f *folders) Provision(_ context.Context, options controller.ProvisionOptions) (*core.PersistentVolume, controller.ProvisioningState, error) {
 	path := filepath.Join(f.folder, options.PVName)
 	err := os.Mkdir(path, 0o770)
@@ -37,7 +37,7 @@ func (f *folders) Provision(_ context.Context, options controller.ProvisionOptio
 			PersistentVolumeReclaimPolicy: *options.StorageClass.ReclaimPolicy,
 			AccessModes:                   options.PVC.Spec.AccessModes,
 			Capacity:                      core.ResourceList{core.ResourceStorage: options.PVC.Spec.Resources.Requests[core.ResourceStorage]},
-			// Of this kind rather than hostPath: the kubelet gives it to the pod's group.
+			// A local volume, not a hostPath, because the kubelet sets its group to the pod's.
 			PersistentVolumeSource: core.PersistentVolumeSource{Local: &core.LocalVolumeSource{Path: path}},
 			NodeAffinity: &core.VolumeNodeAffinity{Required: &core.NodeSelector{NodeSelectorTerms: []core.NodeSelectorTerm{{
 				MatchExpressions: []core.NodeSelectorRequirement{{Key: core.LabelHostname, Operator: core.NodeSelectorOpIn, Values: []string{f.node}}},
@@ -46,7 +46,7 @@ func (f *folders) Provision(_ context.Context, options controller.ProvisionOptio
 	}, controller.ProvisioningFinished, nil
 }
 
-// Delete removes a volume's folder with all that is in it.
+// Delete removes a volume's folder with its content.
 func (f *folders) Delete(_ context.Context, volume *core.PersistentVolume) error {
 	return os.RemoveAll(filepath.Join(f.folder, volume.Name))
 }

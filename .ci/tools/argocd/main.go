@@ -1,10 +1,10 @@
-// Command argocd is Argo CD's core in one program: the controllers that keep a
-// cluster in step with a git repository, without the server and its pages. Its
-// first argument, or the name that it's called by, says which:
+// Command argocd is Argo CD's core in one program: the controllers that synchronise a cluster
+// with a git repository, without the server and its user interface. The first argument, or the
+// name of the program file, selects one:
 //
 //	argocd argocd-repo-server --port 8081
 //
-// Beside them is one command of ours: permitted.go.
+// It also has one command of this project: permitted.go.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// programs are made one at a time: they register flags and metrics of which a
-// process can have one.
+// programs are functions because only one program may be created per process: each registers
+// global flags and metrics.
 var programs = map[string]func() *cobra.Command{
 	"argocd-application-controller":    application.NewCommand,
 	"argocd-applicationset-controller": applicationset.NewCommand,

@@ -15,9 +15,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// newPermitted is a command of ours: it reads objects, prints the Applications that there
-// are and those that ApplicationSets with lists make, and asks each one's AppProject, as
-// the controllers do, whether its sources and its destination are allowed:
+// newPermitted returns a command of this project. It reads objects, prints the Applications among
+// them and those that ApplicationSets with lists generate, and checks with the controllers' code
+// whether each one's AppProject allows its sources and its destination:
 //
 //	kustomize build argocd | argocd permitted in-cluster prod
 //
@@ -50,7 +50,7 @@ func newPermitted() *cobra.Command {
 	}}
 }
 
-// readObjects returns the AppProjects and the Applications of a stream of objects.
+// readObjects returns the AppProjects and the Applications in a stream of objects.
 func readObjects(text string) (map[string]v1alpha1.AppProject, []v1alpha1.Application, error) {
 	projects, applications := map[string]v1alpha1.AppProject{}, []v1alpha1.Application(nil)
 	for _, document := range strings.Split("\n"+text, "\n---\n") {
@@ -86,7 +86,7 @@ func readObjects(text string) (map[string]v1alpha1.AppProject, []v1alpha1.Applic
 	return projects, applications, nil
 }
 
-// permitted returns what an Application's AppProject doesn't allow it.
+// permitted returns an error for each thing that an Application's AppProject doesn't allow.
 func permitted(application v1alpha1.Application, projects map[string]v1alpha1.AppProject, clusters map[string]*v1alpha1.Cluster) []error {
 	project, found := projects[application.Spec.Project]
 	if !found {

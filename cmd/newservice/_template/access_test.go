@@ -48,7 +48,7 @@ func owners(t *testing.T, a *apitest.Answer) []string {
 	return slices.Compact(found)
 }
 
-func TestWhoMayDoWhat(t *testing.T) {
+func TestAccessRules(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		one := func(body any) func(*testing.T, string) (string, any) {
 			return func(t *testing.T, owner string) (string, any) { return widgets + "/" + s.createFor(t, is, owner), body }
@@ -87,9 +87,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 	})
 }
 
-// TestOthersSeemNotToExist: without permission to read a widget, its id gets the same
+// TestOthersResourcesAreReportedAsMissing: without permission to read a widget, its id gets the same
 // response as one that never existed; no filter or cursor shows more.
-func TestOthersSeemNotToExist(t *testing.T) {
+func TestOthersResourcesAreReportedAsMissing(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, bob := uuid.NewString(), uuid.NewString()
 		own := s.createFor(t, is, ada)
@@ -117,8 +117,8 @@ func TestOthersSeemNotToExist(t *testing.T) {
 	})
 }
 
-// TestWhoIsNoUserOwnsNothing: a subject that isn't a UUID owns nothing.
-func TestWhoIsNoUserOwnsNothing(t *testing.T) {
+// TestASubjectThatIsNoUserIDOwnsNothing: a subject that isn't a UUID owns nothing.
+func TestASubjectThatIsNoUserIDOwnsNothing(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		for _, subject := range []string{"ada@example.com", uuid.Nil.String()} {
 			token := is.Token(t, subject, "widgets:write widgets:read")
@@ -129,8 +129,8 @@ func TestWhoIsNoUserOwnsNothing(t *testing.T) {
 	})
 }
 
-// TestAnAnswerIsForWhoMaySeeItNow repeats a request with a token that has lost a scope.
-func TestAnAnswerIsForWhoMaySeeItNow(t *testing.T) {
+// TestAReplayNeedsTheCurrentRights repeats a request with a token that has lost a scope.
+func TestAReplayNeedsTheCurrentRights(t *testing.T) {
 	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
 		ada, subject := uuid.NewString(), uuid.NewString()
 		send := func(scopes string) *apitest.Answer {

@@ -38,7 +38,7 @@ func TestEachOperationIsLimited(t *testing.T) {
 	start(t, databases["sqlite"](t), func(c *configuration) { c.ReadLimit, c.WriteLimit = once, once }).TestLimits(t)
 }
 
-func TestWhatABodyMustBe(t *testing.T) {
+func TestInvalidBodies(t *testing.T) {
 	s := start(t, databases["sqlite"](t), func(c *configuration) { c.BodyTimeout = 50 * time.Millisecond })
 	path := widgets + "/" + unknown
 	for method, path := range map[string]string{http.MethodPost: widgets, http.MethodPut: path, http.MethodPatch: path} {
@@ -123,7 +123,7 @@ func operations(id string) []func(*apitest.Client) *apitest.Answer {
 	}
 }
 
-func TestADatabaseThatIsAway(t *testing.T) {
+func TestAnUnavailableDatabase(t *testing.T) {
 	server, err := postgres.Start(t.Context(), postgres.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, server.Stop()) })
@@ -143,8 +143,8 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	require.Equal(t, id, s.Do(http.MethodGet, widgets+"/"+id, nil).Want(http.StatusOK).ID())
 }
 
-// TestADatabaseThatIsWrong drops the table: an unexpected error gives a 500 without details.
-func TestADatabaseThatIsWrong(t *testing.T) {
+// TestAMissingTableIsAnInternalError drops the table: an unexpected error gives a 500 without details.
+func TestAMissingTableIsAnInternalError(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create()
 		s.execute(t, "DROP TABLE widget_service.widgets")

@@ -31,7 +31,7 @@ func (s *server) create() string {
 	return s.Do(http.MethodPost, widgets, newWidget()).Want(http.StatusCreated).ID()
 }
 
-func TestWhatIsCreatedIsRead(t *testing.T) {
+func TestCreateAndRead(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		created := s.Do(http.MethodPost, widgets, newWidget(map[string]any{"name": "  spaces around "})).Want(http.StatusCreated)
 		require.Equal(t, widgets+"/"+created.ID(), created.Header.Get("Location"))
@@ -49,24 +49,24 @@ func TestWhatIsCreatedIsRead(t *testing.T) {
 	})
 }
 
-func TestWhatMayNotBeCreated(t *testing.T) {
+func TestInvalidCreations(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for name, c := range map[string]struct {
 			body      string
 			status    int
 			locations []string
 		}{
-			"nothing":                {``, 400, []string{"body"}},
-			"twice the same field":   {`{"name":"A","name":"B","quantity":1}`, 400, []string{"body.name"}},
-			"missing fields":         {`{"owner_id":"` + someone + `"}`, 422, []string{"body.name", "body.quantity"}},
-			"an unknown field":       {`{"owner_id":"` + someone + `","name":"A","quantity":1,"color":"x"}`, 422, []string{"body.color"}},
-			"wrong types":            {`{"name":1,"quantity":"3"}`, 422, []string{"body.name", "body.quantity"}},
-			"nobody's":               {`{"name":"A","quantity":1}`, 422, []string{"body.owner_id"}},
-			"an owner who is nobody": {`{"owner_id":"00000000-0000-0000-0000-000000000000","name":"A","quantity":1}`, 422, []string{"body.owner_id"}},
-			"everything at once":     {`{"name":" ","quantity":-1}`, 422, []string{"body.owner_id", "body.name", "body.quantity"}},
-			"a name too long":        {`{"owner_id":"` + someone + `","name":"` + strings.Repeat("é", 101) + `","quantity":1}`, 422, []string{"body.name"}},
-			"a fraction":             {`{"owner_id":"` + someone + `","name":"A","quantity":1.5}`, 422, []string{"body.quantity"}},
-			"a quantity too large":   {`{"owner_id":"` + someone + `","name":"A","quantity":1000001}`, 422, []string{"body.quantity"}},
+			"nothing":                   {``, 400, []string{"body"}},
+			"twice the same field":      {`{"name":"A","name":"B","quantity":1}`, 400, []string{"body.name"}},
+			"missing fields":            {`{"owner_id":"` + someone + `"}`, 422, []string{"body.name", "body.quantity"}},
+			"an unknown field":          {`{"owner_id":"` + someone + `","name":"A","quantity":1,"color":"x"}`, 422, []string{"body.color"}},
+			"wrong types":               {`{"name":1,"quantity":"3"}`, 422, []string{"body.name", "body.quantity"}},
+			"no owner":                  {`{"name":"A","quantity":1}`, 422, []string{"body.owner_id"}},
+			"the Nil UUID as the owner": {`{"owner_id":"00000000-0000-0000-0000-000000000000","name":"A","quantity":1}`, 422, []string{"body.owner_id"}},
+			"everything at once":        {`{"name":" ","quantity":-1}`, 422, []string{"body.owner_id", "body.name", "body.quantity"}},
+			"a name too long":           {`{"owner_id":"` + someone + `","name":"` + strings.Repeat("é", 101) + `","quantity":1}`, 422, []string{"body.name"}},
+			"a fraction":                {`{"owner_id":"` + someone + `","name":"A","quantity":1.5}`, 422, []string{"body.quantity"}},
+			"a quantity too large":      {`{"owner_id":"` + someone + `","name":"A","quantity":1000001}`, 422, []string{"body.quantity"}},
 		} {
 			answer := s.Do(http.MethodPost, widgets, c.body)
 			require.Equal(t, c.status, answer.Status, "%s: %s", name, answer.Body)
@@ -82,10 +82,10 @@ func TestChangesAndDeletions(t *testing.T) {
 		for i, method := range []string{http.MethodPut, http.MethodPatch} {
 			change := map[string]any{"quantity": 10 + i}
 			changed := s.Do(method, path, change).Want(http.StatusOK)
-			require.Equal(t, "A name", changed.Object()["name"], "what is left out stays")
+			require.Equal(t, "A name", changed.Object()["name"], "omitted fields keep their values")
 			etag := changed.Header.Get("ETag")
 			require.Equal(t, etag, s.Do(method, path, change, "If-Match", etag).Want(http.StatusOK).Header.Get("ETag"), "nothing has changed")
-			require.Equal(t, etag, s.Do(method, path, string(changed.Body)).Want(http.StatusOK).Header.Get("ETag"), "what was read is sent back")
+			require.Equal(t, etag, s.Do(method, path, string(changed.Body)).Want(http.StatusOK).Header.Get("ETag"), "the resource as it was read changes nothing")
 			s.Do(method, path, change, "If-Match", `"99"`).Want(http.StatusPreconditionFailed)
 			s.Do(method, path, map[string]any{"owner_id": unknown}).Want(http.StatusUnprocessableEntity)
 			require.Equal(t, []string{"body.name"}, s.Do(method, path, map[string]any{"name": "a\u0000b"}).Want(http.StatusUnprocessableEntity).Locations())
@@ -144,7 +144,7 @@ func TestListsAndTheirFilters(t *testing.T) {
 			require.Equal(t, other, s.walk(t, widgets+limit+"&created_after=2026-01-01T00:00:00Z&owner_id="+unknown))
 			require.Empty(t, s.walk(t, widgets+limit+"&created_before=2026-01-01T00:00:00Z"))
 		}
-		require.Empty(t, s.walk(t, widgets+"?owner_id=00000000-0000-0000-0000-000000000000"), "nobody's id is not no filter")
+		require.Empty(t, s.walk(t, widgets+"?owner_id=00000000-0000-0000-0000-000000000000"), "the Nil UUID is a filter, too")
 		for query, location := range map[string]string{
 			"?owner_id=x": "query.owner_id", "?limit=0": "query.limit", "?cursor=x": "query.cursor", "?color=x": "query.color", "?created_after=yesterday": "query.created_after",
 		} {

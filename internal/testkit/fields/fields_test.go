@@ -17,7 +17,7 @@ type whole struct {
 	At    time.Time
 }
 
-func TestWhatIsNotSetIsNamed(t *testing.T) {
+func TestUnsetFieldsAreNamed(t *testing.T) {
 	zero := 0
 	all := whole{Name: "a", Age: &zero, Parts: []part{{1, 2}}, At: time.Now()}
 	RequireSet(t, all)
@@ -31,6 +31,6 @@ func TestWhatIsNotSetIsNamed(t *testing.T) {
 	}
 }
 
-func TestWhatDiffersIsEnough(t *testing.T) {
+func TestFieldsThatDifferPass(t *testing.T) {
 	RequireDiffer(t, part{1, 2}, part{2, 2}, "B")
 }

@@ -33,7 +33,7 @@ func echo(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestAStrikeComesBeforeTheMessageIsPassedOn(t *testing.T) {
+func TestTheCallbackRunsBeforeTheMessageIsPassedOn(t *testing.T) {
 	g := gate.New(t, echo(t))
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", g.Address)
 	require.NoError(t, err)
@@ -66,5 +66,5 @@ func TestAStrikeComesBeforeTheMessageIsPassedOn(t *testing.T) {
 	_, err = io.WriteString(conn, "y")
 	require.NoError(t, err)
 	<-lost
-	require.Equal(t, "x", say(), "of the other nothing has come through")
+	require.Equal(t, "x", say(), "the other message must not pass")
 }

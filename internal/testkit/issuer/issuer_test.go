@@ -27,7 +27,7 @@ func TestAFolderKeepsItsKey(t *testing.T) {
 	require.ErrorContains(t, err, "remove it for a new one")
 }
 
-func TestWhatIsPublishedIsWhatComposeMounts(t *testing.T) {
+func TestComposeMountsThePublishedFiles(t *testing.T) {
 	i, err := New()
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "public")

@@ -120,7 +120,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	_, err := pgx.Connect(t.Context(), server.URL("postgres"))
 	require.Error(t, err)
 	require.NoError(t, server.Stop(), "a second Stop does nothing")
-	require.Error(t, server.Restart(t.Context()), "a stopped server stays so")
+	require.Error(t, server.Restart(t.Context()), "a stopped server can't restart")
 }
 
 func TestKilledServerComesBackWithWhatWasCommitted(t *testing.T) {
@@ -170,7 +170,7 @@ func entries(t *testing.T, dir string) []string {
 	return found
 }
 
-func TestStartListensAtAnotherAddressForThoseWithThePassword(t *testing.T) {
+func TestStartListensAtAnotherAddressWithAPassword(t *testing.T) {
 	server := start(t, postgres.Options{NoFsync: true, Listen: "127.0.0.2"})
 	require.Equal(t, "127.0.0.2:5432", server.Addr())
 	require.Equal(t, "1", query(t, connect(t, server.URL("postgres")), "SELECT 1"))

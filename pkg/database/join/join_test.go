@@ -70,7 +70,7 @@ func busy(t *testing.T) (*join.Joiner[int, string], *server, func()) {
 	j := join.New(s.alone, s.together, errMissing)
 	first := start(t.Context(), j, 1, 2)
 	synctest.Wait()
-	require.Equal(t, [][]int{{1}, {2}}, sorted(s.statements), "who finds nobody goes at once")
+	require.Equal(t, [][]int{{1}, {2}}, sorted(s.statements), "below the limit, a call is sent at once")
 	s.statements = nil
 	return j, s, func() {
 		s.answer <- nil
@@ -107,12 +107,12 @@ func start(ctx context.Context, j *join.Joiner[int, string], keys ...int) []chan
 	return all
 }
 
-func TestWhoWaitsGoesTogether(t *testing.T) {
+func TestWaitingCallsShareAStatement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		calls := start(t.Context(), j, 3, 4, 3, 1000)
 		finish()
-		require.Equal(t, [][]int{{3, 4, 1000}}, s.statements, "in one statement, and each key once")
+		require.Equal(t, [][]int{{3, 4, 1000}}, s.statements, "one statement with each key once")
 		s.answer <- nil
 		for i, want := range []result{{"3", nil}, {"4", nil}, {"3", nil}, {"", errMissing}} {
 			require.Equal(t, want, <-calls[i])
@@ -120,15 +120,15 @@ func TestWhoWaitsGoesTogether(t *testing.T) {
 	})
 }
 
-// TestNobodyJoinsWhatIsUnderWay: a statement in flight may not see what was committed
+// TestACallNeverJoinsAStatementInFlight: a statement in flight may not see what was committed
 // after it was sent.
-func TestNobodyJoinsWhatIsUnderWay(t *testing.T) {
+func TestACallNeverJoinsAStatementInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		calls := start(t.Context(), j, 1, 3)
 		finish()
 		calls = append(calls, start(t.Context(), j, 1, 3)...)
-		require.Equal(t, [][]int{{1, 3}, {1}}, s.statements, "one place is free")
+		require.Equal(t, [][]int{{1, 3}, {1}}, s.statements, "the free slot is used")
 		s.answer <- nil
 		synctest.Wait()
 		require.Equal(t, [][]int{{1, 3}, {1}, {3}}, s.statements)
@@ -140,7 +140,7 @@ func TestNobodyJoinsWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-func TestAStatementIsOfSoManyCalls(t *testing.T) {
+func TestTheCallsOfAStatementAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		var keys []int
@@ -158,7 +158,7 @@ func TestAStatementIsOfSoManyCalls(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesHasNoPartInIt(t *testing.T) {
+func TestACanceledCallIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		ctx, leave := context.WithCancel(t.Context())
@@ -167,18 +167,18 @@ func TestWhoLeavesHasNoPartInIt(t *testing.T) {
 		first := start(during, j, 6)
 		stay := start(t.Context(), j, 4, 5)
 		leave()
-		require.ErrorIs(t, (<-before[0]).err, context.Canceled, "it waits no longer")
+		require.ErrorIs(t, (<-before[0]).err, context.Canceled, "the canceled call returns")
 		finish()
 		require.Equal(t, [][]int{{6, 4, 5}}, s.statements)
 		leaveLater()
 		require.ErrorIs(t, (<-first[0]).err, context.Canceled)
 		s.answer <- nil
-		require.Equal(t, result{"4", nil}, <-stay[0], "the others go on")
+		require.Equal(t, result{"4", nil}, <-stay[0], "the other calls get their results")
 		require.Equal(t, result{"5", nil}, <-stay[1])
 	})
 }
 
-func TestASharedErrorIsEverybodys(t *testing.T) {
+func TestAllCallersGetASharedError(t *testing.T) {
 	refused := errors.New("refused")
 	for name, c := range map[string]struct {
 		keys []int
@@ -200,19 +200,19 @@ func TestASharedErrorIsEverybodys(t *testing.T) {
 				}
 				again := start(t.Context(), j, 5)
 				s.answer <- nil
-				require.Equal(t, result{"5", nil}, <-again[0], "the next go as before")
+				require.Equal(t, result{"5", nil}, <-again[0], "later calls work")
 			})
 		})
 	}
 }
 
-func TestATracedCallGoesAlone(t *testing.T) {
+func TestATracedCallIsSentAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, _ := busy(t)
 		ctx, span := trace.NewTracerProvider().Tracer("").Start(t.Context(), "request")
 		defer span.End()
 		traced := start(ctx, j, 3)
-		require.Equal(t, [][]int{{3}}, s.statements, "at once")
+		require.Equal(t, [][]int{{3}}, s.statements, "the call is sent at once, alone")
 		s.answer <- nil
 		s.answer <- nil
 		s.answer <- nil
@@ -220,15 +220,15 @@ func TestATracedCallGoesAlone(t *testing.T) {
 	})
 }
 
-// TestABlockedStatementHoldsNobodyUp: the server may block a write for as long as another
+// TestABlockedStatementDoesNotDelayWaitingCalls: the server may block a write for as long as another
 // client holds a lock.
-func TestABlockedStatementHoldsNobodyUp(t *testing.T) {
+func TestABlockedStatementDoesNotDelayWaitingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, s, finish := busy(t)
 		calls := start(t.Context(), j, 3, 4)
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
-		require.Equal(t, [][]int{{3, 4}}, s.statements, "the two in flight are not waited for any longer")
+		require.Equal(t, [][]int{{3, 4}}, s.statements, "the waiting calls are sent, although two statements are in flight")
 		calls = append(calls, start(t.Context(), j, 5)...)
 		require.Equal(t, [][]int{{3, 4}, {5}}, s.statements)
 		finish()

@@ -90,12 +90,12 @@ func writeOnEvery(t *testing.T, db *postgres.DB, write func(context.Context, *po
 	}
 	var n int32
 	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(*) FROM kept").Scan(&n))
-	require.Equal(t, db.Stat().MaxConns(), n, "each was done once")
+	require.Equal(t, db.Stat().MaxConns(), n, "each write took effect once")
 }
 
-// TestSessionsOfATimeWhenItWasReadOnlyAreDropped: they would reject writes for as long as
+// TestReadOnlySessionsAreDropped: they would reject writes for as long as
 // they live.
-func TestSessionsOfATimeWhenItWasReadOnlyAreDropped(t *testing.T) {
+func TestReadOnlySessionsAreDropped(t *testing.T) {
 	for name, write := range writes {
 		t.Run(name, func(t *testing.T) {
 			address := testserver.New(t)
@@ -110,9 +110,9 @@ func TestSessionsOfATimeWhenItWasReadOnlyAreDropped(t *testing.T) {
 	}
 }
 
-// TestSessionsThatWereEndedAreNotUsed: after a restart or a crash, the pool has no
+// TestEndedSessionsAreNotUsed: after a restart or a crash, the pool has no
 // others.
-func TestSessionsThatWereEndedAreNotUsed(t *testing.T) {
+func TestEndedSessionsAreNotUsed(t *testing.T) {
 	for name, write := range writes {
 		t.Run(name, func(t *testing.T) {
 			address := testserver.New(t)
@@ -126,9 +126,9 @@ func TestSessionsThatWereEndedAreNotUsed(t *testing.T) {
 	}
 }
 
-// TestAStatementThatMayHaveBeenDoneIsNotSentAgain: its session ended during the
+// TestAStatementWithAnUnknownOutcomeIsNotRepeated: its session ended during the
 // statement.
-func TestAStatementThatMayHaveBeenDoneIsNotSentAgain(t *testing.T) {
+func TestAStatementWithAnUnknownOutcomeIsNotRepeated(t *testing.T) {
 	const statement = "SELECT nextval('tries'), pg_terminate_backend(pg_backend_pid())"
 	for name, do := range map[string]func(context.Context, *postgres.DB) error{
 		"exec": func(ctx context.Context, db *postgres.DB) error {
@@ -153,9 +153,9 @@ func TestAStatementThatMayHaveBeenDoneIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// TestWhatWasPreparedMayBeGone: a pooler switches to another server session, or a
+// TestALostPreparedStatementIsPreparedAgain: a pooler switches to another server session, or a
 // migration changes a column's type.
-func TestWhatWasPreparedMayBeGone(t *testing.T) {
+func TestALostPreparedStatementIsPreparedAgain(t *testing.T) {
 	for name, loss := range map[string]string{
 		"deallocated": "DEALLOCATE ALL",
 		"changed":     "ALTER TABLE kept ALTER value TYPE varchar(9)",
@@ -196,7 +196,7 @@ func TestAReadOnlyDatabaseIsDegraded(t *testing.T) {
 	opened := db.Stat().NewConnsCount()
 	require.ErrorIs(t, db.Check(t.Context()), health.ErrDegraded)
 	fill(t, db)
-	require.Equal(t, opened, db.Stat().NewConnsCount(), "they are made anew when it changes, and not again and again")
+	require.Equal(t, opened, db.Stat().NewConnsCount(), "connections are replaced only when the database changes")
 
 	administer(t, address, "ALTER DATABASE "+quoted(t, address)+" RESET default_transaction_read_only")
 	require.NoError(t, db.Check(t.Context()))

@@ -33,9 +33,9 @@ func TestMigrationsArePendingUntilTheDatabaseSaysOtherwise(t *testing.T) {
 	require.Zero(t, db.Stats().Pending)
 }
 
-// TestASlowCheckOfADatabaseThatAnswersIsNoFailure: a service that lacks CPU must not
+// TestASlowCheckIsNoFailureWhileQueriesSucceed: a service that lacks CPU must not
 // report its database as unavailable.
-func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
+func TestASlowCheckIsNoFailureWhileQueriesSucceed(t *testing.T) {
 	db := open(t, testserver.New(t))
 	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 	// slow runs a check whose second query blocks. If asked, other queries are answered
@@ -56,16 +56,16 @@ func TestASlowCheckOfADatabaseThatAnswersIsNoFailure(t *testing.T) {
 		}
 		return <-done
 	}
-	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema has never been seen to be new enough")
+	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "no check has seen the required schema version yet")
 	require.NoError(t, db.Check(t.Context()))
 	require.NoError(t, slow(true))
-	require.NoError(t, slow(true), "for as long as that lasts")
-	require.ErrorIs(t, slow(false), context.DeadlineExceeded, "nobody but the check was answered")
-	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "it was down: only a whole check brings it up")
+	require.NoError(t, slow(true), "as long as other queries are answered")
+	require.ErrorIs(t, slow(false), context.DeadlineExceeded, "no query but the check's was answered")
+	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "after a failure only a complete check counts")
 
 	require.NoError(t, db.Check(t.Context()))
 	db.Require(2)
 	require.ErrorContains(t, db.Check(t.Context()), "version 1, and 2 is required")
 	db.Require(1)
-	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "its schema was too old")
+	require.ErrorIs(t, slow(true), context.DeadlineExceeded, "the schema was too old at the last complete check")
 }

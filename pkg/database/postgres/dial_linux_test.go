@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNewsAreLookedForWithoutWaiting: not even for a read in progress. pgx leaves one
+// TestCheckingForNewBytesNeverBlocks: not even for a read in progress. pgx leaves one
 // behind after a slow write, and to wait for it would block for ever.
-func TestNewsAreLookedForWithoutWaiting(t *testing.T) {
+func TestCheckingForNewBytesNeverBlocks(t *testing.T) {
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, listener.Close()) })

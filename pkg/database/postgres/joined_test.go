@@ -123,7 +123,7 @@ func TestAWriteThatWaitsForALockDelaysNoOther(t *testing.T) {
 	require.NoError(t, <-failed[2])
 	select {
 	case err := <-failed[1]:
-		require.Fail(t, "it didn't wait", err)
+		require.Fail(t, "the write did not wait", err)
 	default:
 	}
 	require.NoError(t, tx.Rollback(t.Context()))

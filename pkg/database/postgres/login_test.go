@@ -87,7 +87,7 @@ func TestAPasswordIsChangedUnderLoad(t *testing.T) {
 		require.NoError(t, admin.QueryRow(ctx, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'").Scan(&n))
 		return n
 	}
-	require.Equal(t, 1, connections(), "there are no more, and none can be made")
+	require.Equal(t, 1, connections(), "there is one connection, and no other can be opened")
 	inFile(1)
 	for connections() == 1 && len(failed) == 0 {
 		more(10)

@@ -12,9 +12,9 @@ import (
 	"github.com/example/microservices/pkg/database"
 )
 
-// TestARefusalIsOfThePasswordThatWasSent: when the server rejects a password, the file
+// TestARejectionAppliesToThePasswordThatWasSent: when the server rejects a password, the file
 // may already have a new one, which must be tried.
-func TestARefusalIsOfThePasswordThatWasSent(t *testing.T) {
+func TestARejectionAppliesToThePasswordThatWasSent(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	c, err := pgxpool.ParseConfig("postgres://app@localhost/shop")
 	require.NoError(t, err)
@@ -29,9 +29,9 @@ func TestARefusalIsOfThePasswordThatWasSent(t *testing.T) {
 	_, err = connect("new")
 	require.NoError(t, err)
 	refusal := &pgconn.PgError{Severity: "FATAL", Code: "28P01"}
-	require.False(t, first.OnPgError(nil, refusal), "the connection is closed, as ever")
+	require.False(t, first.OnPgError(nil, refusal), "the connection is closed")
 	_, err = connect("new")
 	require.NoError(t, err)
 	_, err = connect("old")
-	require.ErrorIs(t, err, refusal, "it isn't sent again so soon")
+	require.ErrorIs(t, err, refusal, "the rejected password isn't sent again so soon")
 }

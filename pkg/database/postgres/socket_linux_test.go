@@ -13,9 +13,9 @@ import (
 	testserver "github.com/example/microservices/internal/testkit/postgres"
 )
 
-// TestAHostThatVanishedIsGivenUp checks the socket options: a vanished host can't be
+// TestConnectionsToAVanishedHostTimeOut checks the socket options: a vanished host can't be
 // simulated here.
-func TestAHostThatVanishedIsGivenUp(t *testing.T) {
+func TestConnectionsToAVanishedHostTimeOut(t *testing.T) {
 	for name, parameters := range map[string]string{"by itself": "", "with another timeout to connect": "&connect_timeout=30"} {
 		t.Run(name, func(t *testing.T) {
 			conn, err := open(t, testserver.New(t)+parameters).Acquire(t.Context())
@@ -37,8 +37,8 @@ func TestAHostThatVanishedIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestAQueryThatHungLeavesRoomForTheNext: its connection is dropped.
-func TestAQueryThatHungLeavesRoomForTheNext(t *testing.T) {
+// TestAHungQueryReleasesItsConnection: the pool drops the connection.
+func TestAHungQueryReleasesItsConnection(t *testing.T) {
 	db := open(t, testserver.New(t)+"&pool_max_conns=1")
 	limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

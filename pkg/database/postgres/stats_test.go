@@ -23,8 +23,8 @@ func open(t *testing.T, address string) *postgres.DB {
 	return db
 }
 
-// TestWhoWaitsInVainIsCounted: the pool counts only successful waits as waits.
-func TestWhoWaitsInVainIsCounted(t *testing.T) {
+// TestFailedWaitsAreCounted: the pool counts only successful waits as waits.
+func TestFailedWaitsAreCounted(t *testing.T) {
 	db := open(t, testserver.New(t)+"&pool_max_conns=1")
 	held, err := db.Acquire(t.Context())
 	require.NoError(t, err)

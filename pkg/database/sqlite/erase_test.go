@@ -17,9 +17,9 @@ import (
 
 const secret = "Zitronengirlitz"
 
-// TestWhatWasMovedBeforeItWasErasedIsInNoFile: page splits move rows while thousands are
+// TestDataMovedBeforeItsErasureIsInNoFile: page splits move rows while thousands are
 // inserted. After a third of them is erased, no copy is left where they were before.
-func TestWhatWasMovedBeforeItWasErasedIsInNoFile(t *testing.T) {
+func TestDataMovedBeforeItsErasureIsInNoFile(t *testing.T) {
 	for name, newID := range map[string]func() uuid.UUID{"ids in order": func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, "ids at random": uuid.New} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -100,8 +100,8 @@ func nowhere(t *testing.T, folder string) {
 	require.Eventually(t, func() bool { return !isIn(t, folder) }, 20*time.Second, 5*time.Millisecond)
 }
 
-// TestWhatIsErasedIsInNoFile: the WAL had older copies of its pages.
-func TestWhatIsErasedIsInNoFile(t *testing.T) {
+// TestErasedDataIsInNoFile: the WAL had older copies of its pages.
+func TestErasedDataIsInNoFile(t *testing.T) {
 	folder := t.TempDir()
 	db, err := sqlite.Open(filepath.Join(folder, "test.db"), noMigrations)
 	require.NoError(t, err)
@@ -113,9 +113,9 @@ func TestWhatIsErasedIsInNoFile(t *testing.T) {
 	nowhere(t, folder)
 }
 
-// TestWhatWasErasedBeforeACrashIsInNoFile: the process was killed after the commit,
+// TestDataErasedBeforeACrashIsInNoFile: the process was killed after the commit,
 // before it truncated the WAL. The next Open does that.
-func TestWhatWasErasedBeforeACrashIsInNoFile(t *testing.T) {
+func TestDataErasedBeforeACrashIsInNoFile(t *testing.T) {
 	folder, left := t.TempDir(), t.TempDir()
 	db, err := sqlite.Open(filepath.Join(folder, "test.db"), noMigrations)
 	require.NoError(t, err)

@@ -120,12 +120,12 @@ func TestACommitOfAnotherProcessIsSeenByTheNextRead(t *testing.T) {
 	require.Empty(t, run("ALTER TABLE t ADD COLUMN m INTEGER DEFAULT 7"))
 	m, err := sqlite.One(t.Context(), db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, "SELECT m FROM t WHERE n = 1")
 	require.NoError(t, err)
-	require.EqualValues(t, 7, m, "the schema is as new as the rows")
+	require.EqualValues(t, 7, m, "the read has the new schema, too")
 }
 
-// TestTheLogBeginsAnew: if snapshots were held during writes, checkpoints would stop at
+// TestTheWALStaysBounded: if snapshots were held during writes, checkpoints would stop at
 // them, and the WAL would grow without a limit.
-func TestTheLogBeginsAnew(t *testing.T) {
+func TestTheWALStaysBounded(t *testing.T) {
 	const writes, size, bound = 4000, 4000, 10 << 20 // each row takes at least one page
 	for name, readsBeside := range map[string]bool{"idle readers": false, "busy readers": true} {
 		t.Run(name, func(t *testing.T) {
@@ -167,8 +167,8 @@ func TestTheLogBeginsAnew(t *testing.T) {
 	}
 }
 
-// TestIdleReadersLetGo: another process's checkpoint waits for them.
-func TestIdleReadersLetGo(t *testing.T) {
+// TestIdleReadersReleaseTheirSnapshots: another process's checkpoint waits for them.
+func TestIdleReadersReleaseTheirSnapshots(t *testing.T) {
 	db, path := openHeld(t)
 	defer func() { require.NoError(t, db.Close()) }()
 	run := another(t, path)
@@ -180,7 +180,7 @@ func TestIdleReadersLetGo(t *testing.T) {
 	}
 }
 
-func TestOthersMayCopyWhatIsHeldButNotReplaceIt(t *testing.T) {
+func TestAnotherProcessMayCopyAHeldFileButNotLockIt(t *testing.T) {
 	db, path := openHeld(t)
 	run := another(t, path)
 	target := filepath.Join(t.TempDir(), "copy.db")
@@ -189,10 +189,10 @@ func TestOthersMayCopyWhatIsHeldButNotReplaceIt(t *testing.T) {
 	require.Equal(t, "exclusive", run("PRAGMA locking_mode = EXCLUSIVE"))
 	require.Contains(t, run("BEGIN EXCLUSIVE"), "locked")
 	require.NoError(t, db.Close())
-	require.Empty(t, run("BEGIN EXCLUSIVE"), "nothing is held any more")
+	require.Empty(t, run("BEGIN EXCLUSIVE"), "no snapshot is held any more")
 }
 
-func TestAReadThatFailsHoldsNothing(t *testing.T) {
+func TestAFailedReadHoldsNoSnapshot(t *testing.T) {
 	db, _ := openHeld(t)
 	defer func() { require.NoError(t, db.Close()) }()
 	refusal := errors.New("refused")
@@ -200,7 +200,7 @@ func TestAReadThatFailsHoldsNothing(t *testing.T) {
 		require.ErrorIs(t, db.Read(t.Context(), func(*sqlite.Conn) error { return refusal }), refusal)
 	}
 	require.Zero(t, db.Held())
-	require.Zero(t, rows(t, db), "the next read is as good as any")
+	require.Zero(t, rows(t, db), "the next read works")
 }
 
 func TestTheMappingOfTheLogsIndex(t *testing.T) {

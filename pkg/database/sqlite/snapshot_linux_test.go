@@ -21,5 +21,5 @@ func TestTheLocksOfTheWALIndexStay(t *testing.T) {
 	require.True(t, ok)
 	locks, err := os.ReadFile("/proc/locks")
 	require.NoError(t, err)
-	require.Contains(t, string(locks), fmt.Sprintf(":%d 128 128\n", stat.Ino), "the lock of who has it open")
+	require.Contains(t, string(locks), fmt.Sprintf(":%d 128 128\n", stat.Ino), "the lock that SQLite holds on an open wal-index")
 }

@@ -42,9 +42,9 @@ func rows(t *testing.T, db *sqlite.DB) int {
 	return int(n)
 }
 
-// TestEachOfAGroupIsJudgedByItself: some writes of a group fail, panic, or have a
+// TestAFailedWriteDoesNotAffectItsGroup: some writes of a group fail, panic, or have a
 // cancelled context. Theirs are rolled back, the others are committed.
-func TestEachOfAGroupIsJudgedByItself(t *testing.T) {
+func TestAFailedWriteDoesNotAffectItsGroup(t *testing.T) {
 	db := open(t)
 	defer func() { require.NoError(t, db.Close()) }()
 	refusal := errors.New("refused")
@@ -100,7 +100,7 @@ func TestAWriteIsSeenByTheNextRead(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForWhatHasBegun(t *testing.T) {
+func TestCloseWaitsForRunningWrites(t *testing.T) {
 	for range 20 {
 		db := open(t)
 		begun, finish := make(chan struct{}), make(chan struct{})
@@ -117,7 +117,7 @@ func TestCloseWaitsForWhatHasBegun(t *testing.T) {
 		close(finish)
 		require.NoError(t, <-wrote)
 		require.NoError(t, <-closed)
-		require.Error(t, db.Write(t.Context(), insert(2)), "it is closed")
+		require.Error(t, db.Write(t.Context(), insert(2)), "a write after Close fails")
 	}
 }
 

@@ -59,7 +59,7 @@ func copyTo(t *testing.T, s transfer.Store, source string) (*postgres.DB, error)
 	return target, s.Copy(t.Context(), source, target, slog.New(slog.DiscardHandler))
 }
 
-func TestRowsAreCopiedWithWhatTheyHold(t *testing.T) {
+func TestCopiedRowsKeepTheirValues(t *testing.T) {
 	s := store(things, thingsPG)
 	target, err := copyTo(t, s, file(t, s, "INSERT INTO things VALUES (1, 'a', 1700000000123456), (-2, NULL, NULL), (3, '', -1)"))
 	require.NoError(t, err)
@@ -68,14 +68,14 @@ func TestRowsAreCopiedWithWhatTheyHold(t *testing.T) {
 	require.Equal(t, `(-2,,) (1,a,"2023-11-14 22:13:20.123456+00") (3,"","1969-12-31 23:59:59.999999+00")`, got)
 }
 
-// TestWhatCantBeCopiedIsSaidBefore: an error before any row is copied.
-func TestWhatCantBeCopiedIsSaidBefore(t *testing.T) {
+// TestDataThatCannotBeCopiedIsReportedFirst: the error comes before any row is copied.
+func TestDataThatCannotBeCopiedIsReportedFirst(t *testing.T) {
 	for name, row := range map[string]struct{ inSQLite, inPostgres, statement, says string }{
-		"a column that is missing":   {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name text, at timestamptz, size int);", "SELECT 1", "things has the columns at, id, name in the source and at, id, name, size in the target"},
-		"a type that nobody knows":   {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name inet, at timestamptz);", "SELECT 1", "things.name is of the type inet, which can't be copied"},
-		"a table that nobody lists":  {things + "CREATE TABLE more (id INTEGER);", thingsPG, "SELECT 1", "it has the tables more, things, but this service has the tables things"},
-		"a value of another type":    {"CREATE TABLE things (id INTEGER PRIMARY KEY, name ANY, at INTEGER) STRICT;", thingsPG, "INSERT INTO things VALUES (1, 2, 3)", "name has a value that can't be converted to text: a int64"},
-		"a value that is none there": {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name uuid, at timestamptz);", "INSERT INTO things VALUES (1, 'x', 3)", "name has a value that can't be converted to uuid"},
+		"a missing column":                      {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name text, at timestamptz, size int);", "SELECT 1", "things has the columns at, id, name in the source and at, id, name, size in the target"},
+		"an unknown type":                       {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name inet, at timestamptz);", "SELECT 1", "things.name is of the type inet, which can't be copied"},
+		"an unlisted table":                     {things + "CREATE TABLE more (id INTEGER);", thingsPG, "SELECT 1", "it has the tables more, things, but this service has the tables things"},
+		"a value of another type":               {"CREATE TABLE things (id INTEGER PRIMARY KEY, name ANY, at INTEGER) STRICT;", thingsPG, "INSERT INTO things VALUES (1, 2, 3)", "name has a value that can't be converted to text: a int64"},
+		"a value that is invalid in PostgreSQL": {things, "CREATE TABLE shop.things (id bigint PRIMARY KEY, name uuid, at timestamptz);", "INSERT INTO things VALUES (1, 'x', 3)", "name has a value that can't be converted to uuid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := store(row.inSQLite, row.inPostgres)

@@ -118,7 +118,7 @@ func TestAReaderSkipsNothing(t *testing.T) {
 	third, commitThird := u.begin()
 	commitThird()
 	r.take()
-	require.Equal(t, []uuid.UUID{before}, r.read, "nothing is shown before what may still come")
+	require.Equal(t, []uuid.UUID{before}, r.read, "events after a running transaction are withheld")
 	commitFirst()
 	r.takeAll(4)
 	require.Equal(t, []uuid.UUID{before, first, second, third}, r.read)
@@ -159,9 +159,9 @@ func TestAReaderSkipsNothingOfMany(t *testing.T) {
 	require.ElementsMatch(t, want, r.read)
 }
 
-// TestADumpOnAServerThatCountsFromLower: after a dump is restored on a server with lower
+// TestADumpOnAServerWithLowerTransactionIDs: after a dump is restored on a server with lower
 // transaction ids, new events come after those of the dump.
-func TestADumpOnAServerThatCountsFromLower(t *testing.T) {
+func TestADumpOnAServerWithLowerTransactionIDs(t *testing.T) {
 	u := open(t)
 	r := &reader{users: u}
 	conn := u.connect()
@@ -182,12 +182,12 @@ func TestADumpOnAServerThatCountsFromLower(t *testing.T) {
 	r.takeAll(3)
 	require.Equal(t, append(old, after), r.read)
 
-	require.NoError(t, u.Rebase(t.Context()), "at the next start")
+	require.NoError(t, u.Rebase(t.Context()), "Rebase at the next start")
 	var base int64
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT turn FROM user_service.events_base").Scan(&base))
 	require.NoError(t, u.Rebase(t.Context()))
 	var again int64
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT turn FROM user_service.events_base").Scan(&again))
-	require.Equal(t, base, again, "nothing changes any more")
+	require.Equal(t, base, again, "a second Rebase changes nothing")
 	eventstest.All(t, u, 3, 1)
 }

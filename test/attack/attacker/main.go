@@ -1,5 +1,5 @@
-// Attacker runs one attack in a process of its own, so that what the attacker costs
-// isn't taken for what the service does. It reads a [Job] from standard input and
+// Attacker runs one attack in its own process, so that its CPU time and memory don't count
+// as the service's or the bystander's. It reads an [attack.Job] from standard input, and
 // writes an [attack.Result] to standard output.
 package main
 
@@ -29,7 +29,7 @@ func run() error {
 	}
 	i := slices.IndexFunc(attack.All, func(a attack.Attack) bool { return a.Name == job.Attack })
 	if i < 0 {
-		return fmt.Errorf("there is no attack %q", job.Attack)
+		return fmt.Errorf("unknown attack %q", job.Attack)
 	}
 	return json.NewEncoder(os.Stdout).Encode(attack.All[i].Run(context.Background(), job.Target, job.Span))
 }

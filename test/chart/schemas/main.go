@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// openAPI is the document of all that Kubernetes itself has, in k8s.io/kubernetes.
+// openAPI is the document of Kubernetes' built-in kinds, in k8s.io/kubernetes.
 const openAPI = "api/openapi-spec/swagger.json"
 
 // crds are the custom resources' definitions, by module.
@@ -96,8 +96,8 @@ func read(module, file string) ([]byte, error) {
 
 type object = map[string]any
 
-// writeBuiltIn writes the kinds of an OpenAPI document, each with the definitions
-// it needs.
+// writeBuiltIn writes the schemas of an OpenAPI document's kinds, each with the definitions
+// that it uses.
 func writeBuiltIn(directory string, document []byte) error {
 	var d struct{ Definitions map[string]object }
 	err := json.Unmarshal(document, &d)
@@ -107,13 +107,13 @@ func writeBuiltIn(directory string, document []byte) error {
 	for name, definition := range d.Definitions {
 		d.Definitions[name] = strict(definition)
 	}
-	// These are written in two ways.
+	// Both may be a string or a number.
 	d.Definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = object{"type": []string{"string", "integer"}}
 	d.Definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = object{"type": []string{"string", "number"}}
 
 	for name, definition := range d.Definitions {
 		kinds, _ := definition["x-kubernetes-group-version-kind"].([]any)
-		if len(kinds) != 1 { // none, or one of the options that every group has
+		if len(kinds) != 1 { // no kind, or an options type that every group has
 			continue
 		}
 		kind, _ := kinds[0].(object)
@@ -128,7 +128,7 @@ func writeBuiltIn(directory string, document []byte) error {
 	return nil
 }
 
-// writeCustom writes the versions of a CustomResourceDefinition.
+// writeCustom writes the schemas of a CustomResourceDefinition's versions.
 func writeCustom(directory string, definition []byte) error {
 	var d struct {
 		Spec struct {
@@ -147,7 +147,7 @@ func writeCustom(directory string, definition []byte) error {
 	for _, v := range d.Spec.Versions {
 		schema := v.Schema.OpenAPIV3Schema
 		if properties, ok := schema["properties"].(object); ok {
-			// The API server sees to what is in here.
+			// The API server validates metadata itself.
 			properties["metadata"] = object{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
 		}
 		err := write(directory, d.Spec.Names.Kind, d.Spec.Group, v.Name, strict(schema))
@@ -161,7 +161,7 @@ func writeCustom(directory string, definition []byte) error {
 func write(directory, kind, group, version string, schema object) error {
 	parts := []string{kind}
 	if group != "" {
-		// kubeconform, too, keeps only the first part of a group.
+		// Like kubeconform, use only the first part of a group.
 		first, _, _ := strings.Cut(group, ".")
 		parts = append(parts, first)
 	}
@@ -173,7 +173,7 @@ func write(directory, kind, group, version string, schema object) error {
 	return os.WriteFile(filepath.Join(directory, name), b, 0o600)
 }
 
-// collect adds the definition called name, and those it refers to.
+// collect adds the definition called name, and the definitions that it refers to.
 func collect(all map[string]object, name string, to map[string]object) {
 	if _, seen := to[name]; seen {
 		return
@@ -187,7 +187,7 @@ func collect(all map[string]object, name string, to map[string]object) {
 	})
 }
 
-// strict closes every object whose properties are listed.
+// strict forbids unknown properties in every object with listed properties.
 func strict(schema object) object {
 	walk(schema, func(o object) {
 		if o["x-kubernetes-int-or-string"] == true {

@@ -91,7 +91,7 @@ func read(folder string, into any) error {
 		return err
 	}
 	if len(files) != 1 {
-		return errors.New(folder + " has not one file")
+		return errors.New(folder + " must have exactly one file")
 	}
 	return readFile(files[0], into)
 }

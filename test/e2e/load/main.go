@@ -1,13 +1,12 @@
-// Command load writes to both services at a constant rate from inside the
-// cluster, over their Services and the cluster's DNS as any client there, and
-// keeps what it was answered.
+// Command load writes to both services at a constant rate from inside the cluster, through
+// their Services and the cluster's DNS like any client there, and records the answers.
 //
-// The load is open: a request is sent when its time has come, whether or not
-// those before it were answered, so that a service that stalls gets no rest. No
-// request is sent twice: what a client's retry would hide is to be seen.
+// The load is open-loop: each request is sent on schedule, whether or not earlier ones were
+// answered, so a stalled service gets no pause. No request is sent twice, because a retry
+// would hide an error.
 //
 //	POST /stop    ends the load and answers with the [Report]
-//	GET  /report  answers with what is known so far
+//	GET  /report  answers with the report so far
 package main
 
 import (
@@ -27,30 +26,30 @@ import (
 	"time"
 )
 
-// Report is what became of the writes.
+// Report is the results of the writes.
 type Report struct {
 	Writes []Write `json:"writes"`
 }
 
 // Write is one request.
 type Write struct {
-	// Kind is "user", "order" or "deletion": of a user who has an order.
+	// Kind is "user", "order", or "deletion" of a user with an order.
 	Kind string `json:"kind"`
 	// Key is the request's Idempotency-Key.
 	Key string `json:"key"`
-	// At is when it was due, since the start of the load.
+	// At is the scheduled time, since the start of the load.
 	At time.Duration `json:"at"`
-	// Took is the time from when it was due to the end of the answer.
+	// Took is the time from the scheduled time to the end of the answer.
 	Took time.Duration `json:"took"`
-	// Status is the answer's; 0 without one.
+	// Status is the answer's status, or 0 without an answer.
 	Status int `json:"status"`
-	// ID is that of what was created.
+	// ID is the id of the created resource.
 	ID string `json:"id,omitempty"`
 	// RequestID is the answer's X-Request-ID.
 	RequestID string `json:"requestId,omitempty"`
-	// RetryAfter is what the answer says of when to come again.
+	// RetryAfter is the answer's Retry-After.
 	RetryAfter string `json:"retryAfter,omitempty"`
-	// Error is why there is no answer, or the answer, unless it is a success.
+	// Error is the error without an answer, or the body of an answer that is no success.
 	Error string `json:"error,omitempty"`
 }
 
@@ -71,7 +70,7 @@ func run() error {
 	}
 	l := &load{
 		users: os.Getenv("USERS_URL"), orders: os.Getenv("ORDERS_URL"), run: os.Getenv("RUN"), token: os.Getenv("TOKEN"), deletes: os.Getenv("DELETES") != "",
-		// Its own: without the default's connections for two hosts only.
+		// Unlike the default transport, it keeps more than two idle connections per host.
 		client: &http.Client{Timeout: requestTimeout, Transport: &http.Transport{
 			DialContext: (&net.Dialer{Timeout: requestTimeout}).DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
 		}},
@@ -98,7 +97,7 @@ func run() error {
 
 type load struct {
 	users, orders, run, token string
-	// deletes has one user in five order something, and be deleted.
+	// deletes gives one user in five an order, and deletes the user.
 	deletes bool
 	client  *http.Client
 
@@ -115,8 +114,8 @@ func (l *load) report(w http.ResponseWriter) {
 	}
 }
 
-// drive sends a write every interval, users and orders in turn, until ctx ends;
-// then it waits for the answers.
+// drive sends a write every interval, users and orders alternately, until ctx is done. Then it
+// waits for the answers.
 func (l *load) drive(ctx context.Context, interval time.Duration) error {
 	buyer := l.send("user", "buyer", 0, time.Now(), l.users+"/api/v1/users", l.user("buyer"))
 	if buyer.ID == "" {
@@ -155,7 +154,7 @@ func (l *load) user(key string) string {
 	return fmt.Sprintf(`{"name":"Load","email":"%s-%s@example.com"}`, l.run, key)
 }
 
-// send sends one write, and keeps and returns what became of it.
+// send sends one write, and records and returns the result.
 func (l *load) send(kind, key string, at time.Duration, due time.Time, url, body string) Write {
 	w := Write{Kind: kind, Key: l.run + "-" + key, At: at}
 	err := l.post(url, body, &w)
@@ -169,7 +168,7 @@ func (l *load) send(kind, key string, at time.Duration, due time.Time, url, body
 	return w
 }
 
-// post sends a body, or a deletion, and notes the answer in w.
+// post sends a body, or a deletion, and records the answer in w.
 func (l *load) post(url, body string, w *Write) error {
 	method := http.MethodPost
 	if w.Kind == "deletion" {
@@ -179,9 +178,8 @@ func (l *load) post(url, body string, w *Write) error {
 	if err != nil {
 		return err
 	}
-	// With an Idempotency-Key net/http would send it again on a new connection
-	// when an old one was closed under it. Without a way to read the body again
-	// it can't.
+	// net/http repeats a request with an Idempotency-Key if a kept connection was closed. It
+	// can't without GetBody.
 	request.GetBody = nil
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Idempotency-Key", w.Key)

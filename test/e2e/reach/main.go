@@ -1,9 +1,8 @@
-// Command reach shows what can be reached from where it runs, which network
-// policies decide:
+// Command reach tests which URLs network policies allow from where it runs:
 //
-//	reach          answers every request on port 8080, until it's ended
-//	reach URL...   asks for each and prints a line, URL and result: the answer's status,
-//	               "no connection" if nothing is there or lets it through, or what else failed
+//	reach          answers every request on port 8080, until it is stopped
+//	reach URL...   requests each URL and prints a line, URL and result: the answer's status,
+//	               "no connection" if it can't connect, or another error
 package main
 
 import (
@@ -16,13 +15,13 @@ import (
 	"time"
 )
 
-// timeout is more than a second try for a connection takes, should the first be
-// lost: policies drop rather than refuse.
+// timeout is long enough to retransmit a lost SYN: policies drop packets instead of rejecting
+// them.
 const timeout = 4 * time.Second
 
 func main() {
 	if len(os.Args) == 1 {
-		// Every pattern's answer is 200 without a body.
+		// Answers 200 without a body to everything.
 		server := &http.Server{Addr: ":8080", ReadHeaderTimeout: timeout, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 		fmt.Fprintln(os.Stderr, "reach:", server.ListenAndServe())
 		os.Exit(1)
@@ -38,14 +37,14 @@ func main() {
 	}
 }
 
-// result is what a request for the URL comes to.
+// result returns the result of a request for a URL.
 func result(url string) string {
 	client := &http.Client{Timeout: 2 * timeout, Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: timeout}).DialContext}}
 	response, err := client.Get(url)
 	if err != nil {
 		var unresolved *net.DNSError
 		var failed *net.OpError
-		// A name that isn't resolved says nothing of what is behind it.
+		// A name that can't be resolved says nothing about the host.
 		if errors.As(err, &failed) && failed.Op == "dial" && !errors.As(err, &unresolved) {
 			return "no connection"
 		}

@@ -59,13 +59,13 @@ func TestAnswers(t *testing.T) {
 		{name: "the user as text", answer: ok("text/plain", user), outcome: invalid, failure: true},
 		{name: "the user as a problem", answer: ok(problemType, user), outcome: invalid, failure: true},
 		{name: "malformed content type", answer: ok("json;;;=", user), outcome: invalid, failure: true},
-		{name: "compressed unasked", answer: answer{200, jsonType, "\x1f\x8b", map[string]string{"Content-Encoding": "gzip"}}, outcome: invalid, failure: true},
+		{name: "compressed, although not requested", answer: answer{200, jsonType, "\x1f\x8b", map[string]string{"Content-Encoding": "gzip"}}, outcome: invalid, failure: true},
 		{name: "201", answer: answer{status: 201, mediaType: jsonType, body: user}, outcome: invalid, failure: true},
 		{name: "204", answer: answer{status: 204}, outcome: invalid, failure: true},
 		{name: "206", answer: answer{status: 206, mediaType: jsonType, body: user}, outcome: invalid, failure: true},
 
 		{name: "no such user", answer: answer{status: 404, mediaType: problemType, body: `{"status":404,"title":"Not Found"}`}, outcome: unknown},
-		{name: "no such user, in few words", answer: answer{status: 404, mediaType: problemType + "; charset=utf-8", body: `{}`}, outcome: unknown},
+		{name: "no such user, with an empty object", answer: answer{status: 404, mediaType: problemType + "; charset=utf-8", body: `{}`}, outcome: unknown},
 		{name: "a proxy's 404", answer: answer{status: 404, mediaType: "text/plain", body: "404 page not found\n"}, outcome: invalid, failure: true},
 		{name: "404 in plain JSON", answer: answer{status: 404, mediaType: jsonType, body: `{"status":404}`}, outcome: invalid, failure: true},
 		{name: "404 with an empty problem", answer: answer{status: 404, mediaType: problemType}, outcome: invalid, failure: true},
@@ -122,7 +122,7 @@ func TestAnswers(t *testing.T) {
 			default:
 				requireUnavailable(t, err)
 			}
-			require.Equal(t, []string{"/api/v1/users/" + id.String()}, paths, "nothing is followed elsewhere")
+			require.Equal(t, []string{"/api/v1/users/" + id.String()}, paths, "no redirect is followed")
 			require.Equal(t, 1.0, testutil.ToFloat64(c.metrics.requests[test.outcome]), "counted as %v", test.outcome)
 			want := resilience.Closed
 			if test.failure {
@@ -133,7 +133,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestAnUnknownUserIsNeverRemembered(t *testing.T) {
+func TestAnUnknownUserIsNeverCached(t *testing.T) {
 	u := &upstream{answer: unknown404}
 	c := newClient(t, u.config())
 	id := uuid.New()

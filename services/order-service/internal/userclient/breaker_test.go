@@ -30,7 +30,7 @@ func TestTheBreakerOpensOnARatio(t *testing.T) {
 		for range 100 {
 			_ = verifyNew(t.Context(), c)
 		}
-		require.Equal(t, resilience.Closed, c.breaker.State(), "a third fails: not enough")
+		require.Equal(t, resilience.Closed, c.breaker.State(), "a third fails, below the ratio")
 		require.EqualValues(t, 100, u.requests.Load())
 
 		u.answer = broken500
@@ -42,7 +42,7 @@ func TestTheBreakerOpensOnARatio(t *testing.T) {
 	})
 }
 
-func TestAnOpenBreakerRefusesAtOnceAndSaysUntilWhen(t *testing.T) {
+func TestAnOpenBreakerRejectsAtOnceWithRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		c := newClient(t, u.config())
@@ -56,7 +56,7 @@ func TestAnOpenBreakerRefusesAtOnceAndSaysUntilWhen(t *testing.T) {
 			require.Zero(t, time.Since(start))
 			pass(1250 * time.Millisecond)
 		}
-		require.Equal(t, before, u.requests.Load(), "nothing is sent")
+		require.Equal(t, before, u.requests.Load(), "an open breaker sends nothing")
 	})
 }
 
@@ -68,10 +68,10 @@ func TestNoRetryIntoABreakerThatHasJustOpened(t *testing.T) {
 		c := newClient(t, cfg)
 		start := time.Now()
 		err := verifyNew(t.Context(), c)
-		require.EqualValues(t, 2, u.requests.Load(), "the second failure opened it")
-		require.LessOrEqual(t, time.Since(start), 50*time.Millisecond, "and nobody waits for a third")
+		require.EqualValues(t, 2, u.requests.Load(), "the second failure opened the breaker")
+		require.LessOrEqual(t, time.Since(start), 50*time.Millisecond, "the call doesn't wait for a third try")
 		require.Equal(t, 10*time.Second, retryAfter(t, err))
-		require.NotErrorIs(t, err, resilience.ErrOpen, "the cause is what user-service did")
+		require.NotErrorIs(t, err, resilience.ErrOpen, "the error is user-service's failure")
 	})
 }
 
@@ -117,7 +117,7 @@ func TestTooManyRequestsDontOpenTheBreaker(t *testing.T) {
 		c := newClient(t, u.config())
 		for n := range int64(100) {
 			require.Equal(t, 7*time.Second, retryAfter(t, verifyNew(t.Context(), c)))
-			require.Equal(t, n+1, u.requests.Load(), "and isn't asked again before")
+			require.Equal(t, n+1, u.requests.Load(), "user-service isn't asked again before Retry-After")
 		}
 		require.Equal(t, resilience.Closed, c.breaker.State())
 		u.answer = found200
@@ -128,7 +128,7 @@ func TestTooManyRequestsDontOpenTheBreaker(t *testing.T) {
 		pass(10*time.Second + 1)
 		u.answer = withRetryAfter(http.StatusTooManyRequests, "7")
 		require.Equal(t, 7*time.Second, retryAfter(t, verifyNew(t.Context(), c)))
-		require.Equal(t, resilience.Closed, c.breaker.State(), "it is well again")
+		require.Equal(t, resilience.Closed, c.breaker.State(), "the breaker is closed")
 	})
 }
 
@@ -157,7 +157,7 @@ func TestAHungProbeEnds(t *testing.T) {
 	})
 }
 
-func TestAnAbandonedProbeMakesRoomForTheNext(t *testing.T) {
+func TestACanceledProbeAllowsTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		c := newClient(t, u.config())
@@ -175,7 +175,7 @@ func TestAnAbandonedProbeMakesRoomForTheNext(t *testing.T) {
 	})
 }
 
-func TestAFullHouseDoesNotUseUpTheProbe(t *testing.T) {
+func TestACallAboveTheLimitDoesNotUseUpTheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		cfg := u.config()
@@ -203,7 +203,7 @@ func TestManyCallersAgainstAHungUserService(t *testing.T) {
 			requireUnavailable(t, err)
 		}
 		require.LessOrEqual(t, time.Since(start), 2*time.Second)
-		require.LessOrEqual(t, u.requests.Load(), int64(64+10), "as many as may hang at once, and their retries at most")
+		require.LessOrEqual(t, u.requests.Load(), int64(64+10), "at most the concurrent calls and their retries are sent")
 		require.Equal(t, resilience.Open, c.breaker.State())
 	})
 }

@@ -37,7 +37,7 @@ func TestFaults(t *testing.T) {
 		{name: "resetting", toxic: `{"name":"x","type":"reset_peer","attributes":{"timeout":0}}`, outcome: network},
 		{name: "breaking off in the middle of the answer", toxic: `{"name":"x","type":"limit_data","attributes":{"bytes":200}}`, outcome: network, alive: true},
 		{name: "dripping", toxic: `{"name":"x","type":"slicer","attributes":{"average_size":1,"delay":1000000}}`, outcome: timeout},
-		{name: "on a narrow line", toxic: `{"name":"x","type":"bandwidth","attributes":{"rate":1}}`, outcome: timeout, alive: true},
+		{name: "with a low bandwidth", toxic: `{"name":"x","type":"bandwidth","attributes":{"rate":1}}`, outcome: timeout, alive: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -66,7 +66,7 @@ func TestFaults(t *testing.T) {
 			if !test.alive {
 				require.Error(t, c.Ready(t.Context()))
 			}
-			require.NoError(t, c.Verify(t.Context(), known), "what is remembered is still known")
+			require.NoError(t, c.Verify(t.Context(), known), "the cached user is still known")
 
 			if test.toxic == "" {
 				require.NoError(t, proxy.Start())
@@ -82,7 +82,7 @@ func TestFaults(t *testing.T) {
 }
 
 // A response in many small pieces, or after a delay, is valid.
-func TestAnOddLineIsNoFault(t *testing.T) {
+func TestASlowOrSplitAnswerIsNoFault(t *testing.T) {
 	for _, test := range []struct{ name, toxic string }{
 		{"sliced", `{"name":"x","type":"slicer","attributes":{"average_size":7,"size_variation":3,"delay":10}}`},
 		{"late", `{"name":"x","type":"latency","attributes":{"latency":30,"jitter":20}}`},
@@ -111,7 +111,7 @@ func until(t *testing.T, condition func() bool) {
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatal("it never comes about")
+			t.Fatal("the condition never became true")
 		}
 	}
 }

@@ -29,7 +29,7 @@ func FuzzDecodeUser(f *testing.F) {
 		require.NoError(t, err)
 		got, _ := members["id"].(string)
 		require.True(t, strings.EqualFold(id.String(), got), "accepted %q", body)
-		require.Error(t, decodeUser(body, uuid.Nil), "one body vouches for two users")
+		require.Error(t, decodeUser(body, uuid.Nil), "one body was accepted for two users")
 	})
 }
 
@@ -40,7 +40,7 @@ func FuzzJudgeNotFound(f *testing.F) {
 	f.Add("text/html", []byte(`{"status":404}`))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		err := judgeNotFound(http.Header{"Content-Type": {contentType}}, body)
-		require.Error(t, err, "a 404 never vouches for a user")
+		require.Error(t, err, "a 404 was accepted as a user")
 		if outcomeOf(err) == unknown {
 			var problem map[string]any
 			require.NoError(t, json.Unmarshal(body, &problem))

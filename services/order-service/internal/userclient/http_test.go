@@ -18,7 +18,7 @@ import (
 	"github.com/example/microservices/pkg/resilience"
 )
 
-func TestWhatARequestCarries(t *testing.T) {
+func TestTheHeadersOfARequest(t *testing.T) {
 	var got []*http.Request
 	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		got = append(got, r)
@@ -120,7 +120,7 @@ func TestReady(t *testing.T) {
 	}
 }
 
-func TestReadyGoesPastEverything(t *testing.T) {
+func TestReadyIgnoresTheBreakerAndTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		cfg := u.config()
@@ -133,7 +133,7 @@ func TestReadyGoesPastEverything(t *testing.T) {
 		require.Equal(t, before+1, u.requests.Load(), "no retry")
 		u.answer = func(*http.Request) (*http.Response, error) { return respond(200, ""), nil }
 		require.NoError(t, c.Ready(t.Context()))
-		require.Equal(t, resilience.Open, c.breaker.State(), "and leaves the breaker alone")
+		require.Equal(t, resilience.Open, c.breaker.State(), "the breaker doesn't change")
 		u.answer = hung
 		start := time.Now()
 		require.ErrorIs(t, c.Ready(t.Context()), context.DeadlineExceeded)
@@ -141,7 +141,7 @@ func TestReadyGoesPastEverything(t *testing.T) {
 	})
 }
 
-func TestReadyOfNobody(t *testing.T) {
+func TestReadyOfAStoppedService(t *testing.T) {
 	server := newServer(t, knowsEveryone)
 	c := newClient(t, patient(server.URL))
 	server.Close()

@@ -43,7 +43,7 @@ func TestMetrics(t *testing.T) {
 		_ = verifyNew(t.Context(), c)
 		after, err := testutil.GatherAndCount(reg)
 		require.NoError(t, err)
-		require.Equal(t, series, after, "every series is there from the start")
+		require.Equal(t, series, after, "every series must exist from the start")
 
 		problems, err := testutil.GatherAndLint(reg)
 		require.NoError(t, err)

@@ -44,17 +44,17 @@ func TestTries(t *testing.T) {
 		{"unknown", unknown404, 1, 0},
 		{"no connection", unreachable, 3, 150 * time.Millisecond},
 		{"server error", broken500, 3, 150 * time.Millisecond},
-		{"hung: a third try would not get its whole time", hung, 2, 1650 * time.Millisecond},
+		{"hung: no time for a third try", hung, 2, 1650 * time.Millisecond},
 		{"slow failure", after(700*time.Millisecond, broken500), 2, 1450 * time.Millisecond},
 		{"garbage", func(*http.Request) (*http.Response, error) { return respond(200, "garbage"), nil }, 1, 0},
 		{"redirect", func(*http.Request) (*http.Response, error) { return respond(302, ""), nil }, 1, 0},
 		{"denied", func(*http.Request) (*http.Response, error) { return respond(401, ""), nil }, 1, 0},
 		{"rejected", func(*http.Request) (*http.Response, error) { return respond(400, ""), nil }, 1, 0},
-		{"429 that doesn't say when", func(*http.Request) (*http.Response, error) { return respond(429, ""), nil }, 1, 0},
-		{"429 that says when, in time for one", withRetryAfter(429, "1"), 2, time.Second},
-		{"429 that says too late", withRetryAfter(429, "2"), 1, 0},
-		{"503 that says when, in time for one", withRetryAfter(503, "1"), 2, time.Second},
-		{"503 that says too late", withRetryAfter(503, "60"), 1, 0},
+		{"429 without Retry-After", func(*http.Request) (*http.Response, error) { return respond(429, ""), nil }, 1, 0},
+		{"429 with a short Retry-After", withRetryAfter(429, "1"), 2, time.Second},
+		{"429 with a long Retry-After", withRetryAfter(429, "2"), 1, 0},
+		{"503 with a short Retry-After", withRetryAfter(503, "1"), 2, time.Second},
+		{"503 with a long Retry-After", withRetryAfter(503, "60"), 1, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -160,14 +160,14 @@ func TestTheRetryBudgetBoundsAmplification(t *testing.T) {
 				}
 				got, limit := u.requests.Load(), int64(calls*(1+ratio)+5)
 				require.LessOrEqual(t, got, limit)
-				require.Greater(t, got, int64(calls), "some are retried")
+				require.Greater(t, got, int64(calls), "no call was retried")
 				require.Positive(t, testutil.ToFloat64(c.metrics.retriesDenied))
 			})
 		})
 	}
 }
 
-func TestWhatIsRefusedEarnsNoRetries(t *testing.T) {
+func TestRejectedCallsEarnNoRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: broken500}
 		cfg := u.config()
@@ -182,7 +182,7 @@ func TestWhatIsRefusedEarnsNoRetries(t *testing.T) {
 	})
 }
 
-func TestTheConcurrencyLimitRefusesAtOnce(t *testing.T) {
+func TestTheConcurrencyLimitRejectsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: after(500*time.Millisecond, found200)}
 		cfg := u.config()
@@ -203,7 +203,7 @@ func TestTheConcurrencyLimitRefusesAtOnce(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.EqualValues(t, 3, u.requests.Load())
-		require.NoError(t, verifyNew(t.Context(), c), "the slots are given back")
+		require.NoError(t, verifyNew(t.Context(), c), "the slots are free again")
 		require.Zero(t, testutil.ToFloat64(c.metrics.inFlight))
 		require.Equal(t, 10.0, testutil.ToFloat64(c.metrics.requests[limited]))
 	})
@@ -216,13 +216,13 @@ func TestRetryAfterOfTheCaller(t *testing.T) {
 		want   time.Duration
 	}{
 		{"one failure", broken500, time.Second},
-		{"429 without a word", func(*http.Request) (*http.Response, error) { return respond(429, ""), nil }, time.Second},
-		{"429 with a word", withRetryAfter(429, "42"), 42 * time.Second},
+		{"429 without Retry-After", func(*http.Request) (*http.Response, error) { return respond(429, ""), nil }, time.Second},
+		{"429 with Retry-After", withRetryAfter(429, "42"), 42 * time.Second},
 		{"429 with a date", func(r *http.Request) (*http.Response, error) {
 			return withRetryAfter(429, time.Now().Add(7500*time.Millisecond).UTC().Format(http.TimeFormat))(r)
 		}, 7 * time.Second},
-		{"503 with a word", withRetryAfter(503, "42"), 42 * time.Second},
-		{"500 with a word, which means nothing", withRetryAfter(500, "42"), time.Second},
+		{"503 with Retry-After", withRetryAfter(503, "42"), 42 * time.Second},
+		{"500 with Retry-After, which is ignored", withRetryAfter(500, "42"), time.Second},
 		{"a misconfiguration", func(*http.Request) (*http.Response, error) { return respond(403, ""), nil }, 10 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -250,5 +250,5 @@ func TestAPanicInTheTransportReachesTheCaller(t *testing.T) {
 	u := &upstream{answer: func(*http.Request) (*http.Response, error) { panic(strings.Repeat("o", 3)) }}
 	c := newClient(t, u.config())
 	require.Panics(t, func() { _ = c.Verify(t.Context(), uuid.New()) })
-	require.Empty(t, c.slots, "its slot is given back")
+	require.Empty(t, c.slots, "the slot is free again")
 }

@@ -36,9 +36,9 @@ func TestSimultaneousMissesMakeOneRequest(t *testing.T) {
 	}
 }
 
-// TestWhoSharesARequestSaysSo: a caller that shares another one's request records that in
+// TestASharedRequestIsTraced: a caller that shares another one's request records that in
 // its own trace.
-func TestWhoSharesARequestSaysSo(t *testing.T) {
+func TestASharedRequestIsTraced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: after(time.Millisecond, found200)}
 		c := newClient(t, u.config())
@@ -80,7 +80,7 @@ func TestSimultaneousMissesShareAFailure(t *testing.T) {
 	})
 }
 
-func TestAUserSeenIsRememberedForAShortTime(t *testing.T) {
+func TestAnExistingUserIsCachedBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: found200}
 		c := newClient(t, u.config())
@@ -93,7 +93,7 @@ func TestAUserSeenIsRememberedForAShortTime(t *testing.T) {
 		require.Equal(t, 4.0, testutil.ToFloat64(c.metrics.cacheHits))
 		pass(10 * time.Millisecond)
 		require.NoError(t, c.Verify(t.Context(), id))
-		require.EqualValues(t, 2, u.requests.Load(), "looking at it doesn't keep it")
+		require.EqualValues(t, 2, u.requests.Load(), "a read does not extend the cache's lifetime")
 		require.Equal(t, 2.0, testutil.ToFloat64(c.metrics.cacheMisses))
 	})
 }
@@ -133,7 +133,7 @@ func TestTheCacheAnswersWhileUserServiceIsAway(t *testing.T) {
 	})
 }
 
-func TestACallerThatGivesUpLeavesTheOthersAlone(t *testing.T) {
+func TestACanceledCallerDoesNotAffectOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answer: after(500*time.Millisecond, found200)}
 		c := newClient(t, u.config())
@@ -154,7 +154,7 @@ func TestACallerThatGivesUpLeavesTheOthersAlone(t *testing.T) {
 	})
 }
 
-func TestARequestNobodyWaitsForIsGivenUpAndBlamesNobody(t *testing.T) {
+func TestAnAbandonedRequestIsCanceledAndCountsAsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		u := &upstream{answer: func(r *http.Request) (*http.Response, error) {
@@ -189,7 +189,7 @@ func TestARequestNobodyWaitsForIsGivenUpAndBlamesNobody(t *testing.T) {
 			require.Equal(t, resilience.Closed, c.breaker.State())
 		}
 		require.Equal(t, 2.0, testutil.ToFloat64(c.metrics.requests[canceled]))
-		require.EqualValues(t, 2, u.requests.Load(), "and nothing is retried")
+		require.EqualValues(t, 2, u.requests.Load(), "nothing is retried")
 	})
 }
 
@@ -205,7 +205,7 @@ func TestNoRetryForCallersWhoGaveUpInTheMeantime(t *testing.T) {
 	})
 }
 
-func TestACallerAlreadyGoneMakesNoRequest(t *testing.T) {
+func TestACanceledCallerMakesNoRequest(t *testing.T) {
 	u := &upstream{answer: found200}
 	c := newClient(t, u.config())
 	ctx, cancel := context.WithCancel(t.Context())

@@ -51,7 +51,7 @@ func TestCommandGetsTheServersURLAndItsExitCodeCounts(t *testing.T) {
 	requireNobodyListens(t, strings.TrimSpace(string(out)))
 }
 
-func TestOwnFailuresAreToldFromTheCommands(t *testing.T) {
+func TestOwnFailuresHaveTheirOwnExitCode(t *testing.T) {
 	for name, args := range map[string][]string{
 		"no command":      {"--"},
 		"unknown flag":    {"-unknown"},

@@ -25,8 +25,8 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many orders exist.
-func TestAPageIsReadFromItsPlace(t *testing.T) {
+// TestAPageReadsOnlyItsRows: queries read only a page's rows, however many orders exist.
+func TestAPageReadsOnlyItsRows(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "orders.db")
 	s, err := sqlite.Open(file)
 	require.NoError(t, err)

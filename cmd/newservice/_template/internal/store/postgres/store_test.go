@@ -40,8 +40,8 @@ func TestStoreWithoutPreparedStatements(t *testing.T) {
 	})
 }
 
-// TestTheSchemaHasTheRules bypasses the service: the schema rejects invalid rows.
-func TestTheSchemaHasTheRules(t *testing.T) {
+// TestTheSchemaRejectsInvalidRows bypasses the service: the schema rejects invalid rows.
+func TestTheSchemaRejectsInvalidRows(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)
 	conn, err := pgx.Connect(t.Context(), address)
@@ -59,9 +59,9 @@ func TestTheSchemaHasTheRules(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestAPageIsReadFromItsPlace: queries read only a page's rows, however many widgets exist,
+// TestAPageReadsOnlyItsRows: queries read only a page's rows, however many widgets exist,
 // with generic plans and with custom ones.
-func TestAPageIsReadFromItsPlace(t *testing.T) {
+func TestAPageReadsOnlyItsRows(t *testing.T) {
 	address := testserver.New(t)
 	open(t, address)
 	conn, err := pgx.Connect(t.Context(), address)
