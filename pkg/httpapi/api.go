@@ -66,13 +66,17 @@ type API struct {
 
 var releaseMode sync.Once
 
+func newEngine() *gin.Engine {
+	releaseMode.Do(func() { gin.SetMode(gin.ReleaseMode) })
+	return gin.New()
+}
+
 // New returns an API without operations. It panics if Config.Auth is nil.
 func New(c Config) *API {
 	if c.Auth == nil {
 		panic("httpapi: Config.Auth is missing; use auth.Open() for a service that requires no token")
 	}
-	releaseMode.Do(func() { gin.SetMode(gin.ReleaseMode) })
-	engine := gin.New()
+	engine := newEngine()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // proxies append to this header; a client can send the others through them

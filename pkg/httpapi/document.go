@@ -81,6 +81,45 @@ func describe(document *huma.OpenAPI, op *huma.Operation) {
 	}
 }
 
+// allowNewMembers returns a hook that lets the schemas of answers have members that the
+// document doesn't know, so that a client which validates answers survives a new one.
+// Request bodies stay strict.
+func allowNewMembers() huma.AddOpFunc {
+	sent := map[*huma.Schema]bool{} // of request bodies
+	return func(document *huma.OpenAPI, op *huma.Operation) {
+		all := document.Components.Schemas
+		if op.RequestBody != nil {
+			for _, content := range op.RequestBody.Content {
+				addSent(sent, all, content.Schema)
+			}
+		}
+		for _, schema := range all.Map() {
+			switch {
+			case sent[schema] && schema.AdditionalProperties == nil:
+				schema.AdditionalProperties = false
+			case !sent[schema] && schema.AdditionalProperties == false:
+				schema.AdditionalProperties = nil
+			}
+		}
+	}
+}
+
+// addSent adds the schema and those that it refers to.
+func addSent(sent map[*huma.Schema]bool, all huma.Registry, schema *huma.Schema) {
+	if schema == nil || sent[schema] {
+		return
+	}
+	if schema.Ref != "" {
+		addSent(sent, all, all.SchemaFromRef(schema.Ref))
+		return
+	}
+	sent[schema] = true
+	for _, property := range schema.Properties {
+		addSent(sent, all, property)
+	}
+	addSent(sent, all, schema.Items)
+}
+
 // served returns the document as this API runs. Without authentication it requires no
 // token, so that a gateway configured from it doesn't demand one.
 func (a *API) served() *huma.OpenAPI {

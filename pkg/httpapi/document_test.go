@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/pkg/auth"
@@ -114,4 +116,34 @@ func TestAnOpenServicesDocumentRequiresNoToken(t *testing.T) {
 	full := api.OpenAPI().Paths["/things"].Patch
 	require.NotEmpty(t, full.Security, "the full document must not change")
 	require.Contains(t, full.Responses, "401")
+}
+
+// TestAnswersMayGetNewMembers: a client that validates answers survives a new member, and
+// a request with an unknown one stays invalid.
+func TestAnswersMayGetNewMembers(t *testing.T) {
+	type item struct {
+		Name string `json:"name"`
+	}
+	type sent struct {
+		Items []item `json:"items"`
+	}
+	type extra struct {
+		At string `json:"at"`
+	}
+	type answered struct {
+		Items []item  `json:"items"`
+		Other []extra `json:"other"`
+	}
+	a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: auth.Open()})
+	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, Needs("x"),
+		func(context.Context, *struct{}) (Resource[answered], error) { return Resource[answered]{}, nil })
+	Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"}, Needs("x"),
+		func(context.Context, *struct{ Body Body[sent] }) (Resource[answered], error) { return Resource[answered]{}, nil })
+	for name, schema := range a.OpenAPI().Components.Schemas.Map() {
+		want := any(nil)
+		if name == "Sent" || name == "Item" {
+			want = false
+		}
+		require.Equal(t, want, schema.AdditionalProperties, name)
+	}
 }

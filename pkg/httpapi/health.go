@@ -34,7 +34,7 @@ type readyOutput struct{ Body health.Report }
 // probes as alive and not ready, and everything else with 503. open says that the service
 // will require no token. origins are those of Config.Client.
 func Starting(service, version string, open bool, origins Origins) http.Handler {
-	engine := gin.New()
+	engine := newEngine()
 	if len(origins) > 0 {
 		engine.Use(allowOrigins(origins, nil))
 	}

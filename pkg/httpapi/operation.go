@@ -126,7 +126,7 @@ func description(c Config) huma.API {
 			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Servers:        []*huma.Server{{URL: "/", Description: "The server that serves this document."}},
 			Components:     &huma.Components{Schemas: schemas, SecuritySchemes: securitySchemes, Headers: map[string]*huma.Header{}},
-			OnAddOperation: []huma.AddOpFunc{describePrefer, describe},
+			OnAddOperation: []huma.AddOpFunc{describePrefer, describe, allowNewMembers()},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json",

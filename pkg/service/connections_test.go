@@ -258,8 +258,8 @@ func TestAnUnreadAnswerStaysInTheProcess(t *testing.T) {
 	require.Less(t, written.Load(), int64(4<<20), "the kernel holds little of it")
 }
 
-// TestAHeaderOfManyLinesIsRefused: each line takes more memory than its length.
-func TestAHeaderOfManyLinesIsRefused(t *testing.T) {
+// TestAHeaderOfManyLinesIsRejected: each line takes more memory than its length.
+func TestAHeaderOfManyLinesIsRejected(t *testing.T) {
 	address := serve(t, &Config{MaxConnections: 10, HeaderTimeout: time.Hour, WriteTimeout: time.Hour, BodyTimeout: time.Hour}, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 	})

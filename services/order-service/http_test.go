@@ -138,6 +138,18 @@ func TestConditionsApplyToEveryMethod(t *testing.T) {
 	})
 }
 
+// TestConditionsWithoutAnETagFail: nothing here has an ETag that could match.
+func TestConditionsWithoutAnETagFail(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		id := s.create().ID()
+		for _, path := range []string{orders, orders + "/events", orders + "/user/" + unknown, orders + "/" + id + "/events"} {
+			s.Do(http.MethodGet, path, nil, "If-Match", `"1"`).Want(http.StatusPreconditionFailed)
+			s.Do(http.MethodGet, path, nil, "If-None-Match", `"1"`).Want(http.StatusOK)
+		}
+		s.Do(http.MethodPost, orders, s.order(nil), "If-None-Match", "*").Want(http.StatusPreconditionFailed)
+	})
+}
+
 func TestTheDocumentIsCurrent(t *testing.T) {
 	apitest.TestDocument(t, "openapi.yaml", func(issuers string) string {
 		return start(t, databases["sqlite"](t), func(c *configuration) { c.AuthIssuers = issuers }).Address

@@ -120,3 +120,12 @@ func TestAProxyNetworkWithHostBitsIsRejected(t *testing.T) {
 		require.Contains(t, got.Stderr, "write 10.0.0.0/8 for the network, or 10.0.0.1/32 for the host")
 	}
 }
+
+// TestAnOpenServiceIsLoggedOnce: not again at each attempt to open the database.
+func TestAnOpenServiceIsLoggedOnce(t *testing.T) {
+	const warning = "set AUTH_ISSUERS to require tokens"
+	got := process.Command(t, process.Build(t, "user-service"), nil, "START_TIMEOUT=1500ms", "DATABASE_URL=postgres://ada@127.0.0.1:1/shop")
+	require.Equal(t, 1, got.ExitCode)
+	require.Greater(t, strings.Count(got.Stdout, "127.0.0.1:1"), 1, "it tries again: %s", got.Stdout)
+	require.Equal(t, 1, strings.Count(got.Stdout, warning), got.Stdout)
+}
