@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// atOnce limits the statements in flight: the server can work on one while the rows of
-	// the other are read.
-	atOnce = 2
 	// most limits the calls that share a statement.
 	most = 64
 	// patience is how long a statement counts as in flight: calls don't wait longer for one
@@ -28,11 +25,13 @@ const (
 	within = 5 * time.Second
 )
 
-// Joiner turns keys into values: ids into rows, or statements into results. While fewer than atOnce statements are in flight, a call
-// sends its own at once. Other calls wait until one ends, and then share a statement:
-// nobody waits just to be joined. A call never joins a statement sent before the call
-// began, so it sees everything committed until then.
+// Joiner turns keys into values: ids into rows, or statements into results. While fewer
+// than its number of statements are in flight, a call sends its own at once. Other calls
+// wait until one ends, and then share a statement: nobody waits just to be joined. A call
+// never joins a statement sent before the call began, so it sees everything committed until
+// then.
 type Joiner[K comparable, V any] struct {
+	atOnce   int
 	alone    func(context.Context, K) (V, error)
 	together func(context.Context, []K) (map[K]V, error)
 	missing  error
@@ -51,10 +50,11 @@ type call[K comparable, V any] struct {
 	done  chan struct{}
 }
 
-// New returns a Joiner. alone takes one key, together several. missing is the error for a
-// key without a value in together's result; alone must return the same error for it.
-func New[K comparable, V any](alone func(context.Context, K) (V, error), together func(context.Context, []K) (map[K]V, error), missing error) *Joiner[K, V] {
-	return &Joiner[K, V]{alone: alone, together: together, missing: missing}
+// New returns a Joiner that has at most atOnce statements in flight, unless they are slow.
+// alone takes one key, together several. missing is the error for a key without a value in
+// together's result; alone must return the same error for it.
+func New[K comparable, V any](atOnce int, alone func(context.Context, K) (V, error), together func(context.Context, []K) (map[K]V, error), missing error) *Joiner[K, V] {
+	return &Joiner[K, V]{atOnce: atOnce, alone: alone, together: together, missing: missing}
 }
 
 // Do returns the value of a key. It returns the error of alone or together, ctx's error,
@@ -65,7 +65,7 @@ func (j *Joiner[K, V]) Do(ctx context.Context, key K) (V, error) {
 		return j.alone(ctx, key)
 	}
 	j.mu.Lock()
-	if j.underWay < atOnce {
+	if j.underWay < j.atOnce {
 		j.underWay++
 		j.mu.Unlock()
 		defer j.begin()()

@@ -67,7 +67,7 @@ func (s *server) alone(ctx context.Context, key int) (string, error) {
 // finishes them.
 func busy(t *testing.T) (*join.Joiner[int, string], *server, func()) {
 	s := &server{answer: make(chan error)}
-	j := join.New(s.alone, s.together, errMissing)
+	j := join.New(2, s.alone, s.together, errMissing)
 	first := start(t.Context(), j, 1, 2)
 	synctest.Wait()
 	require.Equal(t, [][]int{{1}, {2}}, sorted(s.statements), "below the limit, a call is sent at once")

@@ -11,6 +11,16 @@ import (
 	"github.com/example/microservices/pkg/database/join"
 )
 
+// readsAtOnce limits the shared statements of JoinReads in flight: the server works on one
+// while the rows of the other are read.
+const readsAtOnce = 2
+
+// JoinReads returns a function that reads a row like one. Its concurrent calls share
+// statements of many. Both return pgx.ErrNoRows, or no row, for a missing key.
+func JoinReads[K comparable, V any](one func(context.Context, K) (V, error), many func(context.Context, []K) (map[K]V, error)) func(context.Context, K) (V, error) {
+	return join.New(readsAtOnce, one, many, pgx.ErrNoRows).Do
+}
+
 // limitLocks limits the time that a shared transaction waits for each lock, so that one
 // caller's conflict doesn't delay the others, and two processes' transactions don't block
 // each other until the server looks for deadlocks, after a second.
@@ -42,10 +52,11 @@ func JoinWrites(db *DB) *Joined {
 		tag, err := db.Exec(ctx, w.sql, w.args...)
 		return written{tag: tag}, err
 	}
-	return &Joined{db, join.New(alone, db.together, nil)} // together returns a result for each
+	// With a second transaction in flight both have fewer statements, and cost more.
+	return &Joined{db, join.New(1, alone, db.together, nil)} // together returns a result for each
 }
 
-// Exec is [DB.Exec], in a transaction shared with other calls if two are being executed
+// Exec is [DB.Exec], in a transaction shared with other calls if one is being executed
 // already. It returns database.ErrUnavailable if a shared transaction took more than five
 // seconds. Then, after ctx's end, and after a lost answer the statement may have been
 // executed.

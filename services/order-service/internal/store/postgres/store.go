@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/example/microservices/pkg/database"
-	"github.com/example/microservices/pkg/database/join"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/events/postgresevents"
@@ -61,7 +60,7 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 	}
 	s := &Store{d, postgreskeys.New(d, schema), postgresevents.New(d, schema, false), queries, queries.GetOrder}
 	if joined {
-		s.get = join.New(queries.GetOrder, s.getAll, pgx.ErrNoRows).Do
+		s.get = postgres.JoinReads(queries.GetOrder, s.getAll)
 	}
 	return s, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/example/microservices/pkg/database"
-	"github.com/example/microservices/pkg/database/join"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/events/postgresevents"
@@ -61,7 +60,7 @@ func Open(ctx context.Context, address string, login database.Login, joined bool
 	}
 	s := &Store{d, postgreskeys.New(d, schema), postgresevents.New(d, schema, true), postgresevents.NewConsumers(d, schema), queries, queries.GetUser}
 	if joined {
-		s.get = join.New(queries.GetUser, s.getAll, pgx.ErrNoRows).Do
+		s.get = postgres.JoinReads(queries.GetUser, s.getAll)
 	}
 	return s, nil
 }
