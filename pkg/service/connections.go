@@ -14,21 +14,25 @@ import (
 )
 
 // connections limits the number of connections of a server. Above the limit it closes
-// one: the oldest that has sent no request yet; otherwise, of a sample, the one that has
-// been idle longest; otherwise, of a sample, the one whose client has stalled longest. A
-// request that is being processed is never cut off: if all are, the newest connection is
-// closed.
+// one: the oldest that has sent no complete request yet, first of those with a part of one;
+// otherwise, of a sample, the one that has been idle longest; otherwise, of a sample, the
+// one whose client has stalled longest. A request that is being processed is never cut off:
+// if all are, the newest connection is closed.
+//
+// Connections with a part of their first header take the most memory, for the least. So
+// they may be only a quarter of all.
 type connections struct {
 	most int
 
 	mu  sync.Mutex
 	all map[*steadyConn]bool
-	// fresh has the connections that have sent no request yet, oldest first.
-	fresh *list.List
+	// silent has the connections that have sent nothing yet, and begun those that have sent
+	// a part of their first header. The oldest is first.
+	silent, begun *list.List
 }
 
 func newConnections(most int) *connections {
-	return &connections{most: most, all: map[*steadyConn]bool{}, fresh: list.New()}
+	return &connections{most: most, all: map[*steadyConn]bool{}, silent: list.New(), begun: list.New()}
 }
 
 // track is the http.Server.ConnState. It takes no lock between two requests of a
@@ -50,7 +54,7 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 		s.idle.Store(int64(sinceStart()))
 	case http.StateActive:
 		if s.idle.Swap(0) == 0 {
-			c.begin(s)
+			c.requested(s)
 		}
 	case http.StateHijacked, http.StateClosed:
 		c.remove(s)
@@ -61,32 +65,58 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 func (c *connections) add(s *steadyConn) (surplus *steadyConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.fresh = c.fresh.PushBack(s)
+	s.began = func() { c.begin(s) }
+	s.in, s.fresh = c.silent, c.silent.PushBack(s)
 	c.all[s] = true
-	if len(c.all) <= c.most {
+	switch {
+	case len(c.all) <= c.most:
 		return nil
-	}
-	if c.fresh.Len() == 1 { // only the new one
+	case c.begun.Len() > 0:
+		surplus = oldest(c.begun)
+	case c.silent.Len() > 1: // not only the new one
+		surplus = oldest(c.silent)
+	default:
 		surplus = c.longest(func(s *steadyConn) int64 { return s.idle.Load() }, 0)
 		if surplus == nil {
 			surplus = c.longest(func(s *steadyConn) int64 { return s.writing.Load() }, stalledAfter)
 		}
-	}
-	if surplus == nil {
-		surplus, _ = c.fresh.Front().Value.(*steadyConn)
+		if surplus == nil {
+			surplus = s
+		}
 	}
 	c.forget(surplus)
 	return surplus
 }
 
-// begin records the first request of a connection.
+func oldest(l *list.List) *steadyConn {
+	s, _ := l.Front().Value.(*steadyConn)
+	return s
+}
+
+// begin records that a connection has sent a part of its first header. It closes the oldest
+// of these if there are too many.
 func (c *connections) begin(s *steadyConn) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.fresh != nil {
-		c.fresh.Remove(s.fresh)
-		s.fresh = nil
+	var surplus *steadyConn
+	if s.in == c.silent {
+		c.silent.Remove(s.fresh)
+		s.in, s.fresh = c.begun, c.begun.PushBack(s)
+		if c.begun.Len() > max(1, c.most/4) {
+			surplus = oldest(c.begun)
+			c.forget(surplus)
+		}
 	}
+	c.mu.Unlock()
+	if surplus != nil {
+		_ = surplus.Close() // the error doesn't matter
+	}
+}
+
+// requested records the first request of a connection.
+func (c *connections) requested(s *steadyConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settle(s)
 }
 
 func (c *connections) remove(s *steadyConn) {
@@ -97,9 +127,13 @@ func (c *connections) remove(s *steadyConn) {
 
 func (c *connections) forget(s *steadyConn) {
 	delete(c.all, s)
-	if s.fresh != nil {
-		c.fresh.Remove(s.fresh)
-		s.fresh = nil
+	c.settle(s)
+}
+
+func (c *connections) settle(s *steadyConn) {
+	if s.in != nil {
+		s.in.Remove(s.fresh)
+		s.in, s.fresh = nil, nil
 	}
 }
 
@@ -197,8 +231,11 @@ type steadyConn struct {
 	// idle is since when the connection waits for its next request, and writing since when
 	// a write waits for the client. Both are nanoseconds after start; 0 means not.
 	idle, writing atomic.Int64
-	// fresh is the element in connections.fresh, until the first request.
+	// fresh is the element in one of the lists of connections, in, until the first request.
+	// began is called when a part of the first header was read, and then nil.
+	in    *list.List
 	fresh *list.Element
+	began func()
 	// inHeader reports whether a request header is being read, and header has its lines.
 	inHeader atomic.Bool
 	header   headerLines
@@ -211,6 +248,12 @@ func (c *steadyConn) Read(p []byte) (int, error) {
 		return n, err
 	}
 	c.header.count(p[:n])
+	if c.began != nil && n > 0 {
+		if !c.header.ended {
+			c.began()
+		}
+		c.began = nil
+	}
 	if c.header.n > maxHeaderLines {
 		c.refuseHeader()
 		return 0, errHeaderLines

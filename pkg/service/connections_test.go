@@ -137,6 +137,47 @@ func TestWaitingConnectionsAreClosedFirst(t *testing.T) {
 	}
 }
 
+// TestUnfinishedHeadersMakeRoomFirst: they may be a quarter of all connections, so that
+// others aren't closed for them.
+func TestUnfinishedHeadersMakeRoomFirst(t *testing.T) {
+	c := newConnections(8)
+	open := map[*steadyConn]net.Conn{}
+	accept := func() *steadyConn {
+		ours, theirs := net.Pipe()
+		s := &steadyConn{Conn: ours, timeout: time.Hour}
+		open[s] = theirs
+		c.track(s, http.StateNew)
+		return s
+	}
+	begin := func(s *steadyConn) {
+		go func() { _, _ = io.WriteString(open[s], "GET / HTTP/1.1") }()
+		_, err := s.Read(make([]byte, 100))
+		require.NoError(t, err)
+	}
+	var silent, begun []*steadyConn
+	for range 6 {
+		silent = append(silent, accept())
+	}
+	for range 10 {
+		begun = append(begun, accept())
+		begin(begun[len(begun)-1])
+	}
+	for _, s := range silent {
+		require.True(t, c.all[s], "they don't make room for unfinished headers")
+	}
+	require.Len(t, c.all, 8)
+	require.True(t, c.all[begun[8]] && c.all[begun[9]], "the newest two remain")
+	_, err := open[begun[7]].Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "the others are closed")
+	for range 2 {
+		silent = append(silent, accept())
+	}
+	require.Zero(t, c.begun.Len())
+	accept()
+	require.False(t, c.all[silent[0]], "then the oldest")
+	require.Len(t, c.all, 8)
+}
+
 // TestMakingRoomLooksAtFewConnections: it samples maxLooked connections, and takes the
 // one that waits longest.
 func TestMakingRoomLooksAtFewConnections(t *testing.T) {
