@@ -161,3 +161,31 @@ func TestAFloodOfRejectionsIsDelayed(t *testing.T) {
 		require.Zero(t, took, "the service stops")
 	})
 }
+
+// TestAFloodOfInvalidTokensIsDelayed like one of 429; a request without a token isn't, because
+// rejecting it costs little.
+func TestAFloodOfInvalidTokensIsDelayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, err := auth.New(auth.IssuerConfig{AuthIssuers: `[{"issuer":"https://issuer.example","audience":"test"}]`}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		require.NoError(t, err)
+		defer v.Close()
+		a := New(Config{Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Auth: v})
+		Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, Needs("x"),
+			func(context.Context, *struct{}) (Nothing, error) { return Nothing{}, nil })
+		get := func(token string) (took time.Duration) {
+			r := httptest.NewRequest(http.MethodGet, "/things", nil)
+			if token != "" {
+				r.Header.Set("Authorization", token)
+			}
+			began, w := time.Now(), httptest.NewRecorder()
+			a.Handler().ServeHTTP(w, r)
+			require.Equal(t, http.StatusUnauthorized, w.Code)
+			return time.Since(began)
+		}
+		for range promptRefusals {
+			require.Zero(t, get("Bearer nonsense"), "below the rate of a flood")
+		}
+		require.Equal(t, refusalPause, get("Bearer nonsense"))
+		require.Zero(t, get(""))
+	})
+}
