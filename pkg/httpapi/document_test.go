@@ -138,7 +138,9 @@ func TestAnswersMayGetNewMembers(t *testing.T) {
 	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, Needs("x"),
 		func(context.Context, *struct{}) (Resource[answered], error) { return Resource[answered]{}, nil })
 	Register(a, huma.Operation{OperationID: "write", Method: http.MethodPost, Path: "/things"}, Needs("x"),
-		func(context.Context, *struct{ Body Body[sent] }) (Resource[answered], error) { return Resource[answered]{}, nil })
+		func(context.Context, *struct{ Body Body[sent] }) (Resource[answered], error) {
+			return Resource[answered]{}, nil
+		})
 	for name, schema := range a.OpenAPI().Components.Schemas.Map() {
 		want := any(nil)
 		if name == "Sent" || name == "Item" {

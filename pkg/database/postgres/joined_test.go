@@ -66,9 +66,21 @@ func share(t *testing.T, db *postgres.Joined, statements ...string) []chan error
 // newJoined returns a database with a table of unique values.
 func newJoined(t *testing.T) *postgres.Joined {
 	t.Helper()
+	return newJoinedAs(t, "cache_statement")
+}
+
+func newJoinedAs(t *testing.T, mode string) *postgres.Joined {
+	t.Helper()
 	address := testserver.New(t)
 	administer(t, address, "CREATE TABLE kept (value text UNIQUE)")
-	return postgres.JoinWrites(open(t, address))
+	return postgres.JoinWrites(open(t, address+"&default_query_exec_mode="+mode))
+}
+
+// everyMode runs a test with pgx's modes: with prepared statements, and as behind poolers.
+func everyMode(t *testing.T, test func(*testing.T, *postgres.Joined)) {
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		t.Run(mode, func(t *testing.T) { test(t, newJoinedAs(t, mode)) })
+	}
 }
 
 func insert(value string) string { return fmt.Sprintf("INSERT INTO kept VALUES ('%s')", value) }
@@ -83,30 +95,32 @@ func values(t *testing.T, db *postgres.Joined) []string {
 }
 
 func TestWritesInFlightShareATransaction(t *testing.T) {
-	db := newJoined(t)
-	before := db.Answers()
-	for _, failed := range share(t, db, insert("a"), insert("b"), insert("c"), insert("d")) {
-		require.NoError(t, <-failed)
-	}
-	require.Equal(t, before+2, db.Answers(), "the health check counts the first one and the batch")
-	var transactions int
-	require.NoError(t, db.QueryRow(t.Context(), "SELECT count(DISTINCT xmin::text) FROM kept").Scan(&transactions))
-	require.Equal(t, 1, transactions)
-	require.Equal(t, []string{"a", "b", "c", "d"}, values(t, db))
+	everyMode(t, func(t *testing.T, db *postgres.Joined) {
+		before := db.Answers()
+		for _, failed := range share(t, db, insert("a"), insert("b"), insert("c"), insert("d")) {
+			require.NoError(t, <-failed)
+		}
+		require.Equal(t, before+2, db.Answers(), "the health check counts the first one and the batch")
+		var transactions int
+		require.NoError(t, db.QueryRow(t.Context(), "SELECT count(DISTINCT xmin::text) FROM kept").Scan(&transactions))
+		require.Equal(t, 1, transactions)
+		require.Equal(t, []string{"a", "b", "c", "d"}, values(t, db))
+	})
 }
 
 func TestARejectedWriteFailsAlone(t *testing.T) {
-	db := newJoined(t)
-	var rejected int
-	for _, failed := range share(t, db, insert("a"), insert("b"), insert("a"), insert("c")) {
-		err := <-failed
-		if err != nil {
-			rejected++
-			require.True(t, postgres.UniqueViolation(err, "kept_value_key"), err)
+	everyMode(t, func(t *testing.T, db *postgres.Joined) {
+		var rejected int
+		for _, failed := range share(t, db, insert("a"), insert("b"), insert("a"), insert("c")) {
+			err := <-failed
+			if err != nil {
+				rejected++
+				require.True(t, postgres.UniqueViolation(err, "kept_value_key"), err)
+			}
 		}
-	}
-	require.Equal(t, 1, rejected)
-	require.Equal(t, []string{"a", "b", "c"}, values(t, db))
+		require.Equal(t, 1, rejected)
+		require.Equal(t, []string{"a", "b", "c"}, values(t, db))
+	})
 }
 
 // TestAWriteThatWaitsForALockDelaysNoOther: each client waits only for its own conflicts.
@@ -132,11 +146,12 @@ func TestAWriteThatWaitsForALockDelaysNoOther(t *testing.T) {
 // TestWritesWhoseAnswerIsLostAreNotRepeated: they may have been committed, and a client
 // would get a conflict with its own row.
 func TestWritesWhoseAnswerIsLostAreNotRepeated(t *testing.T) {
-	db := newJoined(t)
-	for _, failed := range share(t, db, insert("a"), "SELECT pg_terminate_backend(pg_backend_pid())", insert("c")) {
-		require.ErrorIs(t, postgres.Wrap(<-failed), database.ErrUnavailable)
-	}
-	require.Empty(t, values(t, db))
+	everyMode(t, func(t *testing.T, db *postgres.Joined) {
+		for _, failed := range share(t, db, insert("a"), "SELECT pg_terminate_backend(pg_backend_pid())", insert("c")) {
+			require.ErrorIs(t, postgres.Wrap(<-failed), database.ErrUnavailable)
+		}
+		require.Empty(t, values(t, db))
+	})
 }
 
 // TestWritesShareATransactionAfterARestart: connections that the server has ended are
