@@ -142,11 +142,8 @@ func TestConditionsApplyToEveryMethod(t *testing.T) {
 func TestConditionsWithoutAnETagFail(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		id := s.create().ID()
-		for _, path := range []string{orders, orders + "/events", orders + "/user/" + unknown, orders + "/" + id + "/events"} {
-			s.Do(http.MethodGet, path, nil, "If-Match", `"1"`).Want(http.StatusPreconditionFailed)
-			s.Do(http.MethodGet, path, nil, "If-None-Match", `"1"`).Want(http.StatusOK)
-		}
-		s.Do(http.MethodPost, orders, s.order(nil), "If-None-Match", "*").Want(http.StatusPreconditionFailed)
+		s.RejectsConditions(http.MethodGet, nil, orders, orders+"/events", orders+"/user/"+unknown, orders+"/"+id+"/events")
+		s.RejectsConditions(http.MethodPost, s.order(nil), orders)
 	})
 }
 

@@ -31,6 +31,14 @@ func TestTheDocumentIsCurrent(t *testing.T) {
 	})
 }
 
+// TestConditionsWithoutAnETagFail: lists and creations have none that could match.
+func TestConditionsWithoutAnETagFail(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.RejectsConditions(http.MethodGet, nil, widgets)
+		s.RejectsConditions(http.MethodPost, newWidget(), widgets)
+	})
+}
+
 // TestEachOperationIsLimited: every operation except the probes counts towards a caller's
 // rate limit.
 func TestEachOperationIsLimited(t *testing.T) {

@@ -60,6 +60,17 @@ func (c *Client) Do(method, path string, body any, headers ...string) *Answer {
 	return answer
 }
 
+// RejectsConditions requires that requests about what has no ETag fail with 412 if they
+// have a precondition that can't hold, instead of ignoring it.
+func (c *Client) RejectsConditions(method string, body any, paths ...string) {
+	c.t.Helper()
+	for _, path := range paths {
+		c.Do(method, path, body, "If-Match", `"1"`).Want(http.StatusPreconditionFailed)
+		none := c.Do(method, path, body, "If-None-Match", "*")
+		require.Equal(c.t, method != http.MethodGet, none.Status == http.StatusPreconditionFailed, "%s %s: %d", method, path, none.Status)
+	}
+}
+
 // DoReader is Do with a body that is read while it is sent.
 func (c *Client) DoReader(method, path string, body io.Reader, headers ...string) *Answer {
 	c.t.Helper()
