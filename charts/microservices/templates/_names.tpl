@@ -71,7 +71,7 @@ app.kubernetes.io/part-of: {{ $root.Chart.Name }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- $own := dict -}}
-{{- if gt (len .) 2 }}{{ $own = deepCopy (index . 2) }}{{ end -}}
+{{- if gt (len .) 2 }}{{ $own = deepCopy (index . 2 | default dict) }}{{ end -}}
 {{- with merge $own $root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}

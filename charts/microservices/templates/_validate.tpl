@@ -160,6 +160,11 @@ problems at once, each with its fix. (list $ services)
     {{- else if eq $s.persistence.accessMode "ReadWriteOncePod" -}}
       {{- $problems = append $problems (printf "%s.backup: only one pod can mount a ReadWriteOncePod volume; set persistence.accessMode to ReadWriteOnce" $at) -}}
     {{- end -}}
+    {{- range $s.extraVolumes -}}
+      {{- if eq .name "backup" -}}
+        {{- $problems = append $problems (printf "%s.extraVolumes: backup.enabled creates a volume with the name backup; choose another one" $at) -}}
+      {{- end -}}
+    {{- end -}}
     {{- if hasKey $services (printf "%s-backup" $name) -}}
       {{- $problems = append $problems (printf "services.%s-backup: %s.backup creates objects with this name; choose another one for the service" $name $at) -}}
     {{- end -}}
