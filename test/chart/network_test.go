@@ -97,3 +97,33 @@ func TestNameServersAreReachedWhereverTheyAre(t *testing.T) {
 		}
 	}
 }
+
+// TestNameServersMayUseOtherPorts: a policy applies to the ports of the name servers' pods, which
+// differ from their Service's on OpenShift.
+func TestNameServersMayUseOtherPorts(t *testing.T) {
+	for _, test := range []struct {
+		arguments []string
+		want      []int
+	}{
+		{nil, []int{53, 53}},
+		{[]string{"--api-versions", "security.openshift.io/v1"}, []int{53, 53, 5353, 5353}},
+		{[]string{"--set", "networkPolicy.dnsPorts={53,8053}"}, []int{53, 53, 8053, 8053}},
+		{[]string{"--set", "networkPolicy.dnsPorts=null"}, []int{53, 53}},
+	} {
+		found := 0
+		for _, document := range documents(run(t, "", tool(t, "helm"), append(templateArguments(t, nil), test.arguments...)...)) {
+			var policy networkPolicy
+			require.NoError(t, yaml.Unmarshal([]byte(document), &policy))
+			if policy.Kind != "NetworkPolicy" || strings.HasSuffix(policy.Metadata.Name, "default-deny") {
+				continue
+			}
+			found++
+			ports := []int{}
+			for _, port := range policy.Spec.Egress[0].Ports {
+				ports = append(ports, port.Port)
+			}
+			require.Equal(t, test.want, ports, "%s %v", policy.Metadata.Name, test.arguments)
+		}
+		require.Equal(t, 3, found, "%v", test.arguments)
+	}
+}

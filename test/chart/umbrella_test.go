@@ -106,6 +106,24 @@ func TestNamesCanBeOverridden(t *testing.T) {
 	}
 }
 
+// TestALongPrefixFitsIntoALabel: a release name and an alias that are too long together are
+// truncated, because a label's value has at most 63 characters.
+func TestALongPrefixFitsIntoALabel(t *testing.T) {
+	const release = "a-release-whose-name-is-as-long-as-helm-lets-it-be-53"
+	instances := map[string]bool{}
+	for _, alias := range []string{"a-long-alias-of-one", "a-long-alias-of-another"} {
+		for _, helm := range helms {
+			out := run(t, "", tool(t, helm), "template", release, chart, "--kube-version", kubernetes, "--set", "nameOverride="+alias)
+			for _, p := range podTemplates(t, out) {
+				instance := p.Metadata.Labels["app.kubernetes.io/instance"]
+				require.LessOrEqual(t, len(instance), 63)
+				instances[instance] = true
+			}
+		}
+	}
+	require.Len(t, instances, 2, "each alias has its own label")
+}
+
 // TestSkipTestsLeavesTheSmokeTestOut: otherwise helm template | kubectl apply would start it at once.
 func TestSkipTestsLeavesTheSmokeTestOut(t *testing.T) {
 	for _, helm := range helms {

@@ -96,6 +96,13 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"backups without a valid schedule", []string{"defaults.backup.schedule=daily"}, "/defaults/backup/schedule"},
 		{"a variable without a valid type", []string{"defaults.env.A.value=b"}, "/defaults/env/A"},
 		{"an address in a Secret", []string{"defaults.env.CACHE_URL.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.CACHE_URL: the network policy can't derive a port"},
+		{"a volume with the name of the login's", []string{"defaults.extraVolumes[0].name=database-login"}, "/defaults/extraVolumes/0/name"},
+		{"a volume with the name of the backups'", []string{"defaults.backup.enabled=true", "defaults.extraVolumes[0].name=backup"}, "services.user-service.extraVolumes: backup.enabled creates a volume with the name backup"},
+		{"an autoscaler without a metric", append(postgres, "defaults.autoscaling.enabled=true", "defaults.autoscaling.targetCPUUtilizationPercentage=null"), "services.order-service.autoscaling has nothing to scale by"},
+		{"a field that a readiness probe doesn't have", []string{"defaults.readinessProbe.terminationGracePeriodSeconds=5"}, "/defaults/readinessProbe"},
+		{"a removed registry", []string{"image.registry=null"}, "missing property 'registry'"},
+		{"a removed number", []string{"defaults.progressDeadlineSeconds=null"}, "missing property 'progressDeadlineSeconds'"},
+		{"a removed switch", []string{"defaults.autoscaling.enabled=null"}, "missing property 'enabled'"},
 		{"a volume that is the chart's own", []string{"defaults.extraVolumes[0].name=data"}, "/defaults/extraVolumes/0/name"},
 		{"a disabled chart", []string{"enabled=false"}, "enabled is false, which removes nothing by itself"},
 		{"a registry that is not a host", []string{"global.imageRegistry=https://mirror.example.com"}, "/global/imageRegistry"},
@@ -160,6 +167,19 @@ func TestRemovedListsAreEmpty(t *testing.T) {
 	for _, helm := range helms {
 		run(t, "", tool(t, helm), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--set",
 			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
+	}
+}
+
+// TestRemovedTextsAreEmpty: a text that may be empty can also be set to null, with either Helm.
+func TestRemovedTextsAreEmpty(t *testing.T) {
+	for _, helm := range helms {
+		for _, installation := range [][]string{nil, {"testdata/postgres.yaml"}, {chart + "/values-prod.yaml"}} {
+			run(t, "", tool(t, helm), append(templateArguments(t, installation), "--set",
+				"nameOverride=null,image.tag=null,auth.workloads.jwks=null,defaults.image.tag=null,defaults.image.digest=null,defaults.database.url=null,defaults.service.labels=null,ingress.className=null")...)
+		}
+		out := run(t, "", tool(t, helm), append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set",
+			"defaults.database.caBundle.configMap=null,defaults.database.caBundle.secret=ca")...)
+		require.Contains(t, out, "secretName: ca")
 	}
 }
 

@@ -50,5 +50,5 @@ a token and the CA for the API server's keys. Each token has one audience.
 
 {{/* Whether the cluster's keys are fetched from its API server. */}}
 {{- define "microservices.askAPIServer" -}}
-{{- if hasPrefix "https://kubernetes.default.svc" .Values.auth.workloads.jwks }}yes{{ end -}}
+{{- if hasPrefix "https://kubernetes.default.svc" (.Values.auth.workloads.jwks | default "") }}yes{{ end -}}
 {{- end -}}

@@ -1,9 +1,14 @@
 {{/* Prefix of all object names, and the instance label of the pods: the release name. In
-a parent chart that has this one under an alias, the alias is appended. */}}
+a parent chart that has this one under an alias, the alias is appended. A label's value has at
+most 63 characters, so a longer prefix is truncated and gets a hash. */}}
 {{- define "microservices.prefix" -}}
-{{- $name := .Values.nameOverride -}}
+{{- $name := .Values.nameOverride | default "" -}}
 {{- if not (or $name .Chart.IsRoot (eq .Chart.Name "microservices")) }}{{ $name = .Chart.Name }}{{ end -}}
-{{- .Values.fullnameOverride | default (printf "%s-%s" .Release.Name $name | trimSuffix "-") -}}
+{{- $prefix := .Values.fullnameOverride | default (printf "%s-%s" .Release.Name $name | trimSuffix "-") -}}
+{{- if gt (len $prefix) 63 -}}
+{{- $prefix = printf "%s-%s" ($prefix | trunc 56 | trimSuffix "-") ($prefix | sha256sum | trunc 6) -}}
+{{- end -}}
+{{- $prefix -}}
 {{- end -}}
 
 {{- define "microservices.namespace" -}}
@@ -66,7 +71,7 @@ app.kubernetes.io/part-of: {{ $root.Chart.Name }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- $own := dict -}}
-{{- if gt (len .) 2 }}{{ $own = deepCopy (index . 2) }}{{ end -}}
+{{- if gt (len .) 2 }}{{ $own = deepCopy (index . 2 | default dict) }}{{ end -}}
 {{- with merge $own $root.Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}

@@ -26,6 +26,9 @@ Every template ranges over the result, so no template sees values that were not 
       {{- /* null removes an upstream that the chart's values set. */ -}}
       {{- if not $upstream }}{{ $_ := unset $s.upstreams $variable }}{{ end -}}
     {{- end -}}
+    {{- /* null is like the empty string. */ -}}
+    {{- $_ := set $s.image "tag" ($s.image.tag | default "") -}}
+    {{- $_ := set $s.database "url" ($s.database.url | default "") -}}
     {{- /* A tag may contain a digest. The released digest applies only to the default tag. */ -}}
     {{- $_ := set $s "tagDigest" (regexFind "sha256:.*$" $s.image.tag) -}}
     {{- $_ := set $s.image "tag" (regexReplaceAll "@.*$" $s.image.tag "") -}}
@@ -54,7 +57,7 @@ Every template ranges over the result, so no template sees values that were not 
     {{- $_ := set $s "mounts" $s.extraVolumeMounts -}}
     {{- $ca := $s.database.caBundle -}}
     {{- if or $ca.configMap $ca.secret -}}
-      {{- $source := ternary (dict "configMap" (dict "name" $ca.configMap)) (dict "secret" (dict "secretName" $ca.secret)) (ne $ca.configMap "") -}}
+      {{- $source := ternary (dict "configMap" (dict "name" $ca.configMap)) (dict "secret" (dict "secretName" $ca.secret)) (not (empty $ca.configMap)) -}}
       {{- $_ := set $s "volumes" (prepend $s.volumes (merge (dict "name" "database-ca") $source)) -}}
       {{- $_ := set $s "mounts" (prepend $s.mounts (dict "name" "database-ca" "mountPath" "/etc/database-ca" "readOnly" true)) -}}
     {{- end -}}

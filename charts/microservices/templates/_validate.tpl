@@ -85,7 +85,10 @@ problems at once, each with its fix. (list $ services)
   {{- if and (not $s.embedded) (has (toString $s.rollingUpdate.maxUnavailable) (list "0" "0%")) (has (toString $s.rollingUpdate.maxSurge) (list "0" "0%")) -}}
     {{- $problems = append $problems (printf "%s.rollingUpdate: maxUnavailable and maxSurge are both 0, so no pod could ever be replaced; set maxSurge to 1" $at) -}}
   {{- end -}}
-  {{- if and $s.autoscaling.enabled (not (dig "requests" "cpu" "" ($s.resources | default dict))) -}}
+  {{- if and $s.autoscaling.enabled (not (or $s.autoscaling.targetCPUUtilizationPercentage $s.autoscaling.metrics)) -}}
+    {{- $problems = append $problems (printf "%s.autoscaling has nothing to scale by: set targetCPUUtilizationPercentage or metrics" $at) -}}
+  {{- end -}}
+  {{- if and $s.autoscaling.enabled $s.autoscaling.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" ($s.resources | default dict))) -}}
     {{- $problems = append $problems (printf "%s.autoscaling needs a CPU request, because its target is a percentage of it: set %s.resources.requests.cpu" $at $at) -}}
   {{- end -}}
   {{- if and $s.topologySpread.minZones (ne $s.topologySpread.zone "DoNotSchedule") -}}
@@ -156,6 +159,11 @@ problems at once, each with its fix. (list $ services)
       {{- $problems = append $problems (printf "%s.backup needs persistence.enabled: without a volume only the service's own pod can read its database" $at) -}}
     {{- else if eq $s.persistence.accessMode "ReadWriteOncePod" -}}
       {{- $problems = append $problems (printf "%s.backup: only one pod can mount a ReadWriteOncePod volume; set persistence.accessMode to ReadWriteOnce" $at) -}}
+    {{- end -}}
+    {{- range $s.extraVolumes -}}
+      {{- if eq .name "backup" -}}
+        {{- $problems = append $problems (printf "%s.extraVolumes: backup.enabled creates a volume with the name backup; choose another one" $at) -}}
+      {{- end -}}
     {{- end -}}
     {{- if hasKey $services (printf "%s-backup" $name) -}}
       {{- $problems = append $problems (printf "services.%s-backup: %s.backup creates objects with this name; choose another one for the service" $name $at) -}}
