@@ -19,9 +19,9 @@ import (
 	"github.com/example/microservices/internal/testkit/process"
 )
 
-// browser starts a headless Chromium, or fails the test if it isn't installed.
 var pictures = flag.String("pictures", "", "folder for a picture of /docs, relative to the project's")
 
+// browser starts a headless Chromium, or fails the test if it isn't installed.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	var path string
@@ -33,7 +33,11 @@ func browser(t *testing.T) context.Context {
 		}
 	}
 	require.NotEmpty(t, path, "this test needs Chromium: install the package chromium")
+	temp, err := os.MkdirTemp("", "chromium-") // Chromium leaves folders behind
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(temp) })
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.Env("TMPDIR="+temp),
 		chromedp.ExecPath(path),
 		chromedp.NoSandbox, // the test may run as root, and opens its own pages only
 		chromedp.DisableGPU,
