@@ -34,7 +34,7 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 		Description: "For services that follow the events; requires the scope " + events.ScopeRead + ". States that the service has processed all events up to the cursor, and has erased its personal data of the users deleted until then. " +
 			"A lower cursor than the last one withdraws the acknowledgement of the events after it. Responds 410 if the cursor is ahead of all events.",
 		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
-	}, httpapi.Needs(events.ScopeRead).Unlimited(events.ScopeRead), h.acknowledge)
+	}, httpapi.Needs(events.ScopeRead), h.acknowledge)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-erasure", Method: http.MethodGet, Path: path + "/{user_id}/erasure", Tags: []string{tag},
 		Summary:     "Get the progress of the erasure of a deleted user",

@@ -6,4 +6,5 @@ var Queries = map[string]string{
 	"ListOrdersOfUser":         listOrdersOfUser,
 	"ListOrdersInStatus":       listOrdersInStatus,
 	"ListOrdersOfUserInStatus": listOrdersOfUserInStatus,
+	"EraseRecords":             eraseRecords, "EraseOrders": eraseOrders,
 }

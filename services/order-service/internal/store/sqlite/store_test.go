@@ -44,3 +44,20 @@ func TestAPageReadsOnlyItsRows(t *testing.T) {
 		plan.RequireIndex(t, plan.SQLite(t, file, sqlite.Queries[name], append(row.args, "b", "a", 21)...), row.uses)
 	}
 }
+
+// TestAnErasureReadsOnlyItsRows: it runs in the only writer, and must not read the records of
+// everybody else's requests.
+func TestAnErasureReadsOnlyItsRows(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "orders.db")
+	s, err := sqlite.Open(file)
+	require.NoError(t, err)
+	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, s.Close())
+	records := plan.SQLite(t, file, sqlite.Queries["EraseRecords"], "u", 100)
+	require.Contains(t, records, "SEARCH idempotency_keys USING INDEX idempotency_keys_resource")
+	require.NotContains(t, records, "SCAN idempotency_keys")
+	for _, query := range []string{records, plan.SQLite(t, file, sqlite.Queries["EraseOrders"], "u", 100, "-", 1)} {
+		require.Contains(t, query, "SEARCH orders USING INDEX orders_user")
+		require.NotContains(t, query, "SCAN orders")
+	}
+}
