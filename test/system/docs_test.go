@@ -33,7 +33,7 @@ func browser(t *testing.T) context.Context {
 		}
 	}
 	require.NotEmpty(t, path, "this test needs Chromium: install the package chromium")
-	temp, err := os.MkdirTemp("", "chromium-") // Chromium leaves folders behind
+	temp, err := os.MkdirTemp("", "chromium-") //nolint:usetesting // Chromium may write to it after its end, which must not fail the test
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(temp) })
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
