@@ -71,7 +71,7 @@ func (p *process) stop(grace time.Duration, hurry <-chan struct{}) error {
 		why = fmt.Errorf("%s was killed before it had stopped", p.name)
 	}
 	// Kill the whole group, including the service's children.
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 	<-p.done
 	return why
 }

@@ -48,9 +48,9 @@ type Answer interface {
 // Param); a field called Body, of type Body, is the body. The handler may return a
 // *Problem, an error that the service maps to one, or invalid.Fields. Any other error
 // becomes a 500. op.Errors lists the handler's own error statuses. Register adds 401,
-// 403, 429, 500 and 503; 412 if Input has no Conditions; 422 for a path parameter or a body; and 400, 408, 413 and 415
-// for a body. It panics if the rule has no scope, or if the answer is a list and the rule
-// has no Memory.
+// 403, 429, 500 and 503; 412 if Input has no Conditions; 422 for a path parameter or a
+// body; and 400, 408, 413 and 415 for a body. It panics if the rule has no scope, or if
+// the answer is a list and the rule has no Memory.
 func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, handler func(context.Context, *Input) (Output, error)) {
 	rule.check(op.OperationID)
 	status := http.StatusOK

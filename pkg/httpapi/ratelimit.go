@@ -68,7 +68,7 @@ const forwardedFor = "X-Forwarded-For"
 // an IPv6 subnet.
 func (a *API) clientOf(g *gin.Context) string {
 	if said := g.Request.Header[forwardedFor]; len(said) > 0 && len(a.config.Client.TrustedProxies) > 0 {
-		g.Request.Header[forwardedFor] = []string{a.withoutPorts(said)}
+		g.Request.Header[forwardedFor] = []string{a.addresses(said)}
 	}
 	if len(a.config.Client.TrustedProxies) == 0 && g.Request.Header[forwardedFor] != nil {
 		a.untrusted.Do(func() {
@@ -88,10 +88,10 @@ func (a *API) clientOf(g *gin.Context) string {
 	return address.String()
 }
 
-// withoutPorts removes ports, brackets, quotes and empty elements, which some proxies add,
-// from X-Forwarded-For.
-// At an element that is no address, Gin ignores the rest of the list.
-func (a *API) withoutPorts(said []string) string {
+// addresses returns X-Forwarded-For as a list of addresses, without the ports, brackets,
+// quotes and empty elements that some proxies add. At an element that is no address, Gin
+// ignores the rest of the list.
+func (a *API) addresses(said []string) string {
 	var hops []string
 	for hop := range strings.SplitSeq(strings.Join(said, ","), ",") {
 		hop = strings.Trim(hop, " \t\"")

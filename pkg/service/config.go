@@ -38,7 +38,7 @@ type Config struct {
 
 	DatabaseURL string `envconfig:"DATABASE_URL" empty:"refused" desc:"the database: postgres://… or sqlite://path"`
 	database.Login
-	Join           bool          `envconfig:"DATABASE_JOIN" default:"true" desc:"on PostgreSQL: let concurrent reads of single rows share a statement, and concurrent writes a transaction"`
+	JoinStatements bool          `envconfig:"DATABASE_JOIN" default:"true" desc:"on PostgreSQL: let concurrent reads of single rows share a statement, and concurrent writes a transaction"`
 	MigrateOnStart bool          `envconfig:"MIGRATE_ON_START" default:"true" desc:"apply pending migrations at the start; otherwise run the migrate subcommand"`
 	IdempotencyTTL time.Duration `envconfig:"IDEMPOTENCY_TTL" default:"24h" min:"1m" desc:"how long the response to a request with an Idempotency-Key is kept"`
 

@@ -65,7 +65,7 @@ func (c *connections) track(conn net.Conn, state http.ConnState) {
 func (c *connections) add(s *steadyConn) (surplus *steadyConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.began = func() { c.begin(s) }
+	s.limit = c
 	s.in, s.fresh = c.silent, c.silent.PushBack(s)
 	c.all[s] = true
 	switch {
@@ -231,11 +231,11 @@ type steadyConn struct {
 	// idle is since when the connection waits for its next request, and writing since when
 	// a write waits for the client. Both are nanoseconds after start; 0 means not.
 	idle, writing atomic.Int64
-	// fresh is the element in one of the lists of connections, in, until the first request.
-	// began is called when a part of the first header was read, and then nil.
+	// limit is nil once something was read. fresh is the element in one of its lists, in,
+	// until the first request.
+	limit *connections
 	in    *list.List
 	fresh *list.Element
-	began func()
 	// inHeader reports whether a request header is being read, and header has its lines.
 	inHeader atomic.Bool
 	header   headerLines
@@ -248,11 +248,11 @@ func (c *steadyConn) Read(p []byte) (int, error) {
 		return n, err
 	}
 	c.header.count(p[:n])
-	if c.began != nil && n > 0 {
+	if c.limit != nil && n > 0 {
 		if !c.header.ended {
-			c.began()
+			c.limit.begin(c)
 		}
-		c.began = nil
+		c.limit = nil
 	}
 	if c.header.n > maxHeaderLines {
 		c.refuseHeader()

@@ -207,7 +207,7 @@ func (p Program) introduce(ctx context.Context, log *slog.Logger, what string, a
 	for _, why := range c.Warnings() {
 		log.WarnContext(ctx, "a setting is risky", slog.String("why", why))
 	}
-	for _, m := range config.FindMisspelt(p.Config) {
+	for _, m := range config.FindUnread(p.Config) {
 		if m.Like == "" {
 			log.WarnContext(ctx, "a variable that is not supported is set", slog.String("variable", m.Name))
 			continue

@@ -63,7 +63,7 @@ func isNoncharacter(r rune) bool { return r&0xfffe == 0xfffe || r >= 0xfdd0 && r
 
 // visible reports whether a character is visible.
 func visible(r rune) bool {
-	return unicode.IsGraphic(r) && !unicode.Is(unicode.White_Space, r) && !Ignorable(r) && !isBlank(r)
+	return unicode.IsGraphic(r) && !unicode.Is(unicode.White_Space, r) && !invisible(r)
 }
 
 // invisible reports whether a character shows nothing, and isn't white space.

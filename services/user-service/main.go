@@ -36,7 +36,7 @@ type store interface {
 
 func openStore(ctx context.Context, c *configuration) (store, error) {
 	if c.OnPostgres() {
-		return postgres.Open(ctx, c.DatabaseURL, c.Login, c.Join)
+		return postgres.Open(ctx, c.DatabaseURL, c.Login, c.JoinStatements)
 	}
 	return sqlite.Open(c.SQLitePath())
 }

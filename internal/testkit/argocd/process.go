@@ -36,7 +36,7 @@ func start(t testing.TB, name string, environment []string, program string, argu
 	}()
 	t.Cleanup(func() {
 		// The whole group: git has a child per connection.
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) // it may have ended
 		<-p.exited
 		if t.Failed() {
 			t.Logf("the log of %s ends with\n%s", name, p.tail(8000))

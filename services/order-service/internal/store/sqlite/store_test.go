@@ -25,13 +25,20 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestAPageReadsOnlyItsRows: queries read only a page's rows, however many orders exist.
-func TestAPageReadsOnlyItsRows(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "orders.db")
+// migrated returns an empty database.
+func migrated(t *testing.T) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "orders.db")
 	s, err := sqlite.Open(file)
 	require.NoError(t, err)
 	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
 	require.NoError(t, s.Close())
+	return file
+}
+
+// TestAPageReadsOnlyItsRows: queries read only a page's rows, however many orders exist.
+func TestAPageReadsOnlyItsRows(t *testing.T) {
+	file := migrated(t)
 	for name, row := range map[string]struct {
 		uses string
 		args []any
@@ -48,11 +55,7 @@ func TestAPageReadsOnlyItsRows(t *testing.T) {
 // TestAnErasureReadsOnlyItsRows: it runs in the only writer, and must not read the records of
 // everybody else's requests.
 func TestAnErasureReadsOnlyItsRows(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "orders.db")
-	s, err := sqlite.Open(file)
-	require.NoError(t, err)
-	require.NoError(t, s.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
-	require.NoError(t, s.Close())
+	file := migrated(t)
 	records := plan.SQLite(t, file, sqlite.Queries["EraseRecords"], "u", 100)
 	require.Contains(t, records, "SEARCH idempotency_keys USING INDEX idempotency_keys_resource")
 	require.NotContains(t, records, "SCAN idempotency_keys")

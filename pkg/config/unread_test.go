@@ -48,7 +48,7 @@ func TestMisspeltVariablesAreFound(t *testing.T) {
 		t.Run(variable, func(t *testing.T) {
 			t.Setenv(variable, "s3cr3t")
 			var got string
-			for _, m := range config.FindMisspelt(&known) {
+			for _, m := range config.FindUnread(&known) {
 				if m.Name == variable {
 					got = m.Like
 				}
@@ -60,5 +60,5 @@ func TestMisspeltVariablesAreFound(t *testing.T) {
 
 func TestUnsupportedVariablesAreFound(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem")
-	require.Contains(t, config.FindMisspelt(&struct{}{}), config.Misspelt{Name: "OTEL_EXPORTER_OTLP_CERTIFICATE"})
+	require.Contains(t, config.FindUnread(&struct{}{}), config.Unread{Name: "OTEL_EXPORTER_OTLP_CERTIFICATE"})
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Misspelt is a variable that is set, but that nothing reads.
-type Misspelt struct {
+// Unread is a variable that is set, but that nothing reads.
+type Unread struct {
 	// Name is the variable, and Like the known variable that it resembles; empty for a
 	// standard variable that isn't supported.
 	Name, Like string
@@ -30,24 +30,24 @@ const (
 	tinyName  = 5
 )
 
-// FindMisspelt returns the variables of the environment that differ by a letter or two,
+// FindUnread returns the variables of the environment that differ by a letter or two,
 // a plural or a word from one that Load reads into dst, and unsupported ones.
-func FindMisspelt(dst any) []Misspelt {
+func FindUnread(dst any) []Unread {
 	var known []string
 	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, _ reflect.Value) { known = append(known, name(field)) })
-	var found []Misspelt
+	var found []Unread
 	for _, entry := range os.Environ() {
 		variable, _, _ := strings.Cut(entry, "=")
 		if slices.Contains(known, variable) || notOurs.MatchString(variable) {
 			continue
 		}
 		if unsupported.MatchString(variable) {
-			found = append(found, Misspelt{Name: variable})
+			found = append(found, Unread{Name: variable})
 			continue
 		}
 		i := slices.IndexFunc(known, func(k string) bool { return resembles(variable, k) })
 		if i >= 0 {
-			found = append(found, Misspelt{variable, known[i]})
+			found = append(found, Unread{variable, known[i]})
 		}
 	}
 	return found
