@@ -137,3 +137,14 @@ func TestDataErasedBeforeACrashIsInNoFile(t *testing.T) {
 	_, err = sqlite.One(t.Context(), db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, "SELECT count(*) FROM t")
 	require.NoError(t, err)
 }
+
+// TestScrubbingIsLimited: it takes a tenth of the time, after the first second.
+func TestScrubbingIsLimited(t *testing.T) {
+	const in = 10 * time.Minute
+	for _, step := range []time.Duration{10 * time.Microsecond, 5 * time.Millisecond, 3 * time.Second} {
+		spent := sqlite.Scrubbed(step, in)
+		require.LessOrEqual(t, spent, in/10+time.Second+2*step, step)
+	}
+	require.Greater(t, sqlite.Scrubbed(5*time.Millisecond, in), in/12, "it goes on")
+	require.Greater(t, sqlite.Scrubbed(5*time.Millisecond, 1500*time.Millisecond), 900*time.Millisecond, "a small file is done at once")
+}

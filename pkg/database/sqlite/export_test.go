@@ -1,5 +1,7 @@
 package sqlite
 
+import "time"
+
 // Held returns how many idle readers hold a snapshot.
 func (db *DB) Held() int {
 	held := 0
@@ -15,3 +17,15 @@ func (db *DB) Held() int {
 
 // ParseMapping is parseMapping.
 func ParseMapping(line, file string) uint64 { return uint64(parseMapping(line, file)) }
+
+// Scrubbed returns how much of a time is spent on scrubbing by steps that take step each.
+func Scrubbed(step, in time.Duration) (spent time.Duration) {
+	var s scrubber
+	now := time.Now()
+	for end := now.Add(in); now.Before(end); {
+		now = now.Add(s.wait(now) + step)
+		s.saved -= step
+		spent += step
+	}
+	return spent
+}

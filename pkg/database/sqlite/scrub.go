@@ -12,6 +12,13 @@ const (
 	// scrubPause is the time between two steps, and scrubLimit how long Close continues
 	// them.
 	scrubPause, scrubLimit = 2 * time.Millisecond, 500 * time.Millisecond
+	// scrubShare limits scrubbing to this part of the time, one in scrubShare, once the
+	// saved time of scrubBurst is used: whoever deletes again and again keeps it busy. A
+	// file of 300 MB takes about scrubBurst.
+	scrubShare, scrubBurst = 10, time.Second
+	// maxScrubbed is the number of pages from which on the first byte of a page number, with
+	// which an overflow page begins, can be that of a B-tree page: 128 GiB.
+	maxScrubbed = 1 << 25
 	// firstPage is the number of the first page, which begins with a file header of
 	// fileHeader bytes.
 	firstPage, fileHeader = 1, 100
@@ -28,6 +35,16 @@ type scrubber struct {
 	again bool
 	// cleared: this round has cleared something.
 	cleared bool
+	// saved is the time that scrubbing may use, as of savedAt.
+	saved   time.Duration
+	savedAt time.Time
+}
+
+// wait returns how long to wait before the next step.
+func (s *scrubber) wait(now time.Time) time.Duration {
+	s.saved = min(scrubBurst, s.saved+now.Sub(s.savedAt)/scrubShare)
+	s.savedAt = now
+	return max(scrubPause, -s.saved*scrubShare)
 }
 
 // begin schedules a scrub of all pages.
@@ -44,10 +61,16 @@ func (w *writer) scrub(pages int64) bool {
 	if w.scrubber.at == 0 {
 		return true
 	}
+	began := time.Now()
+	defer func() { w.scrubber.saved -= time.Since(began) }()
 	var count int64
 	err := w.conn.query("PRAGMA page_count", func(r Row) error { count = r.Int(0); return nil }, nil)
 	if err != nil {
 		return false
+	}
+	if count >= maxScrubbed {
+		w.scrubber.at = 0
+		return true
 	}
 	end := min(w.scrubber.at+pages, count+1)
 	var dirty []int64
@@ -71,7 +94,7 @@ func (w *writer) scrub(pages int64) bool {
 		w.conn.erases = true // the WAL has the old versions of the pages
 	}
 	again := w.scrubber.again
-	w.scrubber = scrubber{}
+	w.scrubber.at, w.scrubber.again, w.scrubber.cleared = 0, false, false
 	if again {
 		w.scrubber.begin()
 	}
@@ -113,8 +136,8 @@ func (c *Conn) page(n int64) (page []byte, err error) {
 }
 
 // clearFree clears the unallocated space of a B-tree page, and reports whether it wasn't
-// empty. Other pages begin with a page number, whose first byte is 0 in files up to 64
-// GiB.
+// empty. Other pages begin with a page number, whose first byte is less than 2 below
+// maxScrubbed.
 func clearFree(page []byte, n int64) bool {
 	header := 0
 	if n == firstPage {

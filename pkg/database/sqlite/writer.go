@@ -88,7 +88,7 @@ func (w *writer) loop() {
 	for {
 		var idle <-chan time.Time
 		if w.scrubber.at > 0 {
-			idle = time.After(scrubPause)
+			idle = time.After(w.scrubber.wait(time.Now()))
 		}
 		select {
 		case <-w.quit:
@@ -111,7 +111,9 @@ func (w *writer) loop() {
 		if w.conn.erases {
 			w.scrubber.begin()
 		}
-		w.scrub(scrubBeside)
+		if w.scrubber.wait(time.Now()) == scrubPause {
+			w.scrub(scrubBeside)
+		}
 		if time.Since(w.wiped) >= wipeRetry {
 			w.wipe()
 		}
