@@ -58,6 +58,9 @@ func (c Caller) Admin() bool { return c.Has() }
 // subject is no UUID, or the Nil or Max UUID.
 func (c Caller) User() uuid.UUID { return c.user }
 
+// Subject returns the subject of the caller's token. It is "" for Anyone and for nobody.
+func (c Caller) Subject() string { return c.subject }
+
 // Reach returns whose resources the caller may access: its own, or everyone's with Admin
 // or one of the scopes.
 func (c Caller) Reach(scopes ...string) access.Reach {
@@ -72,7 +75,11 @@ func (c Caller) Key() string {
 	if c.anyone || c.issuer == "" {
 		return ""
 	}
-	return c.issuer + " " + c.subject // unambiguous: a URL has no space
+	subject := c.subject
+	if c.user != uuid.Nil {
+		subject = c.user.String() // one caller, in whatever case its token has the id
+	}
+	return c.issuer + " " + subject // unambiguous: a URL has no space
 }
 
 // Key is the context key of the caller, a *Caller.

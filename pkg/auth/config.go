@@ -103,7 +103,7 @@ type grantJSON struct {
 }
 
 func (c *IssuerConfig) parse() ([]Issuer, error) {
-	if strings.TrimSpace(c.AuthIssuers) == "" {
+	if c.AuthIssuers == "" {
 		if c.AuthRequired {
 			return nil, errors.New("AUTH_ISSUERS must be set, since AUTH_REQUIRED is true: a JSON list such as " + example)
 		}
@@ -141,6 +141,10 @@ func (c *IssuerConfig) parse() ([]Issuer, error) {
 
 const example = `[{"issuer":"https://id.example.com","audience":"user-service"}]`
 
+// unstable are claims that users can change, or that may pass to another user: they
+// identify nobody (OpenID Connect Core 1.0, section 5.7).
+var unstable = []string{"email", "name", "nickname", "phone_number", "preferred_username", "unique_name", "upn"}
+
 // issuer converts and checks an element. It reports problems by field, without values.
 func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	out := Issuer{
@@ -172,6 +176,9 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 	if in.SubjectClaim.Set && (out.SubjectClaim == "" || out.Profile == Kubernetes) {
 		wrong("subject_claim", "must name a claim, with a profile other than kubernetes")
 	}
+	if slices.Contains(unstable, out.SubjectClaim) {
+		wrong("subject_claim", "must name a claim that users can't change, such as oid")
+	}
 	if in.Scopes.Set && (len(out.Scopes) == 0 || slices.Contains(out.Scopes, "")) {
 		wrong("scopes", "must list the scopes that this issuer may grant, or be left out")
 	}
@@ -198,7 +205,10 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 		if slices.ContainsFunc(g.Scopes, func(scope string) bool { return !out.mayGrant(scope) }) {
 			wrong(fmt.Sprintf("grants[%d]", i), "must have only scopes that are listed in scopes")
 		}
-		out.Grants[g.Subject] = append(out.Grants[g.Subject], g.Scopes...)
+		if _, twice := out.Grants[g.Subject]; twice {
+			wrong(fmt.Sprintf("grants[%d]", i), "has a subject that is listed before")
+		}
+		out.Grants[g.Subject] = g.Scopes
 	}
 	return out
 }

@@ -70,6 +70,7 @@ func TestTheZeroCallerHasNoRights(t *testing.T) {
 	require.True(t, Anyone().Admin())
 	require.False(t, newCaller("i", "s", []string{""}).Granted(""), "no rule has this scope")
 	require.Empty(t, Anyone().Key())
+	require.Equal(t, newCaller("a", "019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d", nil).Key(), newCaller("a", "019DD1A2-6A5F-7CC3-9D3A-0C8A3F1B2C4D", nil).Key(), "one user is one caller")
 	require.NotEqual(t, newCaller("a", "s", nil).Key(), newCaller("b", "s", nil).Key(), "two issuers may have the same subject")
 }
 
