@@ -32,6 +32,8 @@ type Service struct {
 	Scopes []string
 	// CallerScopes are the scopes of services that need this one.
 	CallerScopes []string `yaml:"callerScopes"`
+	// EventConsumers are the services that must process this one's events.
+	EventConsumers []string `yaml:"eventConsumers"`
 	// Needs are the services that it calls.
 	Needs []string
 	// Variables are its own variables that Compose passes on.

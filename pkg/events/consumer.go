@@ -2,9 +2,13 @@ package events
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/httpapi"
 )
 
 // Consumer is the name of a service that follows a feed.
@@ -31,15 +35,17 @@ func (*Consumer) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Pattern: "^[a-z0-9-]{1,63}$", Examples: []any{"order-service"}}
 }
 
-// ConsumerList is a setting: names separated by commas.
-type ConsumerList []Consumer
+// ConsumerList is a setting: consumers separated by commas. An element is a name, or
+// name=subject if only a token with this subject may acknowledge in the name. It maps the
+// names to the subjects; "" is any subject.
+type ConsumerList map[Consumer]string
 
 // Decode implements envconfig.Decoder.
 func (l *ConsumerList) Decode(s string) error {
-	*l = nil
-	for name := range strings.SplitSeq(s, ",") {
-		name = strings.TrimSpace(name)
-		if name == "" {
+	*l = ConsumerList{}
+	for element := range strings.SplitSeq(s, ",") {
+		name, subject, bound := strings.Cut(strings.TrimSpace(element), "=")
+		if name == "" && !bound {
 			continue
 		}
 		var c Consumer
@@ -47,7 +53,26 @@ func (l *ConsumerList) Decode(s string) error {
 		if err != nil {
 			return err
 		}
-		*l = append(*l, c)
+		if bound && subject == "" {
+			return errors.New("must have the subject of the consumer's token after " + name + "=, or no =")
+		}
+		if _, twice := (*l)[c]; twice {
+			return errors.New("must name each consumer once")
+		}
+		(*l)[c] = subject
+	}
+	return nil
+}
+
+// Authorize returns nil if a caller may acknowledge in a consumer's name: a 404 if there is
+// no such consumer, and a 403 if it has the subject of another.
+func (l ConsumerList) Authorize(caller auth.Caller, name Consumer) error {
+	subject, exists := l[name]
+	switch {
+	case !exists:
+		return httpapi.NewProblem(http.StatusNotFound, "there is no such consumer; EVENTS_CONSUMERS must name it")
+	case subject != "" && subject != caller.Subject() && !caller.Admin():
+		return httpapi.NewProblem(http.StatusForbidden, "EVENTS_CONSUMERS gives this consumer's name to another subject")
 	}
 	return nil
 }

@@ -15,12 +15,17 @@ type Erasure struct {
 	Consumers map[string]*time.Time
 }
 
+// MaxAcknowledged limits how many deletions a transaction of Consumers.Acknowledge records
+// or withdraws.
+const MaxAcknowledged = 500
+
 // Consumers keeps the acknowledgements of a feed's consumers.
 type Consumers interface {
 	// Acknowledge records that a consumer has applied all events up to a cursor. A cursor
 	// before the consumer's last one, as after a restore from a backup, withdraws the
 	// acknowledgement of the later events. It returns ErrAhead if the cursor is ahead of
-	// all events.
+	// all events. If it fails after some batches, those are kept: the consumer is between
+	// its last cursor and c.
 	Acknowledge(ctx context.Context, name string, c Cursor, now time.Time) error
 	// Erasure returns the state of a deleted resource. It returns false if there was no
 	// deletion.

@@ -38,13 +38,16 @@ func TestACursorIsReadAsItWasWritten(t *testing.T) {
 
 func TestConsumers(t *testing.T) {
 	var l events.ConsumerList
-	require.NoError(t, l.Decode(" order-service, mail2 ,, "))
-	require.Equal(t, events.ConsumerList{"order-service", "mail2"}, l)
+	require.NoError(t, l.Decode(" order-service=system:serviceaccount:shop:orders, mail2 ,, "))
+	require.Equal(t, events.ConsumerList{"order-service": "system:serviceaccount:shop:orders", "mail2": ""}, l)
 	require.NoError(t, l.Decode(""))
 	require.Empty(t, l)
 	for _, wrong := range []string{"Order", "a b", "a/b", "ä", "a,b_c", "x123456789012345678901234567890123456789012345678901234567890123"} {
 		require.ErrorContains(t, l.Decode(wrong), "lower case letters", wrong)
 	}
+	require.ErrorContains(t, l.Decode("a="), "must have the subject")
+	require.ErrorContains(t, l.Decode("=a"), "lower case letters")
+	require.ErrorContains(t, l.Decode("a,a=b"), "once")
 }
 
 func TestALongPollIsAtMostThirtySeconds(t *testing.T) {

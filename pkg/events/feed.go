@@ -8,12 +8,14 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/httpapi"
 )
 
@@ -25,8 +27,9 @@ const (
 	maxWait = 30 * time.Second
 	// interval is the time between two reads of the store during a long poll.
 	interval = 250 * time.Millisecond
-	// maxWaiting limits how many long polls wait at once.
-	maxWaiting = 32
+	// maxWaiting limits how many long polls wait at once, and maxOfCaller those of one
+	// caller. All replicas of a service are one caller.
+	maxWaiting, maxOfCaller = 32, 24
 	// maxEvents is the maximum number of events in a batch, and batchMemory the memory to
 	// render it, in bytes.
 	maxEvents   = 500
@@ -51,12 +54,40 @@ type CloudEvent[Data any] struct {
 type Feed[Data any] struct {
 	store      Store
 	path, noun string
-	waiting    chan struct{}
+	waiting    polls
+}
+
+// polls counts the long polls that wait, by caller.
+type polls struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int
+}
+
+// enter counts a long poll, unless too many wait.
+func (p *polls) enter(caller auth.Caller) (leave func(), ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := caller.Key() // "" if the service is open: callers can't be told apart
+	if p.all >= maxWaiting || key != "" && p.of[key] >= maxOfCaller {
+		return nil, false
+	}
+	p.all++
+	p.of[key]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.all--
+		p.of[key]--
+		if p.of[key] == 0 {
+			delete(p.of, key)
+		}
+	}, true
 }
 
 // RegisterFeed adds the feed of a collection to an API.
 func RegisterFeed[Data any](a *httpapi.API, path, noun, tag string, s Store) {
-	f := &Feed[Data]{store: s, path: path, noun: noun, waiting: make(chan struct{}, maxWaiting)}
+	f := &Feed[Data]{store: s, path: path, noun: noun, waiting: polls{of: map[string]int{}}}
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-" + noun + "-events", Method: http.MethodGet, Path: path + "/events", Tags: []string{tag},
 		Summary: "Read the events of " + noun + "s, oldest first",
@@ -110,13 +141,12 @@ func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 			return found, err
 		}
 		if !held {
-			select {
-			case f.waiting <- struct{}{}:
-				defer func() { <-f.waiting }()
-				held = true
-			default:
+			leave, ok := f.waiting.enter(auth.From(ctx))
+			if !ok {
 				return nil, httpapi.Unavailable("too many requests wait for events", time.Second)
 			}
+			defer leave()
+			held = true
 		}
 		if !httpapi.Wait(ctx, min(interval, left)) {
 			return nil, nil // the service is stopping: the client retries with another replica

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,17 +11,19 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/health"
 	"github.com/example/microservices/pkg/page"
 )
 
 // eachWithTokens is like each, with a service that requires tokens.
-func eachWithTokens(t *testing.T, test func(*testing.T, *server, *apitest.Issuers)) {
+func eachWithTokens(t *testing.T, test func(*testing.T, *server, *apitest.Issuers), change ...func(*configuration)) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			is := apitest.NewIssuers(t, name, "users:lookup events:read")
-			test(t, start(t, address(t), func(c *configuration) { c.AuthIssuers, c.AuthRequired = is.Setting, true }), is)
+			change := append(slices.Clone(change), func(c *configuration) { c.AuthIssuers, c.AuthRequired = is.Setting, true })
+			test(t, start(t, address(t), change...), is)
 		})
 	}
 }
@@ -86,7 +89,7 @@ func TestAccessRules(t *testing.T) {
 			"get-user-events": {Prepare: func(*testing.T, string) (string, any) { return users + "/events", nil }, Owner: 200, Other: 200, Admin: 200, Service: 200},
 			"put-consumer": {
 				Prepare: func(*testing.T, string) (string, any) {
-					return users + "/events/consumers/a", map[string]any{"cursor": "0-1"}
+					return consumer, map[string]any{"cursor": "0-1"}
 				},
 				Owner: 204, Other: 204, Admin: 204, Service: 204,
 			},
@@ -243,5 +246,22 @@ func TestFindingUsersByAddressNeedsRights(t *testing.T) {
 		for _, subject := range []string{uuid.NewString(), "no UUID"} {
 			require.Empty(t, ids(t, find(is.Token(t, subject, "users:read"), "email="+bob+"@example.com").Want(http.StatusOK)))
 		}
+	})
+}
+
+// TestAConsumersNameIsItsSubjects: EVENTS_CONSUMERS gives a name to a subject. No other
+// service may acknowledge in its name, which is a record of an erasure.
+func TestAConsumersNameIsItsSubjects(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, s *server, is *apitest.Issuers) {
+		acknowledge := func(name, subject, scope string) *apitest.Answer {
+			return s.Do(http.MethodPut, users+"/events/consumers/"+name, map[string]any{"cursor": "0-0"}, "Authorization", is.Token(t, subject, scope))
+		}
+		acknowledge("order-service", "service:orders", events.ScopeRead).Want(http.StatusNoContent)
+		acknowledge("order-service", "root", "admin").Want(http.StatusNoContent)
+		require.Contains(t, acknowledge("order-service", "service:mail", events.ScopeRead).Want(http.StatusForbidden).Detail(), "another subject")
+		acknowledge("mail", "service:mail", events.ScopeRead).Want(http.StatusNoContent)
+		require.Contains(t, acknowledge("invented", "service:mail", events.ScopeRead).Want(http.StatusNotFound).Detail(), "EVENTS_CONSUMERS")
+	}, func(c *configuration) {
+		c.Consumers = events.ConsumerList{"order-service": "service:orders", "mail": ""}
 	})
 }

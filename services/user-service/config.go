@@ -11,7 +11,7 @@ type configuration struct {
 	service.Config
 	events.Retention
 
-	Consumers  events.ConsumerList `envconfig:"EVENTS_CONSUMERS" default:"order-service" desc:"services that must process the events of users, separated by commas; an erasure is complete when all of them have processed the deletion"`
+	Consumers  events.ConsumerList `envconfig:"EVENTS_CONSUMERS" default:"order-service" desc:"services that must process the events of users, separated by commas; an erasure is complete when all of them have processed the deletion; name=subject: only a token with this subject may acknowledge in the name"`
 	EmailLimit ratelimit.Limit     `envconfig:"RATE_LIMIT_EMAIL" default:"5/h" desc:"email addresses that one caller may try, in the form of RATE_LIMIT_READ: the response reveals whether an address is taken; 0: unlimited"`
 }
 

@@ -84,7 +84,7 @@ func TestErasure(t *testing.T) {
 		}
 		erasure("x").Want(http.StatusUnprocessableEntity)
 		s.Do(http.MethodDelete, users+"/"+id, nil).Want(http.StatusNoContent)
-		require.Equal(t, map[string]any{"order-service": nil}, services(t, erasure(id), false))
+		require.Equal(t, map[string]any{"order-service": nil, "mail": nil}, services(t, erasure(id), false))
 		var last string
 		apitest.Eventually(t, "the deletion is in the feed", func() bool {
 			batch := read(t, s.Do(http.MethodGet, users+"/events", nil))
@@ -97,7 +97,7 @@ func TestErasure(t *testing.T) {
 			return s.Do(http.MethodPut, users+"/events/consumers/"+name, map[string]any{"cursor": cursor})
 		}
 		progress("order-service", last).Want(http.StatusNoContent)
-		require.NotNil(t, services(t, erasure(id), true)["order-service"])
+		require.NotNil(t, services(t, erasure(id), false)["order-service"])
 		progress("mail", "0-1").Want(http.StatusNoContent)
 		require.Nil(t, services(t, erasure(id), false)["mail"], "the erasure waits for every consumer")
 		progress("mail", last).Want(http.StatusNoContent)
@@ -109,7 +109,7 @@ func TestErasure(t *testing.T) {
 			require.Equal(t, []string{"body.cursor"}, progress("mail", wrong).Want(http.StatusUnprocessableEntity).Locations())
 		}
 		require.Equal(t, []string{"path.consumer"}, progress("Mail", last).Want(http.StatusUnprocessableEntity).Locations())
-	})
+	}, func(c *configuration) { c.Consumers = events.ConsumerList{"order-service": "", "mail": ""} })
 }
 
 // services returns when each other service completed the erasure.
@@ -135,26 +135,41 @@ func services(t *testing.T, a *apitest.Answer, complete bool) map[string]any {
 	return others
 }
 
-// TestConcurrentLongPollsAreLimited: the number of concurrent long polls is limited; further ones are
-// rejected with Retry-After.
+// TestConcurrentLongPollsAreLimited: the number of concurrent long polls is limited; further
+// ones are rejected with Retry-After. One caller can't hold all.
 func TestConcurrentLongPollsAreLimited(t *testing.T) {
-	s := start(t, databases["sqlite"](t))
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	for range 40 {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Address+users+"/events?wait=30s", nil)
-		require.NoError(t, err)
-		go func() {
-			for ctx.Err() == nil { // also after a rejection
-				response, err := http.DefaultClient.Do(request)
-				if err == nil {
-					_ = response.Body.Close()
+	for kind, tokens := range map[string]bool{"with tokens": true, "open": false} {
+		t.Run(kind, func(t *testing.T) {
+			is := apitest.NewIssuers(t, name, "users:lookup events:read")
+			s := start(t, databases["sqlite"](t), func(c *configuration) {
+				if tokens {
+					c.AuthIssuers = is.Setting
 				}
+			})
+			token := is.Token(t, "service:orders", events.ScopeRead)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			for range 40 {
+				request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Address+users+"/events?wait=30s", nil)
+				require.NoError(t, err)
+				request.Header.Set("Authorization", token)
+				go func() {
+					for ctx.Err() == nil { // also after a rejection
+						response, err := http.DefaultClient.Do(request)
+						if err == nil {
+							_ = response.Body.Close()
+						}
+					}
+				}()
 			}
-		}()
+			poll := func(wait, token string) *apitest.Answer {
+				return s.Do(http.MethodGet, users+"/events"+wait, nil, "Authorization", token)
+			}
+			apitest.Eventually(t, "a long poll is rejected", func() bool { return poll("?wait=1s", token).Status == http.StatusServiceUnavailable })
+			require.Empty(t, read(t, poll("", token)), "a read without waiting is answered")
+			if tokens {
+				require.Empty(t, read(t, poll("?wait=100ms", is.Token(t, "service:mail", events.ScopeRead))), "another caller may wait")
+			}
+		})
 	}
-	apitest.Eventually(t, "a long poll is rejected", func() bool {
-		return s.Do(http.MethodGet, users+"/events?wait=1s", nil).Status == http.StatusServiceUnavailable
-	})
-	require.Empty(t, read(t, s.Do(http.MethodGet, users+"/events", nil)), "a read without waiting is answered")
 }

@@ -247,8 +247,8 @@ func operations(id string) []func(*apitest.Client) *apitest.Answer {
 	}
 }
 
-// consumer is the name of a consumer of the event feed.
-const consumer = users + "/events/consumers/a"
+// consumer is the path of a consumer of the event feed.
+const consumer = users + "/events/consumers/order-service"
 
 // eventOperations are the operations for consumers of the event feed.
 func eventOperations() []func(*apitest.Client) *apitest.Answer {

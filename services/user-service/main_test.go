@@ -51,12 +51,12 @@ type server struct {
 	app     *service.App
 }
 
-// each runs a test with each kind of database.
-func each(t *testing.T, test func(*testing.T, *server)) {
+// each runs a test with each kind of database. change functions adjust the configuration.
+func each(t *testing.T, test func(*testing.T, *server), change ...func(*configuration)) {
 	for kind, address := range databases {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			test(t, start(t, address(t)))
+			test(t, start(t, address(t), change...))
 		})
 	}
 }

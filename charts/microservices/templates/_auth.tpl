@@ -20,12 +20,17 @@ ServiceAccounts of its callers. (list $ services "user-service") */}}
   {{- end -}}
   {{- $grants := list -}}
   {{- range $s.callers -}}
-    {{- $subject := printf "system:serviceaccount:%s:%s" (include "microservices.namespace" $root) (get $services .).account -}}
-    {{- $grants = append $grants (dict "subject" $subject "scopes" $s.callerScopes) -}}
+    {{- $grants = append $grants (dict "subject" (include "microservices.subject" (list $root $services .)) "scopes" $s.callerScopes) -}}
   {{- end -}}
   {{- $issuers = append $issuers (set $cluster "grants" $grants) -}}
 {{- end -}}
 {{- toJson $issuers -}}
+{{- end -}}
+
+{{/* Subject of a service's own tokens: its ServiceAccount. (list $ services "order-service") */}}
+{{- define "microservices.subject" -}}
+{{- with index . 0 }}system:serviceaccount:{{ include "microservices.namespace" . }}:{{ end -}}
+{{- (get (index . 1) (index . 2)).account -}}
 {{- end -}}
 
 {{/* Sources of a service's projected volume: a token for each service that it calls, and

@@ -147,6 +147,17 @@ names. (list $ services "user-service") */}}
     {{- $_ := set $environment $variable (printf "/var/run/secrets/identity/%s" $audience) -}}
   {{- end -}}
 {{- end -}}
+{{- if not (kindIs "invalid" $s.eventConsumers) -}}
+  {{- /* A consumer's name is bound to its ServiceAccount, if tokens are required. */ -}}
+  {{- $consumers := list -}}
+  {{- range $consumer := $s.eventConsumers -}}
+    {{- if and $root.Values.auth.issuers $s.callerScopes (has $consumer $s.callers) -}}
+      {{- $consumer = printf "%s=%s" $consumer (include "microservices.subject" (list $root $services $consumer)) -}}
+    {{- end -}}
+    {{- $consumers = append $consumers $consumer -}}
+  {{- end -}}
+  {{- $_ := set $environment "EVENTS_CONSUMERS" (join "," $consumers) -}}
+{{- end -}}
 {{- range $variable, $value := $s.env -}}
   {{- /* null removes a variable of defaults.env. */ -}}
   {{- if not (kindIs "invalid" $value) }}{{ $_ := set $environment $variable $value }}{{ end -}}

@@ -48,7 +48,11 @@ func Postgres(t *testing.T, conn *pgx.Conn, query string, args ...any) (custom, 
 			literals[i] = at.Format("'2006-01-02 15:04:05Z'")
 		}
 	}
-	generic = rows(t, conn, "EXPLAIN EXECUTE any_arguments ("+strings.Join(literals, ", ")+")")
+	given := ""
+	if len(literals) > 0 {
+		given = " (" + strings.Join(literals, ", ") + ")"
+	}
+	generic = rows(t, conn, "EXPLAIN EXECUTE any_arguments"+given)
 	_, err = conn.Exec(t.Context(), "DEALLOCATE any_arguments")
 	require.NoError(t, err)
 	return custom, generic

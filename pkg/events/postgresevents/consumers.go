@@ -14,24 +14,21 @@ import (
 )
 
 const (
-	lastEvent = "SELECT turn, position FROM %[1]s.events ORDER BY turn DESC, position DESC LIMIT 1"
-	// Limit the cursor to the last event.
-	acknowledge = `-- name: AcknowledgeEvents
-WITH given AS (
-    SELECT turn, position FROM (SELECT $2::bigint AS turn, $3::bigint AS position UNION ALL (` + lastEvent + `)) AS either
-    ORDER BY turn, position LIMIT 1
-), moved AS (
-    INSERT INTO %[1]s.consumers (name, turn, position) SELECT $1, turn, position FROM given
-    ON CONFLICT (name) DO UPDATE SET turn = excluded.turn, position = excluded.position
-), undone AS (
-    DELETE FROM %[1]s.erasures AS d USING %[1]s.events AS e, given
-    WHERE d.consumer = $1 AND e.subject = d.user_id AND e.type = 'deleted' AND (e.turn, e.position) > (given.turn, given.position)
-)
+	// lock creates a consumer, or locks its row until the end of the transaction.
+	lock = `-- name: LockConsumer
+INSERT INTO %[1]s.consumers (name, turn, position) VALUES ($1, 0, 0)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING turn, position`
+	lastEvent = "-- name: LastEvent\nSELECT turn, position FROM %[1]s.events ORDER BY turn DESC, position DESC LIMIT 1"
+	between   = " WHERE type = 'deleted' AND (turn, position) > ($1, $2) AND (turn, position) <= ($3, $4) "
+	// These return the deletion that fills a batch. Its size is the OFFSET, plus one.
+	batchUp   = "-- name: NextDeletions\nSELECT turn, position FROM %[1]s.events" + between + "ORDER BY turn, position LIMIT 1 OFFSET $5"
+	batchDown = "-- name: PreviousDeletions\nSELECT turn, position FROM %[1]s.events" + between + "ORDER BY turn DESC, position DESC LIMIT 1 OFFSET $5"
+	erased    = `-- name: NoteErasures
 INSERT INTO %[1]s.erasures (user_id, consumer, erased_at)
-SELECT e.subject, $1, $4 FROM %[1]s.events AS e, given
-WHERE e.type = 'deleted' AND (e.turn, e.position) <= (given.turn, given.position)
-    AND (e.turn, e.position) > (SELECT coalesce(max(c.turn), 0), coalesce(max(c.position), 0) FROM %[1]s.consumers AS c WHERE c.name = $1)
-ON CONFLICT (user_id, consumer) DO NOTHING`
+SELECT subject, $5, $6 FROM %[1]s.events` + between + `ON CONFLICT (user_id, consumer) DO NOTHING`
+	undone = `-- name: UndoErasures
+DELETE FROM %[1]s.erasures WHERE consumer = $5 AND user_id IN (SELECT subject FROM %[1]s.events` + between + `)`
+	move      = "-- name: MoveConsumer\nUPDATE %[1]s.consumers SET turn = $2, position = $3 WHERE name = $1"
 	deletedAt = "-- name: DeletedAt\nSELECT time FROM %[1]s.events WHERE subject = $1 AND type = 'deleted' ORDER BY version DESC LIMIT 1"
 	consumers = `-- name: ErasedBy
 SELECT c.name, d.erased_at FROM %[1]s.consumers AS c
@@ -42,23 +39,87 @@ LEFT JOIN %[1]s.erasures AS d ON d.consumer = c.name AND d.user_id = $1`
 type Consumers struct {
 	db *postgres.DB
 
-	ahead, acknowledge, deletedAt, consumers string
+	ahead, lock, lastEvent, batchUp, batchDown, erased, undone, move, deletedAt, consumers string
 }
 
 // NewConsumers returns the consumers of a schema.
 func NewConsumers(db *postgres.DB, schema string) Consumers {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
-	return Consumers{db: db, ahead: in(ahead), acknowledge: in(acknowledge), deletedAt: in(deletedAt), consumers: in(consumers)}
+	return Consumers{
+		db: db, ahead: in(ahead), lock: in(lock), lastEvent: in(lastEvent), batchUp: in(batchUp), batchDown: in(batchDown),
+		erased: in(erased), undone: in(undone), move: in(move), deletedAt: in(deletedAt), consumers: in(consumers),
+	}
 }
 
-// Acknowledge implements events.Consumers.
-func (s Consumers) Acknowledge(ctx context.Context, name string, c events.Cursor, now time.Time) error {
-	err := checkAhead(ctx, s.db, s.ahead, c)
+// Acknowledge implements events.Consumers. Each batch is a transaction of its own.
+func (s Consumers) Acknowledge(ctx context.Context, name string, to events.Cursor, now time.Time) error {
+	err := checkAhead(ctx, s.db, s.ahead, to)
 	if err != nil {
 		return err
 	}
-	_, err = s.db.Exec(ctx, s.acknowledge, name, c.Turn, c.Position, now)
-	return postgres.Wrap(err)
+	last, _, err := cursor(s.db.QueryRow(ctx, s.lastEvent))
+	if err != nil {
+		return err
+	}
+	if to.Compare(last) > 0 {
+		to = last
+	}
+	for done := false; !done; {
+		err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+			done, err = s.acknowledgeBatch(ctx, tx, name, to, now)
+			return err
+		})
+		if err != nil {
+			return postgres.Wrap(err)
+		}
+	}
+	return nil
+}
+
+// acknowledgeBatch moves a consumer towards a cursor, by events.MaxAcknowledged deletions
+// at most, and reports whether it is there.
+func (s Consumers) acknowledgeBatch(ctx context.Context, tx pgx.Tx, name string, to events.Cursor, now time.Time) (done bool, err error) {
+	from, _, err := cursor(tx.QueryRow(ctx, s.lock, name))
+	if err != nil {
+		return false, err
+	}
+	moved := to
+	if from.Compare(to) <= 0 {
+		end, full, err := cursor(tx.QueryRow(ctx, s.batchUp, from.Turn, from.Position, to.Turn, to.Position, events.MaxAcknowledged-1))
+		if err != nil {
+			return false, err
+		}
+		if full {
+			moved = end
+		}
+		_, err = tx.Exec(ctx, s.erased, from.Turn, from.Position, moved.Turn, moved.Position, name, now)
+		if err != nil {
+			return false, err
+		}
+	} else {
+		end, full, err := cursor(tx.QueryRow(ctx, s.batchDown, to.Turn, to.Position, from.Turn, from.Position, events.MaxAcknowledged-1))
+		if err != nil {
+			return false, err
+		}
+		if full {
+			moved = events.Cursor{Turn: end.Turn, Position: end.Position - 1}
+		}
+		_, err = tx.Exec(ctx, s.undone, moved.Turn, moved.Position, from.Turn, from.Position, name)
+		if err != nil {
+			return false, err
+		}
+	}
+	_, err = tx.Exec(ctx, s.move, name, moved.Turn, moved.Position)
+	return moved == to, err
+}
+
+// cursor reads a cursor from a row, if there is one.
+func cursor(row pgx.Row) (c events.Cursor, found bool, err error) {
+	err = row.Scan(&c.Turn, &c.Position)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return c, false, nil
+	}
+	return c, err == nil, postgres.Wrap(err)
 }
 
 // Erasure implements events.Consumers.

@@ -2,6 +2,7 @@ package postgresevents_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/example/microservices/internal/testkit/plan"
 	testpostgres "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
@@ -190,4 +192,27 @@ func TestADumpOnAServerWithLowerTransactionIDs(t *testing.T) {
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT turn FROM user_service.events_base").Scan(&again))
 	require.Equal(t, base, again, "a second Rebase changes nothing")
 	eventstest.All(t, u, 3, 1)
+}
+
+// TestAnAcknowledgementReadsOnlyItsDeletions: it must not read all events, with generic plans and with custom ones.
+func TestAnAcknowledgementReadsOnlyItsDeletions(t *testing.T) {
+	u := open(t)
+	conn := u.connect()
+	u.exec(conn, `INSERT INTO user_service.events (turn, position, subject, type, version, time, data)
+		SELECT i, i, gen_random_uuid(), CASE i % 2 WHEN 0 THEN 'created' ELSE 'deleted' END, 1, now(), '{}' FROM generate_series(1, 100000) AS i`)
+	u.exec(conn, "INSERT INTO user_service.erasures SELECT subject, 'a', now() FROM user_service.events WHERE type = 'deleted'")
+	u.exec(conn, "ANALYZE user_service.events, user_service.erasures")
+	for name, args := range map[string][]any{
+		"LastEvent":         nil,
+		"NextDeletions":     {50, 50, 1000, 1000, 499},
+		"PreviousDeletions": {50, 50, 1000, 1000, 499},
+		"NoteErasures":      {50, 50, 1000, 1000, "a", time.Now()},
+		"UndoErasures":      {50, 50, 1000, 1000, "a"},
+	} {
+		custom, generic := plan.Postgres(t, conn, fmt.Sprintf(postgresevents.Queries[name], schema), args...)
+		for _, p := range []string{custom, generic} {
+			require.Regexp(t, "events_(deleted|pkey)", p, name)
+			require.NotContains(t, p, "Seq Scan on events", name)
+		}
+	}
 }

@@ -12,21 +12,19 @@ import (
 )
 
 const (
-	// Limit the cursor to the last event.
-	given = "(SELECT min(?2, coalesce(max(position), ?2)) FROM events)"
-	// Deletions up to the consumer's previous cursor are recorded already, or are
-	// withdrawn.
-	erased = `-- name: NoteErasures
+	lastEvent = "-- name: LastEvent\nSELECT coalesce(max(position), 0) FROM events"
+	progress  = "-- name: ConsumerProgress\nSELECT coalesce(max(position), 0) FROM consumers WHERE name = ?"
+	// These return the deletion that fills a batch. Its size is the OFFSET, plus one.
+	batchUp   = "-- name: NextDeletions\nSELECT position FROM events WHERE type = 'deleted' AND position > ? AND position <= ? ORDER BY position LIMIT 1 OFFSET ?"
+	batchDown = "-- name: PreviousDeletions\nSELECT position FROM events WHERE type = 'deleted' AND position > ? AND position <= ? ORDER BY position DESC LIMIT 1 OFFSET ?"
+	erased    = `-- name: NoteErasures
 INSERT INTO erasures (user_id, consumer, erased_at)
-SELECT subject, ?1, ?3 FROM events
-WHERE type = 'deleted' AND position <= ` + given + `
-    AND position > (SELECT coalesce(max(position), 0) FROM consumers WHERE name = ?1)
-ON CONFLICT DO NOTHING`
+SELECT subject, ?, ? FROM events WHERE type = 'deleted' AND position > ? AND position <= ? ON CONFLICT DO NOTHING`
 	undone = `-- name: UndoErasures
-DELETE FROM erasures WHERE consumer = ?1
-    AND user_id IN (SELECT subject FROM events WHERE type = 'deleted' AND position > ` + given + `)`
+DELETE FROM erasures WHERE consumer = ?
+    AND user_id IN (SELECT subject FROM events WHERE type = 'deleted' AND position > ? AND position <= ?)`
 	move = `-- name: MoveConsumer
-INSERT INTO consumers (name, turn, position) VALUES (?1, 0, ` + given + `)
+INSERT INTO consumers (name, turn, position) VALUES (?, 0, ?)
 ON CONFLICT (name) DO UPDATE SET position = excluded.position`
 	deletedAt = "-- name: DeletedAt\nSELECT time FROM events WHERE subject = ? AND type = 'deleted' ORDER BY version DESC LIMIT 1"
 	consumers = `-- name: ErasedBy
@@ -40,24 +38,57 @@ type Consumers struct{ db *sqlite.DB }
 // NewConsumers returns the consumers of a database.
 func NewConsumers(db *sqlite.DB) Consumers { return Consumers{db} }
 
-// Acknowledge implements events.Consumers.
+// Acknowledge implements events.Consumers. Each batch is a transaction of its own, so that
+// other writes needn't wait for all.
 func (s Consumers) Acknowledge(ctx context.Context, name string, at events.Cursor, now time.Time) error {
-	return s.db.Write(ctx, func(c *sqlite.Conn) error {
-		err := checkAhead(ctx, c, at)
+	for done := false; !done; {
+		err := s.db.Write(ctx, func(c *sqlite.Conn) (err error) {
+			err = checkAhead(ctx, c, at)
+			if err != nil {
+				return err
+			}
+			done, err = acknowledgeBatch(ctx, c, name, at.Position, now)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		_, err = c.Exec(ctx, erased, name, at.Position, now)
-		if err != nil {
-			return err
+	}
+	return nil
+}
+
+// acknowledgeBatch moves a consumer towards a position, by events.MaxAcknowledged
+// deletions at most, and reports whether it is there.
+func acknowledgeBatch(ctx context.Context, c *sqlite.Conn, name string, to int64, now time.Time) (done bool, err error) {
+	number := func(query string, values ...any) (n int64, found bool) {
+		if err == nil {
+			err = c.Query(ctx, query, func(r sqlite.Row) error { n, found = r.Int(0), true; return nil }, values...)
 		}
-		_, err = c.Exec(ctx, undone, name, at.Position)
-		if err != nil {
-			return err
+		return n, found
+	}
+	last, _ := number(lastEvent)
+	from, _ := number(progress, name)
+	to, done = min(to, last), true
+	switch {
+	case from < to:
+		if end, full := number(batchUp, from, to, events.MaxAcknowledged-1); full {
+			to, done = end, end == to
 		}
-		_, err = c.Exec(ctx, move, name, at.Position)
-		return err
-	})
+		if err == nil {
+			_, err = c.Exec(ctx, erased, name, now, from, to)
+		}
+	case from > to:
+		if end, full := number(batchDown, to, from, events.MaxAcknowledged-1); full {
+			to, done = end-1, end-1 == to
+		}
+		if err == nil {
+			_, err = c.Exec(ctx, undone, name, to, from)
+		}
+	}
+	if err == nil {
+		_, err = c.Exec(ctx, move, name, to)
+	}
+	return done, err
 }
 
 // Erasure implements events.Consumers.

@@ -2,6 +2,7 @@ package sqliteevents_test
 
 import (
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/fstest"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/plan"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/sqlite"
 	"github.com/example/microservices/pkg/events"
@@ -35,4 +37,27 @@ func TestACursorOfAnotherDatabaseIsRejected(t *testing.T) {
 	require.ErrorIs(t, err, events.ErrAhead)
 	err = sqliteevents.NewConsumers(db).Acknowledge(t.Context(), "orders", events.Cursor{Turn: 734, Position: 1}, time.Now())
 	require.ErrorIs(t, err, events.ErrAhead)
+}
+
+// TestAnAcknowledgementReadsOnlyItsDeletions: it runs in the only writer, and must not read
+// all events, nor all deletions.
+func TestAnAcknowledgementReadsOnlyItsDeletions(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "users.db")
+	db, err := sqlite.Open(file, migration.SQLite(os.DirFS("../../../services/user-service/internal/store/sqlite"), 1))
+	require.NoError(t, err)
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, db.Close())
+	const deletions = `SEARCH events USING COVERING INDEX events_deleted \(position>\? AND position<\?\)`
+	for name, row := range map[string]struct {
+		uses string
+		args []any
+	}{
+		"LastEvent":         {`SEARCH events`, nil},
+		"NextDeletions":     {deletions, []any{1, 2, 499}},
+		"PreviousDeletions": {deletions, []any{1, 2, 499}},
+		"NoteErasures":      {deletions, []any{"a", 0, 1, 2}},
+		"UndoErasures":      {deletions, []any{"a", 1, 2}},
+	} {
+		plan.RequireIndex(t, plan.SQLite(t, file, sqliteevents.Queries[name], row.args...), row.uses)
+	}
 }

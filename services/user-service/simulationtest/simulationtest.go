@@ -75,7 +75,7 @@ func Open(ctx context.Context, file string, intercept func(string) error, pause 
 		once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
 		rt.Every(idempotency.PurgeInterval, "purge_idempotency_keys", once.Purge)
 		rt.Every(events.PurgeInterval, "purge_events", c.Purge(s))
-		api.Register(rt.API, user.New(s, api.LimitEmails(emails)), s, once, []events.Consumer{"order-service"})
+		api.Register(rt.API, user.New(s, api.LimitEmails(emails)), s, once, events.ConsumerList{"order-service": ""})
 		return nil
 	}
 	app, err := service.Program{Name: "user-service", Summary: "keeps users", Config: c, Open: open}.Build(ctx, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/httpapi"
 	"github.com/example/microservices/pkg/invalid"
@@ -32,8 +33,8 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 		OperationID: "put-consumer", Method: http.MethodPut, Path: path + "/events/consumers/{consumer}", Tags: []string{tag},
 		Summary: "Acknowledge the events up to a cursor", DefaultStatus: http.StatusNoContent,
 		Description: "For services that follow the events; requires the scope " + events.ScopeRead + ". States that the service has processed all events up to the cursor, and has erased its personal data of the users deleted until then. " +
-			"A lower cursor than the last one withdraws the acknowledgement of the events after it. Responds 410 if the cursor is ahead of all events.",
-		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
+			"A lower cursor than the last one withdraws the acknowledgement of the events after it. Responds 404 if EVENTS_CONSUMERS doesn't name the consumer, 403 if it names another subject for it, and 410 if the cursor is ahead of all events.",
+		Errors: []int{http.StatusNotFound, http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(events.ScopeRead), h.acknowledge)
 	httpapi.Register(a, huma.Operation{
 		OperationID: "get-erasure", Method: http.MethodGet, Path: path + "/{user_id}/erasure", Tags: []string{tag},
@@ -54,6 +55,10 @@ type acknowledgeInput struct {
 }
 
 func (h *api) acknowledge(ctx context.Context, in *acknowledgeInput) (none httpapi.Nothing, err error) {
+	err = h.consumers.Authorize(auth.From(ctx), in.Consumer)
+	if err != nil {
+		return none, err
+	}
 	cursor, err := events.ParseCursor(in.Body.Value.Cursor)
 	if err != nil || in.Body.Value.Cursor == "" {
 		return none, invalid.Fields{{Path: "cursor", Message: "is not a cursor of this feed; use the cursor of the last event, unchanged"}}
@@ -70,7 +75,7 @@ type Erasure struct {
 	UserID    uuid.UUID       `json:"user_id" format:"uuid" doc:"The id of the deleted user." example:"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"`
 	DeletedAt httpapi.Instant `json:"deleted_at" doc:"When the user was deleted."`
 	Complete  bool            `json:"complete" doc:"Whether all services have erased their personal data of the user."`
-	Services  []ErasedBy      `json:"services" nullable:"false" doc:"user-service, and each service that must process the events of users or has acknowledged some."`
+	Services  []ErasedBy      `json:"services" nullable:"false" doc:"user-service, and each service that must process the events of users (EVENTS_CONSUMERS)."`
 }
 
 // ErasedBy is the state of the erasure in one service.
@@ -87,16 +92,10 @@ func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversione
 	if !deleted {
 		return got, httpapi.NotFound("erasure: the user exists, or never existed")
 	}
-	for _, name := range h.consumers { // including those that have not acknowledged anything
-		if _, known := found.Consumers[string(name)]; !known {
-			found.Consumers[string(name)] = nil
-		}
-	}
-	found.Consumers[serviceName] = &found.DeletedAt
-	var services []ErasedBy
-	complete := true
-	for name, at := range found.Consumers {
-		services = append(services, ErasedBy{Service: name, ErasedAt: (*httpapi.Instant)(at)})
+	services, complete := []ErasedBy{{Service: serviceName, ErasedAt: (*httpapi.Instant)(&found.DeletedAt)}}, true
+	for name := range h.consumers { // also one that has not acknowledged anything, and none that was removed
+		at := found.Consumers[string(name)]
+		services = append(services, ErasedBy{Service: string(name), ErasedAt: (*httpapi.Instant)(at)})
 		complete = complete && at != nil
 	}
 	slices.SortFunc(services, func(a, b ErasedBy) int { return cmp.Compare(a.Service, b.Service) })

@@ -50,12 +50,12 @@ type api struct {
 	store Store
 	once  *idempotency.Once
 	// consumers must process each event before an erasure is complete.
-	consumers []events.Consumer
+	consumers events.ConsumerList
 }
 
 // Register adds the operations on users to a. New users are stored with s.Create. consumers
 // are the services that must erase a deleted user before its erasure is complete.
-func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once, consumers []events.Consumer) {
+func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once, consumers events.ConsumerList) {
 	h := &api{users: users, store: s, once: once, consumers: consumers}
 	tags := []string{"Users"}
 	a.OpenAPI().Tags = append(a.OpenAPI().Tags, &huma.Tag{Name: "Users", Description: "Users, who may own orders."})

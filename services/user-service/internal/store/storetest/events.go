@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -101,4 +102,37 @@ func erasure(t *testing.T, s Store) {
 	last := eventstest.All(t, s, 6, 100)
 	require.NoError(t, s.Acknowledge(t.Context(), "a", last[len(last)-1].Cursor, at))
 	require.NotNil(t, done(there.ID)["a"])
+}
+
+// batches: an acknowledgement of more deletions than a transaction records, up and down.
+func batches(t *testing.T, s Store) {
+	const n = 2*events.MaxAcknowledged + 1
+	var gone []uuid.UUID
+	for range n {
+		u := create(t, s, New(t))
+		require.NoError(t, s.Delete(t.Context(), u.ID, 1))
+		gone = append(gone, u.ID)
+	}
+	all := eventstest.All(t, s, 2*n, 500)
+	erased := func() (count int) {
+		for _, id := range gone {
+			e, _, err := s.Erasure(t.Context(), id)
+			require.NoError(t, err)
+			if e.Consumers["a"] != nil {
+				count++
+			}
+		}
+		return count
+	}
+	for _, want := range []int{n, 0, n, n - 1, events.MaxAcknowledged, events.MaxAcknowledged + 1, 1, 2 * events.MaxAcknowledged, 0} {
+		c := events.Cursor{}
+		if want > 0 {
+			c = all[2*want-1].Cursor // each user is created and deleted
+		}
+		require.NoError(t, s.Acknowledge(t.Context(), "a", c, time.Now()))
+		require.Equal(t, want, erased())
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, s.Acknowledge(canceled, "a", all[1].Cursor, time.Now()), context.Canceled)
 }

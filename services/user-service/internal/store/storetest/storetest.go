@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"an event says which fields changed":            says,
 		"an id is not used again":                       usedOnce,
 		"an erasure is complete when all are done":      erasure,
+		"many deletions are acknowledged in batches":    batches,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
