@@ -83,6 +83,23 @@ pictures: ## Redraw the README's pictures from real requests (needs Chromium)
 	go test -count=1 ./test/dashboards -pictures docs/pictures
 	go test -count=1 ./test/system -run TestTheDocumentationOfOrders -pictures docs/pictures
 
+# Each runs the pinned version of a tool, for all in .ci/tools: helm, ko, crane, cosign, …
+tool_kubectl := kubernetes kubectl
+tool_tofu := opentofu
+bin/%: .ci/tool
+	test -d .ci/tools/$(firstword $(or $(tool_$*),$*)) || { echo "no tool $*: see .ci/tools" >&2; exit 1; }
+	mkdir -p bin
+	printf '#!/bin/sh\nexec "$$(dirname "$$0")/../.ci/tool" %s "$$@"\n' "$(or $(tool_$*),$*)" >$@
+	chmod +x $@
+
+.PHONY: promote
+promote: ## Deploy the images that make images printed, by a commit (ENVIRONMENT=dev, TAG=prod-v1.2.3)
+	.ci/promote "$(ENVIRONMENT)" $(TAG)
+
+.PHONY: release
+release: ## Build and push the images and the chart of a version (VERSION=v1.2.3, REGISTRY, SIGN=yes, COSIGN_FLAGS)
+	.ci/release "$(VERSION)"
+
 .PHONY: cluster
 cluster: ## Start a local Kubernetes cluster, without Docker (REGISTRY_PORT)
 	.ci/dependencies containerd runc containernetworking-plugins nftables iproute2

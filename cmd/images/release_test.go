@@ -87,7 +87,7 @@ func TestAReleaseNeedsAVersion(t *testing.T) {
 	for _, version := range []string{"", "1.2.3", "v1.2", "v1.2.3+build", "main"} {
 		_, said, err := try(t, root, []string{"REGISTRY=localhost:1"}, ".ci/release", version)
 		require.Error(t, err, version)
-		require.Contains(t, said, "usage: .ci/release vX.Y.Z")
+		require.Contains(t, said, "usage: make release VERSION=vX.Y.Z")
 	}
 }
 

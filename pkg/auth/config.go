@@ -205,10 +205,7 @@ func (in *issuerJSON) issuer(wrong func(field, message string)) Issuer {
 		if slices.ContainsFunc(g.Scopes, func(scope string) bool { return !out.mayGrant(scope) }) {
 			wrong(fmt.Sprintf("grants[%d]", i), "must have only scopes that are listed in scopes")
 		}
-		if _, twice := out.Grants[g.Subject]; twice {
-			wrong(fmt.Sprintf("grants[%d]", i), "has a subject that is listed before")
-		}
-		out.Grants[g.Subject] = g.Scopes
+		out.Grants[g.Subject] = append(out.Grants[g.Subject], g.Scopes...)
 	}
 	return out
 }
