@@ -48,6 +48,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a host that two services have", []string{"ingress.enabled=true", "defaults.public.host=a.example.com"}, "is also used elsewhere"},
 		{"a service without a host, beside one with a host", []string{"ingress.enabled=true", "services.user-service.public.host=a.example.com"}, "services.order-service.public: other services have their own host"},
 		{"no service to lead to", []string{"ingress.enabled=true", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "no service has public.prefixes or public.host"},
+		{"sources of requests that lead to no service", []string{"networkPolicy.ingressFrom[0].ipBlock.cidr=10.0.0.0/8", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "networkPolicy.ingressFrom is set, but no service has public.prefixes or public.host"},
 		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
 		{"an external secret without a store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount without a name", []string{"defaults.serviceAccount.create=false"}, "name must be that of an existing ServiceAccount"},

@@ -238,7 +238,11 @@ problems at once, each with its fix. (list $ services)
 {{- end -}}
 
 {{- /* Exposure. */ -}}
-{{- if or $root.Values.ingress.enabled $root.Values.httpRoute.enabled -}}
+{{- $entrance := "" -}}
+{{- if and $root.Values.networkPolicy.enabled $root.Values.networkPolicy.ingressFrom }}{{ $entrance = "networkPolicy.ingressFrom" }}{{ end -}}
+{{- if $root.Values.httpRoute.enabled }}{{ $entrance = "httpRoute.enabled" }}{{ end -}}
+{{- if $root.Values.ingress.enabled }}{{ $entrance = "ingress.enabled" }}{{ end -}}
+{{- if $entrance -}}
   {{- $hosts := dict -}}
   {{- range $name, $s := $services -}}
     {{- with $s.public.host -}}
@@ -270,7 +274,7 @@ problems at once, each with its fix. (list $ services)
     {{- end -}}
   {{- end -}}
   {{- if not $routed -}}
-    {{- $problems = append $problems "ingress.enabled or httpRoute.enabled is set, but no service has public.prefixes or public.host" -}}
+    {{- $problems = append $problems (printf "%s is set, but no service has public.prefixes or public.host" $entrance) -}}
   {{- end -}}
 {{- end -}}
 {{- if and $root.Values.httpRoute.enabled (not $root.Values.httpRoute.parentRefs) -}}
