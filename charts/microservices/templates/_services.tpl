@@ -19,6 +19,7 @@ Every template ranges over the result, so no template sees values that were not 
 {{- define "microservices.services" -}}
 {{- $services := dict -}}
 {{- $embedded := eq .Values.database.mode "embedded" -}}
+{{- $global := .Values.global | default dict -}}
 {{- range $name, $own := .Values.services -}}
   {{- $s := mustMergeOverwrite (deepCopy $.Values.defaults) (deepCopy ($own | default dict)) -}}
   {{- if $s.enabled -}}
@@ -46,6 +47,9 @@ Every template ranges over the result, so no template sees values that were not 
     {{- $_ := set $s "pods" (ternary 1 2 $embedded) -}}
     {{- if not (or (kindIs "invalid" $s.replicas) (eq (toString $s.replicas) "auto")) -}}
       {{- $_ := set $s "pods" (int $s.replicas) -}}
+    {{- end -}}
+    {{- range list $s.persistence $s.backup -}}
+      {{- $_ := set . "storageClass" (.storageClass | default $global.storageClass | default $global.defaultStorageClass) -}}
     {{- end -}}
     {{- $_ := set $s "callers" list -}}
     {{- $_ := set $s "account" ($s.serviceAccount.name | default $s.fullname) -}}
