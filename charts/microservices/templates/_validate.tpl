@@ -173,6 +173,19 @@ problems at once, each with its fix. (list $ services)
   {{- if and $s.database.url (not (regexMatch "^postgres(ql)?://.*$" $s.database.url)) -}}
     {{- $problems = append $problems (printf "%s.database.url must begin with postgres:// and be a single line" $at) -}}
   {{- end -}}
+  {{- with get $s.env "PGPORT" -}}
+    {{- if kindIs "string" . -}}
+      {{- $valid := true -}}
+      {{- range splitList "," . -}}
+        {{- if or (not (regexMatch "^[1-9][0-9]{0,4}$" .)) (gt (int .) 65535) }}{{ $valid = false }}{{ end -}}
+      {{- end -}}
+      {{- if not $valid -}}
+        {{- $problems = append $problems (printf "%s.env.PGPORT is %q: write a port, such as 5432" $at .) -}}
+      {{- end -}}
+    {{- else if and $root.Values.networkPolicy.enabled (not (or $s.embedded $root.Values.networkPolicy.database.port $s.networkPolicy.extraEgress)) -}}
+      {{- $problems = append $problems (printf "%s.env.PGPORT: the network policy can't derive a port: set networkPolicy.database.port to it, or write the port here" $at) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if $root.Values.networkPolicy.enabled -}}
     {{- if and $s.database.url (or (regexMatch "[?&](host|hostaddr|port)=" $s.database.url) (not (include "microservices.portsOf" $s.database.url | fromYamlArray))) -}}
       {{- $problems = append $problems (printf "%s.database.url: write host and port before the path, as in postgres://user@host:6432/database: the network policy allows that port" $at) -}}
