@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -113,6 +114,33 @@ networkPolicy: {enabled: false}
 				if c["name"] != "smoke" {
 					require.Contains(t, c["env"], map[string]any{"name": "PGSSLROOTCERT", "value": "/etc/database-ca/ca.crt"}, "%s %s", p.of, c["name"])
 				}
+			}
+		}
+	}
+}
+
+// TestResourcesCanBeRemoved: null removes all resources of a service, or some, with either Helm.
+func TestResourcesCanBeRemoved(t *testing.T) {
+	requests, limits := map[string]any{"cpu": "50m", "memory": "64Mi"}, map[string]any{"memory": "256Mi"}
+	for set, want := range map[string]any{
+		"defaults.resources=null":                              nil,
+		"services.user-service.resources=null":                 nil,
+		"services.user-service.resources.limits=null":          map[string]any{"requests": requests},
+		"services.user-service.resources.limits.memory=null":   map[string]any{"requests": requests},
+		"services.user-service.resources.requests.cpu=null":    map[string]any{"requests": map[string]any{"memory": "64Mi"}, "limits": limits},
+		"services.user-service.resources.requests.memory=32Mi": map[string]any{"requests": map[string]any{"cpu": "50m", "memory": "32Mi"}, "limits": limits},
+		"services.order-service.resources=null":                map[string]any{"requests": requests, "limits": limits},
+	} {
+		for _, helm := range helms {
+			for _, p := range podTemplates(t, run(t, "", tool(t, helm), append(templateArguments(t, nil), "--set", set)...)) {
+				if p.of != "shop-user-service" {
+					continue
+				}
+				c := p.containers()[0]
+				require.Equal(t, want, c["resources"], "%s %s", helm, set)
+				b, err := yaml.Marshal(c["env"])
+				require.NoError(t, err)
+				require.Equal(t, strings.Contains(fmt.Sprint(want), "limits"), strings.Contains(string(b), "GOMEMLIMIT"), "%s %s", helm, set)
 			}
 		}
 	}

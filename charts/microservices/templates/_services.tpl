@@ -30,6 +30,14 @@ Every template ranges over the result, so no template sees values that were not 
     {{- /* null is like the empty string. */ -}}
     {{- $_ := set $s.image "tag" ($s.image.tag | default "") -}}
     {{- $_ := set $s.database "url" ($s.database.url | default "") -}}
+    {{- /* null removes resources of the defaults. To Kubernetes it would be 0. */ -}}
+    {{- $resources := dict -}}
+    {{- range $kind, $amounts := $s.resources -}}
+      {{- range $of, $amount := $amounts -}}
+        {{- if not (kindIs "invalid" $amount) }}{{ $_ := set $resources $kind (merge (dict $of $amount) (get $resources $kind | default dict)) }}{{ end -}}
+      {{- end -}}
+    {{- end -}}
+    {{- $_ := set $s "resources" $resources -}}
     {{- /* A tag may contain a digest. The released digest applies only to the default tag. */ -}}
     {{- $_ := set $s "tagDigest" (regexFind "sha256:.*$" $s.image.tag) -}}
     {{- $_ := set $s.image "tag" (regexReplaceAll "@.*$" $s.image.tag "") -}}
@@ -125,7 +133,7 @@ names. (list $ services "user-service") */}}
 {{- if $s.database.credentials.existingSecret -}}
   {{- $_ := set $environment "DATABASE_PASSWORD_FILE" "/var/run/secrets/database/password" -}}
 {{- end -}}
-{{- with dig "limits" "memory" "" ($s.resources | default dict) -}}
+{{- with dig "limits" "memory" "" $s.resources -}}
   {{- $_ := set $environment "GOMEMLIMIT" (include "microservices.percentOfBytes" (list . $s.memoryLimitPercent)) -}}
 {{- end -}}
 {{- range $variable, $upstream := $s.upstreams -}}
