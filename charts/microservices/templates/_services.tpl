@@ -23,6 +23,8 @@ Every template ranges over the result, so no template sees values that were not 
 {{- range $name, $own := .Values.services -}}
   {{- $s := mustMergeOverwrite (deepCopy $.Values.defaults) (deepCopy ($own | default dict)) -}}
   {{- if $s.enabled -}}
+    {{- /* A variable is replaced as a whole: merged, a valueFrom could have two sources. */ -}}
+    {{- range $variable, $value := ($own | default dict).env }}{{ $_ := set $s.env $variable $value }}{{ end -}}
     {{- range $variable, $upstream := $s.upstreams -}}
       {{- /* null removes an upstream that the chart's values set. */ -}}
       {{- if not $upstream }}{{ $_ := unset $s.upstreams $variable }}{{ end -}}
