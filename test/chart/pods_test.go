@@ -70,6 +70,11 @@ defaults:
   podLabels: {example.com/tier: backend}
   podAnnotations: {example.com/note: a}
   priorityClassName: high
+  schedulerName: binpack
+  dnsPolicy: None
+  dnsConfig: {nameservers: [10.0.0.10]}
+  hostAliases: [{ip: 10.0.0.1, hostnames: [db]}]
+  runtimeClassName: gvisor
   nodeSelector: {kubernetes.io/arch: arm64}
   tolerations: [{key: spot, operator: Exists}]
   affinity: {nodeAffinity: {}}
@@ -95,6 +100,11 @@ networkPolicy: {enabled: false}
 			require.Contains(t, p.Metadata.Labels, "app.kubernetes.io/version", p.of)
 			require.Equal(t, map[string]string{"example.com/note": "a"}, p.Metadata.Annotations, p.of)
 			require.Equal(t, "high", p.Spec["priorityClassName"], p.of)
+			require.Equal(t, "binpack", p.Spec["schedulerName"], p.of)
+			require.Equal(t, "None", p.Spec["dnsPolicy"], p.of)
+			require.Equal(t, map[string]any{"nameservers": []any{"10.0.0.10"}}, p.Spec["dnsConfig"], p.of)
+			require.Len(t, p.Spec["hostAliases"], 1, p.of)
+			require.Equal(t, "gvisor", p.Spec["runtimeClassName"], p.of)
 			require.Equal(t, map[string]any{"kubernetes.io/arch": "arm64"}, p.Spec["nodeSelector"], p.of)
 			require.Equal(t, map[string]any{"nodeAffinity": map[string]any{}}, p.Spec["affinity"], p.of)
 			require.Len(t, p.Spec["tolerations"], 1, p.of)

@@ -64,7 +64,7 @@ securityContext:
 {{- with $s.priorityClassName }}
 priorityClassName: {{ quote . }}
 {{- end }}
-{{- range $field := list "nodeSelector" "tolerations" "affinity" "runtimeClassName" "dnsConfig" "hostAliases" }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "schedulerName" "runtimeClassName" "dnsPolicy" "dnsConfig" "hostAliases" }}
 {{- with get $s $field }}
 {{ $field }}:{{ if kindIs "string" . }} {{ quote . }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}

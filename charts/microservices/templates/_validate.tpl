@@ -91,6 +91,12 @@ problems at once, each with its fix. (list $ services)
   {{- if and $s.autoscaling.enabled $s.autoscaling.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $s.resources)) -}}
     {{- $problems = append $problems (printf "%s.autoscaling needs a CPU request, because its target is a percentage of it: set %s.resources.requests.cpu" $at $at) -}}
   {{- end -}}
+  {{- if ge (int $s.minReadySeconds) (int $s.progressDeadlineSeconds) -}}
+    {{- $problems = append $problems (printf "%s.minReadySeconds is %d: make progressDeadlineSeconds (%d) longer" $at (int $s.minReadySeconds) (int $s.progressDeadlineSeconds)) -}}
+  {{- end -}}
+  {{- if and (eq ($s.dnsPolicy | default "") "None") (not ($s.dnsConfig | default dict).nameservers) -}}
+    {{- $problems = append $problems (printf "%s.dnsPolicy is None, so dnsConfig.nameservers must name a server" $at) -}}
+  {{- end -}}
   {{- if and $s.topologySpread.minZones (ne $s.topologySpread.zone "DoNotSchedule") -}}
     {{- $problems = append $problems (printf "%s.topologySpread.minZones has an effect only with zone: DoNotSchedule" $at) -}}
   {{- end -}}
