@@ -168,6 +168,13 @@ names. (list $ services "user-service") */}}
 {{- toYaml $environment -}}
 {{- end -}}
 
+{{/* A quantity as a number: 50m is 0.05, 1Ki is 1024. */}}
+{{- define "microservices.amount" -}}
+{{- $units := dict "" 1 "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $unit := regexFind "[A-Za-z]*$" (toString .) -}}
+{{- mulf (toString . | trimSuffix $unit | float64) (get $units $unit) -}}
+{{- end -}}
+
 {{/* A percentage of a memory quantity, in bytes. (list "256Mi" 90) */}}
 {{- define "microservices.percentOfBytes" -}}
 {{- $quantity := index . 0 -}}

@@ -91,6 +91,26 @@ problems at once, each with its fix. (list $ services)
   {{- if and $s.autoscaling.enabled $s.autoscaling.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $s.resources)) -}}
     {{- $problems = append $problems (printf "%s.autoscaling needs a CPU request, because its target is a percentage of it: set %s.resources.requests.cpu" $at $at) -}}
   {{- end -}}
+  {{- range $of, $request := $s.resources.requests -}}
+    {{- $limit := get ($s.resources.limits | default dict) $of | default 0 -}}
+    {{- $most := include "microservices.amount" $limit | float64 -}}
+    {{- if and $most (gt (include "microservices.amount" $request | float64) $most) -}}
+      {{- $problems = append $problems (printf "%s.resources.requests.%s is %v, and its limit is %v: lower the request to at most the limit" $at $of $request $limit) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $own := list -}}
+  {{- if $s.embedded }}{{ $own = list "/data" "/tmp" }}{{ end -}}
+  {{- if $s.backup.enabled }}{{ $own = append $own "/backup" }}{{ end -}}
+  {{- $volumes := list -}}
+  {{- range $s.extraVolumes }}{{ $volumes = append $volumes .name }}{{ end -}}
+  {{- range $s.extraVolumeMounts -}}
+    {{- if not (has .name $volumes) -}}
+      {{- $problems = append $problems (printf "%s.extraVolumeMounts: extraVolumes has no volume %s" $at .name) -}}
+    {{- end -}}
+    {{- if has (.mountPath | default "" | trimSuffix "/") $own -}}
+      {{- $problems = append $problems (printf "%s.extraVolumeMounts: the chart mounts a volume at %s itself; remove this one" $at .mountPath) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if ge (int $s.minReadySeconds) (int $s.progressDeadlineSeconds) -}}
     {{- $problems = append $problems (printf "%s.minReadySeconds is %d: make progressDeadlineSeconds (%d) longer" $at (int $s.minReadySeconds) (int $s.progressDeadlineSeconds)) -}}
   {{- end -}}
