@@ -64,6 +64,10 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"an address that is no network", []string{"networkPolicy.dnsTo[0].ipBlock.cidr=10.0.0.10"}, "/networkPolicy/dnsTo/0/ipBlock/cidr"},
 		{"a mount without a volume", []string{"defaults.extraVolumeMounts[0].name=cache", "defaults.extraVolumeMounts[0].mountPath=/cache"}, "services.user-service.extraVolumeMounts: extraVolumes has no volume cache"},
 		{"a mount over the chart's own", []string{"defaults.extraVolumes[0].name=scratch", "defaults.extraVolumeMounts[0].name=scratch", "defaults.extraVolumeMounts[0].mountPath=/tmp"}, "services.user-service.extraVolumeMounts: the chart mounts a volume at /tmp itself"},
+		{"a claim that nothing mounts", []string{"defaults.persistence.existingClaim=a", "services.user-service.persistence.enabled=false"}, "services.user-service.persistence.existingClaim is set, but persistence.enabled is false, so the data would be lost with the pod: remove one of them"},
+		{"monitors that nobody may scrape", []string{"serviceMonitor.enabled=true", "networkPolicy.monitoringFrom=null"}, "serviceMonitor.enabled is set, but the network policy of services.user-service admits no Prometheus: name it in networkPolicy.monitoringFrom"},
+		{"a smoke test of no service", []string{"smokeTest.service=orders"}, "smokeTest.service: orders is not in services; name one of order-service, "},
+		{"a smoke test that calls no service", []string{"smokeTest.upstreams.USER_URL=users"}, "smokeTest.upstreams.USER_URL: users is not in services"},
 		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
 		{"an external secret without a store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount without a name", []string{"defaults.serviceAccount.create=false"}, "name must be that of an existing ServiceAccount"},
@@ -185,7 +189,7 @@ func TestReadmeIsCurrent(t *testing.T) {
 func TestRemovedListsAreEmpty(t *testing.T) {
 	for _, helm := range helms {
 		run(t, "", tool(t, helm), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--set",
-			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
+			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.ambientMesh=true,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
 	}
 }
 

@@ -123,6 +123,13 @@ problems at once, each with its fix. (list $ services)
   {{- if and $s.embedded $s.persistence.enabled (eq $s.persistence.accessMode "ReadWriteMany") (not $s.persistence.existingClaim) -}}
     {{- $problems = append $problems (printf "%s.persistence.accessMode: SQLite loses data on volumes that several nodes write to; set ReadWriteOnce or ReadWriteOncePod. To keep using the existing claim until the data is moved, set persistence.existingClaim=%s-data" $at $s.fullname) -}}
   {{- end -}}
+  {{- if and $s.embedded $s.persistence.existingClaim (not $s.persistence.enabled) -}}
+    {{- $problems = append $problems (printf "%s.persistence.existingClaim is set, but persistence.enabled is false, so the data would be lost with the pod: remove one of them" $at) -}}
+  {{- end -}}
+  {{- $policy := $root.Values.networkPolicy -}}
+  {{- if and $root.Values.serviceMonitor.enabled $policy.enabled (not (or $policy.monitoringFrom $policy.ambientMesh $s.networkPolicy.extraIngress)) -}}
+    {{- $problems = append $problems (printf "serviceMonitor.enabled is set, but the network policy of %s admits no Prometheus: name it in networkPolicy.monitoringFrom" $at) -}}
+  {{- end -}}
   {{- if and (not $s.serviceAccount.create) (not $s.serviceAccount.name) -}}
     {{- $problems = append $problems (printf "%s.serviceAccount: create is false, so name must be that of an existing ServiceAccount" $at) -}}
   {{- end -}}
@@ -318,6 +325,19 @@ problems at once, each with its fix. (list $ services)
 {{- end -}}
 {{- if and $root.Values.httpRoute.enabled (not $root.Values.httpRoute.parentRefs) -}}
   {{- $problems = append $problems "httpRoute.enabled is set: httpRoute.parentRefs must name a Gateway" -}}
+{{- end -}}
+
+{{- /* A disabled service disables the test, too; a misspelt one would do so in silence. */ -}}
+{{- if $root.Values.smokeTest.enabled -}}
+  {{- $choice := keys $root.Values.services | sortAlpha | join ", " -}}
+  {{- if not (hasKey $root.Values.services $root.Values.smokeTest.service) -}}
+    {{- $problems = append $problems (printf "smokeTest.service: %s is not in services; name one of %s, or set smokeTest.enabled=false" $root.Values.smokeTest.service $choice) -}}
+  {{- end -}}
+  {{- range $variable, $target := $root.Values.smokeTest.upstreams -}}
+    {{- if not (hasKey $root.Values.services ($target | default "")) -}}
+      {{- $problems = append $problems (printf "smokeTest.upstreams.%s: %v is not in services; name one of %s, or set smokeTest.enabled=false" $variable $target $choice) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 
 {{- if gt (float64 (include "microservices.seconds" $root.Values.serviceMonitor.scrapeTimeout)) (float64 (include "microservices.seconds" $root.Values.serviceMonitor.interval)) -}}
