@@ -68,6 +68,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"monitors that nobody may scrape", []string{"serviceMonitor.enabled=true", "networkPolicy.monitoringFrom=null"}, "serviceMonitor.enabled is set, but the network policy of services.user-service admits no Prometheus: name it in networkPolicy.monitoringFrom"},
 		{"a smoke test of no service", []string{"smokeTest.service=orders"}, "smokeTest.service: orders is not in services; name one of order-service, "},
 		{"a smoke test that calls no service", []string{"smokeTest.upstreams.USER_URL=users"}, "smokeTest.upstreams.USER_URL: users is not in services"},
+		{"a tag in an image's name", []string{"services.user-service.image.repository=registry.example.com:5000/users:v1"}, "/services/user-service/image/repository"},
+		{"a network of pods", []string{"networkPolicy.ingressFrom[0].ipBlock.cidr=10.0.0.0/8", "networkPolicy.ingressFrom[0].podSelector.matchLabels.app=a"}, "/networkPolicy/ingressFrom/0"},
 		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
 		{"an external secret without a store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount without a name", []string{"defaults.serviceAccount.create=false"}, "name must be that of an existing ServiceAccount"},
