@@ -54,6 +54,9 @@ problems at once, each with its fix. (list $ services)
   {{- if and $root.Values.traces.endpoint (hasKey $s.env "POD_NAME") -}}
     {{- $problems = append $problems (printf "%s.env.POD_NAME: the chart sets this variable itself, because traces.endpoint is set; remove it" $at) -}}
   {{- end -}}
+  {{- if and $root.Values.traces.endpoint (kindIs "map" (get $s.env "OTEL_RESOURCE_ATTRIBUTES")) -}}
+    {{- $problems = append $problems (printf "%s.env.OTEL_RESOURCE_ATTRIBUTES: write a string, because the chart adds attributes to it" $at) -}}
+  {{- end -}}
   {{- if eq (int $s.port) (int $s.adminPort) -}}
     {{- $problems = append $problems (printf "%s: port and adminPort are both %d; set %s.adminPort to another" $at (int $s.port) $at) -}}
   {{- end -}}
