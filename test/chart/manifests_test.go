@@ -49,7 +49,7 @@ func TestArgoCDMayInstallWhatTheChartRenders(t *testing.T) {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
 		found := header.FindAllStringSubmatch(string(content), -1)
-		require.Equal(t, strings.Count("\n"+string(content), "\nkind: "), len(found), file)
+		require.Len(t, found, strings.Count("\n"+string(content), "\nkind: "), file)
 		for _, object := range found {
 			group, _, isGroup := strings.Cut(object[1], "/")
 			if !isGroup {
