@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -69,6 +70,11 @@ defaults:
   podLabels: {example.com/tier: backend}
   podAnnotations: {example.com/note: a}
   priorityClassName: high
+  schedulerName: binpack
+  dnsPolicy: None
+  dnsConfig: {nameservers: [10.0.0.10]}
+  hostAliases: [{ip: 10.0.0.1, hostnames: [db]}]
+  runtimeClassName: gvisor
   nodeSelector: {kubernetes.io/arch: arm64}
   tolerations: [{key: spot, operator: Exists}]
   affinity: {nodeAffinity: {}}
@@ -94,6 +100,11 @@ networkPolicy: {enabled: false}
 			require.Contains(t, p.Metadata.Labels, "app.kubernetes.io/version", p.of)
 			require.Equal(t, map[string]string{"example.com/note": "a"}, p.Metadata.Annotations, p.of)
 			require.Equal(t, "high", p.Spec["priorityClassName"], p.of)
+			require.Equal(t, "binpack", p.Spec["schedulerName"], p.of)
+			require.Equal(t, "None", p.Spec["dnsPolicy"], p.of)
+			require.Equal(t, map[string]any{"nameservers": []any{"10.0.0.10"}}, p.Spec["dnsConfig"], p.of)
+			require.Len(t, p.Spec["hostAliases"], 1, p.of)
+			require.Equal(t, "gvisor", p.Spec["runtimeClassName"], p.of)
 			require.Equal(t, map[string]any{"kubernetes.io/arch": "arm64"}, p.Spec["nodeSelector"], p.of)
 			require.Equal(t, map[string]any{"nodeAffinity": map[string]any{}}, p.Spec["affinity"], p.of)
 			require.Len(t, p.Spec["tolerations"], 1, p.of)
@@ -113,6 +124,33 @@ networkPolicy: {enabled: false}
 				if c["name"] != "smoke" {
 					require.Contains(t, c["env"], map[string]any{"name": "PGSSLROOTCERT", "value": "/etc/database-ca/ca.crt"}, "%s %s", p.of, c["name"])
 				}
+			}
+		}
+	}
+}
+
+// TestResourcesCanBeRemoved: null removes all resources of a service, or some, with either Helm.
+func TestResourcesCanBeRemoved(t *testing.T) {
+	requests, limits := map[string]any{"cpu": "50m", "memory": "64Mi"}, map[string]any{"memory": "256Mi"}
+	for set, want := range map[string]any{
+		"defaults.resources=null":                              nil,
+		"services.user-service.resources=null":                 nil,
+		"services.user-service.resources.limits=null":          map[string]any{"requests": requests},
+		"services.user-service.resources.limits.memory=null":   map[string]any{"requests": requests},
+		"services.user-service.resources.requests.cpu=null":    map[string]any{"requests": map[string]any{"memory": "64Mi"}, "limits": limits},
+		"services.user-service.resources.requests.memory=32Mi": map[string]any{"requests": map[string]any{"cpu": "50m", "memory": "32Mi"}, "limits": limits},
+		"services.order-service.resources=null":                map[string]any{"requests": requests, "limits": limits},
+	} {
+		for _, helm := range helms {
+			for _, p := range podTemplates(t, run(t, "", tool(t, helm), append(templateArguments(t, nil), "--set", set)...)) {
+				if p.of != "shop-user-service" {
+					continue
+				}
+				c := p.containers()[0]
+				require.Equal(t, want, c["resources"], "%s %s", helm, set)
+				b, err := yaml.Marshal(c["env"])
+				require.NoError(t, err)
+				require.Equal(t, strings.Contains(fmt.Sprint(want), "limits"), strings.Contains(string(b), "GOMEMLIMIT"), "%s %s", helm, set)
 			}
 		}
 	}

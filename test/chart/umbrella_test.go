@@ -42,7 +42,7 @@ func names(t *testing.T, rendering string) []string {
 }
 
 // TestAParentChartMayIncludeIt: a parent chart can include this one under a condition, as it is or
-// under aliases, and set the images' registry.
+// under aliases, and set the images' registry and the storage class.
 func TestAParentChartMayIncludeIt(t *testing.T) {
 	const dependency = "  - {name: microservices, version: '*', condition: microservices.enabled}\n"
 	const aliases = "  - {name: microservices, version: '*', alias: first, condition: first.enabled}\n" +
@@ -72,10 +72,11 @@ func TestAParentChartMayIncludeIt(t *testing.T) {
 			require.NotContains(t, out, `app.kubernetes.io/instance: "shop"`, "each alias selects its own pods")
 
 			out, err = umbrella(t, helm, dependency, `
-global: {imageRegistry: mirror.example.com:5000, imagePullSecrets: [one, {name: two}]}
+global: {imageRegistry: mirror.example.com:5000, imagePullSecrets: [one, {name: two}], storageClass: fast}
 microservices: {services: {order-service: {image: {repository: registry.example.com/orders, tag: v3}}}}
 `)
 			require.NoError(t, err, out)
+			require.Equal(t, 2, strings.Count(out, `storageClassName: "fast"`))
 			for _, p := range podTemplates(t, out) {
 				require.Equal(t, []any{map[string]any{"name": "one"}, map[string]any{"name": "two"}}, p.Spec["imagePullSecrets"])
 				for _, c := range p.containers() {

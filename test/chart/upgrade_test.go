@@ -22,7 +22,7 @@ func TestAnUpgradeKeepsTheObjectsThatOldPodsRead(t *testing.T) {
 	for name, change := range map[string]struct{ before, set []string }{
 		"a variable":                      {nil, []string{"--set", "defaults.env.LOG_LEVEL=loud"}},
 		"a port":                          {nil, []string{"--set", "services.user-service.port=1"}},
-		"memory":                          {nil, []string{"--set", "defaults.resources.limits.memory=1Mi"}},
+		"memory":                          {nil, []string{"--set", "defaults.resources.limits.memory=64Mi"}},
 		"issuers":                         {postgres, []string{"--set", "auth.issuers[0].issuer=https://nobody.example.com"}},
 		"a collector":                     {postgres, []string{"--set", "traces.endpoint=http://nowhere:1"}},
 		"a DSN":                           {url, []string{"--set", "services.user-service.database.url=postgres://a@elsewhere/c"}},

@@ -48,6 +48,28 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a host that two services have", []string{"ingress.enabled=true", "defaults.public.host=a.example.com"}, "is also used elsewhere"},
 		{"a service without a host, beside one with a host", []string{"ingress.enabled=true", "services.user-service.public.host=a.example.com"}, "services.order-service.public: other services have their own host"},
 		{"no service to lead to", []string{"ingress.enabled=true", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "no service has public.prefixes or public.host"},
+		{"sources of requests that lead to no service", []string{"networkPolicy.ingressFrom[0].ipBlock.cidr=10.0.0.0/8", "services.user-service.public.prefixes=null", "services.order-service.public.prefixes=null"}, "networkPolicy.ingressFrom is set, but no service has public.prefixes or public.host"},
+		{"no name server", []string{"defaults.dnsPolicy=None"}, "services.order-service.dnsPolicy is None, so dnsConfig.nameservers must name a server"},
+		{"names of the node alone", []string{"defaults.dnsPolicy=Default"}, "/defaults/dnsPolicy"},
+		{"a misspelled part of the DNS configuration", []string{"defaults.dnsConfig.nameserver=10.0.0.10"}, "/defaults/dnsConfig"},
+		{"a misspelled toleration", []string{"defaults.tolerations[0].taint=a"}, "/defaults/tolerations/0"},
+		{"pods that are never available in time", []string{"defaults.minReadySeconds=180"}, "services.user-service.minReadySeconds is 180: make progressDeadlineSeconds (180) longer"},
+		{"a time zone that is a node's own", []string{"defaults.backup.timeZone=Local"}, "/defaults/backup/timeZone"},
+		{"a label's value that is none", []string{"commonLabels.team=the shop"}, "/commonLabels/team"},
+		{"a memory request above the limit", []string{"defaults.resources.limits.memory=48Mi"}, "services.user-service.resources.requests.memory is 64Mi, and its limit is 48Mi: lower the request to at most the limit"},
+		{"a CPU request above the limit", []string{"services.order-service.resources.limits.cpu=40m"}, "services.order-service.resources.requests.cpu is 50m, and its limit is 40m"},
+		{"thousandths of a byte", []string{"defaults.resources.requests.memory=64m"}, "/defaults/resources/requests/memory"},
+		{"a probe without time", []string{"defaults.livenessProbe.timeoutSeconds=0"}, "/defaults/livenessProbe/timeoutSeconds"},
+		{"a schedule of words", []string{"defaults.backup.schedule=every day at three o'clock"}, "/defaults/backup/schedule"},
+		{"an address that is no network", []string{"networkPolicy.dnsTo[0].ipBlock.cidr=10.0.0.10"}, "/networkPolicy/dnsTo/0/ipBlock/cidr"},
+		{"a mount without a volume", []string{"defaults.extraVolumeMounts[0].name=cache", "defaults.extraVolumeMounts[0].mountPath=/cache"}, "services.user-service.extraVolumeMounts: extraVolumes has no volume cache"},
+		{"a mount over the chart's own", []string{"defaults.extraVolumes[0].name=scratch", "defaults.extraVolumeMounts[0].name=scratch", "defaults.extraVolumeMounts[0].mountPath=/tmp"}, "services.user-service.extraVolumeMounts: the chart mounts a volume at /tmp itself"},
+		{"a claim that nothing mounts", []string{"defaults.persistence.existingClaim=a", "services.user-service.persistence.enabled=false"}, "services.user-service.persistence.existingClaim is set, but persistence.enabled is false, so the data would be lost with the pod: remove one of them"},
+		{"monitors that nobody may scrape", []string{"serviceMonitor.enabled=true", "networkPolicy.monitoringFrom=null"}, "serviceMonitor.enabled is set, but the network policy of services.user-service admits no Prometheus: name it in networkPolicy.monitoringFrom"},
+		{"a smoke test of no service", []string{"smokeTest.service=orders"}, "smokeTest.service: orders is not in services; name one of order-service, "},
+		{"a smoke test that calls no service", []string{"smokeTest.upstreams.USER_URL=users"}, "smokeTest.upstreams.USER_URL: users is not in services"},
+		{"a tag in an image's name", []string{"services.user-service.image.repository=registry.example.com:5000/users:v1"}, "/services/user-service/image/repository"},
+		{"a network of pods", []string{"networkPolicy.ingressFrom[0].ipBlock.cidr=10.0.0.0/8", "networkPolicy.ingressFrom[0].podSelector.matchLabels.app=a"}, "/networkPolicy/ingressFrom/0"},
 		{"a label that is the chart's own", []string{"commonLabels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
 		{"an external secret without a store", []string{"database.mode=postgres", "defaults.database.externalSecret.key=a"}, "externalSecrets.storeName"},
 		{"a ServiceAccount without a name", []string{"defaults.serviceAccount.create=false"}, "name must be that of an existing ServiceAccount"},
@@ -83,6 +105,9 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"an odd memory limit", []string{"defaults.resources.limits.memory=1.5Gi"}, "whole number"},
 		{"a database without a host", []string{"database.mode=postgres", "services.user-service.database.url=postgres:///d?host=a"}, "services.user-service.database.url: write host and port before the path"},
 		{"an address without a port", []string{"defaults.env.CACHE_URL=memcached://a"}, "services.order-service.env.CACHE_URL: the network policy can't derive a port"},
+		{"a port of PostgreSQL that is no number", append(postgres, "defaults.env.PGPORT=main"), `services.user-service.env.PGPORT is "main": write a port, such as 5432`},
+		{"a port of PostgreSQL above all ports", append(postgres, `services.user-service.env.PGPORT=5432\,65536`), `services.user-service.env.PGPORT is "5432,65536": write a port`},
+		{"a port of PostgreSQL in a Secret", append(postgres, "defaults.env.PGPORT.valueFrom.secretKeyRef.name=a"), "services.user-service.env.PGPORT: the network policy can't derive a port: set networkPolicy.database.port"},
 		{"certificates in two places", []string{"defaults.database.caBundle.configMap=a", "defaults.database.caBundle.secret=b"}, "set configMap or secret, not both"},
 		{"certificates for the embedded database", []string{"defaults.database.caBundle.secret=b"}, "database.caBundle is set, but database.mode is embedded"},
 		{"a login for the embedded database", []string{"defaults.database.credentials.existingSecret=a"}, "services.user-service.database.credentials is set, but database.mode is embedded"},
@@ -118,6 +143,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a minimum of zones without DoNotSchedule", []string{"defaults.topologySpread.minZones=2"}, "has an effect only with zone: DoNotSchedule"},
 		{"SQLite on a network's file system", []string{"defaults.persistence.accessMode=ReadWriteMany"}, "persistence.existingClaim=shop-order-service-data"},
 		{"a variable that traces need", []string{"traces.endpoint=http://collector:4318", "defaults.env.POD_NAME=a"}, "services.user-service.env.POD_NAME: the chart sets this variable itself"},
+		{"attributes of spans in a Secret", []string{"traces.endpoint=http://collector:4318", "defaults.env.OTEL_RESOURCE_ATTRIBUTES.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.OTEL_RESOURCE_ATTRIBUTES: write a string, because the chart adds attributes to it"},
 		{"a minimum of replicas above the maximum", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -166,7 +192,7 @@ func TestReadmeIsCurrent(t *testing.T) {
 func TestRemovedListsAreEmpty(t *testing.T) {
 	for _, helm := range helms {
 		run(t, "", tool(t, helm), append(templateArguments(t, []string{chart + "/values-prod.yaml"}), "--set",
-			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
+			"image.pullSecrets=null,networkPolicy.ingressFrom=null,networkPolicy.monitoringFrom=null,networkPolicy.ambientMesh=true,networkPolicy.dnsTo=null,networkPolicy.issuers.ports=null,networkPolicy.database.to=null,serviceMonitor.relabelings=null")...)
 	}
 }
 

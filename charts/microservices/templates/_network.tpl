@@ -47,8 +47,8 @@ address, to any destination unless networkPolicy restricts it. (list $ service) 
     {{- $ports = include "microservices.portsOf" . | fromYamlArray -}}
     {{- with $policy.database.port }}{{ $ports = append $ports . }}{{ end -}}
   {{- end -}}
-  {{- /* The port of a DSN that has none. */ -}}
-  {{- with get $s.env "PGPORT" }}{{ if kindIs "string" . }}{{ $ports = append $ports (int .) }}{{ end }}{{ end -}}
+  {{- /* The port of a DSN that has none: one, or one for each of its hosts. */ -}}
+  {{- with get $s.env "PGPORT" }}{{ if kindIs "string" . }}{{ range splitList "," . }}{{ $ports = append $ports (int .) }}{{ end }}{{ end }}{{ end -}}
   {{- $rules = append $rules (list $policy.database.to $ports) -}}
 {{- end -}}
 {{- $ports := list -}}

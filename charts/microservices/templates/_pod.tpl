@@ -53,10 +53,15 @@ automountServiceAccountToken: false
 # With service links, a Service named user-service would set
 # USER_SERVICE_PORT=tcp://… in every pod of the namespace.
 enableServiceLinks: false
-{{- with concat ($root.Values.image.pullSecrets | default list) (($root.Values.global | default dict).imagePullSecrets | default list) }}
+{{- /* Each once: server-side apply rejects duplicates. */}}
+{{- $pullSecrets := list }}
+{{- range concat ($root.Values.image.pullSecrets | default list) (($root.Values.global | default dict).imagePullSecrets | default list) }}
+{{- if kindIs "map" . }}{{ $pullSecrets = append $pullSecrets .name }}{{ else }}{{ $pullSecrets = append $pullSecrets . }}{{ end }}
+{{- end }}
+{{- with uniq $pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ if kindIs "map" . }}{{ quote .name }}{{ else }}{{ quote . }}{{ end }}
+  - name: {{ quote . }}
   {{- end }}
 {{- end }}
 securityContext:
@@ -64,7 +69,7 @@ securityContext:
 {{- with $s.priorityClassName }}
 priorityClassName: {{ quote . }}
 {{- end }}
-{{- range $field := list "nodeSelector" "tolerations" "affinity" "runtimeClassName" "dnsConfig" "hostAliases" }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "schedulerName" "runtimeClassName" "dnsPolicy" "dnsConfig" "hostAliases" }}
 {{- with get $s $field }}
 {{ $field }}:{{ if kindIs "string" . }} {{ quote . }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
@@ -141,11 +146,16 @@ $(NAME) in values. (list $ "user-service" service) */}}
 {{/* Topology spread constraints of a service's pods. (list $ "user-service" service) */}}
 {{- define "microservices.topologySpread" -}}
 {{- $constraints := list -}}
+{{- $taken := list -}}
+{{- range (index . 2).topologySpreadConstraints -}}
+  {{- $taken = append $taken (printf "%s %s" .topologyKey .whenUnsatisfiable) -}}
+{{- end -}}
 {{- $keys := dict "host" "kubernetes.io/hostname" "zone" "topology.kubernetes.io/zone" -}}
 {{- $selector := include "microservices.selector" . | fromYaml -}}
 {{- range $where, $key := $keys -}}
   {{- $mode := get (index $ 2).topologySpread $where -}}
-  {{- if ne $mode "off" -}}
+  {{- /* Kubernetes rejects two constraints of one key and mode. */ -}}
+  {{- if and (ne $mode "off") (not (has (printf "%s %s" $key $mode) $taken)) -}}
     {{- /* matchLabelKeys: each ReplicaSet separately, so a rolling update ignores old pods. */ -}}
     {{- /* nodeTaintsPolicy: ignores nodes where the pods may not run. */ -}}
     {{- $constraint := dict
@@ -162,7 +172,10 @@ $(NAME) in values. (list $ "user-service" service) */}}
     {{- $constraints = append $constraints $constraint -}}
   {{- end -}}
 {{- end -}}
-{{- $constraints = concat $constraints (index . 2).topologySpreadConstraints -}}
+{{- range (index . 2).topologySpreadConstraints -}}
+  {{- /* Without a selector a constraint would count no pods. */ -}}
+  {{- $constraints = append $constraints (merge (deepCopy .) (ternary dict (dict "labelSelector" (dict "matchLabels" $selector)) (hasKey . "labelSelector"))) -}}
+{{- end -}}
 {{- if $constraints -}}
 topologySpreadConstraints:
   {{- toYaml $constraints | nindent 2 }}

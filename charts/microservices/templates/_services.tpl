@@ -19,9 +19,12 @@ Every template ranges over the result, so no template sees values that were not 
 {{- define "microservices.services" -}}
 {{- $services := dict -}}
 {{- $embedded := eq .Values.database.mode "embedded" -}}
+{{- $global := .Values.global | default dict -}}
 {{- range $name, $own := .Values.services -}}
   {{- $s := mustMergeOverwrite (deepCopy $.Values.defaults) (deepCopy ($own | default dict)) -}}
   {{- if $s.enabled -}}
+    {{- /* A variable is replaced as a whole: merged, a valueFrom could have two sources. */ -}}
+    {{- range $variable, $value := ($own | default dict).env }}{{ $_ := set $s.env $variable $value }}{{ end -}}
     {{- range $variable, $upstream := $s.upstreams -}}
       {{- /* null removes an upstream that the chart's values set. */ -}}
       {{- if not $upstream }}{{ $_ := unset $s.upstreams $variable }}{{ end -}}
@@ -29,6 +32,14 @@ Every template ranges over the result, so no template sees values that were not 
     {{- /* null is like the empty string. */ -}}
     {{- $_ := set $s.image "tag" ($s.image.tag | default "") -}}
     {{- $_ := set $s.database "url" ($s.database.url | default "") -}}
+    {{- /* null removes resources of the defaults. To Kubernetes it would be 0. */ -}}
+    {{- $resources := dict -}}
+    {{- range $kind, $amounts := $s.resources -}}
+      {{- range $of, $amount := $amounts -}}
+        {{- if not (kindIs "invalid" $amount) }}{{ $_ := set $resources $kind (merge (dict $of $amount) (get $resources $kind | default dict)) }}{{ end -}}
+      {{- end -}}
+    {{- end -}}
+    {{- $_ := set $s "resources" $resources -}}
     {{- /* A tag may contain a digest. The released digest applies only to the default tag. */ -}}
     {{- $_ := set $s "tagDigest" (regexFind "sha256:.*$" $s.image.tag) -}}
     {{- $_ := set $s.image "tag" (regexReplaceAll "@.*$" $s.image.tag "") -}}
@@ -46,6 +57,9 @@ Every template ranges over the result, so no template sees values that were not 
     {{- $_ := set $s "pods" (ternary 1 2 $embedded) -}}
     {{- if not (or (kindIs "invalid" $s.replicas) (eq (toString $s.replicas) "auto")) -}}
       {{- $_ := set $s "pods" (int $s.replicas) -}}
+    {{- end -}}
+    {{- range list $s.persistence $s.backup -}}
+      {{- $_ := set . "storageClass" (.storageClass | default $global.storageClass | default $global.defaultStorageClass) -}}
     {{- end -}}
     {{- $_ := set $s "callers" list -}}
     {{- $_ := set $s "account" ($s.serviceAccount.name | default $s.fullname) -}}
@@ -121,7 +135,7 @@ names. (list $ services "user-service") */}}
 {{- if $s.database.credentials.existingSecret -}}
   {{- $_ := set $environment "DATABASE_PASSWORD_FILE" "/var/run/secrets/database/password" -}}
 {{- end -}}
-{{- with dig "limits" "memory" "" ($s.resources | default dict) -}}
+{{- with dig "limits" "memory" "" $s.resources -}}
   {{- $_ := set $environment "GOMEMLIMIT" (include "microservices.percentOfBytes" (list . $s.memoryLimitPercent)) -}}
 {{- end -}}
 {{- range $variable, $upstream := $s.upstreams -}}
@@ -163,6 +177,13 @@ names. (list $ services "user-service") */}}
   {{- if not (kindIs "invalid" $value) }}{{ $_ := set $environment $variable $value }}{{ end -}}
 {{- end -}}
 {{- toYaml $environment -}}
+{{- end -}}
+
+{{/* A quantity as a number: 50m is 0.05, 1Ki is 1024. */}}
+{{- define "microservices.amount" -}}
+{{- $units := dict "" 1 "m" 0.001 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $unit := regexFind "[A-Za-z]*$" (toString .) -}}
+{{- mulf (toString . | trimSuffix $unit | float64) (get $units $unit) -}}
 {{- end -}}
 
 {{/* A percentage of a memory quantity, in bytes. (list "256Mi" 90) */}}

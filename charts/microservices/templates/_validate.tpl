@@ -54,6 +54,9 @@ problems at once, each with its fix. (list $ services)
   {{- if and $root.Values.traces.endpoint (hasKey $s.env "POD_NAME") -}}
     {{- $problems = append $problems (printf "%s.env.POD_NAME: the chart sets this variable itself, because traces.endpoint is set; remove it" $at) -}}
   {{- end -}}
+  {{- if and $root.Values.traces.endpoint (kindIs "map" (get $s.env "OTEL_RESOURCE_ATTRIBUTES")) -}}
+    {{- $problems = append $problems (printf "%s.env.OTEL_RESOURCE_ATTRIBUTES: write a string, because the chart adds attributes to it" $at) -}}
+  {{- end -}}
   {{- if eq (int $s.port) (int $s.adminPort) -}}
     {{- $problems = append $problems (printf "%s: port and adminPort are both %d; set %s.adminPort to another" $at (int $s.port) $at) -}}
   {{- end -}}
@@ -88,14 +91,47 @@ problems at once, each with its fix. (list $ services)
   {{- if and $s.autoscaling.enabled (not (or $s.autoscaling.targetCPUUtilizationPercentage $s.autoscaling.metrics)) -}}
     {{- $problems = append $problems (printf "%s.autoscaling has nothing to scale by: set targetCPUUtilizationPercentage or metrics" $at) -}}
   {{- end -}}
-  {{- if and $s.autoscaling.enabled $s.autoscaling.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" ($s.resources | default dict))) -}}
+  {{- if and $s.autoscaling.enabled $s.autoscaling.targetCPUUtilizationPercentage (not (dig "requests" "cpu" "" $s.resources)) -}}
     {{- $problems = append $problems (printf "%s.autoscaling needs a CPU request, because its target is a percentage of it: set %s.resources.requests.cpu" $at $at) -}}
+  {{- end -}}
+  {{- range $of, $request := $s.resources.requests -}}
+    {{- $limit := get ($s.resources.limits | default dict) $of | default 0 -}}
+    {{- $most := include "microservices.amount" $limit | float64 -}}
+    {{- if and $most (gt (include "microservices.amount" $request | float64) $most) -}}
+      {{- $problems = append $problems (printf "%s.resources.requests.%s is %v, and its limit is %v: lower the request to at most the limit" $at $of $request $limit) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- $own := list -}}
+  {{- if $s.embedded }}{{ $own = list "/data" "/tmp" }}{{ end -}}
+  {{- if $s.backup.enabled }}{{ $own = append $own "/backup" }}{{ end -}}
+  {{- $volumes := list -}}
+  {{- range $s.extraVolumes }}{{ $volumes = append $volumes .name }}{{ end -}}
+  {{- range $s.extraVolumeMounts -}}
+    {{- if not (has .name $volumes) -}}
+      {{- $problems = append $problems (printf "%s.extraVolumeMounts: extraVolumes has no volume %s" $at .name) -}}
+    {{- end -}}
+    {{- if has (.mountPath | default "" | trimSuffix "/") $own -}}
+      {{- $problems = append $problems (printf "%s.extraVolumeMounts: the chart mounts a volume at %s itself; remove this one" $at .mountPath) -}}
+    {{- end -}}
+  {{- end -}}
+  {{- if ge (int $s.minReadySeconds) (int $s.progressDeadlineSeconds) -}}
+    {{- $problems = append $problems (printf "%s.minReadySeconds is %d: make progressDeadlineSeconds (%d) longer" $at (int $s.minReadySeconds) (int $s.progressDeadlineSeconds)) -}}
+  {{- end -}}
+  {{- if and (eq ($s.dnsPolicy | default "") "None") (not ($s.dnsConfig | default dict).nameservers) -}}
+    {{- $problems = append $problems (printf "%s.dnsPolicy is None, so dnsConfig.nameservers must name a server" $at) -}}
   {{- end -}}
   {{- if and $s.topologySpread.minZones (ne $s.topologySpread.zone "DoNotSchedule") -}}
     {{- $problems = append $problems (printf "%s.topologySpread.minZones has an effect only with zone: DoNotSchedule" $at) -}}
   {{- end -}}
   {{- if and $s.embedded $s.persistence.enabled (eq $s.persistence.accessMode "ReadWriteMany") (not $s.persistence.existingClaim) -}}
     {{- $problems = append $problems (printf "%s.persistence.accessMode: SQLite loses data on volumes that several nodes write to; set ReadWriteOnce or ReadWriteOncePod. To keep using the existing claim until the data is moved, set persistence.existingClaim=%s-data" $at $s.fullname) -}}
+  {{- end -}}
+  {{- if and $s.embedded $s.persistence.existingClaim (not $s.persistence.enabled) -}}
+    {{- $problems = append $problems (printf "%s.persistence.existingClaim is set, but persistence.enabled is false, so the data would be lost with the pod: remove one of them" $at) -}}
+  {{- end -}}
+  {{- $policy := $root.Values.networkPolicy -}}
+  {{- if and $root.Values.serviceMonitor.enabled $policy.enabled (not (or $policy.monitoringFrom $policy.ambientMesh $s.networkPolicy.extraIngress)) -}}
+    {{- $problems = append $problems (printf "serviceMonitor.enabled is set, but the network policy of %s admits no Prometheus: name it in networkPolicy.monitoringFrom" $at) -}}
   {{- end -}}
   {{- if and (not $s.serviceAccount.create) (not $s.serviceAccount.name) -}}
     {{- $problems = append $problems (printf "%s.serviceAccount: create is false, so name must be that of an existing ServiceAccount" $at) -}}
@@ -173,6 +209,19 @@ problems at once, each with its fix. (list $ services)
   {{- if and $s.database.url (not (regexMatch "^postgres(ql)?://.*$" $s.database.url)) -}}
     {{- $problems = append $problems (printf "%s.database.url must begin with postgres:// and be a single line" $at) -}}
   {{- end -}}
+  {{- with get $s.env "PGPORT" -}}
+    {{- if kindIs "string" . -}}
+      {{- $valid := true -}}
+      {{- range splitList "," . -}}
+        {{- if or (not (regexMatch "^[1-9][0-9]{0,4}$" .)) (gt (int .) 65535) }}{{ $valid = false }}{{ end -}}
+      {{- end -}}
+      {{- if not $valid -}}
+        {{- $problems = append $problems (printf "%s.env.PGPORT is %q: write a port, such as 5432" $at .) -}}
+      {{- end -}}
+    {{- else if and $root.Values.networkPolicy.enabled (not (or $s.embedded $root.Values.networkPolicy.database.port $s.networkPolicy.extraEgress)) -}}
+      {{- $problems = append $problems (printf "%s.env.PGPORT: the network policy can't derive a port: set networkPolicy.database.port to it, or write the port here" $at) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if $root.Values.networkPolicy.enabled -}}
     {{- if and $s.database.url (or (regexMatch "[?&](host|hostaddr|port)=" $s.database.url) (not (include "microservices.portsOf" $s.database.url | fromYamlArray))) -}}
       {{- $problems = append $problems (printf "%s.database.url: write host and port before the path, as in postgres://user@host:6432/database: the network policy allows that port" $at) -}}
@@ -238,7 +287,11 @@ problems at once, each with its fix. (list $ services)
 {{- end -}}
 
 {{- /* Exposure. */ -}}
-{{- if or $root.Values.ingress.enabled $root.Values.httpRoute.enabled -}}
+{{- $entrance := "" -}}
+{{- if and $root.Values.networkPolicy.enabled $root.Values.networkPolicy.ingressFrom }}{{ $entrance = "networkPolicy.ingressFrom" }}{{ end -}}
+{{- if $root.Values.httpRoute.enabled }}{{ $entrance = "httpRoute.enabled" }}{{ end -}}
+{{- if $root.Values.ingress.enabled }}{{ $entrance = "ingress.enabled" }}{{ end -}}
+{{- if $entrance -}}
   {{- $hosts := dict -}}
   {{- range $name, $s := $services -}}
     {{- with $s.public.host -}}
@@ -270,11 +323,24 @@ problems at once, each with its fix. (list $ services)
     {{- end -}}
   {{- end -}}
   {{- if not $routed -}}
-    {{- $problems = append $problems "ingress.enabled or httpRoute.enabled is set, but no service has public.prefixes or public.host" -}}
+    {{- $problems = append $problems (printf "%s is set, but no service has public.prefixes or public.host" $entrance) -}}
   {{- end -}}
 {{- end -}}
 {{- if and $root.Values.httpRoute.enabled (not $root.Values.httpRoute.parentRefs) -}}
   {{- $problems = append $problems "httpRoute.enabled is set: httpRoute.parentRefs must name a Gateway" -}}
+{{- end -}}
+
+{{- /* A disabled service disables the test, too; a misspelt one would do so in silence. */ -}}
+{{- if $root.Values.smokeTest.enabled -}}
+  {{- $choice := keys $root.Values.services | sortAlpha | join ", " -}}
+  {{- if not (hasKey $root.Values.services $root.Values.smokeTest.service) -}}
+    {{- $problems = append $problems (printf "smokeTest.service: %s is not in services; name one of %s, or set smokeTest.enabled=false" $root.Values.smokeTest.service $choice) -}}
+  {{- end -}}
+  {{- range $variable, $target := $root.Values.smokeTest.upstreams -}}
+    {{- if not (hasKey $root.Values.services ($target | default "")) -}}
+      {{- $problems = append $problems (printf "smokeTest.upstreams.%s: %v is not in services; name one of %s, or set smokeTest.enabled=false" $variable $target $choice) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 
 {{- if gt (float64 (include "microservices.seconds" $root.Values.serviceMonitor.scrapeTimeout)) (float64 (include "microservices.seconds" $root.Values.serviceMonitor.interval)) -}}
