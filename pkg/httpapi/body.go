@@ -36,8 +36,13 @@ type body interface{ decode(sent []byte) error }
 // Raw returns the bytes of the body.
 func (b *Body[T]) Raw() []byte { return b.raw }
 
-// Schema describes the body as T.
+// Schema describes the body as T. It panics if T isn't what jsonbody reads, which is a
+// programming error.
 func (*Body[T]) Schema(r huma.Registry) *huma.Schema {
+	err := jsonbody.Check(reflect.TypeFor[T]())
+	if err != nil {
+		panic("httpapi: " + err.Error())
+	}
 	return r.Schema(reflect.TypeFor[T](), true, "")
 }
 

@@ -129,6 +129,13 @@ func (d *decoder) value(path string, v reflect.Value, most int) error {
 		}
 		v.SetString(token.String())
 		return nil
+	case reflect.Bool:
+		kind := d.dec.PeekKind()
+		if kind != 't' && kind != 'f' {
+			return d.refuse(path, "must be true or false")
+		}
+		v.SetBool(kind == 't')
+		return d.dec.SkipValue()
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		return d.integer(path, v)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -27,11 +28,12 @@ type body struct {
 	Age   jsonbody.Nullable[int64]  `json:"age"`
 	Email jsonbody.Optional[string] `json:"email"`
 	Items jsonbody.Optional[[]item] `json:"items"`
+	Gift  jsonbody.Optional[bool]   `json:"gift"`
 }
 
 func TestDecode(t *testing.T) {
 	var b body
-	err := jsonbody.Decode([]byte(` {"name":"Ada","age":null,"items":[{"product":"p","quantity":2.0,"price":0.30}, {"product":"q","quantity":1e2,"price":1e1}]} `), &b)
+	err := jsonbody.Decode([]byte(` {"name":"Ada","age":null,"items":[{"product":"p","quantity":2.0,"price":0.30}, {"product":"q","quantity":1e2,"price":1e1}],"gift":true} `), &b)
 	require.NoError(t, err)
 	require.Equal(t, "Ada", b.Name)
 	require.True(t, b.Age.Set)
@@ -39,18 +41,20 @@ func TestDecode(t *testing.T) {
 	require.Nil(t, b.Age.Ptr())
 	require.False(t, b.Email.Set)
 	require.Nil(t, b.Email.Ptr())
+	require.True(t, b.Gift.Value)
 	require.Equal(t, []item{{"p", 2, 30}, {"q", 100, 1000}}, b.Items.Value)
 }
 
 func TestDecodeRejectsAndLocates(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
 		"a missing member":         {`{}`, "name is required"},
-		"an unknown member":        {`{"name":"a","nmae":"b"}`, "nmae is not a known field; known are name, age, email, items"},
-		"another case":             {`{"name":"a","Age":1}`, "Age is not a known field; known are name, age, email, items"},
+		"an unknown member":        {`{"name":"a","nmae":"b"}`, "nmae is not a known field; known are name, age, email, items, gift"},
+		"another case":             {`{"name":"a","Age":1}`, "Age is not a known field; known are name, age, email, items, gift"},
 		"a number for a text":      {`{"name":1}`, "name must be a string"},
 		"null for a text":          {`{"name":null}`, "name must be a string"},
 		"null where optional":      {`{"name":"a","email":null}`, "email must be a string"},
 		"a text for a number":      {`{"name":"a","age":"4"}`, "age must be a whole number"},
+		"a number for a bool":      {`{"name":"a","gift":1}`, "gift must be true or false"},
 		"a fraction":               {`{"name":"a","age":4.5}`, "age must be a whole number"},
 		"a tiny fraction":          {`{"name":"a","age":1e-999999999}`, "age must be a whole number"},
 		"too large":                {`{"name":"a","age":1e999999999}`, "age is too large a number"},
@@ -71,6 +75,31 @@ func TestDecodeRejectsAndLocates(t *testing.T) {
 			require.ErrorAs(t, err, &got)
 			require.Equal(t, c.want, got.Error())
 		})
+	}
+}
+
+// TestCheck: what a type's tags say in the OpenAPI document is what Decode does.
+func TestCheck(t *testing.T) {
+	require.NoError(t, jsonbody.Check(reflect.TypeFor[struct {
+		Items []item                  `json:"items"`
+		Gift  jsonbody.Optional[bool] `json:"gift,omitzero"`
+		Other func()                  `json:"-"`
+	}]()))
+	for want, wrong := range map[string]reflect.Type{
+		"Phone is required, because its type is not jsonbody.Optional or Nullable: its json tag must not have omitzero": reflect.TypeFor[struct {
+			Phone string `json:"phone,omitzero"`
+		}](),
+		"Age is optional: its json tag needs omitzero": reflect.TypeFor[struct {
+			Items []struct {
+				Age jsonbody.Nullable[int] `json:"age"`
+			} `json:"items"`
+		}](),
+		"Name needs a json tag with a name": reflect.TypeFor[struct{ Name string }](),
+		"Share: jsonbody can't read into a float64": reflect.TypeFor[struct {
+			Share jsonbody.Optional[[]float64] `json:"share,omitzero"`
+		}](),
+	} {
+		require.ErrorContains(t, jsonbody.Check(wrong), want)
 	}
 }
 

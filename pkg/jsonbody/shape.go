@@ -1,6 +1,8 @@
 package jsonbody
 
 import (
+	"encoding/json"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -21,6 +23,48 @@ type member struct {
 	required bool
 	// most is the maximum number of list elements; 0 is unlimited.
 	most int
+}
+
+// Check returns an error if Decode can't read into a type, or if the tags of a member say
+// something else in the OpenAPI document: a member with omitzero is optional there, so its
+// type must be Optional or Nullable, and vice versa.
+func Check(t reflect.Type) error {
+	zero := reflect.New(t).Interface()
+	if o, ok := zero.(optional); ok {
+		return Check(reflect.TypeOf(o.present(false)).Elem())
+	}
+	if _, ok := zero.(json.Unmarshaler); ok {
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64:
+		return nil
+	case reflect.Slice:
+		return Check(t.Elem())
+	case reflect.Struct:
+	default:
+		return fmt.Errorf("jsonbody can't read into a %s", t)
+	}
+	for field := range t.Fields() {
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		_, isOptional := reflect.New(field.Type).Interface().(optional)
+		at := t.String() + "." + field.Name
+		switch {
+		case name == "-":
+			continue
+		case name == "":
+			return fmt.Errorf("%s needs a json tag with a name", at)
+		case isOptional && options == "":
+			return fmt.Errorf("%s is optional: its json tag needs omitzero", at)
+		case !isOptional && options != "":
+			return fmt.Errorf("%s is required, because its type is not jsonbody.Optional or Nullable: its json tag must not have %s", at, options)
+		}
+		err := Check(field.Type)
+		if err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+	}
+	return nil
 }
 
 var shapes sync.Map // reflect.Type → *shape
