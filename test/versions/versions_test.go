@@ -107,8 +107,21 @@ func runAPITests(t *testing.T, tree, others string, flags ...string) {
 
 func run(t *testing.T, folder string, env []string, program string, arguments ...string) {
 	t.Helper()
+	out, err := try(t, folder, env, program, arguments...)
+	require.NoError(t, err, "%s %s, in %s\n%s", program, strings.Join(arguments, " "), folder, out)
+}
+
+func output(t *testing.T, folder, program string, arguments ...string) string {
+	t.Helper()
+	out, err := try(t, folder, nil, program, arguments...)
+	require.NoError(t, err, out)
+	return out
+}
+
+func try(t *testing.T, folder string, env []string, program string, arguments ...string) (out string, err error) {
+	t.Helper()
 	command := exec.CommandContext(t.Context(), program, arguments...)
 	command.Dir, command.Env = folder, append(checkout.Environ(), env...)
-	out, err := command.CombinedOutput()
-	require.NoError(t, err, "%s %s, in %s\n%s", program, strings.Join(arguments, " "), folder, out)
+	said, err := command.CombinedOutput()
+	return string(said), err
 }
