@@ -48,7 +48,7 @@ func pagesOf(ctx context.Context, g *group, rows int) section {
 			figures = append(figures, found...)
 			out.body += body
 		}
-		out.figures = append(out.figures, worst(fmt.Sprintf("Last ÷ first page of %d rows on %s, median latency, the worst of %d lists", rows, kind, len(figures)), figures))
+		out.figures = append(out.figures, worst(fmt.Sprintf("Last ÷ first page of %d rows on %s, median latency, worst of %d lists", rows, kind, len(figures)), figures))
 	}
 	return out
 }
