@@ -103,7 +103,7 @@ func (g *group) lastCursor(ctx context.Context, db *sql.DB, rows string) string 
 	return page.Request{Before: before}.Cursor()
 }
 
-// checkLast makes sure that a page is the last, and full.
+// checkLast checks that a page is the last one, and full.
 func (g *group) checkLast(ctx context.Context, s *server.Server, path string) {
 	_, body := g.fetch(ctx, s, path)
 	var answer struct {
