@@ -40,7 +40,7 @@ func benchAttack(ctx context.Context, g *group, kind string) section {
 	ordinary := scene.Ordinary(ctx, g.size.attack)
 	var slowest, refused float64
 	var unanswered, failed int
-	rows := fmt.Sprintf("| attack, %s | p99 of another ÷ ordinarily | of another service's | refused | without an answer | probes that failed | memory, MiB | the attacker was answered |\n|---|--:|--:|--:|--:|--:|--:|---|\n", g.size.attack)
+	rows := fmt.Sprintf("| attack, %s | another caller's p99 ÷ without an attack | another service's p99 ÷ without an attack | rejected | unanswered | failed probes | memory, MiB | responses to the attacker |\n|---|--:|--:|--:|--:|--:|--:|---|\n", g.size.attack)
 	for _, a := range attack.All {
 		both, result, err := scene.Under(ctx, a, g.size.attack)
 		fared := both.Bystander
@@ -56,14 +56,14 @@ func benchAttack(ctx context.Context, g *group, kind string) section {
 	}
 	calm := scene.Ordinary(ctx, 5*time.Second)
 	after := calm.Bystander
-	rows += fmt.Sprintf("| none any more, 5s | %.1f | %.1f | %d of %d | %d | %d of %d | | |\n", ratio(after, ordinary.Bystander), ratio(calm.Neighbour, ordinary.Neighbour),
+	rows += fmt.Sprintf("| after the attacks, 5s | %.1f | %.1f | %d of %d | %d | %d of %d | | |\n", ratio(after, ordinary.Bystander), ratio(calm.Neighbour, ordinary.Neighbour),
 		after.Requests()-after.Statuses[200], after.Requests(), after.Statuses[0], after.Failed, after.Probes)
 	return section{
 		title: on("What one caller can do to the others", kind),
 		figures: []figure{
-			single(on("Attacked: p99 of another caller ÷ ordinarily, the worst", kind), "%.1f", "", slowest, atMost(5, 3)),
-			single(on("Attacked: requests of another caller refused, the worst", kind), "%.3f", "", refused, atMost(0.02, 0)),
-			single(on("Attacked: requests without an answer, and probes that failed", kind), "%.0f", "", float64(unanswered+failed), atMost(0, 0)),
+			single(on("Under attack: another caller's p99 ÷ without an attack, worst case", kind), "%.1f", "", slowest, atMost(5, 3)),
+			single(on("Under attack: share of another caller's requests that are rejected, worst case", kind), "%.3f", "", refused, atMost(0.02, 0)),
+			single(on("Under attack: unanswered requests and failed probes", kind), "%.0f", "", float64(unanswered+failed), atMost(0, 0)),
 		},
 		body: rows,
 	}

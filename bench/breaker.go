@@ -39,7 +39,7 @@ func benchBreaker(ctx context.Context, g *group) section {
 		g.carry(fmt.Sprintf("%d connections", connections), orders, plan),
 	}
 	samples := g.alternate(ctx, g.size.rounds, sides)
-	body := "user-service is stopped with SIGSTOP: it accepts connections and never answers. Every answer is a 503.\n\n" + table(sides, samples)
+	body := "user-service is stopped with SIGSTOP: it accepts connections and never responds. Every response of order-service is a 503.\n\n" + table(sides, samples)
 	for i, s := range sides {
 		q := func(p float64) quartiles { return quartilesOf(each(samples[i], percentile(p))) }
 		body += fmt.Sprintf("\n%s: p90 %s, p99.9 %s, slowest %s.\n", s.name, micros(q(90).median), micros(q(99.9).median), micros(q(100).most))

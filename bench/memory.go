@@ -19,7 +19,7 @@ func benchMemory(ctx context.Context, g *group) section {
 		figures = append(figures, idle...)
 		out.body += rows
 	}
-	out.figures = append(out.figures, worst("Idle memory, the larger service, on either database", figures))
+	out.figures = append(out.figures, worst("Idle memory, larger service, on either database", figures))
 	return out
 }
 

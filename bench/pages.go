@@ -48,7 +48,7 @@ func pagesOf(ctx context.Context, g *group, rows int) section {
 			figures = append(figures, found...)
 			out.body += body
 		}
-		out.figures = append(out.figures, worst(fmt.Sprintf("Last ÷ first page of %d rows on %s, median latency, the worst of %d lists", rows, kind, len(figures)), figures))
+		out.figures = append(out.figures, worst(fmt.Sprintf("Last ÷ first page of %d rows on %s, median latency, worst of %d lists", rows, kind, len(figures)), figures))
 	}
 	return out
 }
@@ -103,7 +103,7 @@ func (g *group) lastCursor(ctx context.Context, db *sql.DB, rows string) string 
 	return page.Request{Before: before}.Cursor()
 }
 
-// checkLast makes sure that a page is the last, and full.
+// checkLast checks that a page is the last one, and full.
 func (g *group) checkLast(ctx context.Context, s *server.Server, path string) {
 	_, body := g.fetch(ctx, s, path)
 	var answer struct {

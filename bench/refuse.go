@@ -31,13 +31,13 @@ func benchRefuse(ctx context.Context, g *group) section {
 		g.ask(bareGin, g.peer(ctx, "BODY={}"), http.StatusOK, get),
 		g.ask("401, without a token", guarded, http.StatusUnauthorized, get),
 		refused(g.ask("429, too many requests", limited, http.StatusTooManyRequests, get), limited, http.StatusTooManyRequests),
-		refused(g.ask("503, too much under way", full, http.StatusServiceUnavailable, get), full, http.StatusServiceUnavailable),
+		refused(g.ask("503, too many concurrent requests", full, http.StatusServiceUnavailable, get), full, http.StatusServiceUnavailable),
 	}
 	samples := g.alternate(ctx, g.size.rounds, sides)
-	out := section{title: "Refusing", body: fmt.Sprintf("GET of one user, %d connections.\n\n%s", connections, table(sides, samples))}
+	out := section{title: "Rejecting requests", body: fmt.Sprintf("GET of one user, %d connections.\n\n%s", connections, table(sides, samples))}
 	for i, s := range sides[1:] {
 		values := pairs(samples[i+1], samples[0], func(a, b sample) float64 { return a.cost / b.cost })
-		out.figures = append(out.figures, figure{what: "Refusing ÷ an answer of bare Gin, CPU: " + s.name, form: "%.2f", values: values, target: atMost(1.5, 1.3)})
+		out.figures = append(out.figures, figure{what: "CPU of a rejection ÷ CPU of a response of bare Gin: " + s.name, form: "%.2f", values: values, target: atMost(1.5, 1.3)})
 	}
 	return out
 }

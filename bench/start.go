@@ -45,7 +45,7 @@ func benchStart(ctx context.Context, g *group) section {
 		out.body += fmt.Sprintf("| %s | %.0f ms | %.0f ms | %.0f ms | %.0f ms |\n", k.name, q.least, q.median, sorted[len(sorted)*9/10], q.most)
 		figures = append(figures, figure{form: "%.0f", unit: " ms", values: k.times, target: atMost(100, 50)})
 	}
-	out.figures = append(out.figures, worst("Start to ready, the slower service, new or existing file", figures))
+	out.figures = append(out.figures, worst("Start to ready, slower service, new or existing database file", figures))
 	return out
 }
 

@@ -62,11 +62,11 @@ func benchTelemetry(ctx context.Context, g *group) section {
 		}
 		samples := g.alternate(ctx, often*g.size.rounds, sides)
 		added := pairs(samples[2], samples[0], func(a, b sample) float64 { return a.cost - b.cost })
-		out.figures = append(out.figures, figure{what: on("Logs and 1 % of the traces: CPU added to GET one user", kind), form: "%.1f", unit: " µs", values: added, target: atMost(8, 5)})
+		out.figures = append(out.figures, figure{what: on("CPU that logs and 1 % of the traces add to GET one user", kind), form: "%.1f", unit: " µs", values: added, target: atMost(8, 5)})
 		if kind == onSQLite {
 			out.figures = append(out.figures,
 				over("GET one user with all traces ÷ with metrics only", samples[3], samples[0], atLeast(0.75, 0.85)),
-				worst("the same while the collector hangs, refuses or is down ÷ while it answers, the worst", []figure{
+				worst("GET one user with all traces, the collector hanging, rejecting or down ÷ working, worst case", []figure{
 					over("", samples[4], samples[3], atLeast(0.9, 1)), over("", samples[5], samples[3], atLeast(0.9, 1)), over("", samples[6], samples[3], atLeast(0.9, 1)),
 				}))
 		}

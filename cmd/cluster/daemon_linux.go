@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// startLimit bounds a start, which takes some 20 seconds on an idle machine.
+	// startLimit bounds a start, which takes about 20 seconds on an idle machine.
 	startLimit = 4 * time.Minute
 	// stopLimit bounds the time that the kernel needs to remove a node.
 	stopLimit = time.Minute
-	// killLimit bounds the time that it still needs after a node was killed.
+	// killLimit bounds the time that the kernel needs after a node was killed.
 	killLimit = 10 * time.Second
 )
 

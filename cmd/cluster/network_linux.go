@@ -9,10 +9,10 @@ import (
 )
 
 // join creates a veth pair between this machine and the network of process pid, and routes
-// the pods' addresses to it. The pair ends with the process's network.
+// the pods' addresses to it. The kernel removes the pair with the process's network namespace.
 func join(pid int) error {
 	for _, network := range []string{linkNetwork, podRange} {
-		// A killed cluster's network cards disappear a moment later.
+		// After a kill, the kernel removes the network interfaces a moment later.
 		err := eventually(killLimit, func() error { return free(network) })
 		if err != nil {
 			return err

@@ -95,6 +95,11 @@ func RegisterFeed[Data any](a *httpapi.API, path, noun, tag string, s Store) {
 			"Events of one " + noun + " are in the order of its versions. Each change has at least one event; new types may be added. Events are kept for at least EVENTS_TTL. Responds 410 if the cursor is ahead of all events, because the service was restored from a backup: start again without a cursor.",
 		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(ScopeRead).Memory(batchMemory).Unlimited(ScopeRead).Waits(maxWait), f.list)
+	for _, content := range a.OpenAPI().Paths[path+"/events"].Get.Responses["200"].Content {
+		event := a.OpenAPI().Components.Schemas.SchemaFromRef(content.Schema.Items.Ref)
+		event.Properties["source"].Examples = []any{path}
+		event.Properties["type"].Examples = []any{typePrefix + noun + ".updated"}
+	}
 }
 
 type feedInput struct {

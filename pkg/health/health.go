@@ -51,8 +51,8 @@ const unknown Status = ""
 
 // Report is the state of a service and its dependencies.
 type Report struct {
-	Status       Status            `json:"status" enum:"ready,degraded,not_ready" doc:"ready: all dependencies are up. degraded: the service accepts requests, but a dependency is degraded or an optional one is down. not_ready: send no requests."`
-	Dependencies map[string]Status `json:"dependencies" doc:"The state of each dependency: up, degraded or down."`
+	Status       Status            `json:"status" enum:"ready,degraded,not_ready" doc:"ready: all dependencies are up. degraded: the service accepts requests, but a dependency is degraded or an optional one is down. not_ready: send no requests." example:"ready"`
+	Dependencies map[string]Status `json:"dependencies" doc:"The state of each dependency: up, degraded or down." example:"{\"database\": \"up\"}"`
 }
 
 // Monitor checks the dependencies of a service.

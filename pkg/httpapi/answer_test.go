@@ -218,7 +218,7 @@ func TestRequestsThatAreNoOperationAreLimited(t *testing.T) {
 // has them.
 func TestAssetsAreSentOnce(t *testing.T) {
 	c := newGenerous(t, ratelimit.Limit{}, ratelimit.Limit{})
-	for _, path := range []string{"/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png", "/openapi.json", "/openapi.yaml"} {
+	for _, path := range []string{"/docs", "/docs/start.js", "/docs/style.css", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/docs/favicon-32x32.png", "/openapi.json", "/openapi.yaml"} {
 		status, plain, size := c.get(t, path, c.token)
 		require.Equal(t, http.StatusOK, status, path)
 		require.Empty(t, plain.Get("Content-Encoding"))

@@ -12,7 +12,7 @@ import (
 	swaggerui "github.com/swaggest/swgui/v5/static"
 )
 
-//go:embed docs/index.html docs/start.js
+//go:embed docs/index.html docs/start.js docs/style.css
 var docsPage embed.FS
 
 // docsPolicy allows the page to load from this service only. Swagger UI sets styles from
@@ -47,6 +47,7 @@ func (a *API) serveDocs() {
 	a.engine.GET("/docs/openapi.json", asJSON)
 	a.engine.GET("/docs", a.docsFile("index.html", "text/html; charset=utf-8"))
 	a.engine.GET("/docs/start.js", a.docsFile("start.js", "text/javascript; charset=utf-8"))
+	a.engine.GET("/docs/style.css", a.docsFile("style.css", "text/css; charset=utf-8"))
 	for name, contentType := range map[string]string{
 		"swagger-ui.css": "text/css; charset=utf-8", "swagger-ui-bundle.js": "text/javascript; charset=utf-8", "favicon-32x32.png": "image/png",
 	} {

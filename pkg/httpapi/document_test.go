@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -148,4 +149,29 @@ func TestAnswersMayGetNewMembers(t *testing.T) {
 		}
 		require.Equal(t, want, schema.AdditionalProperties, name)
 	}
+}
+
+// TestEveryErrorHasAnExampleOfItsStatus: without one, Swagger UI shows the schema's, a 422.
+func TestEveryErrorHasAnExampleOfItsStatus(t *testing.T) {
+	api := newTestAPI(auth.Open())
+	type input struct {
+		ID   string `path:"id" format:"uuid"`
+		Body Body[struct{}]
+	}
+	op := huma.Operation{OperationID: "put-thing", Method: http.MethodPut, Path: "/things/{id}", Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusGone}}
+	Register(api, op, Needs("x"), func(context.Context, *input) (Nothing, error) { return Nothing{}, nil })
+	errors := 0
+	for status, response := range api.OpenAPI().Paths["/things/{id}"].Put.Responses {
+		content := response.Content["application/problem+json"]
+		if content == nil {
+			continue
+		}
+		errors++
+		example, ok := content.Example.(*Problem)
+		require.True(t, ok, status)
+		require.Equal(t, status, strconv.Itoa(example.Status))
+		require.Equal(t, http.StatusText(example.Status), example.Title)
+		require.NotEqual(t, strings.ToLower(example.Title), example.Detail, "an explanation")
+	}
+	require.Equal(t, 14, errors)
 }

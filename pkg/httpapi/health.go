@@ -96,7 +96,10 @@ func RegisterHealth(a *API, service, version string, monitor *health.Monitor, me
 		Responses: map[string]*huma.Response{
 			"503": {
 				Description: "Not ready: a required dependency is down, or the service is starting or stopping.",
-				Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Report"}}},
+				Content: map[string]*huma.MediaType{"application/json": {
+					Schema:  &huma.Schema{Ref: "#/components/schemas/Report"},
+					Example: health.Report{Status: health.NotReady, Dependencies: map[string]health.Status{"database": health.Down}},
+				}},
 			},
 		},
 	}, func(g *gin.Context) {

@@ -71,6 +71,7 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 	op.Errors = append(op.Errors, http.StatusServiceUnavailable)
 	if takesBody(op.Method) {
 		o.maxBody = cmp.Or(rule.maxBody, MaxBodyBytes)
+		op.MaxBodyBytes = o.maxBody
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	var bodyField []int
@@ -126,7 +127,7 @@ func description(c Config) huma.API {
 			Info:           &huma.Info{Title: c.Title, Description: c.Description, Version: c.Version, License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"}},
 			Servers:        []*huma.Server{{URL: "/", Description: "The server that serves this document."}},
 			Components:     &huma.Components{Schemas: schemas, SecuritySchemes: securitySchemes, Headers: map[string]*huma.Header{}},
-			OnAddOperation: []huma.AddOpFunc{describePrefer, describe, allowNewMembers()},
+			OnAddOperation: []huma.AddOpFunc{describePrefer, describe, addExamples, allowNewMembers()},
 		},
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json",

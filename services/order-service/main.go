@@ -23,7 +23,7 @@ func main() { program(newConfiguration()).Exit() }
 
 func program(c *configuration) service.Program {
 	return service.Program{
-		Name: "order-service", Summary: "keeps orders", Config: c,
+		Name: "order-service", Summary: "stores orders", Config: c,
 		Data:     transfer.Store{Tables: []string{"orders", "idempotency_keys", "events", "followed", "erased_users"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
 		Store:    func(ctx context.Context) (service.Store, error) { return openStore(ctx, c) },
 		Describe: func(a *httpapi.API) { api.Register(a, nil, nil, nil) },

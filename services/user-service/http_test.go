@@ -177,7 +177,7 @@ func TestTheDocumentation(t *testing.T) {
 	require.NotContains(t, page, "//", "the page loads something from another host")
 	require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
 	for path, contains := range map[string]string{
-		"/docs/start.js": "SwaggerUIBundle", "/docs/swagger-ui-bundle.js": "SwaggerUI", "/docs/swagger-ui.css": ".swagger-ui",
+		"/docs/start.js": "SwaggerUIBundle", "/docs/swagger-ui-bundle.js": "SwaggerUI", "/docs/swagger-ui.css": ".swagger-ui", "/docs/style.css": "@media",
 		"/openapi.json": `"openapi":"3.1.0"`, "/docs/openapi.json": `"openapi":"3.1.0"`, "/openapi.yaml": "openapi: 3.1.0",
 	} {
 		body, _ := get(path)

@@ -20,7 +20,7 @@ func main() { program(newConfiguration()).Exit() }
 
 func program(c *configuration) service.Program {
 	return service.Program{
-		Name: "user-service", Summary: "keeps users", Config: c,
+		Name: "user-service", Summary: "stores users", Config: c,
 		Data:     transfer.Store{Tables: []string{"users", "idempotency_keys", "events", "consumers", "erasures"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
 		Store:    func(ctx context.Context) (service.Store, error) { return openStore(ctx, c) },
 		Describe: func(a *httpapi.API) { api.Register(a, nil, nil, nil, nil) },

@@ -27,7 +27,7 @@ type Target struct {
 
 // Result is what the attacker received.
 type Result struct {
-	// Statuses counts the answers by status. 0 is no answer, or a half-open connection.
+	// Statuses counts the answers by status. 0 is no answer, or an unfinished request.
 	Statuses map[int]int64
 	// Bytes is the total read.
 	Bytes int64
@@ -48,22 +48,22 @@ type Attack struct {
 // All are all attacks.
 var All = []Attack{
 	{"slow readers", 60, reading(always(slowly))},
-	{"readers that stop", 60, reading(always(notAtAll))},
-	{"readers that stop at their second answer", 60, reading(fastThen(notAtAll))},
+	{"stalled readers", 60, reading(always(notAtAll))},
+	{"readers that stall at the second response", 60, reading(fastThen(notAtAll))},
 	{"fast readers", 40, reading(always(fast))},
-	{"half-open connections", 12_000, halfOpen("GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 8<<10))},
-	{"bad tokens", 40, repeat(badToken)},
+	{"unfinished headers", 12_000, unfinished("GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 8<<10))},
+	{"invalid tokens", 40, repeat(badToken)},
 	{"documentation", 40, repeat(get("/docs/swagger-ui-bundle.js"))},
 	{"metrics", 40, repeat(get("/metrics"))},
-	{"paths that lead nowhere", 40, repeat(get("/nowhere"))},
+	{"unknown paths", 40, repeat(get("/nowhere"))},
 	{"large bodies", 40, repeat(largeBody)},
 	{"slow bodies", 500, slowBody},
-	{"bodies that never come", 2_000, halfOpen("POST " + ordersPath + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")},
-	{"headers of many lines", 2_000, halfOpen("GET / HTTP/1.1\r\nHost: x\r\n" + manyLines())},
-	{"wrong bodies", 20, repeat(post(`{"items":[` + strings.Repeat("{},", 150_000) + `{}]}`))},
+	{"unfinished bodies", 2_000, unfinished("POST " + ordersPath + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")},
+	{"many header lines", 2_000, unfinished("GET / HTTP/1.1\r\nHost: x\r\n" + manyLines())},
+	{"invalid bodies", 20, repeat(post(`{"items":[` + strings.Repeat("{},", 150_000) + `{}]}`))},
 	{"long numbers", 20, repeat(post(`{"user_id":"","shipping_address":"","items":[{"product_id":"","product_name":"","price":1,"quantity":` + strings.Repeat("7", 400_000) + `}]}`))},
-	{"changes of one order", 60, repeat(change)},
-	{"unchanged orders", 40, repeat(unchanged)},
+	{"concurrent changes", 60, repeat(change)},
+	{"conditional requests", 40, repeat(unchanged)},
 }
 
 // Run attacks a target for span, and up to 10 s longer until the first answer.
@@ -257,8 +257,8 @@ func reading(each func() func(context.Context, io.Reader) (int64, error)) func(c
 	}
 }
 
-// halfOpen sends a part of a request, and reconnects when the connection is closed.
-func halfOpen(part string) func(context.Context, Target, func(int, int64)) {
+// unfinished sends a part of a request, and reconnects when the connection is closed.
+func unfinished(part string) func(context.Context, Target, func(int, int64)) {
 	return func(ctx context.Context, t Target, note func(int, int64)) {
 		for ctx.Err() == nil {
 			conn, err := dial(ctx, t, 0)
@@ -304,7 +304,7 @@ func change(t Target) string {
 	return request("PATCH "+ordersPath+"/"+t.Order, t, fmt.Sprintf(`{"shipping_address":"%d"}`, rand.Int64()))
 }
 
-// unchanged requests a large order on condition that it has changed.
+// unchanged requests a large order with a condition that fails: the answer is a 304.
 func unchanged(t Target) string {
 	return request("GET "+ordersPath+"/"+t.Order, t, "", "If-None-Match: *")
 }

@@ -120,7 +120,8 @@ func (s *scene) play() {
 			})
 		}
 		all.Wait()
-		return seen(`user_client_breaker_state{state="open"} == 1`) && seen(`user_client_retries_denied_total > 0`) && seen(`up == 0`)
+		return seen(`user_client_breaker_state{state="open"} == 1`) && seen(`user_client_retries_denied_total > 0`) &&
+			seen(`service_dependency_up{dependency="user-service"} == 0`) && seen(`up == 0`)
 	})
 	s.users = process.Start(s.t, process.Build(s.t, "user-service"), append(s.usersEnv, "PORT="+s.users.Port())...)
 	apitest.Eventually(s.t, "orders are created again", func() bool {

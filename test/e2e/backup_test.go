@@ -54,7 +54,7 @@ func TestAVolumeIsLostAndRestored(t *testing.T) {
 	for id := range acknowledged {
 		require.Equal(t, 1, there[id], "user %s was acknowledged before the backup", id)
 	}
-	figure("backup and restore: acknowledged before the backup and missing", 0, "")
+	figure("backup and restore: writes acknowledged before the backup and lost", 0, "")
 	ask(t, http.MethodPost, users, strings.Replace(aUser, "ada@", "after@", 1)).id(t)
 
 	t.Run("not over existing data", func(t *testing.T) {

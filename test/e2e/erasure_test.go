@@ -59,8 +59,8 @@ func TestDeletionsWhileVersionsAreMixed(t *testing.T) {
 		require.Nil(t, list.Items[0].Address)
 	}
 	require.Greater(t, deleted, 10)
-	figure("users deleted while versions were mixed, all erased", float64(deleted), "")
-	figure("from the end of that to the last erasure seen", time.Since(began).Seconds(), "s")
+	figure("users deleted and erased during a rollout with two versions", float64(deleted), "")
+	figure("from the end of that rollout to the last erasure", time.Since(began).Seconds(), "s")
 }
 
 func previousVersion(t *testing.T) string {

@@ -45,8 +45,8 @@ func TestADatabaseFailsOver(t *testing.T) {
 		}
 		return done["user"] && done["order"]
 	})
-	figure("failover of the database: seconds to promote", promoted.Sub(began).Seconds(), "s")
-	figure("from then to writes of both services", time.Since(promoted).Seconds(), "s")
+	figure("failover of the database: time to promote", promoted.Sub(began).Seconds(), "s")
+	figure("failover of the database: from promotion to writes of both services", time.Since(promoted).Seconds(), "s")
 	require.NoError(t, servers.Primary.Stop())
 	after := len(load.report().Writes)
 	n.eventually("writes continue without the old primary", func() bool { return len(load.report().Writes) > after+10*loadRate })
@@ -86,6 +86,6 @@ func TestADatabaseFailsOver(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, w.Status, "%+v", w)
 		require.NotEmpty(t, w.RetryAfter)
 	}
-	figure("writes refused by 503 meanwhile", float64(len(report.failures())), "")
-	figure("writes lost or doubled", float64(lost+doubled), "")
+	figure("failover of the database: writes rejected with 503", float64(len(report.failures())), "")
+	figure("failover of the database: writes lost or doubled", float64(lost+doubled), "")
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// metricsService leads the cluster to the stand-in for metrics-server.
+// metricsService directs the cluster's requests for metrics to the stand-in for metrics-server.
 const metricsService = `
 apiVersion: v1
 kind: Service
@@ -83,7 +83,7 @@ func standInForMetrics(t *testing.T, n *namespace) {
 		}
 		answer(w, object{"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": object{}, "items": items})
 	})
-	// The address that PostgreSQL has, too: the only one of this machine that the node reaches.
+	// PostgreSQL uses this address, too: it is the only one of this machine that the node reaches.
 	host := os.Getenv("E2E_HOST")
 	listener, err := net.Listen("tcp", host+":0")
 	require.NoError(t, err)

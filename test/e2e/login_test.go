@@ -82,7 +82,7 @@ func TestAPasswordChangeFailsNoRequest(t *testing.T) {
 		require.NoError(t, admin.QueryRow(t.Context(), "SELECT count(*) FILTER (WHERE backend_start < to_timestamp($1)), count(DISTINCT client_addr) FILTER (WHERE backend_start > to_timestamp($1)) FROM pg_stat_activity WHERE usename IN ('user-service', 'order-service')", float64(changed.Unix())).Scan(&old, &renewed))
 		return old == 0 && renewed == len(pods)
 	})
-	figure("a changed password: seconds from the Secret to all connections", time.Since(changed).Seconds(), "s")
+	figure("a changed password: time from the Secret to all connections", time.Since(changed).Seconds(), "s")
 	written = len(load.report().Writes)
 	n.eventually("writes continue", func() bool { return len(load.report().Writes) > written+2*loadRate })
 	report := load.stop()

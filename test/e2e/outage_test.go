@@ -108,7 +108,7 @@ func TestUserServiceUnavailable(t *testing.T) {
 	}
 	// A hundred times the usual duration: an open breaker sends no requests.
 	require.Less(t, fastest, time.Second)
-	figure("503 while user-service is away, fastest of 10 through a port-forward", fastest.Seconds()*1000, "ms")
+	figure("503 while user-service is unavailable, fastest of 10 through a port-forward", fastest.Seconds()*1000, "ms")
 	a := ask(t, http.MethodGet, "http://"+f.orders+"/api/v1/orders/"+f.order, "")
 	require.Equal(t, http.StatusOK, a.status, a.body)
 	ready := ask(t, http.MethodGet, "http://"+f.orders+"/health/ready", "")
@@ -120,7 +120,7 @@ func TestUserServiceUnavailable(t *testing.T) {
 	f.scale("2")
 	back := time.Now()
 	f.eventually("orders are accepted again", func() bool { return f.create().status == http.StatusCreated })
-	figure("user-service back to the first order taken", time.Since(back).Seconds(), "s")
+	figure("from the recovery of user-service to the first order created", time.Since(back).Seconds(), "s")
 	require.LessOrEqual(t, time.Since(back), breakerOpen+5*time.Second, "it did not recover soon after the breaker's timeout")
 	f.eventually("the breaker is closed", func() bool {
 		f.create()

@@ -52,7 +52,7 @@ rateLimit: {read: "0", write: "0"}
 	require.Less(t, unanswered, len(report.Writes)/100, "requests without an answer")
 	require.Greater(t, len(refused), len(done)/4, "too few were rejected for an overload")
 	require.Greater(t, halves[1], halves[0]/2, "the throughput fell: %v", halves)
-	figure("overload: writes sent ÷ done", float64(len(report.Writes))/float64(len(done)), "")
+	figure("overload: writes sent ÷ writes completed", float64(len(report.Writes))/float64(len(done)), "")
 	for service := range ports {
 		for _, p := range n.pods(service) {
 			require.Zero(t, p.Status.ContainerStatuses[0].RestartCount, p.Metadata.Name)

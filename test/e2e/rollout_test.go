@@ -76,9 +76,9 @@ func TestNoRequestFailsDuringRollouts(t *testing.T) {
 	t.Logf("result: %s", report)
 	require.Empty(t, report.failures())
 	figure("writes during four replacements of all pods", float64(len(report.Writes)), "")
-	figure("of which failed", 0, "")
-	figure("their median latency", report.quantile(0.5).Seconds()*1000, "ms")
-	figure("their 99th percentile", report.quantile(0.99).Seconds()*1000, "ms")
+	figure("of these writes, failed", 0, "")
+	figure("median latency of these writes", report.quantile(0.5).Seconds()*1000, "ms")
+	figure("99th percentile of their latency", report.quantile(0.99).Seconds()*1000, "ms")
 
 	for kind, at := range map[string]string{
 		"user":  n.forward("service/shop-user-service", 8000) + "/api/v1/users",
@@ -101,7 +101,7 @@ func TestNoRequestFailsDuringRollouts(t *testing.T) {
 		}
 		return len(missing) == 0
 	})
-	figure("of which have no trace, or half of one", 0, "")
+	figure("of these writes, with an incomplete trace", 0, "")
 }
 
 // startCollector starts a collector outside the cluster, and returns it with the chart values

@@ -155,6 +155,21 @@ func TestTheAuthorizeButtonSendsAToken(t *testing.T) {
 	require.Contains(t, execute(ctx, t, operation), "409", "the page still has the token")
 }
 
+// TestTheDocumentationFitsAPhone opens every operation on a narrow screen: nothing is wider.
+func TestTheDocumentationFitsAPhone(t *testing.T) {
+	users := startUsers(t)
+	ctx := browser(t)
+	do(ctx, t, chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
+	do(ctx, t, chromedp.Navigate(users.URL+"/docs"))
+	apitest.Eventually(t, "every operation is open", func() bool {
+		return do(ctx, t, chromedp.Evaluate[bool](`(() => {
+			document.querySelectorAll(".opblock-summary-control[aria-expanded=false]").forEach(e => e.click());
+			return document.querySelectorAll(".opblock .responses-table").length === 12 })()`))
+	})
+	width := do(ctx, t, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
+	require.Equal(t, 390, width)
+}
+
 // TestTheDocumentationOfOrders does the same with order-service's page.
 func TestTheDocumentationOfOrders(t *testing.T) {
 	users := startUsers(t)
@@ -165,6 +180,10 @@ func TestTheDocumentationOfOrders(t *testing.T) {
 	operations := do(ctx, t, chromedp.Evaluate[int](`document.querySelectorAll(".opblock").length`))
 	require.Equal(t, 12, operations, "nine of orders and three of health")
 	if *pictures != "" {
+		// As wide as a README shows it, and without the schemas below the operations.
+		do(ctx, t, chromedp.EmulateViewport(900, 1000))
+		height := do(ctx, t, chromedp.Evaluate[float64](`Math.max(...[...document.querySelectorAll(".opblock")].map(e => e.getBoundingClientRect().bottom))`))
+		do(ctx, t, chromedp.EmulateViewport(900, int64(height)+20))
 		picture := do(ctx, t, chromedp.CaptureScreenshot())
 		require.NoError(t, os.WriteFile(filepath.Join("../..", *pictures, "docs.png"), picture, 0o644))
 	}

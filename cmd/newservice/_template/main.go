@@ -19,7 +19,7 @@ func main() { program(newConfiguration()).Exit() }
 
 func program(c *configuration) service.Program {
 	return service.Program{
-		Name: "widget-service", Summary: "keeps widgets", Config: c,
+		Name: "widget-service", Summary: "stores widgets", Config: c,
 		Data:     transfer.Store{Tables: []string{"widgets", "idempotency_keys"}, SQLite: sqlite.Migrations, Postgres: postgres.Migrations},
 		Store:    func(ctx context.Context) (service.Store, error) { return openStore(ctx, c) },
 		Describe: func(a *httpapi.API) { api.Register(a, nil, nil, nil) },

@@ -127,6 +127,6 @@ func Open(ctx context.Context, w World) (app *service.App, common *service.Confi
 		api.Register(rt.API, order.New(kept, users), kept, once)
 		return nil
 	}
-	app, err = service.Program{Name: "order-service", Summary: "keeps orders", Config: c, Open: open}.Build(ctx, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	app, err = service.Program{Name: "order-service", Summary: "stores orders", Config: c, Open: open}.Build(ctx, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	return app, &c.Config, followed, err
 }

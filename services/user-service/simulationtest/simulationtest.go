@@ -78,6 +78,6 @@ func Open(ctx context.Context, file string, intercept func(string) error, pause 
 		api.Register(rt.API, user.New(s, api.LimitEmails(emails)), s, once, events.ConsumerList{"order-service": ""})
 		return nil
 	}
-	app, err := service.Program{Name: "user-service", Summary: "keeps users", Config: c, Open: open}.Build(ctx, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	app, err := service.Program{Name: "user-service", Summary: "stores users", Config: c, Open: open}.Build(ctx, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	return app, &c.Config, err
 }

@@ -29,7 +29,7 @@ type Happened struct {
 	From    string   `json:"from,omitzero" doc:"The status before a change of status or a deletion; omitted otherwise." example:"pending"`
 	To      string   `json:"to,omitzero" doc:"The status after a creation or a change of status; omitted otherwise." example:"confirmed"`
 	By      string   `json:"by,omitzero" doc:"Who made the change: customer (the owner), fulfilment, admin, erasure (the user was deleted), or anyone (the service requires no token). Omitted if unknown." example:"fulfilment"`
-	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed; in updates only."`
+	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed; in updates only." example:"[\"status\"]"`
 }
 
 // HistoryItem is one event in an order's history.

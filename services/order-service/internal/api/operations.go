@@ -88,7 +88,7 @@ func Register(a *httpapi.API, orders *order.Orders, s Store, once *idempotency.O
 		httpapi.Register(a, huma.Operation{
 			OperationID: map[string]string{http.MethodPut: "put-order", http.MethodPatch: "patch-order"}[method],
 			Method:      method, Path: path + "/{order_id}", Tags: tags,
-			Summary: "Change an order",
+			Summary: "Change an order", RequestBody: httpapi.BodyExample(map[string]any{"status": "confirmed"}),
 			Description: "Omitted fields keep their values. Read-only fields may be sent back unchanged. " +
 				"The owner, with the scope orders:write, may change the items and the address while the order is pending, and may cancel the order. " +
 				"Confirming, shipping or delivering an order requires the scope orders:fulfil, which also permits cancelling any order. The scope admin permits all of these changes.",

@@ -23,7 +23,7 @@ const serviceName = "user-service"
 // UserEvent is the data of an event about a user.
 type UserEvent struct {
 	Version int64    `json:"version" doc:"The version of the user after the change, from 1." example:"2"`
-	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed; in updates only."`
+	Changed []string `json:"changed,omitzero" nullable:"false" doc:"The fields that changed; in updates only." example:"[\"name\"]"`
 }
 
 // registerEvents adds the event feed, and the operations for its consumers.

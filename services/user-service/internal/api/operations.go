@@ -83,7 +83,7 @@ func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once
 		httpapi.Register(a, huma.Operation{
 			OperationID: map[string]string{http.MethodPut: "put-user", http.MethodPatch: "patch-user"}[method],
 			Method:      method, Path: path + "/{user_id}", Tags: tags,
-			Summary: "Change a user",
+			Summary: "Change a user", RequestBody: httpapi.BodyExample(map[string]any{"name": "Ada King", "age": 37}),
 			Description: "Omitted fields keep their values. Read-only fields may be sent back unchanged. " +
 				"Limits how many email addresses a caller may try (RATE_LIMIT_EMAIL), here and when creating a user, because the response reveals whether an address is taken. Responds 429 above this limit.",
 			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},

@@ -71,7 +71,7 @@ func Register(a *httpapi.API, widgets *widget.Widgets, s Store, once *idempotenc
 		httpapi.Register(a, huma.Operation{
 			OperationID: map[string]string{http.MethodPut: "put-widget", http.MethodPatch: "patch-widget"}[method],
 			Method:      method, Path: path + "/{widget_id}", Tags: tags,
-			Summary:     "Change a widget",
+			Summary: "Change a widget", RequestBody: httpapi.BodyExample(map[string]any{"quantity": 4}),
 			Description: "Omitted fields keep their values. Read-only fields may be sent back unchanged.",
 			Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 		}, httpapi.Needs(scopeWrite), h.update)

@@ -14,7 +14,7 @@ CREATE TABLE order_service.orders (
         '$[*] ? (!(@.quantity >= 1 && @.quantity <= 1000000 && @.price >= 0 && @.price <= 99999999.99))'))
 );
 
--- One for each filter of a list: a page is read straight from its place.
+-- One index for each filter of a list: reading a page needs no other rows.
 CREATE INDEX orders_user ON order_service.orders (user_id, id);
 CREATE INDEX orders_status ON order_service.orders (status, id);
 CREATE INDEX orders_user_status ON order_service.orders (user_id, status, id);

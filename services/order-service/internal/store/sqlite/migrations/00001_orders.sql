@@ -5,7 +5,7 @@ CREATE TABLE orders (
     items            TEXT    NOT NULL CHECK (json_array_length(items) BETWEEN 1 AND 100),
     shipping_address TEXT    NOT NULL CHECK (length(shipping_address) BETWEEN 1 AND 500),
     status           TEXT    NOT NULL CHECK (status IN ('pending', 'confirmed', 'shipped', 'delivered', 'cancelled')),
-    -- In hundredths: SQLite has no decimal type.
+    -- In hundredths, because SQLite has no decimal type.
     total_amount     INTEGER NOT NULL CHECK (total_amount BETWEEN 0 AND 99999999999999),
     version          INTEGER NOT NULL CHECK (version > 0),
     -- Times are microseconds since 1970-01-01 00:00 UTC.
@@ -13,7 +13,7 @@ CREATE TABLE orders (
     updated_at       INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One for each filter of a list: a page is read straight from its place.
+-- One index for each filter of a list: reading a page needs no other rows.
 CREATE INDEX orders_user ON orders (user_id, id);
 CREATE INDEX orders_status ON orders (status, id);
 CREATE INDEX orders_user_status ON orders (user_id, status, id);

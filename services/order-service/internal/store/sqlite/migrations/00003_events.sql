@@ -1,13 +1,13 @@
 -- +goose Up
--- When the shipping address was erased (and is '-' since), and which kind of caller
--- changed the order last.
+-- erased_at: when the shipping address was erased; it is '-' since then.
+-- changed_by: the kind of caller that changed the order last.
 ALTER TABLE orders ADD COLUMN erased_at INTEGER;
 ALTER TABLE orders ADD COLUMN changed_by TEXT NOT NULL DEFAULT 'anyone' CHECK (changed_by IN ('anyone', 'customer', 'fulfilment', 'admin', 'erasure'));
 
--- What happens to orders, in the transaction in which it happens, whoever does it: this
--- version of the service, an earlier one, or a hand (docs/events.md).
+-- The changes of orders. A trigger writes each event in the transaction of the change,
+-- whether this version of the service makes it, an earlier one, or a person (docs/events.md).
 CREATE TABLE events (
-    -- For PostgreSQL. Here there is one writer, and position is the order of commits.
+    -- For PostgreSQL. SQLite has one writer, so position is the order of commits.
     turn     INTEGER NOT NULL DEFAULT 0,
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     subject  TEXT    NOT NULL CHECK (length(subject) = 36),
@@ -17,16 +17,16 @@ CREATE TABLE events (
     data     TEXT    NOT NULL
 ) STRICT;
 
--- What happened to one order.
+-- For the events of one order.
 CREATE INDEX events_subject ON events (subject, version);
 
--- Up to where the events of other services have had their effect.
+-- For each followed service, the cursor up to which its events are applied.
 CREATE TABLE followed (
     source TEXT NOT NULL PRIMARY KEY,
     cursor TEXT NOT NULL
 ) STRICT;
 
--- Users who were deleted. There are no new orders for them.
+-- Deleted users. They can have no new orders.
 CREATE TABLE erased_users (
     user_id   TEXT    NOT NULL PRIMARY KEY,
     erased_at INTEGER NOT NULL

@@ -3,7 +3,7 @@ CREATE TABLE user_service.users (
     id         uuid        PRIMARY KEY,
     name       text        NOT NULL CHECK (char_length(name) BETWEEN 1 AND 100),
     email      text        NOT NULL CHECK (octet_length(email) <= 254),
-    -- The address as it is compared: in lower case, its domain in ASCII.
+    -- The address as compared: in lower case, with its domain in ASCII.
     email_key  text        NOT NULL CONSTRAINT users_email_key_unique UNIQUE,
     age        smallint    CHECK (age BETWEEN 0 AND 150),
     version    bigint      NOT NULL CHECK (version > 0),

@@ -1,6 +1,6 @@
 -- +goose Up
--- A row lives for a day, and each write makes one. By default the dead ones are
--- cleared away only when they are a fifth of the table.
+-- Each write creates a row, which lives for a day. By default autovacuum waits until a
+-- fifth of the table is dead.
 ALTER TABLE user_service.idempotency_keys SET (autovacuum_vacuum_scale_factor = 0.02);
 
 -- +goose Down

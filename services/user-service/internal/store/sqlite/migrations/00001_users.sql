@@ -3,7 +3,7 @@ CREATE TABLE users (
     id         TEXT    NOT NULL PRIMARY KEY CHECK (length(id) = 36),
     name       TEXT    NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
     email      TEXT    NOT NULL CHECK (length(CAST(email AS BLOB)) <= 254),
-    -- The address as it is compared: in lower case, its domain in ASCII.
+    -- The address as compared: in lower case, with its domain in ASCII.
     email_key  TEXT    NOT NULL UNIQUE,
     age        INTEGER CHECK (age BETWEEN 0 AND 150),
     version    INTEGER NOT NULL CHECK (version > 0),

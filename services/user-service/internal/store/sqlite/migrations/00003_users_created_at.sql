@@ -1,5 +1,6 @@
 -- +goose Up
--- For lists of a time. Ids don't sort by creation where the issuer of tokens made them.
+-- For lists with created_after or created_before. The id doesn't sort by creation if it is
+-- the subject of a token.
 CREATE INDEX users_created_at ON users (created_at, id);
 
 -- +goose Down

@@ -1,8 +1,8 @@
 -- +goose Up
--- What happens to users, in the transaction in which it happens, whoever does it: this
--- version of the service, an earlier one, or a hand (docs/events.md).
+-- The changes of users. A trigger writes each event in the transaction of the change,
+-- whether this version of the service makes it, an earlier one, or a person (docs/events.md).
 CREATE TABLE events (
-    -- For PostgreSQL. Here there is one writer, and position is the order of commits.
+    -- For PostgreSQL. SQLite has one writer, so position is the order of commits.
     turn     INTEGER NOT NULL DEFAULT 0,
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     subject  TEXT    NOT NULL CHECK (length(subject) = 36),
@@ -12,11 +12,11 @@ CREATE TABLE events (
     data     TEXT    NOT NULL
 ) STRICT;
 
--- What happened to one user, and whether it was deleted.
+-- For the events of one user, and to check whether it was deleted.
 CREATE INDEX events_subject ON events (subject, version);
 
--- How far each reader of the events has come, and when it had done what the deletion of
--- a user asks for.
+-- consumers: the cursor up to which each consumer has acknowledged the events.
+-- erasures: when each consumer erased its data of a deleted user.
 CREATE TABLE consumers (
     name     TEXT    NOT NULL PRIMARY KEY,
     turn     INTEGER NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE erasures (
 
 -- +goose StatementBegin
 CREATE TRIGGER users_created AFTER INSERT ON users BEGIN
-    -- The id of someone who was deleted is never used again.
+    -- A deleted user's id is never reused.
     SELECT RAISE(ABORT, 'users_deleted') WHERE EXISTS (SELECT 1 FROM events WHERE subject = NEW.id AND type = 'deleted');
     INSERT INTO events (subject, type, version, time, data)
     VALUES (NEW.id, 'created', NEW.version, NEW.created_at, json_object('version', NEW.version));
