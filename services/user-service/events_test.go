@@ -172,6 +172,11 @@ func TestConcurrentLongPollsAreLimited(t *testing.T) {
 			if tokens {
 				require.Empty(t, read(t, poll("?wait=100ms", is.Token(t, "service:mail", events.ScopeRead))), "another caller may wait")
 			}
+			stop()
+			apitest.Eventually(t, "the places are free again", func() bool { return poll("?wait=1ms", token).Status == http.StatusOK })
+			for range 40 {
+				require.Empty(t, read(t, poll("?wait=1ms", token)), "a poll that ends gives its place back")
+			}
 		})
 	}
 }
