@@ -94,11 +94,11 @@ bin/%: .ci/tool
 
 .PHONY: promote
 promote: ## Deploy the images that make images printed, by a commit (ENVIRONMENT=dev, TAG=prod-v1.2.3)
-	.ci/promote "$(ENVIRONMENT)" $(TAG)
+	.ci/promote "$$ENVIRONMENT" "$$TAG"
 
 .PHONY: release
 release: ## Build and push the images and the chart of a version (VERSION=v1.2.3, REGISTRY, SIGN=yes, COSIGN_FLAGS)
-	.ci/release "$(VERSION)"
+	.ci/release "$$VERSION"
 
 .PHONY: cluster
 cluster: ## Start a local Kubernetes cluster, without Docker (REGISTRY_PORT)

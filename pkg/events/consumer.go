@@ -44,7 +44,8 @@ type ConsumerList map[Consumer]string
 func (l *ConsumerList) Decode(s string) error {
 	*l = ConsumerList{}
 	for element := range strings.SplitSeq(s, ",") {
-		name, subject, bound := strings.Cut(strings.TrimSpace(element), "=")
+		name, subject, bound := strings.Cut(element, "=")
+		name, subject = strings.TrimSpace(name), strings.TrimSpace(subject)
 		if name == "" && !bound {
 			continue
 		}

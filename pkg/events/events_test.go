@@ -40,6 +40,8 @@ func TestConsumers(t *testing.T) {
 	var l events.ConsumerList
 	require.NoError(t, l.Decode(" order-service=system:serviceaccount:shop:orders, mail2 ,, "))
 	require.Equal(t, events.ConsumerList{"order-service": "system:serviceaccount:shop:orders", "mail2": ""}, l)
+	require.NoError(t, l.Decode("mail = service:mail ,a"))
+	require.Equal(t, events.ConsumerList{"mail": "service:mail", "a": ""}, l, "blanks belong to no subject: it would match no token")
 	require.NoError(t, l.Decode(""))
 	require.Empty(t, l)
 	for _, wrong := range []string{"Order", "a b", "a/b", "ä", "a,b_c", "x123456789012345678901234567890123456789012345678901234567890123"} {

@@ -25,6 +25,9 @@ import (
 // moved it. The sink has changed nothing.
 var ErrMoved = errors.New("the cursor has moved")
 
+// errRefused means that the source answered 403 or 404.
+var errRefused = errors.New("refused")
+
 // Sink applies events, and stores the cursor.
 type Sink interface {
 	// Followed returns the cursor of a source: the events up to it are applied.
@@ -117,7 +120,9 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		f.metrics.failures.Inc()
 		f.note(ctx, err)
-		wait(ctx, backoff.Delay(failures))
+		if n < batchSize {
+			wait(ctx, backoff.Delay(failures))
+		}
 		failures++
 	}
 	return nil
@@ -144,15 +149,21 @@ func (f *Follower) note(ctx context.Context, err error) {
 	f.failing = err != nil
 }
 
-// step reads a batch, applies its events and returns how many it had.
+// step reads a batch, applies its events and returns how many it had. A refused
+// acknowledgement is an error, too, but only after the events are applied: the source keeps
+// no record of the erasures then, and yet they must be made.
 func (f *Follower) step(ctx context.Context) (n int, err error) {
 	at, err := f.Sink.Followed(ctx, f.Source)
 	if err != nil {
 		return 0, err
 	}
 	var batch []Event
+	var refused error
 	if at != f.acknowledged || at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain {
 		err = f.acknowledge(ctx, at)
+		if errors.Is(err, errRefused) {
+			refused, err = err, nil
+		}
 	}
 	began := time.Now()
 	if err == nil {
@@ -189,7 +200,7 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	if len(batch) < batchSize {
 		f.metrics.caughtUp.Store(time.Now().UnixNano())
 	}
-	return len(batch), nil
+	return len(batch), refused
 }
 
 // beginAnew resets the cursor to the beginning, after the feed was restored from a
@@ -267,6 +278,8 @@ func (f *Follower) do(ctx context.Context, method string, address *url.URL, body
 		return nil, err
 	case response.StatusCode == http.StatusGone:
 		return nil, ErrAhead
+	case response.StatusCode == http.StatusForbidden, response.StatusCode == http.StatusNotFound:
+		return nil, fmt.Errorf("%w: %s answered %d to %s %s", errRefused, f.Source, response.StatusCode, method, address.Path)
 	case response.StatusCode/100 != 2:
 		return nil, fmt.Errorf("%s answered %d to %s %s", f.Source, response.StatusCode, method, address.Path)
 	case len(answer) > maxBatch:

@@ -275,6 +275,35 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 	})
 }
 
+// TestARefusedAcknowledgementDelaysNoEffect: a source that doesn't know the follower's name
+// keeps no record of its erasures. They are made all the same.
+func TestARefusedAcknowledgementDelaysNoEffect(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+		refusing := true
+		from := &source{n: 1234, answer: func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPut && refusing {
+				return respond(status, "")
+			}
+			return nil, nil
+		}}
+		follow(t, from, &sink{}, func(t *testing.T, f *followed) {
+			f.wait(time.Second)
+			require.Len(t, f.to.effects, 1234/3, "all batches, without a pause")
+			f.wait(time.Minute)
+			from.n += 3
+			f.wait(time.Minute)
+			require.Len(t, f.to.effects, 1237/3)
+			require.Equal(t, 1, strings.Count(f.log.String(), "WARN"))
+			require.Contains(t, f.log.String(), fmt.Sprintf("them answered %d to PUT", status))
+			require.Greater(t, f.metric(t, "events_failures_total"), 1.0)
+			refusing = false
+			f.wait(time.Minute)
+			require.Equal(t, []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(1237))}, slices.Compact(from.acknowledged))
+			require.Contains(t, f.log.String(), "following events again")
+		})
+	}
+}
+
 // troubles are the failures of a source.
 var troubles = map[string]func(*http.Request) (*http.Response, error){
 	"refused":    func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") },

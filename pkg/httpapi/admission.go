@@ -74,15 +74,8 @@ func (a *API) admit(op *operation, x *exchange) {
 		return
 	}
 	defer held.Release()
-	counts := !caller.Granted(op.rule.unlimited)
-	charge := func() {
-		if counts {
-			a.config.Limits.Charge(name, x.cost(op.reads))
-		}
-	}
-	if counts {
-		p = a.withinVolume(name) // check again: the request may have waited for memory while others of this caller were answered
-	}
+	charge := func() { a.config.Limits.Charge(name, x.cost(op.reads)) }
+	p = a.withinVolume(name) // check again: the request may have waited for memory while others of this caller were answered
 	var body []byte
 	if p == nil && op.maxBody > 0 {
 		body, p = a.readBody(op, x, &held)
@@ -143,9 +136,9 @@ func (a *API) authenticate(op *operation, g *gin.Context) (caller auth.Caller, n
 	}
 	if p == nil && !caller.Granted(op.rule.unlimited) {
 		light, p = a.limit(g, op.policy, name)
-		if p == nil {
-			p = a.withinVolume(name)
-		}
+	}
+	if p == nil {
+		p = a.withinVolume(name)
 	}
 	// Without tokens, all clients behind a proxy look the same.
 	return caller, name, light && !a.config.Auth.IsOpen(), p

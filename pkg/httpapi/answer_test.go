@@ -28,7 +28,8 @@ import (
 	"github.com/example/microservices/pkg/ratelimit"
 )
 
-// generous is an API with one operation, whose answer is large.
+// generous is an API whose operations have large answers. The number of requests to one is
+// unlimited.
 type generous struct {
 	url, token, other string
 	registry          *prometheus.Registry
@@ -72,9 +73,11 @@ func newGenerous(t *testing.T, limit, volume ratelimit.Limit) *generous {
 		Overload: overload.New(overload.Limits{Min: 500, Max: 500}, c.registry),
 		Memory:   overload.NewMemory(overload.MemoryConfig{RequestMemoryMiB: 4 * largeAnswer >> 20}, c.registry),
 	})
-	Register(a, huma.Operation{OperationID: "read", Method: http.MethodGet, Path: "/things"}, Needs("x").Memory(largeAnswer), func(context.Context, *struct{}) (Resource[string], error) {
-		return NewResource(1, strings.Repeat("x", largeAnswer)), nil
-	})
+	for path, rule := range map[string]Rule{"/things": Needs("x"), "/unlimited": Needs("x").Unlimited("x")} {
+		Register(a, huma.Operation{OperationID: "read" + path[1:], Method: http.MethodGet, Path: path}, rule.Memory(largeAnswer), func(context.Context, *struct{}) (Resource[string], error) {
+			return NewResource(1, strings.Repeat("x", largeAnswer)), nil
+		})
+	}
 	RegisterHealth(a, "test", "1", health.NewMonitor(slog.New(slog.DiscardHandler)), c.registry)
 	server := httptest.NewServer(a.Handler())
 	t.Cleanup(server.Close)
@@ -146,6 +149,19 @@ func TestACallerAboveItsVolumeIsRejected(t *testing.T) {
 		require.Equal(t, http.StatusTooManyRequests, status)
 		require.NotEmpty(t, header.Get("Retry-After"))
 	}
+}
+
+// TestAServiceIsLimitedInBytes: the scope that exempts a service from the limit of requests
+// doesn't exempt it from the limit of bytes. It could otherwise keep the processor busy
+// with the feed of events, which takes no concurrency slot.
+func TestAServiceIsLimitedInBytes(t *testing.T) {
+	c := newGenerous(t, ratelimit.Limit{Requests: 1, Period: time.Hour, Burst: 1}, ratelimit.Limit{Requests: 10, Period: time.Hour, Burst: 2 * largeAnswer >> 10})
+	for _, want := range []int{http.StatusOK, http.StatusOK, http.StatusTooManyRequests} {
+		status, _, _ := c.get(t, "/unlimited", c.token)
+		require.Equal(t, want, status)
+	}
+	status, _, _ := c.get(t, "/unlimited", c.other)
+	require.Equal(t, http.StatusOK, status)
 }
 
 // TestSignaturesAreVerifiedWithinALimit: while requests wait for a CPU, an address that

@@ -18,7 +18,7 @@ import (
 // resources a caller may access (auth.Caller.Reach).
 type Rule struct {
 	scopes []string
-	// unlimited is the scope of callers that are exempt from the rate limits.
+	// unlimited is the scope of callers that are exempt from the limit of requests.
 	unlimited string
 	// memory is the memory needed to render an answer, and maxBody the maximum size of a
 	// body, both in bytes.
@@ -33,8 +33,8 @@ type Rule struct {
 // Needs returns the rule that a caller must have one of the scopes, or auth.Admin.
 func Needs(scopes ...string) Rule { return Rule{scopes: scopes} }
 
-// Unlimited exempts callers with the scope from the rate limits. It is meant for
-// services, which act on behalf of many users and limit those.
+// Unlimited exempts callers with the scope from the limit of requests, but not from that of
+// bytes. It is meant for services, which act on behalf of many users and limit those.
 func (r Rule) Unlimited(scope string) Rule {
 	r.unlimited = scope
 	return r

@@ -109,7 +109,9 @@ func TestErasure(t *testing.T) {
 			require.Equal(t, []string{"body.cursor"}, progress("mail", wrong).Want(http.StatusUnprocessableEntity).Locations())
 		}
 		require.Equal(t, []string{"path.consumer"}, progress("Mail", last).Want(http.StatusUnprocessableEntity).Locations())
-	}, func(c *configuration) { c.Consumers = events.ConsumerList{"order-service": "", "mail": ""} })
+	}, func(c *configuration) {
+		c.Consumers = events.ConsumerList{"order-service": "", "mail": "", name: ""} // itself, which acknowledges nothing
+	})
 }
 
 // services returns when each other service completed the erasure.
@@ -169,6 +171,11 @@ func TestConcurrentLongPollsAreLimited(t *testing.T) {
 			require.Empty(t, read(t, poll("", token)), "a read without waiting is answered")
 			if tokens {
 				require.Empty(t, read(t, poll("?wait=100ms", is.Token(t, "service:mail", events.ScopeRead))), "another caller may wait")
+			}
+			stop()
+			apitest.Eventually(t, "the places are free again", func() bool { return poll("?wait=1ms", token).Status == http.StatusOK })
+			for range 40 {
+				require.Empty(t, read(t, poll("?wait=1ms", token)), "a poll that ends gives its place back")
 			}
 		})
 	}

@@ -88,6 +88,24 @@ func TestInvalidPromotionsAreRejected(t *testing.T) {
 	require.Equal(t, "1\n", must(t, folder, "git", "rev-list", "--count", "HEAD"))
 }
 
+// TestMakePassesValuesOnAsTheyAre: a value is one argument, and no command of the shell.
+func TestMakePassesValuesOnAsTheyAre(t *testing.T) {
+	folder := checkout.New(t, root)
+	for says, arguments := range map[string][]string{
+		`"v1 v2": a tag may contain only`:        {"promote", "ENVIRONMENT=prod", "TAG=v1 v2"},
+		`"v1;touch touched": a tag may contain`:  {"promote", "ENVIRONMENT=prod", "TAG=v1;touch touched"},
+		"usage: make images | make promote":      {"promote", `ENVIRONMENT=dev"; touch touched; "`},
+		"usage: make release VERSION=vX.Y.Z":     {"release", "REGISTRY=localhost:1/x", `VERSION=v1.2.3"; touch touched; "`},
+		"Promote user-service v1, order-service": {"promote", "ENVIRONMENT=prod", "TAG=prod-v1"},
+	} {
+		out, err := try(folder, promoted, "make", arguments...)
+		require.Equal(t, strings.HasPrefix(says, "Promote"), err == nil, out)
+		require.Contains(t, out, says)
+	}
+	require.Empty(t, must(t, folder, "git", "status", "--porcelain"))
+	require.Equal(t, "prod-v1\n", must(t, folder, "git", "tag"))
+}
+
 // rendered returns the chart with the values of dev, as Argo CD renders it.
 func rendered(t *testing.T, folder string) string {
 	t.Helper()

@@ -148,3 +148,31 @@ func TestScrubbingIsLimited(t *testing.T) {
 	require.Greater(t, sqlite.Scrubbed(5*time.Millisecond, in), in/12, "it goes on")
 	require.Greater(t, sqlite.Scrubbed(5*time.Millisecond, 1500*time.Millisecond), 900*time.Millisecond, "a small file is done at once")
 }
+
+// TestScrubbingWaitsForItsTime: each step is charged, also the last one of a file. Without
+// saved time no page is scrubbed, neither in an idle moment nor beside a write.
+func TestScrubbingWaitsForItsTime(t *testing.T) {
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"), noMigrations)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	run(t, db, false, "CREATE TABLE t (s TEXT) STRICT")
+	var at int64
+	var left time.Duration
+	write := func(do func()) {
+		require.NoError(t, db.Write(t.Context(), func(*sqlite.Conn) error { do(); return nil }))
+	}
+	for _, pages := range []int64{0, 1000} {
+		write(func() { at, left = db.Scrub(-time.Hour, pages) })
+		require.Less(t, left, -time.Hour, "%d pages", pages)
+	}
+	require.Zero(t, at)
+	write(func() { at, _ = db.Scrub(-time.Hour, 0) })
+	require.Positive(t, at)
+	for range 20 {
+		time.Sleep(5 * time.Millisecond) // more than a pause of the scrubber
+		write(func() { at = db.Scrubbing() })
+		require.Positive(t, at)
+	}
+	write(func() { db.Scrub(time.Second, 0) })
+	require.Eventually(t, func() bool { write(func() { at = db.Scrubbing() }); return at == 0 }, time.Minute, 5*time.Millisecond)
+}

@@ -29,3 +29,17 @@ func Scrubbed(step, in time.Duration) (spent time.Duration) {
 	}
 	return spent
 }
+
+// Scrub sets the saved time of the scrubber, lets it begin, and returns its page and its
+// saved time after at most so many pages. It must run in a write, where only pages without
+// leftovers can be scrubbed.
+func (db *DB) Scrub(saved time.Duration, pages int64) (at int64, left time.Duration) {
+	s := &db.writer.scrubber
+	s.saved, s.savedAt = saved, time.Now()
+	s.begin()
+	db.writer.scrub(pages)
+	return s.at, s.saved
+}
+
+// Scrubbing returns the next page to scrub; 0: none. It must run in a write.
+func (db *DB) Scrubbing() int64 { return db.writer.scrubber.at }

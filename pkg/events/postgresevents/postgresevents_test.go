@@ -2,10 +2,12 @@ package postgresevents_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,5 +216,54 @@ func TestAnAcknowledgementReadsOnlyItsDeletions(t *testing.T) {
 			require.Regexp(t, "events_(deleted|pkey)", p, name)
 			require.NotContains(t, p, "Seq Scan on events", name)
 		}
+	}
+}
+
+// TestAnAcknowledgementIsConsistentAfterEachBatch: the cursor and the erasures agree, after
+// a failure between two batches and after acknowledgements at once.
+func TestAnAcknowledgementIsConsistentAfterEachBatch(t *testing.T) {
+	u := open(t)
+	db, err := postgres.Open(t.Context(), u.address, database.Login{}, migration.Postgres(schema, os.DirFS("../../../services/user-service/internal/store/postgres"), 1))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	conn, c := u.connect(), postgresevents.NewConsumers(db, schema)
+	u.exec(conn, `INSERT INTO user_service.events (turn, position, subject, type, version, time, data)
+		SELECT i / 3, i, md5(i::text)::uuid, 'deleted', 1, now(), '{}' FROM generate_series(1, 1200) AS i`)
+	u.exec(conn, `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'failed'; END $$`)
+	acknowledge := func(turn, position int64) error {
+		return c.Acknowledge(t.Context(), "a", events.Cursor{Turn: turn, Position: position}, time.Now())
+	}
+	require.NoError(t, acknowledge(0, 0))
+	// state checks both; -1: whatever they are.
+	state := func(position, erased int64) {
+		t.Helper()
+		var p, e int64
+		require.NoError(t, conn.QueryRow(t.Context(), "SELECT position, (SELECT count(*) FROM user_service.erasures) FROM user_service.consumers").Scan(&p, &e))
+		if position < 0 {
+			position, erased = e, e
+		}
+		require.Equal(t, []int64{position, erased}, []int64{p, e})
+	}
+	u.exec(conn, "CREATE TRIGGER fail BEFORE INSERT ON user_service.erasures FOR EACH ROW WHEN (NEW.user_id = md5('700')::uuid) EXECUTE FUNCTION fail()")
+	require.Error(t, acknowledge(400, 1200))
+	state(500, 500)
+	u.exec(conn, "DROP TRIGGER fail ON user_service.erasures")
+	require.NoError(t, acknowledge(400, 1<<40))
+	state(1200, 1200)
+	u.exec(conn, "CREATE TRIGGER fail BEFORE DELETE ON user_service.erasures FOR EACH ROW WHEN (OLD.user_id = md5('700')::uuid) EXECUTE FUNCTION fail()")
+	require.Error(t, acknowledge(0, 0))
+	state(700, 700)
+	u.exec(conn, "DROP TRIGGER fail ON user_service.erasures")
+	require.NoError(t, acknowledge(100, 0)) // between two turns
+	state(0, 299)
+	for range 20 {
+		var all sync.WaitGroup
+		failed := make([]error, 4)
+		for i, position := range []int64{1200, 900, 1198, 300} {
+			all.Go(func() { failed[i] = acknowledge(position/3, position) })
+		}
+		all.Wait()
+		require.NoError(t, errors.Join(failed...))
+		state(-1, -1)
 	}
 }

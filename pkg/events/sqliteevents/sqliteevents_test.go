@@ -61,3 +61,45 @@ func TestAnAcknowledgementReadsOnlyItsDeletions(t *testing.T) {
 		plan.RequireIndex(t, plan.SQLite(t, file, sqliteevents.Queries[name], row.args...), row.uses)
 	}
 }
+
+// TestAnAcknowledgementIsConsistentAfterEachBatch: the cursor and the erasures agree after a
+// failure between two batches.
+func TestAnAcknowledgementIsConsistentAfterEachBatch(t *testing.T) {
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "users.db"), migration.SQLite(os.DirFS("../../../services/user-service/internal/store/sqlite"), 1))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	exec := func(statement string) {
+		require.NoError(t, db.Write(t.Context(), func(c *sqlite.Conn) error {
+			_, err := c.Exec(t.Context(), statement)
+			return err
+		}))
+	}
+	exec(`WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 1200)
+		INSERT INTO events (position, subject, type, version, time, data) SELECT i, printf('%036d', i), 'deleted', 1, 0, '{}' FROM numbers`)
+	acknowledge := func(position int64) error {
+		return sqliteevents.NewConsumers(db).Acknowledge(t.Context(), "a", events.Cursor{Position: position}, time.Now())
+	}
+	state := func(want int64) {
+		t.Helper()
+		for _, query := range []string{"SELECT position FROM consumers", "SELECT count(*) FROM erasures"} {
+			got, err := sqlite.One(t.Context(), db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, query)
+			require.NoError(t, err)
+			require.Equal(t, want, got, query)
+		}
+	}
+	for _, change := range []struct {
+		when     string
+		to, kept int64
+	}{
+		{"INSERT ON erasures WHEN NEW", 1200, 500},
+		{"DELETE ON erasures WHEN OLD", 0, 700},
+	} {
+		exec("CREATE TRIGGER fail BEFORE " + change.when + ".user_id = printf('%036d', 700) BEGIN SELECT RAISE(ABORT, 'failed'); END")
+		require.Error(t, acknowledge(change.to))
+		state(change.kept)
+		exec("DROP TRIGGER fail")
+		require.NoError(t, acknowledge(1200))
+		state(1200)
+	}
+}

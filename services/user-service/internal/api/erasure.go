@@ -94,6 +94,9 @@ func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversione
 	}
 	services, complete := []ErasedBy{{Service: serviceName, ErasedAt: (*httpapi.Instant)(&found.DeletedAt)}}, true
 	for name := range h.consumers { // also one that has not acknowledged anything, and none that was removed
+		if name == serviceName {
+			continue
+		}
 		at := found.Consumers[string(name)]
 		services = append(services, ErasedBy{Service: string(name), ErasedAt: (*httpapi.Instant)(at)})
 		complete = complete && at != nil
