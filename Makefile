@@ -93,8 +93,8 @@ bin/%: .ci/tool
 	chmod +x $@
 
 .PHONY: promote
-promote: ## Deploy the images that make images printed, by a commit (ENVIRONMENT=dev, TAG=prod-v1.2.3)
-	.ci/promote "$$ENVIRONMENT" "$$TAG"
+promote: ## Deploy the images that make images printed, by a commit (ENVIRONMENT=dev, GIT_TAG=prod-v1.2.3)
+	.ci/promote "$$ENVIRONMENT" "$$GIT_TAG"
 
 .PHONY: release
 release: ## Build and push the images and the chart of a version (VERSION=v1.2.3, REGISTRY, SIGN=yes, COSIGN_FLAGS)

@@ -92,11 +92,11 @@ func TestInvalidPromotionsAreRejected(t *testing.T) {
 func TestMakePassesValuesOnAsTheyAre(t *testing.T) {
 	folder := checkout.New(t, root)
 	for says, arguments := range map[string][]string{
-		`"v1 v2": a tag may contain only`:        {"promote", "ENVIRONMENT=prod", "TAG=v1 v2"},
-		`"v1;touch touched": a tag may contain`:  {"promote", "ENVIRONMENT=prod", "TAG=v1;touch touched"},
+		`"v1 v2": a tag may contain only`:        {"promote", "ENVIRONMENT=prod", "GIT_TAG=v1 v2"},
+		`"v1;touch touched": a tag may contain`:  {"promote", "ENVIRONMENT=prod", "GIT_TAG=v1;touch touched"},
 		"usage: make images | make promote":      {"promote", `ENVIRONMENT=dev"; touch touched; "`},
 		"usage: make release VERSION=vX.Y.Z":     {"release", "REGISTRY=localhost:1/x", `VERSION=v1.2.3"; touch touched; "`},
-		"Promote user-service v1, order-service": {"promote", "ENVIRONMENT=prod", "TAG=prod-v1"},
+		"Promote user-service v1, order-service": {"promote", "ENVIRONMENT=prod", "GIT_TAG=prod-v1"},
 	} {
 		out, err := try(folder, promoted, "make", arguments...)
 		require.Equal(t, strings.HasPrefix(says, "Promote"), err == nil, out)
