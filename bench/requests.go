@@ -84,6 +84,18 @@ func postUsers(headers ...string) next {
 	}
 }
 
+// patchUsers changes the names of random users among rows.
+func patchUsers(rows int, headers ...string) next {
+	var path, body []byte
+	n := 0
+	return func(b []byte, _ int) []byte {
+		n++
+		path = appendRowID(append(append(path[:0], usersPath...), '/'), 1+rand.IntN(rows))
+		body = fmt.Appendf(body[:0], `{"name":"Ada %d"}`, rand.Uint64N(maxRandom))
+		return load.AppendJSON(b, http.MethodPatch, string(path), body, headers[n%len(headers)])
+	}
+}
+
 // postUsersOnce creates users, each with its own Idempotency-Key.
 func postUsersOnce() next {
 	var body []byte

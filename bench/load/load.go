@@ -73,7 +73,12 @@ func Get(path string, headers ...string) []byte {
 // AppendPost appends the request that posts a JSON body to a path, with further headers
 // ("Name: value").
 func AppendPost(buffer []byte, path string, body []byte, headers ...string) []byte {
-	buffer = fmt.Appendf(buffer, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", path, len(body))
+	return AppendJSON(buffer, "POST", path, body, headers...)
+}
+
+// AppendJSON is AppendPost for any method.
+func AppendJSON(buffer []byte, method, path string, body []byte, headers ...string) []byte {
+	buffer = fmt.Appendf(buffer, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", method, path, len(body))
 	for _, header := range headers {
 		buffer = append(append(buffer, header...), "\r\n"...)
 	}
