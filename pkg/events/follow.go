@@ -159,7 +159,7 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	}
 	var batch []Event
 	var refused error
-	if at != f.acknowledged || at != (Cursor{}) && time.Since(f.acknowledgedAt) > acknowledgeAgain {
+	if at != (Cursor{}) && (at != f.acknowledged || time.Since(f.acknowledgedAt) > acknowledgeAgain) {
 		err = f.acknowledge(ctx, at)
 		if errors.Is(err, errRefused) {
 			refused, err = err, nil

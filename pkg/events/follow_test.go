@@ -441,6 +441,30 @@ func TestAnotherReplicaMayMoveTheCursorFirst(t *testing.T) {
 	})
 }
 
+// TestACursorAtTheBeginningIsNotAcknowledged: another replica moved the cursor back to the
+// beginning, after a restore of the source, and ended. There is nothing to acknowledge, and
+// the source rejects an empty cursor.
+func TestACursorAtTheBeginningIsNotAcknowledged(t *testing.T) {
+	from, to := &source{n: 3}, &sink{}
+	from.answer = func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodPut {
+			body, err := io.ReadAll(r.Body)
+			if err != nil || string(body) == `{"cursor":""}` {
+				return respond(http.StatusUnprocessableEntity, "")
+			}
+		}
+		return nil, nil
+	}
+	follow(t, from, to, func(t *testing.T, f *followed) {
+		f.wait(time.Second)
+		require.Len(t, to.effects, 1)
+		to.cursor = events.Cursor{}
+		f.wait(time.Minute)
+		require.Equal(t, cursorOf(3), to.cursor)
+		require.Zero(t, f.metric(t, "events_failures_total"))
+	})
+}
+
 // TestAStopInterruptsEveryWait: a stop ends Run at once during a long poll, a silent request or a
 // backoff. (follow asserts it.)
 func TestAStopInterruptsEveryWait(t *testing.T) {

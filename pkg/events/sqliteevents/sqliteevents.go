@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"github.com/example/microservices/pkg/database/sqlite"
@@ -19,9 +20,9 @@ const (
 	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?+0"
 	// AUTOINCREMENT never reuses a position, even after a purge.
 	ahead = "-- name: EventsEnd\nSELECT max((SELECT coalesce(max(position), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))"
-	purge = `-- name: PurgeEvents
-DELETE FROM events WHERE position IN (
-    SELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?+0)`
+	// Two statements: the first may read all events, and only the second needs the writer.
+	expired = "-- name: ExpiredEvents\nSELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?+0"
+	purge   = "-- name: PurgeEvents\nDELETE FROM events WHERE position IN (SELECT value FROM json_each(?))"
 )
 
 // Events implements events.Store.
@@ -65,8 +66,16 @@ func (e Events) PurgeEvents(ctx context.Context, before time.Time, limit int) (n
 	if e.keepDeleted {
 		keep = 1
 	}
+	positions, err := sqlite.All(ctx, e.db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, expired, before, events.Deleted, keep, limit)
+	if err != nil || len(positions) == 0 {
+		return 0, err
+	}
+	list, err := json.Marshal(positions)
+	if err != nil {
+		return 0, err
+	}
 	err = e.db.Write(ctx, func(c *sqlite.Conn) (err error) {
-		n, err = c.Exec(ctx, purge, before, events.Deleted, keep, limit)
+		n, err = c.Exec(ctx, purge, string(list))
 		return err
 	})
 	return n, err

@@ -1,6 +1,7 @@
 package sqliteevents_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -102,4 +103,33 @@ func TestAnAcknowledgementIsConsistentAfterEachBatch(t *testing.T) {
 		require.NoError(t, acknowledge(1200))
 		state(1200)
 	}
+}
+
+// TestAPurgeReadsOutsideTheWriter: to find expired events it reads all, which must not
+// delay the writes of others.
+func TestAPurgeReadsOutsideTheWriter(t *testing.T) {
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "users.db"), migration.SQLite(os.DirFS("../../../services/user-service/internal/store/sqlite"), 1))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, db.Write(t.Context(), func(c *sqlite.Conn) error {
+		_, err := c.Exec(t.Context(), `INSERT INTO events (subject, type, version, time, data) VALUES (printf('%036d', 1), 'created', 1, ?1, '{}'), (printf('%036d', 2), 'deleted', 2, 0, '{}')`, time.Now())
+		return err
+	}))
+	writing, done, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		ended <- db.Write(t.Context(), func(*sqlite.Conn) error {
+			close(writing)
+			<-done
+			return nil
+		})
+	}()
+	<-writing
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	n, err := sqliteevents.New(db, true).PurgeEvents(ctx, time.Now().Add(-time.Hour), 100)
+	close(done)
+	require.NoError(t, <-ended)
+	require.NoError(t, err)
+	require.Zero(t, n)
 }

@@ -52,13 +52,16 @@ func (s *Store) Follow(ctx context.Context, source string, from, to events.Curso
 	}
 }
 
-// erase writes the user's tombstone and erases up to order.EraseBatch orders. It reports
-// whether none is left.
-func erase(ctx context.Context, q *db.Queries, user uuid.UUID, at time.Time) (done bool, err error) {
-	err = q.NoteErasedUser(ctx, db.NoteErasedUserParams{UserID: user, ErasedAt: at, LockName: user.String()})
+// erase writes the tombstone of a user who was deleted at the given time, and erases up to
+// order.EraseBatch orders. It reports whether none is left.
+func erase(ctx context.Context, q *db.Queries, user uuid.UUID, deleted time.Time) (done bool, err error) {
+	err = q.NoteErasedUser(ctx, db.NoteErasedUserParams{UserID: user, ErasedAt: deleted, LockName: user.String()})
 	if err != nil {
 		return false, err
 	}
+	// Not the time of the deletion: with that, the events of a late erasure might be purged
+	// before a consumer reads them.
+	at := time.Now().UTC().Truncate(time.Millisecond)
 	n, err := q.EraseOrders(ctx, db.EraseOrdersParams{UserID: user, RowLimit: order.EraseBatch, Placeholder: order.ErasedAddress, ErasedAt: &at})
 	return n < order.EraseBatch, err
 }

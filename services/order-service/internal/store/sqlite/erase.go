@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/example/microservices/pkg/database/sqlite"
 	"github.com/example/microservices/pkg/events"
@@ -76,6 +77,9 @@ func erase(ctx context.Context, c *sqlite.Conn, e *events.Event) (done bool, err
 	if err != nil {
 		return false, err
 	}
-	n, err := c.Exec(ctx, eraseOrders, e.Subject, order.EraseBatch, order.ErasedAddress, e.Time)
+	// Not e.Time: with that, the events of a late erasure might be purged before a consumer
+	// reads them.
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	n, err := c.Exec(ctx, eraseOrders, e.Subject, order.EraseBatch, order.ErasedAddress, now)
 	return n < order.EraseBatch, err
 }

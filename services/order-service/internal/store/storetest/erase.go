@@ -24,6 +24,7 @@ var erasures = map[string]func(*testing.T, Store){
 	"whoever orders while the user is deleted has no open order": eraseBeside,
 	"the cursor moves with the effect, from where it was":        follow,
 	"whoever has many orders is erased in batches":               eraseMany,
+	"an erasure that was late has the time at which it was made": eraseLate,
 	"an event says what changed, and who did it":                 says,
 }
 
@@ -53,10 +54,11 @@ func erase(t *testing.T, s Store) {
 	for id, was := range before {
 		o, err := s.Get(t.Context(), id)
 		require.NoError(t, err)
-		was.Status, was.ShippingAddress, was.ErasedAt, was.ChangedBy, was.Version = want[was.Status], order.ErasedAddress, &e.Time, order.Erasure, 2
-		was.UpdatedAt = o.UpdatedAt
+		was.Status, was.ShippingAddress, was.ChangedBy, was.Version = want[was.Status], order.ErasedAddress, order.Erasure, 2
+		was.ErasedAt, was.UpdatedAt = o.ErasedAt, o.UpdatedAt
 		require.Equal(t, was, o)
-		require.False(t, o.UpdatedAt.Before(e.Time))
+		require.False(t, o.ErasedAt.Before(e.Time))
+		require.False(t, o.UpdatedAt.Before(*o.ErasedAt))
 		_, err = s.Recorded(t.Context(), record(string(before[id].Status), time.Now(), id).Key, time.Now())
 		require.ErrorIs(t, err, idempotency.ErrNotFound)
 	}
@@ -156,6 +158,24 @@ func eraseMany(t *testing.T, s Store) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, n, erased)
+}
+
+// eraseLate applies a deletion that is older than the retention of events, as after a long
+// outage: consumers of the orders must have the time to read what it changed.
+func eraseLate(t *testing.T, s Store) {
+	began := time.Now().UTC().Truncate(time.Millisecond)
+	o := create(t, s, New(t, func(o *order.Order) { o.CreatedAt, o.UpdatedAt = began, began }))
+	e := deletion(o.UserID)
+	const retention = 30 * 24 * time.Hour
+	e.Time = began.Add(-2 * retention)
+	require.NoError(t, s.Follow(t.Context(), source, events.Cursor{}, events.Cursor{Turn: 1, Position: 1}, e))
+	_, err := s.PurgeEvents(t.Context(), began.Add(-retention), 100)
+	require.NoError(t, err)
+	require.WithinRange(t, eventstest.All(t, s, 2, 100)[1].Time, began, time.Now())
+	erased, err := s.Get(t.Context(), o.ID)
+	require.NoError(t, err)
+	require.WithinRange(t, *erased.ErasedAt, began, time.Now())
+	require.WithinRange(t, erased.UpdatedAt, began, time.Now())
 }
 
 func says(t *testing.T, s Store) {
