@@ -53,7 +53,7 @@ var bugs = []bug{
 	{"the records of a deleted user's keys stay", []edit{{userStore, "		return sqlitekeys.Erase(ctx, c, id)", "		return nil"}}},
 	{"concurrent requests with one key don't wait for each other", []edit{{"pkg/idempotency/idempotency.go", "			err = ErrInFlight", "			err = nil"}, {"pkg/idempotency/sqlitekeys/sqlitekeys.go", "	if err == nil && n == 0 {", "	if false && n == 0 {"}}},
 	{"the breaker counts canceled requests", []edit{{userClient, "outcomeOf(err).isFailure() }", "outcomeOf(err).isFailure() || outcomeOf(err) == canceled }"}, {userClient, "IsExcluded: func(err error) bool { return outcomeOf(err) == canceled }", "IsExcluded: func(error) bool { return false }"}}},
-	{"events are in the order of their times", []edit{{"pkg/events/sqliteevents/sqliteevents.go", "ORDER BY position LIMIT ?+0\"", "ORDER BY time LIMIT ?+0\""}}},
+	{"events are in the order of their times", []edit{{"pkg/events/sqliteevents/sqliteevents.go", "> ? ORDER BY position LIMIT ?+0\"", "> ? ORDER BY time LIMIT ?+0\""}}},
 	{"the feed begins with the cursor's own event", []edit{{"pkg/events/sqliteevents/sqliteevents.go", "WHERE position > ?", "WHERE position >= ?"}}},
 	{"events are acknowledged before they take effect", []edit{{"pkg/events/follow.go", "	from, to := at, at\n", "	if len(batch) > 0 {\n		_ = f.acknowledge(ctx, batch[len(batch)-1].Cursor)\n	}\n	from, to := at, at\n"}}},
 	{"a failed acknowledgement counts as sent", []edit{{"pkg/events/follow.go", "	if err == nil {\n		f.acknowledged,", "	if true {\n		f.acknowledged,"}, {"pkg/events/follow.go", " || time.Since(f.acknowledgedAt) > acknowledgeAgain", ""}}},
