@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,8 +84,8 @@ func TestOfRacingTransitionsOneWins(t *testing.T) {
 	})
 }
 
-// editable are the fields that may change while an order is pending, with values that those
-// of create differ from.
+// editable are the fields that may change while an order is pending, with values that differ
+// from those of create.
 var editable = map[string]string{
 	"items":            `[{"product_id":"p","product_name":"P","quantity":2,"price":0.15}]`,
 	"shipping_address": `"elsewhere"`,
@@ -96,8 +95,8 @@ var editable = map[string]string{
 // its value is lost: on creation, alone in a change, or beside the current status.
 func TestEveryFieldIsSetAndChanged(t *testing.T) {
 	fields := slices.Sorted(maps.Keys(editable))
-	require.Equal(t, fields, members(api.NewOrder{}, "user_id"), "add the new field to editable")
-	require.Equal(t, fields, members(api.OrderChange{}, "status", "id", "user_id", "total_amount", "created_at", "updated_at", "erased_at"), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members(api.NewOrder{}, "user_id"), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members(api.OrderChange{}, "status", "id", "user_id", "total_amount", "created_at", "updated_at", "erased_at"), "add the new field to editable")
 	each(t, func(t *testing.T, s *server) {
 		plain := s.create().Object()
 		for field, value := range editable {
@@ -112,18 +111,6 @@ func TestEveryFieldIsSetAndChanged(t *testing.T) {
 			}
 		}
 	})
-}
-
-// members returns the names of the members of a JSON object, sorted, without those in but.
-func members(v any, but ...string) (names []string) {
-	for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if !slices.Contains(but, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 func TestEditableFieldsChangeOnlyWhilePending(t *testing.T) {
