@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/services/order-service/internal/api"
 )
 
 var (
@@ -81,14 +84,40 @@ func TestOfRacingTransitionsOneWins(t *testing.T) {
 	})
 }
 
-func TestItemsAndAddressChangeOnlyWhilePending(t *testing.T) {
+// editable are the fields that may change while an order is pending, with values that differ
+// from those of create.
+var editable = map[string]string{
+	"items":            `[{"product_id":"p","product_name":"P","quantity":2,"price":0.15}]`,
+	"shipping_address": `"elsewhere"`,
+}
+
+// TestEveryFieldIsSetAndChanged fails if a new field of a request is not in editable, and if
+// its value is lost: on creation, alone in a change, or beside the current status.
+func TestEveryFieldIsSetAndChanged(t *testing.T) {
+	fields := slices.Sorted(maps.Keys(editable))
+	require.Equal(t, fields, apitest.Members(api.NewOrder{}, "user_id"), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members(api.OrderChange{}, "status", "id", "user_id", "total_amount", "created_at", "updated_at", "erased_at"), "add the new field to editable")
+	each(t, func(t *testing.T, s *server) {
+		plain := s.create().Object()
+		for field, value := range editable {
+			set := s.Do(http.MethodPost, orders, s.order(map[string]any{field: json.RawMessage(value)})).Want(http.StatusCreated).Object()
+			require.NotEqual(t, plain[field], set[field], "%s on creation", field)
+			for _, body := range []string{`{"` + field + `":` + value + `}`, `{"status":"pending","` + field + `":` + value + `}`} {
+				path := orders + "/" + s.create().ID()
+				answer := s.Do(http.MethodPatch, path, body).Want(http.StatusOK)
+				require.Equal(t, `"2"`, answer.Header.Get("ETag"), body)
+				require.Equal(t, set[field], answer.Object()[field], body)
+				require.Equal(t, set[field], s.Do(http.MethodGet, path, nil).Object()[field], body)
+			}
+		}
+	})
+}
+
+func TestEditableFieldsChangeOnlyWhilePending(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for _, status := range allStatuses {
-			for field, body := range map[string]string{
-				"items":            `{"items":[{"product_id":"p","product_name":"P","quantity":2,"price":0.15}]}`,
-				"shipping_address": `{"shipping_address":"elsewhere"}`,
-			} {
-				path := s.in(status)
+			for field, value := range editable {
+				path, body := s.in(status), `{"`+field+`":`+value+`}`
 				before := s.Do(http.MethodGet, path, nil)
 				answer := s.Do(http.MethodPatch, path, body)
 				if status == "pending" {

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/apitest"
+	"github.com/example/microservices/services/user-service/internal/api"
 )
 
 const users = "/api/v1/users"
@@ -134,6 +138,38 @@ func TestOfManyWithTheSameAddressOneIsCreated(t *testing.T) {
 			return s.Do(http.MethodPost, users, person(string(email))).Status
 		})
 		require.Equal(t, map[int]int{http.StatusCreated: 1, http.StatusConflict: 19}, statuses)
+	})
+}
+
+// editable are the fields of requests, with values that differ from those of person.
+var editable = map[string]string{
+	"name":  `"Grace"`,
+	"email": `"grace@example.com"`,
+	"age":   `37`,
+}
+
+// TestEveryFieldIsSetAndChanged fails if a new field of a request is not in editable, or if
+// its value is lost on creation or in a change.
+func TestEveryFieldIsSetAndChanged(t *testing.T) {
+	fields := slices.Sorted(maps.Keys(editable))
+	require.Equal(t, fields, apitest.Members(api.NewUser{}), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members(api.UserChange{}, "id", "created_at", "updated_at"), "add the new field to editable")
+	each(t, func(t *testing.T, s *server) {
+		for field, value := range editable {
+			plain := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
+			path := plain.Header.Get("Location")
+			changed := s.Do(http.MethodPatch, path, `{"`+field+`":`+value+`}`).Want(http.StatusOK)
+			require.NotEqual(t, plain.Object()[field], changed.Object()[field], "%s in a change", field)
+			require.Equal(t, `"2"`, changed.Header.Get("ETag"), field)
+			require.Equal(t, changed.Body, s.Do(http.MethodGet, path, nil).Body, field)
+			s.Do(http.MethodDelete, path, nil).Want(http.StatusNoContent)
+
+			body := person("ada@example.com")
+			body[field] = json.RawMessage(value)
+			set := s.Do(http.MethodPost, users, body).Want(http.StatusCreated)
+			require.Equal(t, changed.Object()[field], set.Object()[field], "%s on creation", field)
+			s.Do(http.MethodDelete, set.Header.Get("Location"), nil).Want(http.StatusNoContent)
+		}
 	})
 }
 

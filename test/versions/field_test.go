@@ -17,8 +17,8 @@ import (
 func TestMain(m *testing.M) { postgres.Exit(m.Run()) }
 
 // TestTheTutorialAddsAField applies the change of docs/add-a-field.md to a copy of the
-// project. The tests of the field pass, those of the stores fail if a line of it is
-// forgotten, and both versions run on the new schema.
+// project. The tests of the field pass, and fail if a line of it is forgotten. Both versions
+// run on the new schema.
 func TestTheTutorialAddsAField(t *testing.T) {
 	t.Parallel()
 	folder := checkout.New(t, root)
@@ -28,20 +28,27 @@ func TestTheTutorialAddsAField(t *testing.T) {
 	run(t, folder, nil, ".ci/generate")
 	require.Empty(t, output(t, folder, "gofmt", "-l", "services/user-service"))
 	tests := func(packages string) []string {
-		return []string{"test", "-count=1", "-run", "^(TestStore|TestValidUsers|TestInvalidCreations|TestTheDocumentIsCurrent)$", packages}
+		return []string{"test", "-count=1", "-run", "^(TestStore|TestValidUsers|TestInvalidCreations|TestEveryFieldIsSetAndChanged|TestTheDocumentIsCurrent)$", packages}
 	}
 	run(t, folder, nil, "go", tests("./services/user-service/...")...)
 
 	t.Run("a forgotten line fails a test", func(t *testing.T) {
 		run(t, folder, nil, "git", "commit", "--quiet", "--all", "--message", "Add phone")
-		const store = "services/user-service/internal/store/sqlite/store.go"
-		for _, line := range []string{`s/, Phone: r.Text(8)//`, `s/, u.UpdatedAt, u.Phone)/, u.UpdatedAt, "")/`, `s/u.Age, u.Phone, u.Version/u.Age, "x", u.Version/`} {
-			run(t, folder, nil, "sed", "-i", line, store)
-			require.NotEmpty(t, output(t, folder, "git", "diff", "--name-only"), line)
-			said, err := try(t, folder, nil, "go", tests("./services/user-service/internal/store/sqlite")...)
-			require.Error(t, err, line)
-			require.Contains(t, said, "--- FAIL: TestStore", line)
-			run(t, folder, nil, "git", "checkout", "--quiet", store)
+		const service = "./services/user-service"
+		for _, c := range []struct{ file, line, packages, fails string }{
+			{"/internal/store/sqlite/store.go", `s/, Phone: r.Text(8)//`, "/internal/store/sqlite", "TestStore"},
+			{"/internal/store/sqlite/store.go", `s/, u.UpdatedAt, u.Phone)/, u.UpdatedAt, "")/`, "/internal/store/sqlite", "TestStore"},
+			{"/internal/store/sqlite/store.go", `s/u.Age, u.Phone, u.Version/u.Age, "x", u.Version/`, "/internal/store/sqlite", "TestStore"},
+			{"/internal/user/rules.go", `s/ && a.Phone == b.Phone//`, "", "TestEveryFieldIsSetAndChanged"},
+			{"/internal/api/wire.go", `s/, Phone: c.Phone.Ptr()//`, "", "TestEveryFieldIsSetAndChanged"},
+			{"/internal/api/wire.go", `s/, Phone: n.Phone.Value//`, "", "TestEveryFieldIsSetAndChanged"},
+		} {
+			run(t, folder, nil, "sed", "-i", c.line, service+c.file)
+			require.NotEmpty(t, output(t, folder, "git", "diff", "--name-only"), c.line)
+			said, err := try(t, folder, nil, "go", tests(service+c.packages)...)
+			require.Error(t, err, c.line)
+			require.Contains(t, said, "--- FAIL: "+c.fails, c.line)
+			run(t, folder, nil, "git", "checkout", "--quiet", service+c.file)
 		}
 	})
 

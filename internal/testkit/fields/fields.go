@@ -22,14 +22,25 @@ func RequireSet(t testing.TB, v any) {
 // but: only a changed field shows that a change is stored.
 func RequireDiffer(t testing.TB, a, b any, but ...string) {
 	t.Helper()
+	require.Empty(t, same(a, b, but), "give these fields another value")
+}
+
+// RequireErased fails the test unless an erasure changed each field of a struct, except
+// those in kept: a new field may be personal.
+func RequireErased(t testing.TB, before, after any, kept ...string) {
+	t.Helper()
+	require.Empty(t, same(before, after, kept), "the erasure of a person kept these fields: erase them, or name them here as kept (and in docs/erasure.md)")
+}
+
+// same returns the names of the fields that two structs have in common, except those in but.
+func same(a, b any, but []string) (names []string) {
 	before, after := reflect.ValueOf(a), reflect.ValueOf(b)
-	var same []string
 	for _, f := range reflect.VisibleFields(before.Type()) {
 		if !slices.Contains(but, f.Name) && reflect.DeepEqual(before.FieldByIndex(f.Index).Interface(), after.FieldByIndex(f.Index).Interface()) {
-			same = append(same, f.Name)
+			names = append(names, f.Name)
 		}
 	}
-	require.Empty(t, same, "give these fields another value")
+	return names
 }
 
 // unset returns the paths of the zero fields.

@@ -33,4 +33,6 @@ func TestUnsetFieldsAreNamed(t *testing.T) {
 
 func TestFieldsThatDifferPass(t *testing.T) {
 	RequireDiffer(t, part{1, 2}, part{2, 2}, "B")
+	RequireErased(t, part{1, 2}, part{0, 2}, "B")
+	require.Equal(t, []string{"B"}, same(part{1, 2}, part{2, 2}, nil))
 }

@@ -50,6 +50,15 @@ type Row struct{ stmt *sqlite.Stmt }
 // Text returns a text.
 func (r Row) Text(column int) string { return r.stmt.ColumnText(column) }
 
+// NullText returns a text, or nil for NULL.
+func (r Row) NullText(column int) *string {
+	if r.stmt.ColumnIsNull(column) {
+		return nil
+	}
+	s := r.Text(column)
+	return &s
+}
+
 // Int returns a whole number.
 func (r Row) Int(column int) int64 { return r.stmt.ColumnInt64(column) }
 
@@ -84,8 +93,8 @@ func (r Row) UUID(column int) (uuid.UUID, error) { return uuid.Parse(r.stmt.Colu
 // Time returns an instant, which is stored in microseconds.
 func (r Row) Time(column int) time.Time { return time.UnixMicro(r.stmt.ColumnInt64(column)).UTC() }
 
-// Query calls row for each row of a query. values are its parameters: string, int, int64,
-// *int, []byte, uuid.UUID, time.Time or *time.Time; another type panics.
+// Query calls row for each row of a query. values are its parameters: string, *string, int,
+// int64, *int, []byte, uuid.UUID, time.Time or *time.Time; another type panics.
 //
 // Write LIMIT ?+0, not LIMIT ?: SQLite's planner looks at the value of a bare parameter, so
 // that each execution would prepare the statement again, which takes as long as reading a
@@ -147,6 +156,12 @@ func bind(stmt *sqlite.Stmt, i int, value any) {
 	switch v := value.(type) {
 	case string:
 		stmt.BindText(i, v)
+	case *string:
+		if v == nil {
+			stmt.BindNull(i)
+			return
+		}
+		stmt.BindText(i, *v)
 	case int:
 		stmt.BindInt64(i, int64(v))
 	case int64:

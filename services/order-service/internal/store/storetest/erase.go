@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/example/microservices/internal/testkit/fields"
 	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/pkg/events/eventstest"
 	"github.com/example/microservices/pkg/idempotency"
@@ -54,6 +56,9 @@ func erase(t *testing.T, s Store) {
 	for id, was := range before {
 		o, err := s.Get(t.Context(), id)
 		require.NoError(t, err)
+		if was.Status == order.Pending {
+			fields.RequireErased(t, was, o, "ID", "UserID", "Items", "Total", "CreatedAt")
+		}
 		was.Status, was.ShippingAddress, was.ChangedBy, was.Version = want[was.Status], order.ErasedAddress, order.Erasure, 2
 		was.ErasedAt, was.UpdatedAt = o.ErasedAt, o.UpdatedAt
 		require.Equal(t, was, o)
@@ -180,14 +185,18 @@ func eraseLate(t *testing.T, s Store) {
 
 func says(t *testing.T, s Store) {
 	o := create(t, s, New(t, in(uuid.New(), order.Pending)))
+	stored := o
 	change := func(f func(*order.Order)) {
 		o.Version++
+		o.Items = slices.Clone(o.Items)
 		f(&o)
 		require.NoError(t, s.Update(t.Context(), o))
 	}
 	change(func(o *order.Order) { o.ShippingAddress, o.ChangedBy = "there", order.Admin })
 	change(func(o *order.Order) { o.Items[0].Quantity, o.Total, o.ChangedBy = 1, 99999, order.Customer })
 	change(func(o *order.Order) { o.Status, o.ChangedBy = order.Confirmed, order.Fulfilment })
+	// A new field must be changed above, separately, so that its name is expected below.
+	fields.RequireDiffer(t, stored, o, "ID", "UserID", "CreatedAt", "UpdatedAt", "ErasedAt")
 	require.NoError(t, s.Follow(t.Context(), source, events.Cursor{}, events.Cursor{Turn: 1, Position: 1}, deletion(o.UserID)))
 	require.NoError(t, s.Delete(t.Context(), o.ID, 5))
 	want := []string{

@@ -1,0 +1,19 @@
+package apitest
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Members returns the sorted names of the members of a JSON type, except those in but.
+func Members(v any, but ...string) (names []string) {
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if !slices.Contains(but, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
