@@ -95,8 +95,8 @@ var editable = map[string]string{
 // its value is lost: on creation, alone in a change, or beside the current status.
 func TestEveryFieldIsSetAndChanged(t *testing.T) {
 	fields := slices.Sorted(maps.Keys(editable))
-	require.Equal(t, fields, apitest.Members(api.NewOrder{}, "user_id"), "add the new field to editable")
-	require.Equal(t, fields, apitest.Members(api.OrderChange{}, "status", "id", "user_id", "total_amount", "created_at", "updated_at", "erased_at"), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members[api.NewOrder]("user_id"), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members[api.OrderChange]("status", "id", "user_id", "total_amount", "created_at", "updated_at", "erased_at"), "add the new field to editable")
 	each(t, func(t *testing.T, s *server) {
 		plain := s.create().Object()
 		for field, value := range editable {

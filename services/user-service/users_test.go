@@ -152,8 +152,8 @@ var editable = map[string]string{
 // its value is lost on creation or in a change.
 func TestEveryFieldIsSetAndChanged(t *testing.T) {
 	fields := slices.Sorted(maps.Keys(editable))
-	require.Equal(t, fields, apitest.Members(api.NewUser{}), "add the new field to editable")
-	require.Equal(t, fields, apitest.Members(api.UserChange{}, "id", "created_at", "updated_at"), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members[api.NewUser](), "add the new field to editable")
+	require.Equal(t, fields, apitest.Members[api.UserChange]("id", "created_at", "updated_at"), "add the new field to editable")
 	each(t, func(t *testing.T, s *server) {
 		for field, value := range editable {
 			plain := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
