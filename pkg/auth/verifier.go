@@ -229,11 +229,14 @@ func (v *Verifier) authenticate(ctx context.Context, authorization []string) (Ca
 	return v.verify(ctx, token)
 }
 
+// MissingToken is the description of the error if a request has no token.
+const MissingToken = "this needs a token: send Authorization: Bearer and the token"
+
 // bearer returns the token of a request (RFC 6750, section 2.1). Credentials of another
 // scheme count as no token, so the client gets no error code (section 3.1).
 func bearer(authorization []string) (string, error) {
 	if len(authorization) == 0 {
-		return "", &InvalidError{result: missing, Description: "this needs a token: send Authorization: Bearer and the token", Missing: true}
+		return "", &InvalidError{result: missing, Description: MissingToken, Missing: true}
 	}
 	if len(authorization) > 1 {
 		return "", invalid(malformed, "there is more than one Authorization header")

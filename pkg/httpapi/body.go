@@ -55,7 +55,7 @@ func (b *Body[T]) decode(sent []byte) error {
 // (400) if the body is empty or isn't JSON.
 func decode(b body, sent []byte, details []Detail) ([]Detail, error) {
 	if len(sent) == 0 {
-		return nil, NewProblem(http.StatusBadRequest, "the body is empty", Detail{Location: "body", Message: "is required"})
+		return nil, emptyBody()
 	}
 	err := b.decode(sent)
 	var fields invalid.Fields
@@ -69,9 +69,17 @@ func decode(b body, sent []byte, details []Detail) ([]Detail, error) {
 	return details, err
 }
 
+func emptyBody() *Problem {
+	return NewProblem(http.StatusBadRequest, "the body is empty", Detail{Location: "body", Message: "is required"})
+}
+
 // mergePatch is the media type of JSON Merge Patch (RFC 7396), which PATCH accepts
 // besides application/json.
 const mergePatch = "application/merge-patch+json"
+
+func notJSON() *Problem {
+	return NewProblem(http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json")
+}
 
 // requireJSON returns a 415 unless the body is JSON in UTF-8 without Content-Encoding
 // (RFC 9110, section 15.5.16).
@@ -81,7 +89,7 @@ func requireJSON(r *http.Request) *Problem {
 	patch := r.Method == http.MethodPatch
 	switch {
 	case err != nil || mediaType != "application/json" && (mediaType != mergePatch || !patch):
-		p := NewProblem(http.StatusUnsupportedMediaType, "the body must be JSON; send Content-Type: application/json")
+		p := notJSON()
 		if patch {
 			return p.with("Accept-Patch", "application/json, "+mergePatch) // RFC 5789, section 3.1
 		}
@@ -139,11 +147,15 @@ func (a *API) readBody(op *operation, x *exchange, held *overload.Reservation) (
 	return content, nil
 }
 
+func lateBody() *Problem {
+	return NewProblem(http.StatusRequestTimeout, "the body took too long to arrive")
+}
+
 // bodyProblem returns the problem of a body that didn't arrive.
 func (a *API) bodyProblem(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return NewProblem(http.StatusRequestTimeout, "the body took too long to arrive")
+		return lateBody()
 	case errors.Is(ctx.Err(), context.Canceled):
 		return a.classify(ctx, err)
 	}

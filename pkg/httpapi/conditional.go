@@ -65,11 +65,19 @@ func (o *operation) refuseConditions(h http.Header) *Problem {
 	case !o.unversioned:
 		return nil
 	case h["If-Match"] != nil:
-		return NewProblem(http.StatusPreconditionFailed, "If-Match can't match: what this request is about has no ETag; omit the header")
+		return withoutETag()
 	case h["If-None-Match"] != nil && !o.reads:
 		return NewProblem(http.StatusPreconditionFailed, "If-None-Match can't be evaluated: what this request is about has no ETag; omit the header")
 	}
 	return nil
+}
+
+func withoutETag() *Problem {
+	return NewProblem(http.StatusPreconditionFailed, "If-Match can't match: what this request is about has no ETag; omit the header")
+}
+
+func changedSince(etag string) *Problem {
+	return NewProblem(http.StatusPreconditionFailed, "the resource has changed since: its ETag is "+etag).with("ETag", etag)
 }
 
 // checkMatch evaluates If-Match with the strong comparison: weak tags never match.
@@ -87,7 +95,7 @@ func (c *Conditions) checkMatch(etag string) error {
 	case weak:
 		return NewProblem(http.StatusPreconditionFailed, "If-Match has a weak tag, W/"+etag+", which never matches; send the ETag as it was read, "+etag).with("ETag", etag)
 	}
-	return NewProblem(http.StatusPreconditionFailed, "the resource has changed since: its ETag is "+etag).with("ETag", etag)
+	return changedSince(etag)
 }
 
 // noneMatches reports whether If-None-Match contains the tag, by the weak comparison.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/example/microservices/pkg/auth"
 	"github.com/example/microservices/pkg/idempotency"
 )
 
@@ -30,39 +31,39 @@ func exampleProblem(document *huma.OpenAPI, op *huma.Operation, status int) *Pro
 	versioned := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == "If-Match" })
 	switch {
 	case status == http.StatusBadRequest:
-		return NewProblem(status, "the body is empty", Detail{Location: "body", Message: "is required"})
+		return emptyBody()
 	case status == http.StatusUnauthorized:
-		return NewProblem(status, "this needs a token: send Authorization: Bearer and the token")
+		return NewProblem(status, auth.MissingToken)
 	case status == http.StatusForbidden && len(op.Security) > 0:
 		return Forbidden(op.Security[0][securityScheme]...)
 	case status == http.StatusNotFound:
 		return NotFound("resource")
 	case status == http.StatusRequestTimeout:
-		return NewProblem(status, "the body took too long to arrive")
+		return lateBody()
 	case status == http.StatusConflict && creates:
 		return NewProblem(status, idempotency.ErrInFlight.Error())
 	case status == http.StatusConflict:
 		return NewProblem(status, "the state of the resource does not permit this")
 	case status == http.StatusGone && creates:
-		return NewProblem(status, "the resource created with this Idempotency-Key was deleted; use a new key to create another")
+		return keyGone()
 	case status == http.StatusGone:
 		return NewProblem(status, "the cursor is ahead of all events")
 	case status == http.StatusPreconditionFailed && versioned:
-		return NewProblem(status, `the resource has changed since: its ETag is "2"`)
+		return changedSince(ETag(2))
 	case status == http.StatusPreconditionFailed:
-		return NewProblem(status, "If-Match can't match: what this request is about has no ETag; omit the header")
+		return withoutETag()
 	case status == http.StatusRequestEntityTooLarge:
 		return tooLarge(op.MaxBodyBytes)
 	case status == http.StatusUnsupportedMediaType:
-		return NewProblem(status, "the body must be JSON; send Content-Type: application/json")
+		return notJSON()
 	case status == http.StatusUnprocessableEntity:
 		return NewProblem(status, validationFailed, exampleDetail(document, op))
 	case status == http.StatusTooManyRequests:
 		return TooMany(time.Second)
 	case status == http.StatusInternalServerError:
-		return NewProblem(status, "something went wrong here; it has been logged")
+		return internalError()
 	case status == http.StatusServiceUnavailable:
-		return Unavailable("the database is unavailable; try again later", time.Second)
+		return databaseUnavailable()
 	}
 	return NewProblem(status, strings.ToLower(http.StatusText(status)))
 }

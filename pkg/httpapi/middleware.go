@@ -160,7 +160,7 @@ func (a *API) recoverPanic(g *gin.Context) {
 		}
 		a.log.ErrorContext(g.Request.Context(), "panic", slog.String("cause", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
 		if !g.Writer.Written() {
-			a.write(g, NewProblem(http.StatusInternalServerError, "something went wrong here; it has been logged"))
+			a.write(g, internalError())
 		}
 		g.Abort()
 	}()

@@ -139,9 +139,21 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	p := a.classify(ctx, err)
 	if p == nil {
 		a.log.ErrorContext(ctx, "request failed", slog.Any("error", err))
-		p = NewProblem(http.StatusInternalServerError, "something went wrong here; it has been logged")
+		p = internalError()
 	}
 	return p
+}
+
+func internalError() *Problem {
+	return NewProblem(http.StatusInternalServerError, "something went wrong here; it has been logged")
+}
+
+func keyGone() *Problem {
+	return NewProblem(http.StatusGone, "the resource created with this Idempotency-Key was deleted; use a new key to create another")
+}
+
+func databaseUnavailable() *Problem {
+	return Unavailable("the database is unavailable; try again later", time.Second)
 }
 
 func (a *API) classify(ctx context.Context, err error) *Problem {
@@ -159,7 +171,7 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 	case errors.As(err, &fields):
 		return NewProblem(http.StatusUnprocessableEntity, validationFailed, bodyDetails(fields)...)
 	case errors.Is(err, idempotency.ErrGone):
-		return NewProblem(http.StatusGone, "the resource created with this Idempotency-Key was deleted; use a new key to create another")
+		return keyGone()
 	case errors.Is(err, idempotency.ErrInFlight):
 		return NewProblem(http.StatusConflict, err.Error()).with("Retry-After", "1")
 	case errors.Is(err, idempotency.ErrMismatch):
@@ -172,7 +184,7 @@ func (a *API) classify(ctx context.Context, err error) *Problem {
 		return Unavailable("the request timed out", time.Second)
 	case errors.Is(err, database.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		a.log.WarnContext(ctx, "database unavailable", slog.Any("error", err))
-		return Unavailable("the database is unavailable; try again later", time.Second)
+		return databaseUnavailable()
 	}
 	return nil
 }

@@ -23,7 +23,8 @@ func Scrubbed(step, in time.Duration) (spent time.Duration) {
 	var s scrubber
 	now := time.Now()
 	for end := now.Add(in); now.Before(end); {
-		now = now.Add(s.wait(now) + step)
+		s.save(now)
+		now = now.Add(s.pause() + step)
 		s.saved -= step
 		spent += step
 	}

@@ -40,12 +40,14 @@ type scrubber struct {
 	savedAt time.Time
 }
 
-// wait returns how long to wait before the next step.
-func (s *scrubber) wait(now time.Time) time.Duration {
+// save adds the share of the time since savedAt.
+func (s *scrubber) save(now time.Time) {
 	s.saved = min(scrubBurst, s.saved+now.Sub(s.savedAt)/scrubShare)
 	s.savedAt = now
-	return max(scrubPause, -s.saved*scrubShare)
 }
+
+// pause returns how long to wait before the next step.
+func (s *scrubber) pause() time.Duration { return max(scrubPause, -s.saved*scrubShare) }
 
 // begin schedules a scrub of all pages.
 func (s *scrubber) begin() {

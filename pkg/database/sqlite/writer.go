@@ -87,8 +87,9 @@ func (w *writer) loop() {
 	defer retry.Stop()
 	for {
 		var idle <-chan time.Time
+		w.scrubber.save(time.Now())
 		if w.scrubber.at > 0 {
-			idle = time.After(w.scrubber.wait(time.Now()))
+			idle = time.After(w.scrubber.pause())
 		}
 		select {
 		case <-w.quit:
@@ -111,7 +112,7 @@ func (w *writer) loop() {
 		if w.conn.erases {
 			w.scrubber.begin()
 		}
-		if w.scrubber.wait(time.Now()) == scrubPause {
+		if w.scrubber.saved > 0 {
 			w.scrub(scrubBeside)
 		}
 		if time.Since(w.wiped) >= wipeRetry {

@@ -83,14 +83,10 @@ func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Log
 // and few enough for a million restores.
 const skipped = 1_000_000_000_000
 
-// skipNumbers skips numbers of all tables with AUTOINCREMENT.
+// skipNumbers skips numbers of all tables with AUTOINCREMENT, also of those that never had a
+// row. That of the migrations is one, so sqlite_sequence exists.
 func skipNumbers(ctx context.Context, db *sql.DB) error {
-	var tables int
-	err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'").Scan(&tables)
-	if err != nil || tables == 0 {
-		return err
-	}
-	_, err = db.ExecContext(ctx, `INSERT INTO sqlite_sequence (name, seq)
+	_, err := db.ExecContext(ctx, `INSERT INTO sqlite_sequence (name, seq)
 		SELECT name, 0 FROM sqlite_master WHERE type = 'table' AND sql LIKE '% AUTOINCREMENT%' AND name NOT IN (SELECT name FROM sqlite_sequence)`)
 	if err != nil {
 		return err

@@ -83,34 +83,44 @@ func (s Consumers) acknowledgeBatch(ctx context.Context, tx pgx.Tx, name string,
 	if err != nil {
 		return false, err
 	}
-	moved := to
+	var moved events.Cursor
 	if from.Compare(to) <= 0 {
-		end, full, err := cursor(tx.QueryRow(ctx, s.batchUp, from.Turn, from.Position, to.Turn, to.Position, events.MaxAcknowledged-1))
-		if err != nil {
-			return false, err
-		}
-		if full {
-			moved = end
-		}
-		_, err = tx.Exec(ctx, s.erased, from.Turn, from.Position, moved.Turn, moved.Position, name, now)
-		if err != nil {
-			return false, err
-		}
+		moved, err = s.record(ctx, tx, name, from, to, now)
 	} else {
-		end, full, err := cursor(tx.QueryRow(ctx, s.batchDown, to.Turn, to.Position, from.Turn, from.Position, events.MaxAcknowledged-1))
-		if err != nil {
-			return false, err
-		}
-		if full {
-			moved = events.Cursor{Turn: end.Turn, Position: end.Position - 1}
-		}
-		_, err = tx.Exec(ctx, s.undone, moved.Turn, moved.Position, from.Turn, from.Position, name)
-		if err != nil {
-			return false, err
-		}
+		moved, err = s.withdraw(ctx, tx, name, from, to)
+	}
+	if err != nil {
+		return false, err
 	}
 	_, err = tx.Exec(ctx, s.move, name, moved.Turn, moved.Position)
 	return moved == to, err
+}
+
+// record records a batch of deletions after from, up to to, and returns its last cursor.
+func (s Consumers) record(ctx context.Context, tx pgx.Tx, name string, from, to events.Cursor, now time.Time) (moved events.Cursor, err error) {
+	end, full, err := cursor(tx.QueryRow(ctx, s.batchUp, from.Turn, from.Position, to.Turn, to.Position, events.MaxAcknowledged-1))
+	if err != nil {
+		return to, err
+	}
+	if full {
+		to = end
+	}
+	_, err = tx.Exec(ctx, s.erased, from.Turn, from.Position, to.Turn, to.Position, name, now)
+	return to, err
+}
+
+// withdraw withdraws a batch of deletions up to from, after to, and returns the cursor
+// before it.
+func (s Consumers) withdraw(ctx context.Context, tx pgx.Tx, name string, from, to events.Cursor) (moved events.Cursor, err error) {
+	end, full, err := cursor(tx.QueryRow(ctx, s.batchDown, to.Turn, to.Position, from.Turn, from.Position, events.MaxAcknowledged-1))
+	if err != nil {
+		return to, err
+	}
+	if full {
+		to = events.Cursor{Turn: end.Turn, Position: end.Position - 1}
+	}
+	_, err = tx.Exec(ctx, s.undone, to.Turn, to.Position, from.Turn, from.Position, name)
+	return to, err
 }
 
 // cursor reads a cursor from a row, if there is one.
