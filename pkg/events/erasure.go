@@ -23,8 +23,8 @@ const MaxAcknowledged = 500
 type Consumers interface {
 	// Acknowledge records that a consumer has applied all events up to a cursor. A cursor
 	// before the consumer's last one, as after a restore from a backup, withdraws the
-	// acknowledgement of the later events. It returns ErrAhead if the cursor is ahead of
-	// all events. If it fails after some batches, those are kept: the consumer is between
+	// acknowledgement of the later events. It returns ErrGone if no event has the
+	// cursor. If it fails after some batches, those are kept: the consumer is between
 	// its last cursor and c.
 	Acknowledge(ctx context.Context, name string, c Cursor, now time.Time) error
 	// Erasure returns the state of a deleted resource. It returns false if there was no

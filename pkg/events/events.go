@@ -44,9 +44,10 @@ type Event struct {
 // Cursor is a position in a feed, after an event. The zero value is the beginning.
 type Cursor struct{ Turn, Position int64 }
 
-// ErrAhead means that a cursor is ahead of all events, as when the database was restored
-// from a backup: its reader has seen events that no longer exist.
-var ErrAhead = errors.New("the cursor is ahead of all events")
+// ErrGone means that there is no event with a cursor: it has expired, or its reader read it
+// in a database that has since been restored from a backup, or replaced by a standby that
+// lacked it. The reader may have missed events, and must begin again.
+var ErrGone = errors.New("the cursor's event no longer exists")
 
 var errCursor = errors.New("is not a cursor of this feed; use the cursor of the last event, unchanged")
 
@@ -96,13 +97,13 @@ type Store interface {
 	// EventsAfter returns at most limit events after a cursor, in the order of the feed;
 	// those of one resource are in the order of its versions. No event is committed later
 	// with a cursor below one that was returned, so a reader misses none. It returns
-	// ErrAhead if the cursor is ahead of all events.
+	// ErrGone if no event has the cursor.
 	EventsAfter(ctx context.Context, c Cursor, limit int) ([]Event, error)
 	// EventsOf returns at most limit events of a resource with versions below the given
 	// one, newest first.
 	EventsOf(ctx context.Context, subject uuid.UUID, below int64, limit int) ([]Event, error)
 	// PurgeEvents deletes at most limit events from before a time, and returns how many it
-	// deleted. A store may keep deletions for ever, so that a consumer that was stopped for
-	// long doesn't miss one.
+	// deleted. It keeps the last event, whose cursor readers have. A store may keep
+	// deletions for ever, so that a consumer that was stopped for long doesn't miss one.
 	PurgeEvents(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -169,7 +169,7 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	if err == nil {
 		batch, err = f.fetch(ctx, at)
 	}
-	if errors.Is(err, ErrAhead) && at != (Cursor{}) {
+	if errors.Is(err, ErrGone) && at != (Cursor{}) {
 		return 0, f.beginAnew(ctx, at)
 	}
 	if err != nil {
@@ -204,13 +204,13 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 }
 
 // beginAnew resets the cursor to the beginning, after the feed was restored from a
-// backup. Events that were applied before are applied again, without effect, and none of
+// backup, or after its event has expired. Events that were applied before are applied again, without effect, and none of
 // the new ones is missed.
 func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
 	err := f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)
 	if err == nil {
 		f.acknowledged = Cursor{}
-		f.Log.WarnContext(ctx, "reading events from the beginning: their service was restored from a backup", slog.String("source", f.Source), slog.String("cursor", at.String()))
+		f.Log.WarnContext(ctx, "reading events from the beginning: the last one that was read has expired, or its service was restored from a backup", slog.String("source", f.Source), slog.String("cursor", at.String()))
 	}
 	return err
 }
@@ -277,7 +277,7 @@ func (f *Follower) do(ctx context.Context, method string, address *url.URL, body
 	case err != nil:
 		return nil, err
 	case response.StatusCode == http.StatusGone:
-		return nil, ErrAhead
+		return nil, ErrGone
 	case response.StatusCode == http.StatusForbidden, response.StatusCode == http.StatusNotFound:
 		return nil, fmt.Errorf("%w: %s answered %d to %s %s", errRefused, f.Source, response.StatusCode, method, address.Path)
 	case response.StatusCode/100 != 2:

@@ -47,7 +47,7 @@ func exampleProblem(document *huma.OpenAPI, op *huma.Operation, status int) *Pro
 	case status == http.StatusGone && creates:
 		return keyGone()
 	case status == http.StatusGone:
-		return NewProblem(status, "the cursor is ahead of all events")
+		return NewProblem(status, "the cursor's event no longer exists")
 	case status == http.StatusPreconditionFailed && versioned:
 		return changedSince(ETag(2))
 	case status == http.StatusPreconditionFailed:

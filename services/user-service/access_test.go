@@ -89,7 +89,7 @@ func TestAccessRules(t *testing.T) {
 			"get-user-events": {Prepare: func(*testing.T, string) (string, any) { return users + "/events", nil }, Owner: 200, Other: 200, Admin: 200, Service: 200},
 			"put-consumer": {
 				Prepare: func(*testing.T, string) (string, any) {
-					return consumer, map[string]any{"cursor": "0-1"}
+					return consumer, map[string]any{"cursor": "0-0"}
 				},
 				Owner: 204, Other: 204, Admin: 204, Service: 204,
 			},

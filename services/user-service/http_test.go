@@ -255,7 +255,7 @@ func eventOperations() []func(*apitest.Client) *apitest.Answer {
 	return []func(*apitest.Client) *apitest.Answer{
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, users+"/events", nil) },
 		func(c *apitest.Client) *apitest.Answer {
-			return c.Do(http.MethodPut, consumer, map[string]any{"cursor": "0-1"})
+			return c.Do(http.MethodPut, consumer, map[string]any{"cursor": "0-0"})
 		},
 		func(c *apitest.Client) *apitest.Answer {
 			return c.Do(http.MethodGet, users+"/"+unknown+"/erasure", nil)

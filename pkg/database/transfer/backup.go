@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,8 +38,7 @@ func (s Store) Backup(ctx context.Context, source, to string, keep int, log *slo
 	case keep != 0 && !isFolder:
 		return "", fmt.Errorf("%s is not a folder: remove KEEP", to)
 	}
-	unchanged := func(*sql.DB) error { return nil }
-	err = s.snapshot(ctx, source, target, unchanged, func() error { return nil }, log)
+	err = s.snapshot(ctx, source, target, func() error { return nil }, log)
 	if err != nil {
 		return "", fmt.Errorf("back %s up: %w", source, err)
 	}
@@ -53,8 +51,7 @@ func (s Store) Backup(ctx context.Context, source, to string, keep int, log *slo
 // Restore puts a backup in place as the SQLite file at target. If backup is a folder, it
 // takes the newest backup in it of a file with target's name. It returns an error, and
 // changes nothing, if target has rows or another process has it open. The next start
-// migrates an older schema. Numbers that were assigned after the backup (AUTOINCREMENT) are
-// not assigned again, so that followers of the events miss none of the new ones.
+// migrates an older schema.
 func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Logger) error {
 	info, err := os.Stat(backup)
 	if err == nil && info.IsDir() {
@@ -71,33 +68,16 @@ func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Log
 	if err != nil {
 		return err
 	}
-	skip := func(db *sql.DB) error { return skipNumbers(ctx, db) }
-	err = s.snapshot(ctx, backup, target, skip, func() error { return s.vacant(ctx, target) }, log)
+	err = s.snapshot(ctx, backup, target, func() error { return s.vacant(ctx, target) }, log)
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", backup, err)
 	}
 	return nil
 }
 
-// skipped is how many numbers a restore skips: more than were ever assigned after a backup,
-// and few enough for a million restores.
-const skipped = 1_000_000_000_000
-
-// skipNumbers skips numbers of all tables with AUTOINCREMENT, also of those that never had a
-// row. That of the migrations is one, so sqlite_sequence exists.
-func skipNumbers(ctx context.Context, db *sql.DB) error {
-	_, err := db.ExecContext(ctx, `INSERT INTO sqlite_sequence (name, seq)
-		SELECT name, 0 FROM sqlite_master WHERE type = 'table' AND sql LIKE '% AUTOINCREMENT%' AND name NOT IN (SELECT name FROM sqlite_sequence)`)
-	if err != nil {
-		return err
-	}
-	_, err = db.ExecContext(ctx, "UPDATE sqlite_sequence SET seq = seq + $1", skipped)
-	return err
-}
-
-// snapshot writes a consistent copy of a SQLite file to target. It calls change with the
-// copy, and ready before it renames the copy to target.
-func (s Store) snapshot(ctx context.Context, source, target string, change func(*sql.DB) error, ready func() error, log *slog.Logger) (err error) {
+// snapshot writes a consistent copy of a SQLite file to target. It calls ready before it
+// renames the copy to target.
+func (s Store) snapshot(ctx context.Context, source, target string, ready func() error, log *slog.Logger) (err error) {
 	began := time.Now()
 	from, err := open(source)
 	if err != nil {
@@ -123,7 +103,7 @@ func (s Store) snapshot(ctx context.Context, source, target string, change func(
 	if err != nil {
 		return errors.Join(err, os.Remove(partial))
 	}
-	rows, err := s.finish(ctx, partial, target, change, ready)
+	rows, err := s.finish(ctx, partial, target, ready)
 	if err != nil {
 		return errors.Join(err, os.Remove(partial))
 	}
@@ -131,16 +111,13 @@ func (s Store) snapshot(ctx context.Context, source, target string, change func(
 	return syncFolder(filepath.Dir(target))
 }
 
-// finish checks and changes the copy, flushes it to disk and renames it.
-func (s Store) finish(ctx context.Context, partial, target string, change func(*sql.DB) error, ready func() error) (map[string]int64, error) {
+// finish checks the copy, flushes it to disk and renames it.
+func (s Store) finish(ctx context.Context, partial, target string, ready func() error) (map[string]int64, error) {
 	written, err := open(partial)
 	if err != nil {
 		return nil, err
 	}
 	rows, err := s.check(ctx, written)
-	if err == nil {
-		err = change(written)
-	}
 	err = errors.Join(err, written.Close())
 	if err != nil {
 		return nil, err

@@ -89,32 +89,3 @@ func TestDataThatCannotBeCopiedIsReportedFirst(t *testing.T) {
 		})
 	}
 }
-
-// TestARestoreAssignsNewNumbers: numbers of rows that were lost are not assigned again, or
-// whoever has read those rows would miss the new ones.
-func TestARestoreAssignsNewNumbers(t *testing.T) {
-	s := store("CREATE TABLE things (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT) STRICT; CREATE TABLE others (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT;", thingsPG)
-	s.Tables = append(s.Tables, "others")
-	log := slog.New(slog.DiscardHandler)
-	backup, target := filepath.Join(t.TempDir(), "backup.db"), filepath.Join(t.TempDir(), "things.db")
-	_, err := s.Backup(t.Context(), file(t, s, "INSERT INTO things (name) VALUES ('a'), ('b')"), backup, 0, log)
-	require.NoError(t, err)
-	next := func(path string) (ids []int64) {
-		db, err := sqlite.Open(path, s.SQLite)
-		require.NoError(t, err)
-		require.NoError(t, db.Write(t.Context(), func(c *sqlite.Conn) error {
-			for _, insert := range []string{"INSERT INTO things (name) VALUES ('c') RETURNING id", "INSERT INTO others DEFAULT VALUES RETURNING id"} {
-				err := c.Query(t.Context(), insert, func(r sqlite.Row) error { ids = append(ids, r.Int(0)); return nil })
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
-		require.NoError(t, db.Close())
-		return ids
-	}
-	require.NoError(t, s.Restore(t.Context(), backup, target, log))
-	require.Equal(t, []int64{1_000_000_000_003, 1_000_000_000_001}, next(target))
-	require.Equal(t, []int64{3, 1}, next(backup), "a backup is a plain copy")
-}

@@ -39,21 +39,21 @@ LEFT JOIN %[1]s.erasures AS d ON d.consumer = c.name AND d.user_id = $1`
 type Consumers struct {
 	db *postgres.DB
 
-	ahead, lock, lastEvent, batchUp, batchDown, erased, undone, move, deletedAt, consumers string
+	exists, lock, lastEvent, batchUp, batchDown, erased, undone, move, deletedAt, consumers string
 }
 
 // NewConsumers returns the consumers of a schema.
 func NewConsumers(db *postgres.DB, schema string) Consumers {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
 	return Consumers{
-		db: db, ahead: in(ahead), lock: in(lock), lastEvent: in(lastEvent), batchUp: in(batchUp), batchDown: in(batchDown),
+		db: db, exists: in(exists), lock: in(lock), lastEvent: in(lastEvent), batchUp: in(batchUp), batchDown: in(batchDown),
 		erased: in(erased), undone: in(undone), move: in(move), deletedAt: in(deletedAt), consumers: in(consumers),
 	}
 }
 
 // Acknowledge implements events.Consumers. Each batch is a transaction of its own.
 func (s Consumers) Acknowledge(ctx context.Context, name string, to events.Cursor, now time.Time) error {
-	err := checkAhead(ctx, s.db, s.ahead, to)
+	err := checkExists(ctx, s.db, s.exists, to)
 	if err != nil {
 		return err
 	}

@@ -21,15 +21,16 @@ const (
 	// No event is committed later with a turn below the oldest running transaction's.
 	after = "-- name: EventsAfter\n" + selectEvent + `
 WHERE (e.turn, e.position) > ($1, $2)
+    AND ($1 = 0 AND $2 = 0 OR EXISTS (SELECT FROM %[1]s.events WHERE turn = $1 AND position = $2))
     AND e.turn < (SELECT b.turn FROM %[1]s.events_base AS b) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 ORDER BY e.turn, e.position LIMIT $3`
-	of = "-- name: EventsOf\n" + selectEvent + `WHERE e.subject = $1 AND e.version < $2 ORDER BY e.version DESC LIMIT $3`
-	// Ahead: no transaction has had this turn or a later one.
-	ahead = `-- name: EventsEnd
-SELECT $1::bigint >= b.turn + pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM %[1]s.events_base AS b`
-	purge = `-- name: PurgeEvents
+	of     = "-- name: EventsOf\n" + selectEvent + `WHERE e.subject = $1 AND e.version < $2 ORDER BY e.version DESC LIMIT $3`
+	exists = "-- name: EventExists\nSELECT EXISTS (SELECT FROM %[1]s.events WHERE turn = $1 AND position = $2)"
+	purge  = `-- name: PurgeEvents
 DELETE FROM %[1]s.events WHERE (turn, position) IN (
-    SELECT turn, position FROM %[1]s.events WHERE time < $1 AND NOT (type = $2 AND $3) ORDER BY turn, position LIMIT $4
+    SELECT turn, position FROM %[1]s.events WHERE time < $1 AND NOT (type = $2 AND $3)
+        AND (turn, position) < (SELECT turn, position FROM %[1]s.events ORDER BY turn DESC, position DESC LIMIT 1)
+    ORDER BY turn, position LIMIT $4
     FOR UPDATE SKIP LOCKED)`
 	// A turn that no transaction of this server can have had comes from a dump of another
 	// server. Rebase makes new turns start above it.
@@ -44,29 +45,33 @@ type Events struct {
 	db          *postgres.DB
 	keepDeleted bool
 
-	after, of, ahead, purge, rebase string
+	after, of, exists, purge, rebase string
 }
 
 // New returns the events of a schema. keepDeleted: PurgeEvents keeps deletions.
 func New(db *postgres.DB, schema string, keepDeleted bool) Events {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
-	return Events{db: db, keepDeleted: keepDeleted, after: in(after), of: in(of), ahead: in(ahead), purge: in(purge), rebase: in(rebase)}
+	return Events{db: db, keepDeleted: keepDeleted, after: in(after), of: in(of), exists: in(exists), purge: in(purge), rebase: in(rebase)}
 }
 
 // EventsAfter implements events.Store.
 func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
 	found, err := e.collect(e.db.Query(ctx, e.after, c.Turn, c.Position, limit))
 	if err == nil && len(found) == 0 {
-		err = checkAhead(ctx, e.db, e.ahead, c)
+		err = checkExists(ctx, e.db, e.exists, c)
 	}
 	return found, err
 }
 
-func checkAhead(ctx context.Context, db *postgres.DB, query string, c events.Cursor) error {
-	var ahead bool
-	err := db.QueryRow(ctx, query, c.Turn).Scan(&ahead)
-	if err == nil && ahead {
-		return events.ErrAhead
+// checkExists returns events.ErrGone if a cursor isn't the beginning and has no event.
+func checkExists(ctx context.Context, db *postgres.DB, query string, c events.Cursor) error {
+	exists := c == (events.Cursor{})
+	if exists {
+		return nil
+	}
+	err := db.QueryRow(ctx, query, c.Turn, c.Position).Scan(&exists)
+	if err == nil && !exists {
+		return events.ErrGone
 	}
 	return postgres.Wrap(err)
 }

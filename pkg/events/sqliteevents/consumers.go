@@ -43,7 +43,7 @@ func NewConsumers(db *sqlite.DB) Consumers { return Consumers{db} }
 func (s Consumers) Acknowledge(ctx context.Context, name string, at events.Cursor, now time.Time) error {
 	for done := false; !done; {
 		err := s.db.Write(ctx, func(c *sqlite.Conn) (err error) {
-			err = checkAhead(ctx, c, at)
+			err = checkExists(ctx, c, at)
 			if err != nil {
 				return err
 			}

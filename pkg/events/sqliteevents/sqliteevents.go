@@ -16,13 +16,15 @@ import (
 const (
 	selectEvent = "SELECT turn, position, subject, type, version, time, data FROM events "
 	// The primary key is the position alone: SQLite needs no turn, which is 0.
-	after = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ? ORDER BY position LIMIT ?+0"
-	of    = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?+0"
-	// AUTOINCREMENT never reuses a position, even after a purge.
-	ahead = "-- name: EventsEnd\nSELECT max((SELECT coalesce(max(position), 0) FROM events), (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'events'))"
+	after  = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ?1 AND (?1 = 0 OR EXISTS (SELECT 1 FROM events WHERE position = ?1)) ORDER BY position LIMIT ?2+0"
+	of     = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?+0"
+	exists = "-- name: EventExists\nSELECT EXISTS (SELECT 1 FROM events WHERE position = ?)"
 	// Two statements: the first may read all events, and only the second needs the writer.
-	expired = "-- name: ExpiredEvents\nSELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?+0"
+	expired = "-- name: ExpiredEvents\nSELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) AND position < (SELECT max(position) FROM events) ORDER BY position LIMIT ?+0"
 	purge   = "-- name: PurgeEvents\nDELETE FROM events WHERE position IN (SELECT value FROM json_each(?))"
+	// AUTOINCREMENT continues after seq. The table has no row before the first event.
+	addNumber = "-- name: AddNumber\nINSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')"
+	rebase    = "-- name: RebaseEvents\nUPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'"
 )
 
 // Events implements events.Store.
@@ -37,22 +39,26 @@ func New(db *sqlite.DB, keepDeleted bool) Events { return Events{db, keepDeleted
 // EventsAfter implements events.Store.
 func (e Events) EventsAfter(ctx context.Context, c events.Cursor, limit int) ([]events.Event, error) {
 	if c.Turn > 0 { // of another database
-		return nil, events.ErrAhead
+		return nil, events.ErrGone
 	}
 	found, err := sqlite.All(ctx, e.db, scan, after, c.Position, limit)
 	if err == nil && len(found) == 0 {
-		err = e.db.Read(ctx, func(conn *sqlite.Conn) error { return checkAhead(ctx, conn, c) })
+		err = e.db.Read(ctx, func(conn *sqlite.Conn) error { return checkExists(ctx, conn, c) })
 	}
 	return found, err
 }
 
-func checkAhead(ctx context.Context, conn *sqlite.Conn, c events.Cursor) error {
-	return conn.Query(ctx, ahead, func(r sqlite.Row) error {
-		if c.Turn > 0 || c.Position > r.Int(0) {
-			return events.ErrAhead
+// checkExists returns events.ErrGone if a cursor isn't the beginning and has no event.
+func checkExists(ctx context.Context, conn *sqlite.Conn, c events.Cursor) error {
+	if c == (events.Cursor{}) {
+		return nil
+	}
+	return conn.Query(ctx, exists, func(r sqlite.Row) error {
+		if c.Turn > 0 || r.Int(0) == 0 {
+			return events.ErrGone
 		}
 		return nil
-	})
+	}, c.Position)
 }
 
 // EventsOf implements events.Store.
@@ -87,4 +93,17 @@ func scan(r sqlite.Row) (e events.Event, err error) {
 	}
 	e.Subject, err = r.UUID(2)
 	return e, err
+}
+
+// Rebase makes new positions start at the current time in microseconds. So none is assigned
+// again after a restore of an older file, unless there were a million events per second.
+// Call it after the migrations.
+func (e Events) Rebase(ctx context.Context) error {
+	return e.db.Write(ctx, func(c *sqlite.Conn) error {
+		_, err := c.Exec(ctx, addNumber)
+		if err == nil {
+			_, err = c.Exec(ctx, rebase, time.Now())
+		}
+		return err
+	})
 }

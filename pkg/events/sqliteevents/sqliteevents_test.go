@@ -35,9 +35,9 @@ func TestACursorOfAnotherDatabaseIsRejected(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	_, err = all.EventsAfter(t.Context(), events.Cursor{Turn: 734, Position: 1}, 10)
-	require.ErrorIs(t, err, events.ErrAhead)
+	require.ErrorIs(t, err, events.ErrGone)
 	err = sqliteevents.NewConsumers(db).Acknowledge(t.Context(), "orders", events.Cursor{Turn: 734, Position: 1}, time.Now())
-	require.ErrorIs(t, err, events.ErrAhead)
+	require.ErrorIs(t, err, events.ErrGone)
 }
 
 // TestAnAcknowledgementReadsOnlyItsDeletions: it runs in the only writer, and must not read
