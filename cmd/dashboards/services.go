@@ -35,6 +35,9 @@ func ofService(s catalog.Service) dashboard {
 	if slices.Contains(s.Needs, "user-service") {
 		rows, also = append(rows, lookups(), events()), " its user lookups and the events it applies,"
 	}
+	if len(s.EventConsumers) > 0 {
+		rows, also = append(rows, erasures()), also+" the erasures that are not complete,"
+	}
 	return dashboard{
 		uid: "microservices-" + s.Name, title: "Microservices / " + s.Name, jobs: []string{s.Name},
 		description: s.Name + ": its requests," + also + " its database and its processes.",
@@ -103,6 +106,13 @@ func events() row {
 			query{expr: `sum by (pod) (rate(events_applied_total{@}[$__rate_interval]))`, legend: "{{pod}}"}),
 		series("Failures", "ops", "Failed attempts to read or apply events, by pod. Each is retried.",
 			query{expr: `sum by (pod) (rate(events_failures_total{@}[$__rate_interval]))`, legend: "{{pod}}"}),
+	}}
+}
+
+func erasures() row {
+	return row{"Erasure", []panel{
+		series("Unacknowledged", "s", "Age of the oldest deletion that a consumer of the events has not acknowledged. Its erasure is not complete.",
+			query{expr: `max by (consumer) (events_unacknowledged_seconds{@})`, legend: "{{consumer}}"}),
 	}}
 }
 

@@ -2,9 +2,12 @@ package events
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Erasure is the state of a deleted resource.
@@ -30,4 +33,50 @@ type Consumers interface {
 	// Erasure returns the state of a deleted resource. It returns false if there was no
 	// deletion.
 	Erasure(ctx context.Context, subject uuid.UUID) (Erasure, bool, error)
+	// Unacknowledged returns the time of the first deletion that a consumer has not
+	// acknowledged. It returns false if there is none.
+	Unacknowledged(ctx context.Context, name string) (time.Time, bool, error)
+}
+
+// MeasureInterval is how often the task of Measure should run.
+const MeasureInterval = time.Minute
+
+// Measure adds the metric events_unacknowledged_seconds for each consumer, except the
+// service with the feed itself, and returns the task that updates it. The metric shows
+// whatever delays an erasure: a consumer that is behind, an acknowledgement that is refused,
+// or, on PostgreSQL, a transaction that holds back the feed.
+func (l ConsumerList) Measure(c Consumers, itself Consumer, r prometheus.Registerer) func(context.Context) error {
+	since := map[Consumer]*atomic.Pointer[time.Time]{}
+	for name := range l {
+		if name == itself {
+			continue
+		}
+		first := new(atomic.Pointer[time.Time])
+		since[name] = first
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "events_unacknowledged_seconds", ConstLabels: prometheus.Labels{"consumer": string(name)},
+			Help: "Age of the oldest deletion that a consumer has not acknowledged, so that its erasure is not complete; 0 if there is none. Updated once a minute.",
+		}, func() float64 {
+			at := first.Load()
+			if at == nil {
+				return 0
+			}
+			return time.Since(*at).Seconds()
+		}))
+	}
+	return func(ctx context.Context) error {
+		var errs []error
+		for name, first := range since {
+			at, exists, err := c.Unacknowledged(ctx, string(name))
+			switch {
+			case err != nil:
+				errs = append(errs, err)
+			case exists:
+				first.Store(&at)
+			default:
+				first.Store(nil)
+			}
+		}
+		return errors.Join(errs...)
+	}
 }

@@ -58,6 +58,7 @@ func open(ctx context.Context, c *configuration, rt *service.Runtime) error {
 	once := idempotency.NewOnce(s, c.IdempotencyTTL, rt.Metrics)
 	rt.Every(idempotency.PurgeInterval, "purge_idempotency_keys", once.Purge)
 	rt.Every(events.PurgeInterval, "purge_events", c.Purge(s))
+	rt.Every(events.MeasureInterval, "measure_erasures", c.Consumers.Measure(s, api.ServiceName, rt.Metrics))
 	api.Register(rt.API, user.New(s, api.LimitEmails(emails)), s, once, c.Consumers)
 	return nil
 }

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -108,4 +109,30 @@ func TestEachMetricExists(t *testing.T) {
 			require.True(t, known[s.Name] || known[suffix.ReplaceAllString(s.Name, "")], "%s, in %s, is not a metric of the services", s.Name, of)
 		}
 	}
+}
+
+var search = regexp.MustCompile(`grep ["']([^"']+)`)
+
+// TestRunbooksSearchForLoggedTexts: a runbook's grep finds nothing if the message was
+// reworded.
+func TestRunbooksSearchForLoggedTexts(t *testing.T) {
+	var code strings.Builder
+	for _, folder := range []string{"pkg", "services"} {
+		require.NoError(t, filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			code.Write(b)
+			return err
+		}))
+	}
+	found := 0
+	for name, text := range runbooks(t) {
+		for _, match := range search.FindAllStringSubmatch(text, -1) {
+			require.Contains(t, code.String(), match[1], name)
+			found++
+		}
+	}
+	require.NotZero(t, found)
 }

@@ -18,8 +18,7 @@ const (
 	lock = `-- name: LockConsumer
 INSERT INTO %[1]s.consumers (name, turn, position) VALUES ($1, 0, 0)
 ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING turn, position`
-	lastEvent = "-- name: LastEvent\nSELECT turn, position FROM %[1]s.events ORDER BY turn DESC, position DESC LIMIT 1"
-	between   = " WHERE type = 'deleted' AND (turn, position) > ($1, $2) AND (turn, position) <= ($3, $4) "
+	between = " WHERE type = 'deleted' AND (turn, position) > ($1, $2) AND (turn, position) <= ($3, $4) "
 	// These return the deletion that fills a batch. Its size is the OFFSET, plus one.
 	batchUp   = "-- name: NextDeletions\nSELECT turn, position FROM %[1]s.events" + between + "ORDER BY turn, position LIMIT 1 OFFSET $5"
 	batchDown = "-- name: PreviousDeletions\nSELECT turn, position FROM %[1]s.events" + between + "ORDER BY turn DESC, position DESC LIMIT 1 OFFSET $5"
@@ -30,6 +29,11 @@ SELECT subject, $5, $6 FROM %[1]s.events` + between + `ON CONFLICT (user_id, con
 DELETE FROM %[1]s.erasures WHERE consumer = $5 AND user_id IN (SELECT subject FROM %[1]s.events` + between + `)`
 	move      = "-- name: MoveConsumer\nUPDATE %[1]s.consumers SET turn = $2, position = $3 WHERE name = $1"
 	deletedAt = "-- name: DeletedAt\nSELECT time FROM %[1]s.events WHERE subject = $1 AND type = 'deleted' ORDER BY version DESC LIMIT 1"
+	// Not acknowledged: also deletions that the feed withholds because of a transaction.
+	unacknowledged = `-- name: UnacknowledgedDeletion
+SELECT time FROM %[1]s.events WHERE type = 'deleted' AND (turn, position) > (
+    coalesce((SELECT turn FROM %[1]s.consumers WHERE name = $1), 0), coalesce((SELECT position FROM %[1]s.consumers WHERE name = $1), 0))
+ORDER BY turn, position LIMIT 1`
 	consumers = `-- name: ErasedBy
 SELECT c.name, d.erased_at FROM %[1]s.consumers AS c
 LEFT JOIN %[1]s.erasures AS d ON d.consumer = c.name AND d.user_id = $1`
@@ -39,15 +43,15 @@ LEFT JOIN %[1]s.erasures AS d ON d.consumer = c.name AND d.user_id = $1`
 type Consumers struct {
 	db *postgres.DB
 
-	exists, lock, lastEvent, batchUp, batchDown, erased, undone, move, deletedAt, consumers string
+	exists, lock, batchUp, batchDown, erased, undone, move, deletedAt, unacknowledged, consumers string
 }
 
 // NewConsumers returns the consumers of a schema.
 func NewConsumers(db *postgres.DB, schema string) Consumers {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
 	return Consumers{
-		db: db, exists: in(exists), lock: in(lock), lastEvent: in(lastEvent), batchUp: in(batchUp), batchDown: in(batchDown),
-		erased: in(erased), undone: in(undone), move: in(move), deletedAt: in(deletedAt), consumers: in(consumers),
+		db: db, exists: in(exists), lock: in(lock), batchUp: in(batchUp), batchDown: in(batchDown),
+		erased: in(erased), undone: in(undone), move: in(move), deletedAt: in(deletedAt), unacknowledged: in(unacknowledged), consumers: in(consumers),
 	}
 }
 
@@ -56,13 +60,6 @@ func (s Consumers) Acknowledge(ctx context.Context, name string, to events.Curso
 	err := checkExists(ctx, s.db, s.exists, to)
 	if err != nil {
 		return err
-	}
-	last, _, err := cursor(s.db.QueryRow(ctx, s.lastEvent))
-	if err != nil {
-		return err
-	}
-	if to.Compare(last) > 0 {
-		to = last
 	}
 	for done := false; !done; {
 		err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
@@ -153,4 +150,13 @@ func (s Consumers) Erasure(ctx context.Context, subject uuid.UUID) (found events
 		return nil
 	})
 	return found, true, postgres.Wrap(err)
+}
+
+// Unacknowledged implements events.Consumers.
+func (s Consumers) Unacknowledged(ctx context.Context, name string) (at time.Time, exists bool, err error) {
+	err = s.db.QueryRow(ctx, s.unacknowledged, name).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return at, false, nil
+	}
+	return at.UTC(), err == nil, postgres.Wrap(err)
 }

@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	lastEvent = "-- name: LastEvent\nSELECT coalesce(max(position), 0) FROM events"
-	progress  = "-- name: ConsumerProgress\nSELECT coalesce(max(position), 0) FROM consumers WHERE name = ?"
+	progress = "-- name: ConsumerProgress\nSELECT coalesce(max(position), 0) FROM consumers WHERE name = ?"
 	// These return the deletion that fills a batch. Its size is the OFFSET, plus one.
 	batchUp   = "-- name: NextDeletions\nSELECT position FROM events WHERE type = 'deleted' AND position > ? AND position <= ? ORDER BY position LIMIT 1 OFFSET ?"
 	batchDown = "-- name: PreviousDeletions\nSELECT position FROM events WHERE type = 'deleted' AND position > ? AND position <= ? ORDER BY position DESC LIMIT 1 OFFSET ?"
@@ -26,7 +25,10 @@ DELETE FROM erasures WHERE consumer = ?
 	move = `-- name: MoveConsumer
 INSERT INTO consumers (name, turn, position) VALUES (?, 0, ?)
 ON CONFLICT (name) DO UPDATE SET position = excluded.position`
-	deletedAt = "-- name: DeletedAt\nSELECT time FROM events WHERE subject = ? AND type = 'deleted' ORDER BY version DESC LIMIT 1"
+	deletedAt      = "-- name: DeletedAt\nSELECT time FROM events WHERE subject = ? AND type = 'deleted' ORDER BY version DESC LIMIT 1"
+	unacknowledged = `-- name: UnacknowledgedDeletion
+SELECT time FROM events WHERE type = 'deleted' AND position > (SELECT coalesce(max(position), 0) FROM consumers WHERE name = ?)
+ORDER BY position LIMIT 1`
 	consumers = `-- name: ErasedBy
 SELECT c.name, d.erased_at FROM consumers AS c
 LEFT JOIN erasures AS d ON d.consumer = c.name AND d.user_id = ?`
@@ -66,9 +68,8 @@ func acknowledgeBatch(ctx context.Context, c *sqlite.Conn, name string, to int64
 		}
 		return n, found
 	}
-	last, _ := number(lastEvent)
 	from, _ := number(progress, name)
-	to, done = min(to, last), true
+	done = true
 	switch {
 	case from < to:
 		if end, full := number(batchUp, from, to, events.MaxAcknowledged-1); full {
@@ -108,4 +109,13 @@ func (s Consumers) Erasure(ctx context.Context, subject uuid.UUID) (found events
 		}, subject)
 	})
 	return found, true, err
+}
+
+// Unacknowledged implements events.Consumers.
+func (s Consumers) Unacknowledged(ctx context.Context, name string) (at time.Time, exists bool, err error) {
+	at, err = sqlite.One(ctx, s.db, func(r sqlite.Row) (time.Time, error) { return r.Time(0), nil }, unacknowledged, name)
+	if errors.Is(err, sqlite.ErrNoRow) {
+		return at, false, nil
+	}
+	return at, err == nil, err
 }

@@ -1,4 +1,4 @@
 package sqliteevents
 
 // Queries are the queries whose plans are tested.
-var Queries = map[string]string{"LastEvent": lastEvent, "NextDeletions": batchUp, "PreviousDeletions": batchDown, "NoteErasures": erased, "UndoErasures": undone}
+var Queries = map[string]string{"UnacknowledgedDeletion": unacknowledged, "NextDeletions": batchUp, "PreviousDeletions": batchDown, "NoteErasures": erased, "UndoErasures": undone}

@@ -53,11 +53,11 @@ func TestAnAcknowledgementReadsOnlyItsDeletions(t *testing.T) {
 		uses string
 		args []any
 	}{
-		"LastEvent":         {`SEARCH events`, nil},
-		"NextDeletions":     {deletions, []any{1, 2, 499}},
-		"PreviousDeletions": {deletions, []any{1, 2, 499}},
-		"NoteErasures":      {deletions, []any{"a", 0, 1, 2}},
-		"UndoErasures":      {deletions, []any{"a", 1, 2}},
+		"UnacknowledgedDeletion": {`SEARCH events USING INDEX events_deleted \(position>\?\)`, []any{"a"}},
+		"NextDeletions":          {deletions, []any{1, 2, 499}},
+		"PreviousDeletions":      {deletions, []any{1, 2, 499}},
+		"NoteErasures":           {deletions, []any{"a", 0, 1, 2}},
+		"UndoErasures":           {deletions, []any{"a", 1, 2}},
 	} {
 		plan.RequireIndex(t, plan.SQLite(t, file, sqliteevents.Queries[name], row.args...), row.uses)
 	}

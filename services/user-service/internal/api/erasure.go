@@ -17,8 +17,8 @@ import (
 	"github.com/example/microservices/pkg/invalid"
 )
 
-// serviceName is this service's name in an Erasure.
-const serviceName = "user-service"
+// ServiceName is this service's name in an Erasure.
+const ServiceName = "user-service"
 
 // UserEvent is the data of an event about a user.
 type UserEvent struct {
@@ -92,9 +92,9 @@ func (h *api) erasure(ctx context.Context, in *UserPath) (got httpapi.Unversione
 	if !deleted {
 		return got, httpapi.NotFound("erasure: the user exists, or never existed")
 	}
-	services, complete := []ErasedBy{{Service: serviceName, ErasedAt: (*httpapi.Instant)(&found.DeletedAt)}}, true
+	services, complete := []ErasedBy{{Service: ServiceName, ErasedAt: (*httpapi.Instant)(&found.DeletedAt)}}, true
 	for name := range h.consumers { // also one that has not acknowledged anything, and none that was removed
-		if name == serviceName {
+		if name == ServiceName {
 			continue
 		}
 		at := found.Consumers[string(name)]

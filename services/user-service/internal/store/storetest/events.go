@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/example/microservices/internal/testkit/fields"
@@ -74,6 +75,30 @@ func erasure(t *testing.T, s Store) {
 		require.False(t, deleted)
 	}
 	require.Empty(t, done(gone.ID))
+	requireUnacknowledged := func(consumer string, want uuid.UUID) {
+		t.Helper()
+		at, exists, err := s.Unacknowledged(t.Context(), consumer)
+		require.NoError(t, err)
+		require.Equal(t, want != uuid.Nil, exists)
+		if exists {
+			e, _, err := s.Erasure(t.Context(), want)
+			require.NoError(t, err)
+			require.Equal(t, e.DeletedAt, at)
+		}
+	}
+	requireUnacknowledged("a", gone.ID)
+	registry := prometheus.NewRegistry()
+	measure := events.ConsumerList{"a": "", "itself": ""}.Measure(s, "itself", registry)
+	age := func() float64 {
+		t.Helper()
+		require.NoError(t, measure(t.Context()))
+		found, err := registry.Gather()
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.Len(t, found[0].GetMetric(), 1, "none for the service itself")
+		return found[0].GetMetric()[0].GetGauge().GetValue()
+	}
+	require.Positive(t, age())
 	first, second := all[len(all)-2].Cursor, all[len(all)-1].Cursor
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	require.NoError(t, s.Acknowledge(t.Context(), "a", all[0].Cursor, at))
@@ -81,10 +106,13 @@ func erasure(t *testing.T, s Store) {
 	require.NoError(t, s.Acknowledge(t.Context(), "a", first, at))
 	require.True(t, done(gone.ID)["a"].Equal(at))
 	require.Nil(t, done(later.ID)["a"])
+	requireUnacknowledged("a", later.ID)
 	require.NoError(t, s.Acknowledge(t.Context(), "b", second, at))
+	requireUnacknowledged("b", uuid.Nil)
 	require.NoError(t, s.Acknowledge(t.Context(), "a", second, at.Add(time.Second)))
 	require.True(t, done(gone.ID)["a"].Equal(at), "it stays")
 	require.True(t, done(later.ID)["a"].Equal(at.Add(time.Second)))
+	require.Zero(t, age())
 
 	// A consumer restored from a backup moves its cursor back.
 	require.NoError(t, s.Acknowledge(t.Context(), "a", first, at))
