@@ -51,7 +51,7 @@ new-service: ## Create a service (NAME=inventory NOUN=item PORT=8002): docs/add-
 
 .PHONY: chart
 chart: ## Test the chart (UPDATE=1 writes the golden rendering and the README)
-	go test -count=1 ./test/chart $(if $(UPDATE),-update)
+	go test -count=1 -timeout=30m ./test/chart $(if $(UPDATE),-update)
 
 .PHONY: build
 build: ## Build the services into ./bin
