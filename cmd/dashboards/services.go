@@ -112,7 +112,7 @@ func events() row {
 func erasures() row {
 	return row{"Erasure", []panel{
 		series("Unacknowledged", "s", "Age of the oldest deletion that a consumer of the events has not acknowledged. Its erasure is not complete.",
-			query{expr: `max by (consumer) (events_unacknowledged_seconds{@})`, legend: "{{consumer}}"}),
+			query{expr: `max by (consumer) (erasures_unacknowledged_seconds{@})`, legend: "{{consumer}}"}),
 	}}
 }
 

@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +29,8 @@ type Consumers interface {
 	// before the consumer's last one, as after a restore from a backup, withdraws the
 	// acknowledgement of the later events. It returns ErrGone if no event has the
 	// cursor. If it fails after some batches, those are kept: the consumer is between
-	// its last cursor and c.
+	// its last cursor and c. If another acknowledgement moves the consumer meanwhile, that
+	// one wins, and this one ends without an error.
 	Acknowledge(ctx context.Context, name string, c Cursor, now time.Time) error
 	// Erasure returns the state of a deleted resource. It returns false if there was no
 	// deletion.
@@ -41,12 +43,12 @@ type Consumers interface {
 // MeasureInterval is how often the task of Measure should run.
 const MeasureInterval = time.Minute
 
-// Measure adds the metric events_unacknowledged_seconds for each consumer, except the
+// Measure adds the metric erasures_unacknowledged_seconds for each consumer, except the
 // service with the feed itself, and returns the task that updates it. The metric shows
 // whatever delays an erasure: a consumer that is behind, an acknowledgement that is refused,
 // or, on PostgreSQL, a transaction that holds back the feed.
 func (l ConsumerList) Measure(c Consumers, itself Consumer, r prometheus.Registerer) func(context.Context) error {
-	since := map[Consumer]*atomic.Pointer[time.Time]{}
+	since := map[Consumer]*atomic.Pointer[time.Time]{} // the zero time: none; nil: not known
 	for name := range l {
 		if name == itself {
 			continue
@@ -54,11 +56,14 @@ func (l ConsumerList) Measure(c Consumers, itself Consumer, r prometheus.Registe
 		first := new(atomic.Pointer[time.Time])
 		since[name] = first
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "events_unacknowledged_seconds", ConstLabels: prometheus.Labels{"consumer": string(name)},
+			Name: "erasures_unacknowledged_seconds", ConstLabels: prometheus.Labels{"consumer": string(name)},
 			Help: "Age of the oldest deletion that a consumer has not acknowledged, so that its erasure is not complete; 0 if there is none. Updated once a minute.",
 		}, func() float64 {
 			at := first.Load()
-			if at == nil {
+			switch {
+			case at == nil:
+				return math.NaN()
+			case at.IsZero():
 				return 0
 			}
 			return time.Since(*at).Seconds()
@@ -71,10 +76,11 @@ func (l ConsumerList) Measure(c Consumers, itself Consumer, r prometheus.Registe
 			switch {
 			case err != nil:
 				errs = append(errs, err)
+				first.Store(nil)
 			case exists:
 				first.Store(&at)
 			default:
-				first.Store(nil)
+				first.Store(new(time.Time))
 			}
 		}
 		return errors.Join(errs...)

@@ -92,7 +92,7 @@ func RegisterFeed[Data any](a *httpapi.API, path, noun, tag string, s Store) {
 		OperationID: "get-" + noun + "-events", Method: http.MethodGet, Path: path + "/events", Tags: []string{tag},
 		Summary: "Read the events of " + noun + "s, oldest first",
 		Description: "For services; requires the scope " + ScopeRead + ". Store the cursor of the last event in the transaction of its effect, and send it to read the events that follow: each event then takes effect once. " +
-			"Events of one " + noun + " are in the order of its versions. Each change has at least one event; new types may be added. Events are kept for at least EVENTS_TTL. Responds 410 if the cursor's event no longer exists, because it has expired or the service was restored from a backup: start again without a cursor.",
+			"Events of one " + noun + " are in the order of its versions. Each change has at least one event; new types may be added. Events are kept for at least EVENTS_TTL. Responds 410 if the cursor's event no longer exists, because it has expired or the database was restored or replaced: start again without a cursor.",
 		Errors: []int{http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(ScopeRead).Memory(batchMemory).Unlimited(ScopeRead).Waits(maxWait), f.list)
 	for _, content := range a.OpenAPI().Paths[path+"/events"].Get.Responses["200"].Content {
@@ -161,7 +161,7 @@ func (f *Feed[Data]) read(ctx context.Context, in *feedInput) ([]Event, error) {
 
 // Gone returns the 410 for ErrGone.
 func Gone() error {
-	return httpapi.NewProblem(http.StatusGone, "the cursor's event no longer exists: it has expired, or the service was restored from a backup; start again without a cursor")
+	return httpapi.NewProblem(http.StatusGone, "the cursor's event no longer exists: it has expired, or the service's database was restored or replaced; start again without a cursor")
 }
 
 func (f *Feed[Data]) toWire(e Event) (CloudEvent[Data], error) {

@@ -56,8 +56,11 @@ type Follower struct {
 
 	acknowledged   Cursor
 	acknowledgedAt time.Time
-	failing        bool
-	metrics        followerMetrics
+	// again: events are read again that were applied before. Until all are, a cursor among
+	// them isn't acknowledged: that would withdraw the acknowledgement of the later ones.
+	again   bool
+	failing bool
+	metrics followerMetrics
 }
 
 const (
@@ -159,7 +162,7 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	}
 	var batch []Event
 	var refused error
-	if at != (Cursor{}) && (at != f.acknowledged || time.Since(f.acknowledgedAt) > acknowledgeAgain) {
+	if at != (Cursor{}) && !f.again && (at != f.acknowledged || time.Since(f.acknowledgedAt) > acknowledgeAgain) {
 		err = f.acknowledge(ctx, at)
 		if errors.Is(err, errRefused) {
 			refused, err = err, nil
@@ -198,19 +201,21 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 		}
 	}
 	if len(batch) < batchSize {
+		f.again = false
 		f.metrics.caughtUp.Store(time.Now().UnixNano())
 	}
 	return len(batch), refused
 }
 
-// beginAnew resets the cursor to the beginning, after the feed was restored from a
-// backup, or after its event has expired. Events that were applied before are applied again, without effect, and none of
+// beginAnew resets the cursor to the beginning, after the feed has lost the cursor's event,
+// by a restore or a failover, or because the event has expired. Events that were applied before are applied again, without effect, and none of
 // the new ones is missed.
 func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
+	wait(ctx, emptyPause) // two servers that answer in turn, of which one lacks the event, would keep this busy
 	err := f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)
 	if err == nil {
-		f.acknowledged = Cursor{}
-		f.Log.WarnContext(ctx, "reading events from the beginning: the last one that was read has expired, or its service was restored from a backup", slog.String("source", f.Source), slog.String("cursor", at.String()))
+		f.acknowledged, f.again = Cursor{}, true
+		f.Log.WarnContext(ctx, "reading events from the beginning: the last one that was read has expired, or was lost by a restore or a failover", slog.String("source", f.Source), slog.String("cursor", at.String()))
 	}
 	return err
 }

@@ -297,7 +297,7 @@ func TestARefusedAcknowledgementDelaysNoEffect(t *testing.T) {
 			require.Contains(t, f.log.String(), fmt.Sprintf("them answered %d to PUT", status))
 			require.Greater(t, f.metric(t, "events_failures_total"), 1.0)
 			refusing = false
-			f.wait(time.Minute)
+			f.wait(2 * time.Minute) // a long poll, the longest delay, and a long poll
 			require.Equal(t, []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(1237))}, slices.Compact(from.acknowledged))
 			require.Contains(t, f.log.String(), "following events again")
 		})
@@ -519,7 +519,7 @@ func TestARestoredFeedIsReadFromTheBeginning(t *testing.T) {
 				f.wait(time.Minute)
 				require.Equal(t, cursorOf(12), to.cursor)
 				require.Len(t, to.effects, 14, "events are applied again from the beginning")
-				require.Contains(t, f.log.String(), "restored from a backup")
+				require.Contains(t, f.log.String(), "was lost by a restore")
 				require.Zero(t, f.metric(t, "events_failures_total"))
 			}
 			follow(t, from, to, func(t *testing.T, f *followed) {
@@ -535,4 +535,24 @@ func TestARestoredFeedIsReadFromTheBeginning(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReadingAgainWithdrawsNoAcknowledgement: a follower that reads a long feed again from
+// the beginning acknowledges only when it is at the end. A cursor in between would withdraw
+// the acknowledgement of what was applied long ago.
+func TestReadingAgainWithdrawsNoAcknowledgement(t *testing.T) {
+	const n = 1700
+	from, to := &source{n: n}, &sink{cursor: events.Cursor{Turn: 1, Position: n}}
+	from.answer = func(r *http.Request) (*http.Response, error) {
+		if r.Method == http.MethodGet && r.URL.Query().Get("cursor") == fmt.Sprint("1-", n) {
+			return respond(http.StatusGone, "")
+		}
+		return nil, nil
+	}
+	follow(t, from, to, func(t *testing.T, f *followed) {
+		f.wait(time.Minute)
+		require.Len(t, to.effects, n/3)
+		require.NotContains(t, from.acknowledged[1:], fmt.Sprintf(`{"cursor":%q}`, cursorOf(500)))
+		require.Equal(t, fmt.Sprintf(`{"cursor":%q}`, cursorOf(n)), from.acknowledged[1], "the first is that of the lost cursor")
+	})
 }

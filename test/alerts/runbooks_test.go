@@ -111,7 +111,7 @@ func TestEachMetricExists(t *testing.T) {
 	}
 }
 
-var search = regexp.MustCompile(`grep ["']([^"']+)`)
+var search = regexp.MustCompile(`grep (?:"([^"]+)"|'([^'"]+)')`)
 
 // TestRunbooksSearchForLoggedTexts: a runbook's grep finds nothing if the message was
 // reworded.
@@ -130,7 +130,7 @@ func TestRunbooksSearchForLoggedTexts(t *testing.T) {
 	found := 0
 	for name, text := range runbooks(t) {
 		for _, match := range search.FindAllStringSubmatch(text, -1) {
-			require.Contains(t, code.String(), match[1], name)
+			require.Contains(t, code.String(), match[1]+match[2], name)
 			found++
 		}
 	}

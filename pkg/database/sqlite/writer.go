@@ -38,6 +38,8 @@ type writer struct {
 	scrubber scrubber
 	// wiped is when the WAL was last truncated.
 	wiped time.Time
+	// toSkip is how many numbers the first transaction skips; 0: they are skipped.
+	toSkip int64
 }
 
 type job struct {
@@ -48,7 +50,7 @@ type job struct {
 }
 
 func startWriter(c *Conn, r *readers) *writer {
-	w := &writer{conn: c, readers: r, queue: make(chan *job), quit: make(chan struct{})}
+	w := &writer{conn: c, readers: r, queue: make(chan *job), quit: make(chan struct{}), toSkip: toSkip()}
 	w.scrubber.begin() // the last scrub may be incomplete
 	w.done.Add(1)
 	go w.loop()
@@ -168,6 +170,13 @@ func (w *writer) commit(group []*job) {
 		fail(group, err)
 		return
 	}
+	if w.toSkip > 0 {
+		err = skipNumbers(w.conn, w.toSkip)
+		if err != nil {
+			fail(group, errors.Join(err, w.rollback()))
+			return
+		}
+	}
 	for _, j := range group {
 		j.err = j.ctx.Err()
 		if j.err != nil {
@@ -182,7 +191,9 @@ func (w *writer) commit(group []*job) {
 	err = w.conn.run("COMMIT")
 	if err != nil {
 		fail(group, errors.Join(fmt.Errorf("commit: %w", err), w.rollback()))
+		return
 	}
+	w.toSkip = 0
 }
 
 // rollback ends the transaction, unless SQLite has already done so.

@@ -61,36 +61,41 @@ func (s Consumers) Acknowledge(ctx context.Context, name string, to events.Curso
 	if err != nil {
 		return err
 	}
-	for done := false; !done; {
+	var at *events.Cursor // where this acknowledgement has left the consumer
+	for at == nil || *at != to {
+		var from, moved events.Cursor
 		err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
-			done, err = s.acknowledgeBatch(ctx, tx, name, to, now)
+			from, _, err = cursor(tx.QueryRow(ctx, s.lock, name))
+			if err != nil || at != nil && from != *at {
+				return err
+			}
+			moved, err = s.acknowledgeBatch(ctx, tx, name, from, to, now)
 			return err
 		})
 		if err != nil {
 			return postgres.Wrap(err)
 		}
+		if at != nil && from != *at {
+			return nil
+		}
+		at = &moved
 	}
 	return nil
 }
 
 // acknowledgeBatch moves a consumer towards a cursor, by events.MaxAcknowledged deletions
-// at most, and reports whether it is there.
-func (s Consumers) acknowledgeBatch(ctx context.Context, tx pgx.Tx, name string, to events.Cursor, now time.Time) (done bool, err error) {
-	from, _, err := cursor(tx.QueryRow(ctx, s.lock, name))
-	if err != nil {
-		return false, err
-	}
-	var moved events.Cursor
+// at most, and returns where it is then.
+func (s Consumers) acknowledgeBatch(ctx context.Context, tx pgx.Tx, name string, from, to events.Cursor, now time.Time) (moved events.Cursor, err error) {
 	if from.Compare(to) <= 0 {
 		moved, err = s.record(ctx, tx, name, from, to, now)
 	} else {
 		moved, err = s.withdraw(ctx, tx, name, from, to)
 	}
 	if err != nil {
-		return false, err
+		return moved, err
 	}
 	_, err = tx.Exec(ctx, s.move, name, moved.Turn, moved.Position)
-	return moved == to, err
+	return moved, err
 }
 
 // record records a batch of deletions after from, up to to, and returns its last cursor.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -218,6 +219,66 @@ func TestAnAcknowledgementReadsOnlyItsDeletions(t *testing.T) {
 			require.NotContains(t, p, "Seq Scan on events", name)
 		}
 	}
+}
+
+// TestPositionsDifferAfterALoss: the sequence goes back to where it was, as after a failover
+// to a standby that lacks the last events. A new event in the same turn gets another
+// position nevertheless. Another role than the owner may insert, as before the migration.
+func TestPositionsDifferAfterALoss(t *testing.T) {
+	u := open(t)
+	conn := u.connect()
+	role := "writer_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	u.exec(conn, "CREATE ROLE "+role)
+	t.Cleanup(func() {
+		_, err := conn.Exec(context.Background(), "RESET ROLE; DROP OWNED BY "+role+"; DROP ROLE "+role)
+		require.NoError(t, err)
+	})
+	u.exec(conn, "GRANT USAGE ON SCHEMA user_service TO "+role)
+	u.exec(conn, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA user_service TO "+role)
+	u.exec(conn, "SELECT nextval('user_service.events_numbers')")
+	insert := func() (position int64) {
+		u.exec(conn, "SET ROLE "+role)
+		require.NoError(t, conn.QueryRow(t.Context(), `INSERT INTO user_service.events (turn, subject, type, version, time, data)
+			VALUES (1, gen_random_uuid(), 'created', 1, now(), '{}') RETURNING position`).Scan(&position))
+		u.exec(conn, "RESET ROLE")
+		return position
+	}
+	seen := map[int64]bool{}
+	for range 3 {
+		u.exec(conn, "SELECT setval('user_service.events_numbers', 7)")
+		seen[insert()] = true
+		u.exec(conn, "DELETE FROM user_service.events")
+	}
+	require.Len(t, seen, 3)
+}
+
+// TestPositionsContinueAfterARollback: with the previous schema and then the new one again,
+// positions keep rising, which the order of one user's events in a turn needs.
+func TestPositionsContinueAfterARollback(t *testing.T) {
+	u := open(t)
+	conn := u.connect()
+	last := int64(0)
+	insert := func() {
+		t.Helper()
+		var position int64
+		require.NoError(t, conn.QueryRow(t.Context(), `INSERT INTO user_service.events (turn, subject, type, version, time, data)
+			VALUES (1, gen_random_uuid(), 'created', 1, now(), '{}') RETURNING position`).Scan(&position))
+		require.Greater(t, position, last)
+		require.Less(t, position, int64(1e9), "it is not multiplied each time")
+		last = position
+	}
+	text, err := os.ReadFile("../../../services/user-service/internal/store/postgres/migrations/00007_positions.sql")
+	require.NoError(t, err)
+	up, down, _ := strings.Cut(string(text), "-- +goose Down")
+	for range 3 {
+		for range 3 {
+			insert()
+		}
+		u.exec(conn, down)
+		insert()
+		u.exec(conn, up)
+	}
+	insert()
 }
 
 // TestAWithheldDeletionIsUnacknowledged: a transaction holds the feed back, so that readers

@@ -42,17 +42,25 @@ func NewConsumers(db *sqlite.DB) Consumers { return Consumers{db} }
 
 // Acknowledge implements events.Consumers. Each batch is a transaction of its own, so that
 // other writes needn't wait for all.
-func (s Consumers) Acknowledge(ctx context.Context, name string, at events.Cursor, now time.Time) error {
-	for done := false; !done; {
-		err := s.db.Write(ctx, func(c *sqlite.Conn) (err error) {
-			err = checkExists(ctx, c, at)
+func (s Consumers) Acknowledge(ctx context.Context, name string, c events.Cursor, now time.Time) error {
+	left := int64(-1) // where this acknowledgement has left the consumer
+	for left != c.Position {
+		overtaken := false
+		err := s.db.Write(ctx, func(conn *sqlite.Conn) error {
+			err := checkExists(ctx, conn, c)
 			if err != nil {
 				return err
 			}
-			done, err = acknowledgeBatch(ctx, c, name, at.Position, now)
+			from := int64(0)
+			err = conn.Query(ctx, progress, func(r sqlite.Row) error { from = r.Int(0); return nil }, name)
+			overtaken = left >= 0 && from != left
+			if err != nil || overtaken {
+				return err
+			}
+			left, err = acknowledgeBatch(ctx, conn, name, from, c.Position, now)
 			return err
 		})
-		if err != nil {
+		if err != nil || overtaken {
 			return err
 		}
 	}
@@ -60,36 +68,34 @@ func (s Consumers) Acknowledge(ctx context.Context, name string, at events.Curso
 }
 
 // acknowledgeBatch moves a consumer towards a position, by events.MaxAcknowledged
-// deletions at most, and reports whether it is there.
-func acknowledgeBatch(ctx context.Context, c *sqlite.Conn, name string, to int64, now time.Time) (done bool, err error) {
-	number := func(query string, values ...any) (n int64, found bool) {
+// deletions at most, and returns where it is then.
+func acknowledgeBatch(ctx context.Context, c *sqlite.Conn, name string, from, to int64, now time.Time) (moved int64, err error) {
+	last := func(query string, values ...any) (position int64, full bool) {
 		if err == nil {
-			err = c.Query(ctx, query, func(r sqlite.Row) error { n, found = r.Int(0), true; return nil }, values...)
+			err = c.Query(ctx, query, func(r sqlite.Row) error { position, full = r.Int(0), true; return nil }, values...)
 		}
-		return n, found
+		return position, full
 	}
-	from, _ := number(progress, name)
-	done = true
-	switch {
-	case from < to:
-		if end, full := number(batchUp, from, to, events.MaxAcknowledged-1); full {
-			to, done = end, end == to
+	moved = to
+	if from <= to {
+		if end, full := last(batchUp, from, to, events.MaxAcknowledged-1); full {
+			moved = end
 		}
 		if err == nil {
-			_, err = c.Exec(ctx, erased, name, now, from, to)
+			_, err = c.Exec(ctx, erased, name, now, from, moved)
 		}
-	case from > to:
-		if end, full := number(batchDown, to, from, events.MaxAcknowledged-1); full {
-			to, done = end-1, end-1 == to
+	} else {
+		if end, full := last(batchDown, to, from, events.MaxAcknowledged-1); full {
+			moved = end - 1
 		}
 		if err == nil {
-			_, err = c.Exec(ctx, undone, name, to, from)
+			_, err = c.Exec(ctx, undone, name, moved, from)
 		}
 	}
 	if err == nil {
-		_, err = c.Exec(ctx, move, name, to)
+		_, err = c.Exec(ctx, move, name, moved)
 	}
-	return done, err
+	return moved, err
 }
 
 // Erasure implements events.Consumers.

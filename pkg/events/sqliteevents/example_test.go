@@ -40,12 +40,12 @@ func Example() {
 		return err
 	}))
 	for _, e := range must(sqliteevents.New(db, false).EventsAfter(ctx, events.Cursor{}, 10)) {
-		fmt.Println(e.Cursor, e.Type, e.Subject)
+		fmt.Println(e.Type, e.Subject)
 	}
 	// Output:
 	// <nil>
 	// <nil>
-	// 0-1 created 019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d
+	// created 019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d
 }
 
 func must[T any](v T, err error) T {

@@ -15,16 +15,14 @@ import (
 
 const (
 	selectEvent = "SELECT turn, position, subject, type, version, time, data FROM events "
-	// The primary key is the position alone: SQLite needs no turn, which is 0.
-	after  = "-- name: EventsAfter\n" + selectEvent + "WHERE position > ?1 AND (?1 = 0 OR EXISTS (SELECT 1 FROM events WHERE position = ?1)) ORDER BY position LIMIT ?2+0"
+	// The primary key is the position alone: SQLite needs no turn, which is 0. CASE is one
+	// bound of the search; a condition beside it would be tested for each later event.
+	after  = "-- name: EventsAfter\n" + selectEvent + "WHERE position > CASE WHEN ?1 = 0 OR EXISTS (SELECT 1 FROM events WHERE position = ?1) THEN ?1 ELSE 9223372036854775807 END ORDER BY position LIMIT ?2+0"
 	of     = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?+0"
 	exists = "-- name: EventExists\nSELECT EXISTS (SELECT 1 FROM events WHERE position = ?)"
 	// Two statements: the first may read all events, and only the second needs the writer.
 	expired = "-- name: ExpiredEvents\nSELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) AND position < (SELECT max(position) FROM events) ORDER BY position LIMIT ?+0"
 	purge   = "-- name: PurgeEvents\nDELETE FROM events WHERE position IN (SELECT value FROM json_each(?))"
-	// AUTOINCREMENT continues after seq. The table has no row before the first event.
-	addNumber = "-- name: AddNumber\nINSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')"
-	rebase    = "-- name: RebaseEvents\nUPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'"
 )
 
 // Events implements events.Store.
@@ -93,17 +91,4 @@ func scan(r sqlite.Row) (e events.Event, err error) {
 	}
 	e.Subject, err = r.UUID(2)
 	return e, err
-}
-
-// Rebase makes new positions start at the current time in microseconds. So none is assigned
-// again after a restore of an older file, unless there were a million events per second.
-// Call it after the migrations.
-func (e Events) Rebase(ctx context.Context) error {
-	return e.db.Write(ctx, func(c *sqlite.Conn) error {
-		_, err := c.Exec(ctx, addNumber)
-		if err == nil {
-			_, err = c.Exec(ctx, rebase, time.Now())
-		}
-		return err
-	})
 }

@@ -33,7 +33,7 @@ func (h *api) registerEvents(a *httpapi.API, tag string) {
 		OperationID: "put-consumer", Method: http.MethodPut, Path: path + "/events/consumers/{consumer}", Tags: []string{tag},
 		Summary: "Acknowledge the events up to a cursor", DefaultStatus: http.StatusNoContent,
 		Description: "For services that follow the events; requires the scope " + events.ScopeRead + ". States that the service has processed all events up to the cursor, and has erased its personal data of the users deleted until then. " +
-			"A lower cursor than the last one withdraws the acknowledgement of the events after it. Responds 404 if EVENTS_CONSUMERS doesn't name the consumer, 403 if it names another subject for it, and 410 if the cursor's event no longer exists.",
+			"A lower cursor than the last one withdraws the acknowledgement of the events after it; of concurrent acknowledgements, the last one counts. Responds 404 if EVENTS_CONSUMERS doesn't name the consumer, 403 if it names another subject for it, and 410 if the cursor's event no longer exists.",
 		Errors: []int{http.StatusNotFound, http.StatusGone, http.StatusServiceUnavailable},
 	}, httpapi.Needs(events.ScopeRead), h.acknowledge)
 	httpapi.Register(a, huma.Operation{

@@ -6,7 +6,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -48,16 +47,6 @@ func Open(path string) (*Store, error) {
 		return nil, err
 	}
 	return &Store{db, sqlitekeys.Keys{DB: db}, sqliteevents.New(db, false)}, nil
-}
-
-// Migrate applies pending migrations, and ensures that events get no positions that were
-// assigned before, also after a restore of an older file.
-func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
-	err := s.DB.Migrate(ctx, log)
-	if err != nil {
-		return err
-	}
-	return s.Rebase(ctx)
 }
 
 // A list query for each combination of filters, so that each has its own plan.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,16 +49,6 @@ func Open(path string) (*Store, error) {
 		return nil, err
 	}
 	return &Store{db, sqlitekeys.Keys{DB: db}, sqliteevents.New(db, true), sqliteevents.NewConsumers(db)}, nil
-}
-
-// Migrate applies pending migrations, and ensures that events get no positions that were
-// assigned before, also after a restore of an older file.
-func (s *Store) Migrate(ctx context.Context, log *slog.Logger) error {
-	err := s.DB.Migrate(ctx, log)
-	if err != nil {
-		return err
-	}
-	return s.Rebase(ctx)
 }
 
 const (
