@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Addresses of the cluster. Only this machine, the node's one neighbour, can reach them.
+// Addresses and names of the cluster. Only this machine can reach the addresses.
 const (
 	hostAddress    = "10.231.0.1"
 	nodeAddress    = "10.231.0.2"
@@ -35,7 +35,7 @@ func here() (state, error) {
 	}
 	_, err = os.Stat(filepath.Join(folder, ".ci", "tool"))
 	if err != nil {
-		return "", fmt.Errorf("run it in the project's folder: %w", err)
+		return "", fmt.Errorf("run this command in the project's folder: %w", err)
 	}
 	return state(filepath.Join(folder, ".cache", "cluster")), nil
 }
@@ -62,7 +62,7 @@ func registryPort() string {
 	return port
 }
 
-// writeFiles writes files, by path, and creates their folders.
+// writeFiles writes files, and creates their folders. files maps paths to contents.
 func writeFiles(files map[string]string) error {
 	for path, text := range files {
 		err := os.MkdirAll(filepath.Dir(path), 0o755)

@@ -7,7 +7,7 @@
 //	USER_DATABASE_URL, …       other databases; [own] lists further such settings
 //
 // [passed] lists further variables that reach the services. The arguments are the names of
-// variables given to make: it prints a message about those that have no effect.
+// variables given to make. Local prints a message about each that has no effect.
 //
 // The first Ctrl-C stops the services gracefully, the second one at once. The exit code is
 // 0 if all were stopped, 1 after an error.

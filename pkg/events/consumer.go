@@ -66,7 +66,8 @@ func (l *ConsumerList) Decode(s string) error {
 }
 
 // Authorize returns nil if a caller may acknowledge in a consumer's name: a 404 if there is
-// no such consumer, and a 403 if it has the subject of another.
+// no such consumer, and a 403 if the name is bound to another subject. A caller with the scope
+// admin may acknowledge in every name.
 func (l ConsumerList) Authorize(caller auth.Caller, name Consumer) error {
 	subject, exists := l[name]
 	switch {

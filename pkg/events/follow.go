@@ -32,8 +32,9 @@ var errRefused = errors.New("refused")
 type Sink interface {
 	// Followed returns the cursor of a source: the events up to it are applied.
 	Followed(ctx context.Context, source string) (Cursor, error)
-	// Follow moves the cursor of a source and applies the event, unless it is nil, in one
-	// transaction. It returns ErrMoved if the cursor isn't at from.
+	// Follow applies the event, unless it is nil, and moves the cursor of a source in the
+	// same transaction. An effect that needs several transactions must be safe to repeat; the
+	// last one moves the cursor. Follow returns ErrMoved if the cursor isn't at from.
 	Follow(ctx context.Context, source string, from, to Cursor, e *Event) error
 }
 
@@ -44,7 +45,7 @@ type Follower struct {
 	Source, Name string
 	// URL is the URL of the feed: …/events.
 	URL *url.URL
-	// Client sends the requests. Its timeout must allow long polls of a minute.
+	// Client sends the requests. Its Timeout must be at least requestTimeout; zero will do.
 	Client *http.Client
 	Sink   Sink
 	// Concerns reports whether an event is to be applied.
@@ -207,9 +208,8 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 	return len(batch), refused
 }
 
-// beginAnew resets the cursor to the beginning, after the feed has lost the cursor's event,
-// by a restore or a failover, or because the event has expired. Events that were applied before are applied again, without effect, and none of
-// the new ones is missed.
+// beginAnew resets the cursor to the beginning, when the cursor's event no longer exists.
+// Events that were applied before are applied again, without effect. No new event is missed.
 func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
 	wait(ctx, emptyPause) // two servers that answer in turn, of which one lacks the event, would keep this busy
 	err := f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)

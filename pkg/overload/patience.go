@@ -13,7 +13,7 @@ const (
 	// burst is how long requests may be waiting without interruption before this counts as
 	// overload. From then on, no request waits: it is rejected at once.
 	burst = 500 * time.Millisecond
-	// calm is how long no request may be rejected until the overload is over.
+	// calm: the overload is over when no request has been rejected for this long.
 	calm = time.Second
 )
 
@@ -32,12 +32,14 @@ type patience struct {
 	since, refused time.Duration
 }
 
+// start sets began, in the past, so that the zero value of refused doesn't count as a recent
+// rejection.
 func (p *patience) start() { p.began = time.Now().Add(-2 * calm) }
 
 // wait calls acquire, and reports whether it has succeeded. It returns false at once
-// during overload, or if most requests are waiting.
-func (p *patience) wait(ctx context.Context, most int, acquire func(context.Context) error) bool {
-	if !p.begin(most) {
+// during overload, or if limit requests are waiting already.
+func (p *patience) wait(ctx context.Context, limit int, acquire func(context.Context) error) bool {
+	if !p.begin(limit) {
 		return false
 	}
 	limited, cancel := context.WithTimeout(ctx, maxWait)
@@ -48,7 +50,7 @@ func (p *patience) wait(ctx context.Context, most int, acquire func(context.Cont
 }
 
 // begin reports whether one more request may wait.
-func (p *patience) begin(most int) bool {
+func (p *patience) begin(limit int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Since(p.began)
@@ -56,7 +58,7 @@ func (p *patience) begin(most int) bool {
 		p.since = now
 	}
 	stands := now-p.refused < calm || now-p.since > burst
-	if stands && !p.endless || p.waiting >= most {
+	if stands && !p.endless || p.waiting >= limit {
 		p.refused = now
 		return false
 	}

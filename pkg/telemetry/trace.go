@@ -170,9 +170,9 @@ func TraceID(ctx context.Context) string {
 	return span.TraceID().String()
 }
 
-// Keep makes the span started with the returned context sampled, whatever the sampler
-// decides. It is for failures, which are known only at the end. The new span replaces the
-// unsampled one, and has its ids, which are in the log.
+// Keep returns a context in which the next span is always sampled. Use it for a failed
+// request, whose failure is known only at its end. The new span replaces the unsampled span
+// instead, and has the same ids, because the log already names them.
 func Keep(ctx context.Context, instead trace.SpanContext) context.Context {
 	return context.WithValue(ctx, keepKey{}, instead)
 }

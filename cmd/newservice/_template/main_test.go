@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/example/microservices/pkg/telemetry"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/config"
 	"github.com/example/microservices/pkg/service"
+	"github.com/example/microservices/pkg/telemetry"
 )
 
 var described *apitest.Document
@@ -61,8 +61,8 @@ func each(t *testing.T, test func(*testing.T, *server)) {
 	}
 }
 
-// start starts the service with a database, as the program does. change functions adjust
-// its configuration.
+// start starts the service with a database, as the program does. The functions in
+// change adjust its configuration.
 func start(t testing.TB, address string, change ...func(*configuration)) *server {
 	t.Helper()
 	c := newConfiguration()

@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// childrenOf returns the ids of a process's children from /proc. Unlike ps, it exists in
-// the smallest container.
+// childrenOf returns the ids of a process's children. It reads /proc, because a small
+// container may lack ps.
 func childrenOf(parent int) ([]int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

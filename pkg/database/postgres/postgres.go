@@ -76,7 +76,7 @@ func Open(ctx context.Context, address string, as database.Login, set migration.
 	if parsed, err := pgx.ParseConfig(address); err == nil && parsed.RuntimeParams["application_name"] == "" {
 		c.ConnConfig.RuntimeParams["application_name"] = set.Schema
 	}
-	if c.MaxConns < defaultMaxConns && !strings.Contains(address, "pool_max_conns") {
+	if !strings.Contains(address, "pool_max_conns") {
 		c.MaxConns = defaultMaxConns
 	}
 	l := &login{Login: as}

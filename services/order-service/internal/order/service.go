@@ -110,8 +110,8 @@ func (o *Orders) Change(actor Actor, stored Order, p Patch) (Order, error) {
 	return changed, nil
 }
 
-// Save stores an order that Change returned, unless its version is still the given one. It
-// returns ErrStale if the stored order has another version by now.
+// Save stores an order that Change returned. It does nothing if version is the order's own:
+// nothing changed. It returns ErrStale if the stored order has another version by now.
 func (o *Orders) Save(ctx context.Context, changed Order, version int64) error {
 	if changed.Version == version {
 		return nil

@@ -50,8 +50,9 @@ func (u *Users) Prepare(ctx context.Context, reach access.Reach, d Draft) (User,
 	return made, u.guard(ctx)
 }
 
-// Explain returns the precise reason why a user could not be stored. If the user exists, a
-// store may report its own address as taken, and if it was deleted, that it exists.
+// Explain returns the precise reason why a user could not be stored. A store can't always
+// tell: for a user that exists it may return ErrEmailTaken, because of that user's own
+// address. For a user that was deleted it returns ErrExists.
 func (u *Users) Explain(ctx context.Context, added User, err error) error {
 	if !errors.Is(err, ErrEmailTaken) && !errors.Is(err, ErrExists) {
 		return err

@@ -36,15 +36,15 @@ type Store interface {
 // Run runs the tests. open returns an empty, migrated store, and closes it after the test.
 func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
-		"every field is stored, and changed":                everyField,
-		"what is stored is what is read":                    readBack,
-		"many that read at once each get their own":         readsBeside,
-		"an update replaces the version before it only":     updates,
-		"a deletion deletes that version only":              deletions,
-		"a list is newest first and starts below an id":     lists,
-		"a list may be of one user, in one status, or both": filters,
-		"a list may be of a time":                           periods,
-		"of many writers of one version one wins":           writers,
+		"every field is stored, and changed":            everyField,
+		"what is stored is what is read":                readBack,
+		"many that read at once each get their own":     readsBeside,
+		"an update replaces only the version before it": updates,
+		"a deletion deletes only the given version":     deletions,
+		"a list is newest first and starts below an id": lists,
+		"a list can be filtered by user and status":     filters,
+		"a list can be filtered by time":                periods,
+		"of many writers of the same version, one wins": writers,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

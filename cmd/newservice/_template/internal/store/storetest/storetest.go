@@ -34,11 +34,11 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
 		"every field is stored, and changed":            everyField,
 		"what is stored is what is read":                readBack,
-		"an update replaces the version before it only": updates,
-		"a deletion deletes that version only":          deletions,
+		"an update replaces only the version before it": updates,
+		"a deletion deletes only the given version":     deletions,
 		"a list is newest first and starts below an id": lists,
-		"a list may be of one owner, and of a time":     filters,
-		"of many writers of one version one wins":       writers,
+		"a list can be filtered by owner and time":      filters,
+		"of many writers of the same version, one wins": writers,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -77,10 +77,10 @@ func New(t testing.TB, change ...func(*widget.Widget)) widget.Widget {
 	return it
 }
 
-func create(t *testing.T, s Store, u widget.Widget) widget.Widget {
+func create(t *testing.T, s Store, it widget.Widget) widget.Widget {
 	t.Helper()
-	require.NoError(t, s.Create(t.Context(), u, nil))
-	return u
+	require.NoError(t, s.Create(t.Context(), it, nil))
+	return it
 }
 
 // everyField fails if a query misses a column. A new field of the type must be set and
@@ -143,11 +143,11 @@ func updates(t *testing.T, s Store) {
 }
 
 func deletions(t *testing.T, s Store) {
-	u := create(t, s, New(t))
-	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 2), widget.ErrStale)
-	require.NoError(t, s.Delete(t.Context(), u.ID, 1))
-	require.ErrorIs(t, s.Delete(t.Context(), u.ID, 1), widget.ErrStale)
-	_, err := s.Get(t.Context(), u.ID)
+	it := create(t, s, New(t))
+	require.ErrorIs(t, s.Delete(t.Context(), it.ID, 2), widget.ErrStale)
+	require.NoError(t, s.Delete(t.Context(), it.ID, 1))
+	require.ErrorIs(t, s.Delete(t.Context(), it.ID, 1), widget.ErrStale)
+	_, err := s.Get(t.Context(), it.ID)
 	require.ErrorIs(t, err, widget.ErrNotFound)
 }
 
@@ -214,12 +214,12 @@ func filters(t *testing.T, s Store) {
 }
 
 func writers(t *testing.T, s Store) {
-	u := create(t, s, New(t))
-	u.Version = 2
+	it := create(t, s, New(t))
+	it.Version = 2
 	var wg sync.WaitGroup
 	errs := make([]error, 30)
 	for i := range errs {
-		mine := u
+		mine := it
 		mine.Name = fmt.Sprint("writer ", i)
 		wg.Go(func() { errs[i] = s.Update(context.Background(), mine) })
 	}
