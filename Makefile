@@ -21,7 +21,7 @@ token: ## Print a token for AUTH=on, by default with all user scopes (SUBJECT=a 
 	go run ./cmd/token -data "$(or $(DATA_DIR),data)" $(if $(SUBJECT),-subject "$(SUBJECT)") $(if $(SCOPES),-scopes "$(SCOPES)")
 
 .PHONY: check
-check: ## Lint, and run the tests that need no server: about a minute once everything is built
+check: ## Lint, and run the unit tests that need no server: about a minute once everything is built
 	.ci/lint --quick
 
 .PHONY: test

@@ -221,6 +221,21 @@ func TestAnAcknowledgementReadsOnlyItsDeletions(t *testing.T) {
 	}
 }
 
+// TestTheLastOfTwoAcknowledgementsWins: another acknowledgement moves the consumer between
+// two batches. The first one stops, or the two would move it to and fro.
+func TestTheLastOfTwoAcknowledgementsWins(t *testing.T) {
+	u := open(t)
+	conn := u.connect()
+	u.exec(conn, `INSERT INTO user_service.events (turn, position, subject, type, version, time, data)
+		SELECT 1, i, md5(i::text)::uuid, 'deleted', 1, now(), '{}' FROM generate_series(1, 1200) AS i`)
+	u.exec(conn, `CREATE FUNCTION another() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.position := 7; RETURN NEW; END $$`)
+	u.exec(conn, "CREATE TRIGGER another BEFORE UPDATE ON user_service.consumers FOR EACH ROW WHEN (NEW.position = 500) EXECUTE FUNCTION another()")
+	require.NoError(t, u.consumers.Acknowledge(t.Context(), "a", events.Cursor{Turn: 1, Position: 1200}, time.Now()))
+	var position int64
+	require.NoError(t, conn.QueryRow(t.Context(), "SELECT position FROM user_service.consumers").Scan(&position))
+	require.EqualValues(t, 7, position)
+}
+
 // TestPositionsDifferAfterALoss: the sequence goes back to where it was, as after a failover
 // to a standby that lacks the last events. A new event in the same turn gets another
 // position nevertheless. Another role than the owner may insert, as before the migration.

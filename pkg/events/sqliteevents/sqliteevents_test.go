@@ -108,6 +108,30 @@ func TestAnAcknowledgementIsConsistentAfterEachBatch(t *testing.T) {
 	}
 }
 
+// TestTheLastOfTwoAcknowledgementsWins: another acknowledgement moves the consumer between
+// two batches. The first one stops, or the two would move it to and fro.
+func TestTheLastOfTwoAcknowledgementsWins(t *testing.T) {
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "users.db"), migration.SQLite(os.DirFS("../../../services/user-service/internal/store/sqlite"), 1))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	for _, statement := range []string{
+		`WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 1200)
+		INSERT INTO events (position, subject, type, version, time, data) SELECT i, printf('%036d', i), 'deleted', 1, 0, '{}' FROM numbers`,
+		"INSERT INTO consumers (name, turn, position) VALUES ('a', 0, 0)",
+		"CREATE TRIGGER another AFTER UPDATE ON consumers WHEN NEW.position = 500 BEGIN UPDATE consumers SET position = 7; END",
+	} {
+		require.NoError(t, db.Write(t.Context(), func(c *sqlite.Conn) error {
+			_, err := c.Exec(t.Context(), statement)
+			return err
+		}))
+	}
+	require.NoError(t, sqliteevents.NewConsumers(db).Acknowledge(t.Context(), "a", events.Cursor{Position: 1200}, time.Now()))
+	got, err := sqlite.One(t.Context(), db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, "SELECT position FROM consumers")
+	require.NoError(t, err)
+	require.EqualValues(t, 7, got)
+}
+
 // TestAPurgeReadsOutsideTheWriter: to find expired events it reads all, which must not
 // delay the writes of others.
 func TestAPurgeReadsOutsideTheWriter(t *testing.T) {

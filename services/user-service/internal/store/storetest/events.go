@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -89,16 +90,25 @@ func erasure(t *testing.T, s Store) {
 	requireUnacknowledged("a", gone.ID)
 	registry := prometheus.NewRegistry()
 	measure := events.ConsumerList{"a": "", "itself": ""}.Measure(s, "itself", registry)
-	age := func() float64 {
+	measured := func() float64 {
 		t.Helper()
-		require.NoError(t, measure(t.Context()))
 		found, err := registry.Gather()
 		require.NoError(t, err)
 		require.Len(t, found, 1)
 		require.Len(t, found[0].GetMetric(), 1, "none for the service itself")
 		return found[0].GetMetric()[0].GetGauge().GetValue()
 	}
+	age := func() float64 {
+		t.Helper()
+		require.NoError(t, measure(t.Context()))
+		return measured()
+	}
+	require.True(t, math.IsNaN(measured()), "not known yet")
 	require.Positive(t, age())
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.Error(t, measure(ended))
+	require.True(t, math.IsNaN(measured()), "not known any more")
 	first, second := all[len(all)-2].Cursor, all[len(all)-1].Cursor
 	at := time.Now().UTC().Truncate(time.Millisecond)
 	require.NoError(t, s.Acknowledge(t.Context(), "a", all[0].Cursor, at))
