@@ -79,7 +79,8 @@ func TestTheSameKeyGetsTheSameAnswer(t *testing.T) {
 // flight when the second one gets its response.
 func TestARequestInFlightIsAConflict(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
-	db, err := sql.Open("sqlite", strings.TrimPrefix(s.config.DatabaseURL, "sqlite://"))
+	path := strings.TrimPrefix(s.config.DatabaseURL, "sqlite://")
+	db, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(5000)") // the service also writes
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	holder, err := db.Conn(t.Context())
