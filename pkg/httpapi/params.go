@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -28,8 +29,9 @@ type parameter struct {
 	// set parses a value into the field. Clients see the text of its error.
 	set func(field reflect.Value, value string) error
 	// absent is the default; "" leaves the field unchanged.
-	absent string
-	list   bool // a repeated header is joined to one list
+	absent   string
+	required bool
+	list     bool // a repeated header is joined to one list
 }
 
 // inputOf returns the parameters of an input type, and the index of its Body field or
@@ -46,7 +48,7 @@ func inputOf(t reflect.Type) (parameters []parameter, body []int) {
 				continue
 			}
 			_, list := reflect.New(field.Type).Interface().(interface{ isList() })
-			parameters = append(parameters, parameter{in: in, name: name, field: field.Index, set: setter(field), absent: field.Tag.Get("default"), list: list})
+			parameters = append(parameters, parameter{in: in, name: name, field: field.Index, set: setter(field), absent: field.Tag.Get("default"), required: field.Tag.Get("required") == "true", list: list})
 		}
 	}
 	return parameters, body
@@ -103,7 +105,10 @@ func readParameters(all []parameter, input reflect.Value, x *exchange) (details 
 	return details
 }
 
-var errTwice = errors.New("is given more than once")
+var (
+	errMissing = errors.New("is missing")
+	errTwice   = errors.New("is given more than once")
+)
 
 // value returns the parameter's value, its default, or nil.
 func (p *parameter) value(x *exchange) (*string, error) {
@@ -127,7 +132,10 @@ func (p *parameter) value(x *exchange) (*string, error) {
 			return nil, errTwice
 		}
 	}
-	if p.absent == "" {
+	switch {
+	case p.required:
+		return nil, errMissing
+	case p.absent == "":
 		return nil, nil
 	}
 	return &p.absent, nil
@@ -201,6 +209,34 @@ func (id *ID) UnmarshalText(b []byte) error {
 // Schema describes an id.
 func (*ID) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "uuid", Examples: []any{"019dd1a2-6a5f-7cc3-9d3a-0c8a3f1b2c4d"}}
+}
+
+// maxIDs is the maximum length of IDs.
+const maxIDs = 100
+
+// IDs is a parameter with 1 to 100 ids of resources, separated by commas.
+type IDs []uuid.UUID
+
+// UnmarshalText parses each id with ids.Parse.
+func (all *IDs) UnmarshalText(b []byte) error {
+	n := bytes.Count(b, []byte(",")) + 1
+	if n > maxIDs {
+		return fmt.Errorf("must have at most %d ids", maxIDs)
+	}
+	*all = make(IDs, 0, n)
+	for one := range strings.SplitSeq(string(b), ",") {
+		id, err := ids.Parse(one)
+		if err != nil {
+			return err
+		}
+		*all = append(*all, id)
+	}
+	return nil
+}
+
+// Schema describes the ids.
+func (*IDs) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeArray, Items: new(ID).Schema(r), MinItems: new(1), MaxItems: new(maxIDs)}
 }
 
 // Param is an optional parameter. *T must implement encoding.TextUnmarshaler.

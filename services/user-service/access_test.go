@@ -83,9 +83,16 @@ func TestAccessRules(t *testing.T) {
 					}
 				},
 			},
-			"get-user":        {Prepare: one(nil), Owner: 200, Other: 404, Admin: 200, Service: 200},
-			"put-user":        {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
-			"patch-user":      {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"get-user":   {Prepare: one(nil), Owner: 200, Other: 404, Admin: 200, Service: 200},
+			"put-user":   {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"patch-user": {Prepare: one(map[string]any{"name": "Grace"}), Owner: 200, Other: 404, Admin: 200, Service: 403},
+			"list-existing-users": {
+				Prepare: func(t *testing.T, owner string) (string, any) {
+					create(t, owner)
+					return users + "/existing?ids=" + owner, nil
+				},
+				Owner: 200, Other: 200, Admin: 200, Service: 200,
+			},
 			"get-user-events": {Prepare: func(*testing.T, string) (string, any) { return users + "/events", nil }, Owner: 200, Other: 200, Admin: 200, Service: 200},
 			"put-consumer": {
 				Prepare: func(*testing.T, string) (string, any) {

@@ -188,7 +188,7 @@ func TestTheDocumentation(t *testing.T) {
 // TestConditionsWithoutAnETagFail: nothing here has an ETag that could match.
 func TestConditionsWithoutAnETagFail(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		s.RejectsConditions(http.MethodGet, nil, users, users+"/events", users+"/00000000-0000-7000-8000-000000000000/erasure")
+		s.RejectsConditions(http.MethodGet, nil, users, users+"/existing?ids="+unknown, users+"/events", users+"/00000000-0000-7000-8000-000000000000/erasure")
 		s.RejectsConditions(http.MethodPost, map[string]any{"name": "Ada", "email": "a@example.com"}, users)
 		s.RejectsConditions(http.MethodPut, map[string]any{"cursor": "0-0"}, consumer)
 	})
@@ -230,6 +230,9 @@ func operations(id string) []func(*apitest.Client) *apitest.Answer {
 	path := users + "/" + id
 	return []func(*apitest.Client) *apitest.Answer{
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, users, nil) },
+		func(c *apitest.Client) *apitest.Answer {
+			return c.Do(http.MethodGet, users+"/existing?ids="+unknown, nil)
+		},
 		func(c *apitest.Client) *apitest.Answer { return c.Do(http.MethodGet, path, nil) },
 		func(c *apitest.Client) *apitest.Answer {
 			return c.Do(http.MethodPost, users, person("grace@example.com"))

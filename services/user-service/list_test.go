@@ -76,6 +76,28 @@ func TestAnEmptyListIsAList(t *testing.T) {
 	})
 }
 
+func TestWhichUsersExist(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		ada, bob := s.Do(http.MethodPost, users, person("ada@example.com")).ID(), s.Do(http.MethodPost, users, person("bob@example.com")).ID()
+		exist := func(ids ...string) any {
+			return s.Do(http.MethodGet, users+"/existing?ids="+strings.Join(ids, ","), nil).Want(http.StatusOK).Object()["ids"]
+		}
+		require.ElementsMatch(t, []any{ada, bob}, exist(bob, unknown, strings.ToUpper(ada)))
+		require.Empty(t, exist(unknown))
+		require.NotNil(t, exist(unknown), "an empty list, not null")
+		for query, message := range map[string]string{
+			"":                  "is missing",
+			"?ids=":             "is empty",
+			"?ids=" + ada + ",": "must be",
+			"?ids=" + strings.Repeat(ada+",", 100) + bob: "must have at most 100 ids",
+		} {
+			details := s.Do(http.MethodGet, users+"/existing"+query, nil).Want(http.StatusUnprocessableEntity).Object()["errors"]
+			require.Contains(t, fmt.Sprint(details), message)
+			require.Contains(t, fmt.Sprint(details), "query.ids")
+		}
+	})
+}
+
 func TestAListRefusesWrongParameters(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		for query, location := range map[string]string{

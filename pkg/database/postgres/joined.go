@@ -3,22 +3,34 @@ package postgres
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/example/microservices/pkg/database/join"
+	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/join"
 )
 
-// readsAtOnce limits the shared statements of JoinReads in flight: the server works on one
-// while the rows of the other are read.
-const readsAtOnce = 2
+// joined returns a Joiner with at most atOnce statements in flight. together's error is
+// database.ErrUnavailable if it took more than five seconds.
+func joined[K comparable, V any](atOnce int, alone func(context.Context, K) (V, error), together func(context.Context, []K) (map[K]V, error), missing error) *join.Joiner[K, V] {
+	limits := join.Limits{AtOnce: atOnce, Patience: 100 * time.Millisecond, Within: 5 * time.Second}
+	return join.New(limits, alone, func(ctx context.Context, keys []K) (map[K]V, error) {
+		values, err := together(ctx, keys)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = database.Unavailable(err)
+		}
+		return values, err
+	}, missing)
+}
 
 // JoinReads returns a function that reads a row like one. Its concurrent calls share
 // statements of many. Both return pgx.ErrNoRows, or no row, for a missing key.
 func JoinReads[K comparable, V any](one func(context.Context, K) (V, error), many func(context.Context, []K) (map[K]V, error)) func(context.Context, K) (V, error) {
-	return join.New(readsAtOnce, one, many, pgx.ErrNoRows).Do
+	// Two, because the server works on one while the rows of the other are read.
+	return joined(2, one, many, pgx.ErrNoRows).Do
 }
 
 // limitLocks limits the time that a shared transaction waits for each lock, so that one
@@ -53,7 +65,7 @@ func JoinWrites(db *DB) *Joined {
 		return written{tag: tag}, err
 	}
 	// With a second transaction in flight both have fewer statements, and cost more.
-	return &Joined{db, join.New(1, alone, db.together, nil)} // together returns a result for each
+	return &Joined{db, joined(1, alone, db.together, nil)} // together returns a result for each
 }
 
 // Exec is [DB.Exec], in a transaction shared with other calls if one is being executed

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ var (
 	errUnknown   = errors.New("user-service knows no such user")
 	errMediaType = errors.New("user-service's response has the wrong content type")
 	errNotUser   = errors.New("user-service's response is not a JSON object with an id")
+	errNotUsers  = errors.New("user-service's response is not a JSON object with ids")
 	errWrongUser = errors.New("user-service's response is about another user")
 	errNotFound  = errors.New("the 404 is not user-service's response about a user")
 )
@@ -49,6 +51,37 @@ func decodeUser(body []byte, id uuid.UUID) error {
 		return errWrongUser
 	}
 	return nil
+}
+
+// joinIDs returns ids separated by commas.
+func joinIDs(ids []uuid.UUID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+// judgeUsers returns the users in a 200 response, which must be some of ids.
+func judgeUsers(header http.Header, body []byte, ids []uuid.UUID) (map[uuid.UUID]struct{}, error) {
+	if mediaType(header) != "application/json" {
+		return nil, &failure{outcome: invalid, err: errMediaType}
+	}
+	var users struct {
+		IDs *[]uuid.UUID `json:"ids"`
+	}
+	err := json.Unmarshal(body, &users)
+	if err != nil || users.IDs == nil {
+		return nil, &failure{outcome: invalid, err: errNotUsers}
+	}
+	exist := make(map[uuid.UUID]struct{}, len(ids))
+	for _, id := range *users.IDs {
+		if !slices.Contains(ids, id) {
+			return nil, &failure{outcome: invalid, err: errWrongUser}
+		}
+		exist[id] = struct{}{}
+	}
+	return exist, nil
 }
 
 // noSuchPath is the problem type of user-service's 404 for an unknown path, for example if

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/example/microservices/pkg/auth"
+	"github.com/example/microservices/pkg/join"
 	"github.com/example/microservices/pkg/resilience"
 	"github.com/example/microservices/services/order-service/internal/order"
 )
@@ -33,6 +34,7 @@ type Client struct {
 
 	cache   *ttlcache.Cache[uuid.UUID, struct{}] // nil when turned off
 	flight  resilience.Flight[uuid.UUID, outcome]
+	joined  *join.Joiner[uuid.UUID, struct{}]
 	budget  *resilience.Budget
 	backoff resilience.Backoff
 	slots   chan struct{} // one element per attempt in flight
@@ -40,7 +42,14 @@ type Client struct {
 
 	metrics *metrics
 	denials occasional
+
+	open  context.Context //nolint:containedctx // canceled by close
+	close context.CancelFunc
 }
+
+// slowRequest is how long a request may take before lookups no longer wait to share the next
+// one.
+const slowRequest = 10 * time.Millisecond
 
 var _ order.Users = (*Client)(nil)
 
@@ -70,6 +79,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Client, erro
 		backoff: resilience.Backoff{Base: 50 * time.Millisecond, Max: 400 * time.Millisecond, Jitter: cfg.Jitter},
 		slots:   make(chan struct{}, cfg.MaxConcurrent),
 	}
+	c.open, c.close = context.WithCancel(context.Background())
+	c.joined = join.New(join.Limits{AtOnce: 1, Patience: slowRequest, Within: cfg.TryTimeout},
+		c.getOne, c.getSeveral, &failure{outcome: unknown, err: errUnknown})
 	c.transport, c.feed = newTransport(cfg), newTransport(cfg)
 	c.http = newHTTPClient(cfg, c.transport)
 	if cfg.CacheTTL > 0 {
@@ -184,6 +196,7 @@ func (c *Client) Feed() (*url.URL, *http.Client) {
 // idle connections. Later, every Verify that misses the cache returns the same error.
 func (c *Client) Close() {
 	c.flight.Close()
+	c.close()
 	c.transport.CloseIdleConnections()
 	c.feed.CloseIdleConnections()
 }

@@ -8,6 +8,7 @@
 //	concurrency limit   rejects at once, without a queue
 //	circuit breaker     opens at a ratio of failures in a rolling window
 //	attempt deadline    also ends a hung probe of the breaker
+//	joined request      concurrent lookups of several users send one request
 //	HTTP                one connection pool, bounded responses, no redirects
 //
 // Every result other than a clear yes or no is "unavailable": no order may be created

@@ -63,10 +63,19 @@ func patient(baseURL string) Config {
 	return cfg
 }
 
-// knowsEveryone responds like user-service for an existing user.
+// knowsEveryone responds like a user-service with every user.
 func knowsEveryone(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, userBody(r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]))
+	_, _ = io.WriteString(w, foundBody(r))
+}
+
+// foundBody is the body of a response according to which all requested users exist.
+func foundBody(r *http.Request) string {
+	_, last, _ := strings.Cut(r.URL.Path, "/api/v1/users/")
+	if last == "existing" {
+		return `{"ids":["` + strings.ReplaceAll(r.URL.Query().Get("ids"), ",", `","`) + `"]}`
+	}
+	return userBody(last)
 }
 
 func userBody(id string) string {
@@ -94,7 +103,7 @@ func (u *upstream) config() Config {
 }
 
 func found200(r *http.Request) (*http.Response, error) {
-	return respond(http.StatusOK, userBody(r.URL.Path[len("/api/v1/users/"):])), nil
+	return respond(http.StatusOK, foundBody(r)), nil
 }
 
 func unknown404(*http.Request) (*http.Response, error) {

@@ -36,7 +36,7 @@ func (c *Client) askWithRetry(ctx context.Context, id uuid.UUID) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return c.brokenOff(ctx, ctx.Err())
+			return brokenOff(ctx, ctx.Err())
 		}
 		c.metrics.retries.Inc()
 		trace.SpanFromContext(ctx).AddEvent("user-service is asked again", trace.WithAttributes(
@@ -85,9 +85,8 @@ func (c *Client) guardedTry(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// brokenOff returns the failure for the end of the shared call's ctx: closed, canceled or
-// timed out.
-func (c *Client) brokenOff(ctx context.Context, err error) *failure {
+// brokenOff returns the failure for the end of ctx: closed, canceled or timed out.
+func brokenOff(ctx context.Context, err error) *failure {
 	switch {
 	case errors.Is(context.Cause(ctx), resilience.ErrClosed):
 		return &failure{outcome: canceled, err: resilience.ErrClosed}

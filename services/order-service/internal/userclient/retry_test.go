@@ -158,9 +158,9 @@ func TestTheRetryBudgetBoundsAmplification(t *testing.T) {
 				for _, err := range wait() {
 					requireUnavailable(t, err)
 				}
-				got, limit := u.requests.Load(), int64(calls*(1+ratio)+5)
-				require.LessOrEqual(t, got, limit)
-				require.Greater(t, got, int64(calls), "no call was retried")
+				retries := testutil.ToFloat64(c.metrics.retries)
+				require.LessOrEqual(t, retries, calls*ratio+5)
+				require.Positive(t, retries)
 				require.Positive(t, testutil.ToFloat64(c.metrics.retriesDenied))
 			})
 		})
@@ -202,7 +202,7 @@ func TestTheConcurrencyLimitRejectsAtOnce(t *testing.T) {
 		for _, err := range wait() {
 			require.NoError(t, err)
 		}
-		require.EqualValues(t, 3, u.requests.Load())
+		require.EqualValues(t, 2, u.requests.Load(), "the second and the third shared one")
 		require.NoError(t, verifyNew(t.Context(), c), "the slots are free again")
 		require.Zero(t, testutil.ToFloat64(c.metrics.inFlight))
 		require.Equal(t, 10.0, testutil.ToFloat64(c.metrics.requests[limited]))

@@ -7,11 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -34,42 +36,105 @@ func (c *Client) try(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
+// get returns nil if the user exists, and *failure otherwise. Lookups in flight at the same
+// time share a request.
 func (c *Client) get(ctx context.Context, id uuid.UUID) error {
 	tryCtx, cancel := context.WithTimeout(ctx, c.cfg.TryTimeout)
 	defer cancel()
-	req, err := newRequest(tryCtx, c.users.JoinPath(id.String()).String())
+	_, err := c.joined.Do(tryCtx, id)
+	_, judged := errors.AsType[*failure](err)
+	if tryCtx.Err() != nil && !judged { // it left before its turn
+		return brokenOff(tryCtx, err)
+	}
+	return err
+}
+
+// getOne requests one user. The error is a *failure.
+func (c *Client) getOne(ctx context.Context, id uuid.UUID) (exists struct{}, err error) {
+	header, body, err := c.fetch(ctx, c.users.JoinPath(id.String()))
+	if err == nil {
+		err = judgeUser(header, body, id)
+	}
+	return exists, err
+}
+
+// getSeveral requests which users exist. The error is a *failure, and that of all of them.
+func (c *Client) getSeveral(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]struct{}, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.open, cancel)()
+	target := c.users.JoinPath("existing")
+	target.RawQuery = "ids=" + joinIDs(ids)
+	header, body, err := c.fetch(ctx, target)
+	o := outcomeOf(err)
+	switch {
+	case err == nil:
+		return judgeUsers(header, body, ids)
+	case o == unknown || o == rejected: // by a user-service that doesn't have this operation yet
+		return c.getEach(ctx, ids)
+	}
+	return nil, err
+}
+
+// eachAtOnce limits the concurrent requests of getEach.
+const eachAtOnce = 8
+
+// getEach is getSeveral with a request per user.
+func (c *Client) getEach(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]struct{}, error) {
+	var mu sync.Mutex
+	exist := make(map[uuid.UUID]struct{}, len(ids))
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(eachAtOnce)
+	for _, id := range ids {
+		all.Go(func() error {
+			_, err := c.getOne(ctx, id)
+			if outcomeOf(err) == unknown {
+				return nil
+			}
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				exist[id] = struct{}{}
+			}
+			return err
+		})
+	}
+	return exist, all.Wait()
+}
+
+// fetch returns a 200 response. The error is a *failure; its outcome is unknown for
+// user-service's own 404.
+func (c *Client) fetch(ctx context.Context, target *url.URL) (http.Header, []byte, error) {
+	req, err := newRequest(ctx, target.String())
 	if err != nil {
-		return &failure{outcome: rejected, err: err}
+		return nil, nil, &failure{outcome: rejected, err: err}
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		withURL, ok := errors.AsType[*url.Error](err)
 		if ok {
-			err = withURL.Err // the log doesn't need the URL with the user's id
+			err = withURL.Err // the log doesn't need the URL with the users' ids
 		}
-		return c.failedTransport(ctx, tryCtx, err)
+		return nil, nil, failedTransport(ctx, err)
 	}
 	defer resp.Body.Close()
 	status := resp.StatusCode
 	trace.SpanFromContext(ctx).SetAttributes(semconv.HTTPResponseStatusCode(status))
-	switch {
-	case status == http.StatusOK || status == http.StatusNotFound:
-		body, err := readAnswer(resp)
-		if errors.Is(err, errTooLarge) {
-			return &failure{outcome: invalid, err: err}
-		}
-		if err != nil {
-			return c.failedTransport(ctx, tryCtx, err)
-		}
-		if status == http.StatusNotFound {
-			return judgeNotFound(resp.Header, body)
-		}
-		return judgeUser(resp.Header, body, id)
-	default:
+	if status != http.StatusOK && status != http.StatusNotFound {
 		f := c.judgeStatus(ctx, resp)
 		drain(resp)
-		return f
+		return nil, nil, f
 	}
+	body, err := readAnswer(resp)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, nil, &failure{outcome: invalid, err: err}
+	case err != nil:
+		return nil, nil, failedTransport(ctx, err)
+	case status == http.StatusNotFound:
+		return nil, nil, judgeNotFound(resp.Header, body)
+	}
+	return resp.Header, body, nil
 }
 
 // judgeStatus returns the failure for a status other than 200 and 404.
@@ -102,15 +167,15 @@ func (c *Client) judgeStatus(ctx context.Context, resp *http.Response) *failure 
 
 // failedTransport returns the failure for an incomplete response: canceled, timed out, or a
 // network error.
-func (c *Client) failedTransport(ctx, tryCtx context.Context, err error) *failure {
+func failedTransport(ctx context.Context, err error) *failure {
 	if ctx.Err() != nil {
-		return c.brokenOff(ctx, err)
+		return brokenOff(ctx, err)
 	}
 	timedOut, ok := errors.AsType[interface {
 		error
 		Timeout() bool
 	}](err)
-	if tryCtx.Err() != nil || ok && timedOut.Timeout() {
+	if ok && timedOut.Timeout() {
 		return &failure{outcome: timeout, err: err}
 	}
 	return &failure{outcome: network, err: err}

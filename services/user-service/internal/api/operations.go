@@ -79,6 +79,12 @@ func Register(a *httpapi.API, users *user.Users, s Store, once *idempotency.Once
 		Description: "Returns the caller; with the scope users:lookup or admin, any user.",
 		Errors:      []int{http.StatusNotFound, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, httpapi.Needs(scopeRead, scopeLookup).Unlimited(scopeLookup), h.get)
+	httpapi.Register(a, huma.Operation{
+		OperationID: "list-existing-users", Method: http.MethodGet, Path: path + "/existing", Tags: tags,
+		Summary:     "List which users exist",
+		Description: "For services that look up several users at once; requires the scope " + scopeLookup + " or admin.",
+		Errors:      []int{http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}, httpapi.Needs(scopeLookup).Unlimited(scopeLookup), h.existing)
 	for _, method := range []string{http.MethodPut, http.MethodPatch} {
 		httpapi.Register(a, huma.Operation{
 			OperationID: map[string]string{http.MethodPut: "put-user", http.MethodPatch: "patch-user"}[method],
@@ -196,6 +202,21 @@ func (h *api) get(ctx context.Context, in *getInput) (got httpapi.Resource[User]
 		return got, err
 	}
 	return httpapi.NewResource(u.Version, toWire(u)), nil
+}
+
+type existingInput struct {
+	IDs httpapi.IDs `query:"ids" required:"true" doc:"The users' ids, separated by commas."`
+}
+
+// ExistingUsers are the users that exist, of those that a request named.
+type ExistingUsers struct {
+	IDs []uuid.UUID `json:"ids" nullable:"false" maxItems:"100" format:"uuid" doc:"The ids of the users that exist, in any order."`
+}
+
+func (h *api) existing(ctx context.Context, in *existingInput) (found httpapi.Unversioned[ExistingUsers], err error) {
+	existing, err := h.users.Existing(ctx, in.IDs)
+	found.Body.IDs = append([]uuid.UUID{}, existing...) // not null
+	return found, err
 }
 
 type updateInput struct {

@@ -75,6 +75,11 @@ func (u *Users) Get(ctx context.Context, reach access.Reach, id uuid.UUID) (User
 	return u.store.Get(ctx, id)
 }
 
+// Existing returns those of the ids that users have, in any order.
+func (u *Users) Existing(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	return u.store.Existing(ctx, ids)
+}
+
 // List returns a page of the users that match f and that reach includes, newest first. It
 // sorts by id, or by creation time if f.Created is set (page.FirstByTime), because ids from
 // tokens contain no time. If reach is one user, List reads only that one, so that neither

@@ -15,6 +15,8 @@ type Store interface {
 	Get(ctx context.Context, id uuid.UUID) (User, error)
 	// GetByEmail returns the user whose address has this Email.Key, or ErrNotFound.
 	GetByEmail(ctx context.Context, key string) (User, error)
+	// Existing returns those of the ids that users have, in any order.
+	Existing(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
 	// List returns a page of users, sorted by id, descending.
 	List(ctx context.Context, r page.Request) (page.Page[User], error)
 	// ListByTime returns a page of the users created after an instant, newest first.

@@ -29,6 +29,9 @@ SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users
 WHERE id = ANY(@ids::uuid[]);
 
+-- name: ExistingUsers :many
+SELECT id FROM user_service.users WHERE id = ANY(@ids::uuid[]);
+
 -- name: GetUserByEmail :one
 SELECT id, name, email, email_key, age, version, created_at, updated_at
 FROM user_service.users

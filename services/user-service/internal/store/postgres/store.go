@@ -112,6 +112,12 @@ func (s *Store) getAll(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]db.U
 	return found, err
 }
 
+// Existing implements user.Store.
+func (s *Store) Existing(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
+	existing, err := s.queries.ExistingUsers(ctx, ids)
+	return existing, wrap(err)
+}
+
 // GetByEmail implements user.Store.
 func (s *Store) GetByEmail(ctx context.Context, key string) (user.User, error) {
 	return found(s.queries.GetUserByEmail(ctx, key))

@@ -55,6 +55,7 @@ const (
 	selectUser = "SELECT id, name, email, email_key, age, version, created_at, updated_at FROM users "
 
 	getUser         = "-- name: GetUser\n" + selectUser + "WHERE id = ?"
+	getUserID       = "-- name: GetUserID\nSELECT id FROM users WHERE id = ?"
 	getUserByEmail  = "-- name: GetUserByEmail\n" + selectUser + "WHERE email_key = ?"
 	listUsers       = "-- name: ListUsers\n" + selectUser + "WHERE id < ? ORDER BY id DESC LIMIT ?+0"
 	listUsersByTime = "-- name: ListUsersByTime\n" + selectUser + "WHERE (created_at, id) < (?, ?) AND created_at > ? ORDER BY created_at DESC, id DESC LIMIT ?+0"
@@ -87,6 +88,23 @@ func (s *Store) Create(ctx context.Context, u user.User, record *idempotency.Rec
 // Get implements user.Store.
 func (s *Store) Get(ctx context.Context, id uuid.UUID) (user.User, error) {
 	return found(sqlite.One(ctx, s.DB, scan, getUser, id))
+}
+
+// Existing implements user.Store.
+func (s *Store) Existing(ctx context.Context, ids []uuid.UUID) (existing []uuid.UUID, err error) {
+	err = s.Read(ctx, func(c *sqlite.Conn) error {
+		for _, id := range ids {
+			err := c.Query(ctx, getUserID, func(sqlite.Row) error {
+				existing = append(existing, id)
+				return nil
+			}, id)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return existing, err
 }
 
 // GetByEmail implements user.Store.

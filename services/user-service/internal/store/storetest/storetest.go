@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 		"a deletion deletes only the given version":     deletions,
 		"a list is newest first and starts below an id": lists,
 		"a user is found by its address":                byEmail,
+		"of some ids, those that users have are found":  existing,
 		"a list by time is newest first":                byTime,
 		"an id is taken once":                           taken,
 		"of many writers of the same version, one wins": writers,
@@ -125,6 +126,17 @@ func readBack(t *testing.T, s Store) {
 	}
 	_, err := s.Get(t.Context(), uuid.New())
 	require.ErrorIs(t, err, user.ErrNotFound)
+}
+
+func existing(t *testing.T, s Store) {
+	a, b, deleted := create(t, s, New(t)), create(t, s, New(t)), create(t, s, New(t))
+	require.NoError(t, s.Delete(t.Context(), deleted.ID, deleted.Version))
+	got, err := s.Existing(t.Context(), []uuid.UUID{a.ID, uuid.New(), deleted.ID, b.ID})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []uuid.UUID{a.ID, b.ID}, got)
+	got, err = s.Existing(t.Context(), []uuid.UUID{uuid.New()})
+	require.NoError(t, err)
+	require.Empty(t, got)
 }
 
 // everyField fails if a query misses a column. A new field of the type must be set and

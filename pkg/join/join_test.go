@@ -14,11 +14,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.uber.org/goleak"
 
-	"github.com/example/microservices/pkg/database"
-	"github.com/example/microservices/pkg/database/join"
+	"github.com/example/microservices/pkg/join"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var limits = join.Limits{AtOnce: 2, Patience: 100 * time.Millisecond, Within: 5 * time.Second}
 
 var errMissing = errors.New("missing")
 
@@ -67,7 +68,7 @@ func (s *server) alone(ctx context.Context, key int) (string, error) {
 // finishes them.
 func busy(t *testing.T) (*join.Joiner[int, string], *server, func()) {
 	s := &server{answer: make(chan error)}
-	j := join.New(2, s.alone, s.together, errMissing)
+	j := join.New(limits, s.alone, s.together, errMissing)
 	first := start(t.Context(), j, 1, 2)
 	synctest.Wait()
 	require.Equal(t, [][]int{{1}, {2}}, sorted(s.statements), "below the limit, a call is sent at once")
@@ -187,7 +188,7 @@ func TestAllCallersGetASharedError(t *testing.T) {
 	}{
 		"refused":  {[]int{3, 4}, func(s *server) { s.answer <- refused }, func(t *testing.T, err error) { require.ErrorIs(t, err, refused) }},
 		"a panic":  {[]int{3, 13}, func(s *server) { s.answer <- nil }, func(t *testing.T, err error) { require.ErrorContains(t, err, "panic in a shared statement: 13") }},
-		"too late": {[]int{3, 4}, func(*server) { time.Sleep(time.Minute) }, func(t *testing.T, err error) { require.ErrorIs(t, err, database.ErrUnavailable) }},
+		"too late": {[]int{3, 4}, func(*server) { time.Sleep(time.Minute) }, func(t *testing.T, err error) { require.ErrorIs(t, err, context.DeadlineExceeded) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,37 +1,39 @@
-// Package join lets statements that are in flight at the same time share a round trip.
+// Package join lets calls that are made at the same time share a statement or a request.
 package join
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/telemetry"
 )
 
-const (
-	// most limits the calls that share a statement.
-	most = 64
-	// patience is how long a statement counts as in flight: calls don't wait longer for one
-	// that the server blocks.
-	patience = 100 * time.Millisecond
-	// within limits the time of a shared statement. No caller's context ends it, because it
-	// belongs to all of them.
-	within = 5 * time.Second
-)
+// most limits the calls that share a statement.
+const most = 64
 
-// Joiner turns keys into values: ids into rows, or statements into results. While fewer
-// than its number of statements are in flight, a call sends its own at once. Other calls
-// wait until one ends, and then share a statement: nobody waits just to be joined. A call
-// never joins a statement sent before the call began, so it sees everything committed until
-// then.
+// Limits are the limits of a Joiner.
+type Limits struct {
+	// AtOnce is how many statements are in flight, unless they are slow.
+	AtOnce int
+	// Patience is how long a statement counts as in flight: calls don't wait longer for one
+	// that is slow.
+	Patience time.Duration
+	// Within limits the time of a shared statement. No caller's context ends it, because it
+	// belongs to all of them.
+	Within time.Duration
+}
+
+// Joiner turns keys into values by calls to another program, here called statements: ids
+// into rows, for example. While fewer than Limits.AtOnce are in flight, a call sends its own
+// at once. Other calls wait until one ends, and then share a statement: nobody waits just to
+// be joined. A call never joins a statement sent before the call began, so it sees everything
+// committed until then.
 type Joiner[K comparable, V any] struct {
-	atOnce   int
+	limits   Limits
 	alone    func(context.Context, K) (V, error)
 	together func(context.Context, []K) (map[K]V, error)
 	missing  error
@@ -50,22 +52,20 @@ type call[K comparable, V any] struct {
 	done  chan struct{}
 }
 
-// New returns a Joiner that has at most atOnce statements in flight, unless they are slow.
-// alone takes one key, together several. missing is the error for a key without a value in
-// together's result; alone must return the same error for it.
-func New[K comparable, V any](atOnce int, alone func(context.Context, K) (V, error), together func(context.Context, []K) (map[K]V, error), missing error) *Joiner[K, V] {
-	return &Joiner[K, V]{atOnce: atOnce, alone: alone, together: together, missing: missing}
+// New returns a Joiner. alone takes one key, together several. missing is the error for a key
+// without a value in together's result; alone must return the same error for it.
+func New[K comparable, V any](l Limits, alone func(context.Context, K) (V, error), together func(context.Context, []K) (map[K]V, error), missing error) *Joiner[K, V] {
+	return &Joiner[K, V]{limits: l, alone: alone, together: together, missing: missing}
 }
 
-// Do returns the value of a key. It returns the error of alone or together, ctx's error,
-// or database.ErrUnavailable if a shared statement took too long. A traced call is never
-// joined, so that its trace shows its own statement.
+// Do returns the value of a key, the error of alone or together, or ctx's error. A traced
+// call is never joined, so that its trace shows its own statement.
 func (j *Joiner[K, V]) Do(ctx context.Context, key K) (V, error) {
 	if telemetry.Recording(ctx) {
 		return j.alone(ctx, key)
 	}
 	j.mu.Lock()
-	if j.underWay < j.atOnce {
+	if j.underWay < j.limits.AtOnce {
 		j.underWay++
 		j.mu.Unlock()
 		defer j.begin()()
@@ -88,7 +88,7 @@ func (j *Joiner[K, V]) Do(ctx context.Context, key K) (V, error) {
 
 // begin begins a statement, and returns the function to call at its end.
 func (j *Joiner[K, V]) begin() (end func()) {
-	slow := time.AfterFunc(patience, j.next)
+	slow := time.AfterFunc(j.limits.Patience, j.next)
 	return func() {
 		if slow.Stop() {
 			j.next()
@@ -137,7 +137,7 @@ func (j *Joiner[K, V]) share(group []*call[K, V]) {
 		c.value, c.err = j.alone(c.ctx, c.key)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), j.limits.Within)
 	defer cancel()
 	keys := make([]K, 0, len(group))
 	for _, c := range group {
@@ -147,9 +147,6 @@ func (j *Joiner[K, V]) share(group []*call[K, V]) {
 	}
 	var values map[K]V
 	values, err = j.together(ctx, keys)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = database.Unavailable(err)
-	}
 	for _, c := range group {
 		var found bool
 		c.value, found = values[c.key]

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
-	"github.com/example/microservices/pkg/database/join"
+	"github.com/example/microservices/pkg/join"
 )
 
 func Example() {
@@ -27,7 +28,8 @@ func Example() {
 		}
 		return found, nil
 	}
-	j := join.New(2, one, several, errNone) // two calls at once; later ones share a statement
+	// Two calls at once; later ones share one. One that takes longer than 10 ms delays no other.
+	j := join.New(join.Limits{AtOnce: 2, Patience: 10 * time.Millisecond, Within: time.Second}, one, several, errNone)
 	fmt.Println(j.Do(context.Background(), "lamp"))
 	fmt.Println(j.Do(context.Background(), "sofa"))
 	// Output:
