@@ -72,10 +72,13 @@ func ParseCursor(s string) (Cursor, error) {
 	return c, nil
 }
 
-// number parses a whole number of at least 0, or returns -1.
+// maxNumber has the 18 digits that CursorPattern allows.
+const maxNumber = 1e18 - 1
+
+// number parses a whole number of a cursor, or returns -1.
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n < 0 {
+	if err != nil || n < 0 || n > maxNumber {
 		return -1
 	}
 	return n
