@@ -15,6 +15,8 @@ type Bystander struct {
 	// Address is the service's, Admin that of its probes. Token is the caller's, and Path
 	// what it requests.
 	Address, Admin, Token, Path string
+	// ProbeTimeout limits the time of a probe.
+	ProbeTimeout time.Duration
 }
 
 // Fared is the result of a Bystander's requests.
@@ -25,7 +27,7 @@ type Fared struct {
 	Statuses map[int]int
 	// Errors are those of requests without an answer.
 	Errors []string
-	// Probes counts the probes, and Failed those without a 200 within a second.
+	// Probes counts the probes, and Failed those without a 200 within ProbeTimeout.
 	Probes, Failed int
 }
 
@@ -49,8 +51,8 @@ func (f Fared) Requests() int {
 const (
 	// requestEvery and probeEvery are the intervals of requests and probes.
 	requestEvery, probeEvery = 20 * time.Millisecond, 200 * time.Millisecond
-	// patience is the timeout of a request, and probeTimeout that of a probe.
-	patience, probeTimeout = 5 * time.Second, time.Second
+	// patience is the timeout of a request.
+	patience = 5 * time.Second
 )
 
 // Watch sends requests and probes until ctx is done. A request doesn't wait for the one
@@ -79,7 +81,7 @@ func (b Bystander) Watch(ctx context.Context) Fared {
 		}
 		fared.Latencies = append(fared.Latencies, took)
 	})
-	prober := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	prober := &http.Client{Timeout: b.ProbeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	every(ctx, &wg, probeEvery, func(i int) {
 		status, _ := statusOf(prober, "http://"+b.Admin+[]string{"/health/live", "/health/ready"}[i%2], "")
 		mu.Lock()

@@ -114,7 +114,7 @@ func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatab
 		return nil, err
 	}
 	neighbour := uuid.NewString()
-	s.Neighbour = Bystander{Address: users.Address, Admin: users.Address, Path: "/api/v1/users/" + neighbour}
+	s.Neighbour = Bystander{Address: users.Address, Admin: users.Address, Path: "/api/v1/users/" + neighbour, ProbeTimeout: time.Second}
 	s.Neighbour.Token, err = token(neighbour, "users:write users:read")
 	if err == nil {
 		_, err = s.fill(ctx, users.Address, s.Neighbour.Token, neighbour, "", 0)
@@ -123,7 +123,7 @@ func Set(ctx context.Context, dir string, p Programs, usersDatabase, ordersDatab
 		return nil, err
 	}
 	for subject, b := range map[string]*Bystander{bystander: &s.Bystander, light: &s.light} {
-		*b = Bystander{Address: s.orders.Address, Admin: admin, Path: ordersPath + "?limit=1"}
+		*b = Bystander{Address: s.orders.Address, Admin: admin, Path: ordersPath + "?limit=1", ProbeTimeout: time.Second}
 		b.Token, err = token(subject, "users:write orders:read orders:write")
 		if err != nil {
 			return nil, err
