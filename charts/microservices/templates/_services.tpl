@@ -176,6 +176,12 @@ names. (list $ services "user-service") */}}
   {{- /* null removes a variable of defaults.env. */ -}}
   {{- if not (kindIs "invalid" $value) }}{{ $_ := set $environment $variable $value }}{{ end -}}
 {{- end -}}
+{{- /* A proxy doesn't reach the cluster's own addresses, such as the API server's. Go reads
+NO_PROXY before no_proxy. */ -}}
+{{- $direct := get $environment "NO_PROXY" | default (get $environment "no_proxy") -}}
+{{- if and (regexMatch "(?i)(https?|all)_proxy" (keys $environment | join " ")) (kindIs "string" $direct) -}}
+  {{- $_ := set $environment "NO_PROXY" (printf "%s,.svc,.cluster.local" $direct | trimPrefix ",") -}}
+{{- end -}}
 {{- toYaml $environment -}}
 {{- end -}}
 
