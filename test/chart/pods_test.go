@@ -189,15 +189,19 @@ func TestTheSmokeTestGetsNoPassword(t *testing.T) {
 	}
 }
 
-// TestOpenShiftChoosesTheUsers: on OpenShift the pods set no user, because it rejects users
-// outside the namespace's range.
-func TestOpenShiftChoosesTheUsers(t *testing.T) {
+// TestOpenShiftDiffers: on OpenShift the pods set no user, because it rejects users outside the
+// namespace's range. Its tokens have another issuer.
+func TestOpenShiftDiffers(t *testing.T) {
 	for _, on := range []bool{true, false} {
-		arguments := templateArguments(t, nil)
+		arguments := append(templateArguments(t, nil), "--set", "auth.issuers[0].issuer=https://id.example.com")
+		issuer := `"issuer":"https://kubernetes.default.svc.cluster.local"`
 		if on {
 			arguments = append(arguments, "--api-versions", "security.openshift.io/v1")
+			issuer = `"issuer":"https://kubernetes.default.svc"`
 		}
-		for _, p := range podTemplates(t, run(t, "", tool(t, "helm"), arguments...)) {
+		out := run(t, "", tool(t, "helm"), arguments...)
+		require.Contains(t, out, issuer)
+		for _, p := range podTemplates(t, out) {
 			security := p.Spec["securityContext"].(map[string]any)
 			require.Equal(t, true, security["runAsNonRoot"])
 			for _, field := range []string{"runAsUser", "runAsGroup", "fsGroup"} {

@@ -10,7 +10,8 @@ ServiceAccounts of its callers. (list $ services "user-service") */}}
   {{- $issuers = append $issuers (merge (deepCopy .) (dict "audience" $name)) -}}
 {{- end -}}
 {{- if and $s.callers $s.callerScopes -}}
-  {{- $cluster := dict "issuer" $root.Values.auth.workloads.issuer "audience" $name "profile" "kubernetes" -}}
+  {{- $issuer := printf "https://kubernetes.default.svc%s" (ternary "" ".cluster.local" ($root.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+  {{- $cluster := dict "issuer" ($root.Values.auth.workloads.issuer | default $issuer) "audience" $name "profile" "kubernetes" -}}
   {{- with $root.Values.auth.workloads.jwks -}}
     {{- $_ := set $cluster "jwks" . -}}
   {{- end -}}
