@@ -84,7 +84,9 @@ Every template ranges over the result, so no template sees values that were not 
     {{- $security := deepCopy $s.podSecurityContext -}}
     {{- if $embedded -}}
       {{- /* fsGroup makes the volume writable for the service's group. */ -}}
-      {{- $security = merge $security (dict "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch") -}}
+      {{- range $field, $value := dict "fsGroup" 65532 "fsGroupChangePolicy" "OnRootMismatch" -}}
+        {{- if not (hasKey $security $field) }}{{ $_ := set $security $field $value }}{{ end -}}
+      {{- end -}}
     {{- end -}}
     {{- if $.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
       {{- /* OpenShift assigns users and groups per namespace, and rejects others. */ -}}
@@ -93,6 +95,12 @@ Every template ranges over the result, so no template sees values that were not 
       {{- end -}}
     {{- end -}}
     {{- $_ := set $s "podSecurityContext" $security -}}
+    {{- /* null removes an entry of the defaults. */ -}}
+    {{- range $entries := list $security $s.securityContext $s.nodeSelector $s.podAnnotations $s.podLabels -}}
+      {{- range $key, $value := $entries -}}
+        {{- if kindIs "invalid" $value }}{{ $_ := unset $entries $key }}{{ end -}}
+      {{- end -}}
+    {{- end -}}
     {{- with $s.database.url }}{{ $_ := set $s "secret" (printf "%s-database-%s" $s.fullname (sha256sum . | trunc 10)) }}{{ end -}}
     {{- $_ := set $s "key" (ternary $s.database.existingSecretKey "DATABASE_URL" (ne $s.database.existingSecret "")) -}}
     {{- $_ := set $services $name $s -}}
