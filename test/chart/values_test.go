@@ -143,6 +143,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a minimum of zones without DoNotSchedule", []string{"defaults.topologySpread.minZones=2"}, "has an effect only with zone: DoNotSchedule"},
 		{"SQLite on a network's file system", []string{"defaults.persistence.accessMode=ReadWriteMany"}, "persistence.existingClaim=shop-order-service-data"},
 		{"a variable that traces need", []string{"traces.endpoint=http://collector:4318", "defaults.env.POD_NAME=a"}, "services.user-service.env.POD_NAME: the chart sets this variable itself"},
+		{"a collector at the node's address", []string{"traces.endpoint=http://$(HOST_IP):4318"}, `traces.endpoint is "http://$(HOST_IP):4318", and nothing replaces $(…) in it`},
 		{"attributes of spans in a Secret", []string{"traces.endpoint=http://collector:4318", "defaults.env.OTEL_RESOURCE_ATTRIBUTES.valueFrom.secretKeyRef.name=a"}, "services.user-service.env.OTEL_RESOURCE_ATTRIBUTES: write a string, because the chart adds attributes to it"},
 		{"a minimum of replicas above the maximum", []string{"defaults.autoscaling.minReplicas=9"}, "minReplicas is more than maxReplicas"},
 	} {

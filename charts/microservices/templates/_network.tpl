@@ -36,8 +36,10 @@ address, to any destination unless networkPolicy restricts it. (list $ service) 
 {{- if $root.Values.rateLimit.redis.existingSecret -}}
   {{- $rules = append $rules (list $policy.redis.to (list $policy.redis.port)) -}}
 {{- end -}}
-{{- with $root.Values.traces.endpoint -}}
-  {{- $ports := include "microservices.portsOf" . | fromYamlArray -}}
+{{- $tracesTo := get $s.env "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" | default $root.Values.traces.endpoint -}}
+{{- if $s.traced -}}
+  {{- $ports := list -}}
+  {{- if kindIs "string" $tracesTo }}{{ $ports = include "microservices.portsOf" $tracesTo | fromYamlArray }}{{ end -}}
   {{- with $policy.traces.port }}{{ $ports = append $ports . }}{{ end -}}
   {{- $rules = append $rules (list $policy.traces.to $ports) -}}
 {{- end -}}
@@ -53,7 +55,7 @@ address, to any destination unless networkPolicy restricts it. (list $ service) 
 {{- end -}}
 {{- $ports := list -}}
 {{- range $variable, $value := $s.env -}}
-  {{- if and (kindIs "string" $value) (include "microservices.isAddress" $variable) -}}
+  {{- if and (kindIs "string" $value) (include "microservices.isAddress" $variable) (ne $variable "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") -}}
     {{- $ports = concat $ports (include "microservices.portsOf" $value | fromYamlArray) -}}
   {{- end -}}
 {{- end -}}

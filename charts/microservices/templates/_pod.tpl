@@ -109,7 +109,7 @@ $(NAME) in values. (list $ "user-service" service) */}}
 {{- $traces := $root.Values.traces -}}
 {{- $environment := deepCopy $s.environment -}}
 {{- $env := list -}}
-{{- if $traces.endpoint -}}
+{{- if $s.traced -}}
   {{- /* Identifies a span's pod; attributes from the values are appended. */ -}}
   {{- $said := get $environment "OTEL_RESOURCE_ATTRIBUTES" | default "" | printf ",%s" | trimSuffix "," | replace "$" "$$" -}}
   {{- $_ := unset $environment "OTEL_RESOURCE_ATTRIBUTES" -}}
@@ -123,7 +123,7 @@ $(NAME) in values. (list $ "user-service" service) */}}
   {{- if and .existingSecret .usernameKey }}{{ $_ := set $secrets "DATABASE_USER" (dict "name" .existingSecret "key" .usernameKey) }}{{ end -}}
 {{- end -}}
 {{- with $limits.existingSecret }}{{ $_ := set $secrets "RATE_LIMIT_REDIS_URL" (dict "name" . "key" $limits.existingSecretKey) }}{{ end -}}
-{{- if and $traces.endpoint $traces.headersSecret }}{{ $_ := set $secrets "OTEL_EXPORTER_OTLP_HEADERS" (dict "name" $traces.headersSecret "key" $traces.headersSecretKey) }}{{ end -}}
+{{- if and $s.traced $traces.headersSecret }}{{ $_ := set $secrets "OTEL_EXPORTER_OTLP_HEADERS" (dict "name" $traces.headersSecret "key" $traces.headersSecretKey) }}{{ end -}}
 {{- range $variable, $secret := $secrets -}}
   {{- $env = append $env (dict "name" $variable "valueFrom" (dict "secretKeyRef" $secret)) -}}
 {{- end -}}

@@ -5,6 +5,7 @@ All enabled services, as YAML: each block merged over `defaults`, with these der
   url          URL for other services
   embedded     whether it uses the embedded database
   pods         number of pods, unless scaled
+  traced       whether it sends traces
   scaled       whether an autoscaler, the chart's or another, sets the number of pods
   environment  all plain variables
   callers      services that call it
@@ -54,6 +55,7 @@ Every template ranges over the result, so no template sees values that were not 
     {{- $_ := set $s "embedded" $embedded -}}
     {{- $_ := set $s "migrateOnStart" (or $embedded (eq $s.database.migrate "onStart")) -}}
     {{- $_ := set $s "scaled" (or $s.autoscaling.enabled (kindIs "invalid" $s.replicas)) -}}
+    {{- $_ := set $s "traced" (not (empty (or $.Values.traces.endpoint (get $s.env "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")))) -}}
     {{- $_ := set $s "pods" (ternary 1 2 $embedded) -}}
     {{- if not (or (kindIs "invalid" $s.replicas) (eq (toString $s.replicas) "auto")) -}}
       {{- $_ := set $s "pods" (int $s.replicas) -}}
@@ -155,8 +157,8 @@ names. (list $ services "user-service") */}}
   {{- $pods := ternary $s.autoscaling.maxReplicas $s.pods $s.scaled -}}
   {{- $_ := set $environment "RATE_LIMIT_REPLICAS" (max 1 $pods | toString) -}}
 {{- end -}}
-{{- with $root.Values.traces.endpoint -}}
-  {{- $_ := set $environment "OTEL_EXPORTER_OTLP_ENDPOINT" . -}}
+{{- with $root.Values.traces.endpoint }}{{ $_ := set $environment "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end -}}
+{{- if $s.traced -}}
   {{- $_ := set $environment "OTEL_TRACES_SAMPLER_ARG" (toString $root.Values.traces.ratio) -}}
 {{- end -}}
 {{- with $root.Values.public.trustedProxies }}{{ $_ := set $environment "TRUSTED_PROXIES" (join "," .) }}{{ end -}}

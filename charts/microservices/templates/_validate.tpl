@@ -51,10 +51,10 @@ problems at once, each with its fix. (list $ services)
       {{- $problems = append $problems (printf "%s.env.%s is also in %s.upstreams: for a service outside of the release set %s.upstreams.%s to null" $at $variable $at $at $variable) -}}
     {{- end -}}
   {{- end -}}
-  {{- if and $root.Values.traces.endpoint (hasKey $s.env "POD_NAME") -}}
-    {{- $problems = append $problems (printf "%s.env.POD_NAME: the chart sets this variable itself, because traces.endpoint is set; remove it" $at) -}}
+  {{- if and $s.traced (hasKey $s.env "POD_NAME") -}}
+    {{- $problems = append $problems (printf "%s.env.POD_NAME: the chart sets this variable itself, for its traces; remove it" $at) -}}
   {{- end -}}
-  {{- if and $root.Values.traces.endpoint (kindIs "map" (get $s.env "OTEL_RESOURCE_ATTRIBUTES")) -}}
+  {{- if and $s.traced (kindIs "map" (get $s.env "OTEL_RESOURCE_ATTRIBUTES")) -}}
     {{- $problems = append $problems (printf "%s.env.OTEL_RESOURCE_ATTRIBUTES: write a string, because the chart adds attributes to it" $at) -}}
   {{- end -}}
   {{- if eq (int $s.port) (int $s.adminPort) -}}
@@ -266,6 +266,10 @@ problems at once, each with its fix. (list $ services)
       {{- $problems = append $problems (printf "%s.database.externalSecret.key is set: externalSecrets.storeName must name the store" $at) -}}
     {{- end -}}
   {{- end -}}
+{{- end -}}
+
+{{- if contains "$(" ($root.Values.traces.endpoint | default "") -}}
+  {{- $problems = append $problems (printf "traces.endpoint is %q, and nothing replaces $(…) in it: write an address; for a collector on each node, that of a Service with internalTrafficPolicy: Local" $root.Values.traces.endpoint) -}}
 {{- end -}}
 
 {{- if and $root.Values.auth.required (not $root.Values.auth.issuers) -}}
