@@ -268,6 +268,20 @@ problems at once, each with its fix. (list $ services)
   {{- end -}}
 {{- end -}}
 
+{{- /* The service refuses bits beyond the prefix. (IPv6 is left to it.) */ -}}
+{{- range $network := $root.Values.public.trustedProxies -}}
+  {{- $numbers := regexSplit "[./]" $network -1 -}}
+  {{- if not (contains ":" $network) -}}
+    {{- $address := 0 -}}
+    {{- range slice $numbers 0 4 }}{{ $address = add (mul $address 256) (int .) }}{{ end -}}
+    {{- $size := 1 -}}
+    {{- range until (sub 32 (last $numbers | int) | int) }}{{ $size = mul $size 2 }}{{ end -}}
+    {{- if mod $address $size -}}
+      {{- $problems = append $problems (printf "public.trustedProxies: %s has bits beyond its first %s: write 0 for them, or /32 for a single address" $network (last $numbers)) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+
 {{- if contains "$(" ($root.Values.traces.endpoint | default "") -}}
   {{- $problems = append $problems (printf "traces.endpoint is %q, and nothing replaces $(…) in it: write an address; for a collector on each node, that of a Service with internalTrafficPolicy: Local" $root.Values.traces.endpoint) -}}
 {{- end -}}
