@@ -49,6 +49,7 @@ annotations:
 {{- define "microservices.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $s := index . 1 -}}
+serviceAccountName: {{ quote $s.account }}
 automountServiceAccountToken: false
 # With service links, a Service named user-service would set
 # USER_SERVICE_PORT=tcp://… in every pod of the namespace.
