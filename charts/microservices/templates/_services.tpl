@@ -60,6 +60,9 @@ Every template ranges over the result, so no template sees values that were not 
     {{- if not (or (kindIs "invalid" $s.replicas) (eq (toString $s.replicas) "auto")) -}}
       {{- $_ := set $s "pods" (int $s.replicas) -}}
     {{- end -}}
+    {{- $probe := merge (dict) $s.startupProbe (dict "initialDelaySeconds" 0 "periodSeconds" 10 "failureThreshold" 3) -}}
+    {{- $start := add $probe.initialDelaySeconds (mul $probe.periodSeconds $probe.failureThreshold) $s.minReadySeconds -}}
+    {{- $_ := set $s "progressDeadlineSeconds" ($s.progressDeadlineSeconds | default (add $start 60)) -}}
     {{- range list $s.persistence $s.backup -}}
       {{- $_ := set . "storageClass" (.storageClass | default $global.storageClass | default $global.defaultStorageClass) -}}
     {{- end -}}
