@@ -212,7 +212,7 @@ func TestRemovedTextsAreEmpty(t *testing.T) {
 	for _, helm := range helms {
 		for _, installation := range [][]string{nil, {"testdata/postgres.yaml"}, {chart + "/values-prod.yaml"}} {
 			run(t, "", tool(t, helm), append(templateArguments(t, installation), "--set",
-				"nameOverride=null,image.tag=null,auth.workloads.jwks=null,defaults.image.tag=null,defaults.image.digest=null,defaults.database.url=null,defaults.service.labels=null,ingress.className=null")...)
+				"nameOverride=null,image.tag=null,auth.workloads.jwks=null,defaults.image.tag=null,defaults.image.digest=null,defaults.database.url=null,defaults.service.labels=null,ingress.className=null,public.host=null")...)
 		}
 		out := run(t, "", tool(t, helm), append(templateArguments(t, []string{"testdata/postgres.yaml"}), "--set",
 			"defaults.database.caBundle.configMap=null,defaults.database.caBundle.secret=ca")...)

@@ -15,7 +15,7 @@ Health endpoints and the admin port are never exposed.
 {{- range $name, $s := $services -}}
   {{- $route := dict "service" $name "fullname" $s.fullname "port" (int $s.port) -}}
   {{- if and $s.public.prefixes (or $.Values.public.host (not $hosts)) -}}
-    {{- $routes = append $routes (merge (dict "host" $.Values.public.host "prefixes" $s.public.prefixes) $route) -}}
+    {{- $routes = append $routes (merge (dict "host" ($.Values.public.host | default "") "prefixes" $s.public.prefixes) $route) -}}
   {{- end -}}
   {{- with $s.public.host -}}
     {{- $routes = append $routes (merge (dict "host" . "prefixes" (list "/api" "/docs")) $route) -}}
