@@ -178,12 +178,15 @@ names. (list $ services "user-service") */}}
   {{- /* A consumer's name is bound to its ServiceAccount, if tokens are required. */ -}}
   {{- $consumers := list -}}
   {{- range $consumer := $s.eventConsumers -}}
+    {{- /* A disabled service would never acknowledge. */ -}}
+    {{- $disabled := and (hasKey $root.Values.services $consumer) (not (hasKey $services $consumer)) -}}
     {{- if and $root.Values.auth.issuers $s.callerScopes (has $consumer $s.callers) -}}
       {{- $consumer = printf "%s=%s" $consumer (include "microservices.subject" (list $root $services $consumer)) -}}
     {{- end -}}
-    {{- $consumers = append $consumers $consumer -}}
+    {{- if not $disabled }}{{ $consumers = append $consumers $consumer }}{{ end -}}
   {{- end -}}
-  {{- $_ := set $environment "EVENTS_CONSUMERS" (join "," $consumers) -}}
+  {{- /* Empty would mean the service's default. A comma names no consumer. */ -}}
+  {{- $_ := set $environment "EVENTS_CONSUMERS" (join "," $consumers | default ",") -}}
 {{- end -}}
 {{- range $variable, $value := $s.env -}}
   {{- /* null removes a variable of defaults.env. */ -}}
