@@ -101,17 +101,33 @@ problems at once, each with its fix. (list $ services)
       {{- $problems = append $problems (printf "%s.resources.requests.%s is %v, and its limit is %v: lower the request to at most the limit" $at $of $request $limit) -}}
     {{- end -}}
   {{- end -}}
-  {{- $own := list -}}
-  {{- if $s.embedded }}{{ $own = list "/data" "/tmp" }}{{ end -}}
-  {{- if $s.backup.enabled }}{{ $own = append $own "/backup" }}{{ end -}}
-  {{- $volumes := list -}}
-  {{- range $s.extraVolumes }}{{ $volumes = append $volumes .name }}{{ end -}}
-  {{- range $s.extraVolumeMounts -}}
-    {{- if not (has .name $volumes) -}}
-      {{- $problems = append $problems (printf "%s.extraVolumeMounts: extraVolumes has no volume %s" $at .name) -}}
+  {{- /* What the chart adds, and then each entry of the values: Kubernetes rejects a name or a
+  path twice. $s.volumes and $s.mounts begin with the chart's own. */ -}}
+  {{- $volumes := ternary (list "data" "tmp") list $s.embedded -}}
+  {{- $paths := ternary (list "/data" "/tmp") list $s.embedded -}}
+  {{- $containers := list $name -}}
+  {{- if $s.backup.enabled }}{{ $volumes = append $volumes "backup" }}{{ $paths = append $paths "/backup" }}{{ end -}}
+  {{- if $root.Values.auth.issuers }}{{ $volumes = append $volumes "identity" }}{{ $paths = append $paths "/var/run/secrets/identity" }}{{ end -}}
+  {{- if $root.Values.smokeTest.tokenSecret }}{{ $volumes = append $volumes "token" }}{{ $paths = append $paths "/var/run/secrets/smoke" }}{{ end -}}
+  {{- if not $s.migrateOnStart }}{{ $containers = append $containers "migrate" }}{{ end -}}
+  {{- $entries := list -}}
+  {{- range $s.volumes }}{{ $entries = append $entries (list "extraVolumes" "volume" .name) }}{{ end -}}
+  {{- range $s.mounts }}{{ $entries = append $entries (list "extraVolumeMounts" "path" (.mountPath | default "" | trimSuffix "/")) }}{{ end -}}
+  {{- range $s.extraInitContainers }}{{ $entries = append $entries (list "extraInitContainers" "container" .name) }}{{ end -}}
+  {{- range $s.extraContainers }}{{ $entries = append $entries (list "extraContainers" "container" .name) }}{{ end -}}
+  {{- $taken := dict "volume" $volumes "path" $paths "container" $containers -}}
+  {{- range $entry := $entries -}}
+    {{- $kind := index $entry 1 -}}
+    {{- if has (last $entry) (get $taken $kind) -}}
+      {{- $problems = append $problems (printf "%s.%s: the chart or another entry already has the %s %v; choose another one" $at (first $entry) $kind (last $entry)) -}}
     {{- end -}}
-    {{- if has (.mountPath | default "" | trimSuffix "/") $own -}}
-      {{- $problems = append $problems (printf "%s.extraVolumeMounts: the chart mounts a volume at %s itself; remove this one" $at .mountPath) -}}
+    {{- $_ := set $taken $kind (append (get $taken $kind) (last $entry)) -}}
+  {{- end -}}
+  {{- $extra := list -}}
+  {{- range $s.extraVolumes }}{{ $extra = append $extra .name }}{{ end -}}
+  {{- range $s.extraVolumeMounts -}}
+    {{- if not (has .name $extra) -}}
+      {{- $problems = append $problems (printf "%s.extraVolumeMounts: extraVolumes has no volume %s" $at .name) -}}
     {{- end -}}
   {{- end -}}
   {{- if ge (int $s.minReadySeconds) (int $s.progressDeadlineSeconds) -}}
@@ -195,11 +211,6 @@ problems at once, each with its fix. (list $ services)
       {{- $problems = append $problems (printf "%s.backup needs persistence.enabled: without a volume only the service's own pod can read its database" $at) -}}
     {{- else if eq $s.persistence.accessMode "ReadWriteOncePod" -}}
       {{- $problems = append $problems (printf "%s.backup: only one pod can mount a ReadWriteOncePod volume; set persistence.accessMode to ReadWriteOnce" $at) -}}
-    {{- end -}}
-    {{- range $s.extraVolumes -}}
-      {{- if eq .name "backup" -}}
-        {{- $problems = append $problems (printf "%s.extraVolumes: backup.enabled creates a volume with the name backup; choose another one" $at) -}}
-      {{- end -}}
     {{- end -}}
     {{- if hasKey $services (printf "%s-backup" $name) -}}
       {{- $problems = append $problems (printf "services.%s-backup: %s.backup creates objects with this name; choose another one for the service" $name $at) -}}
