@@ -71,6 +71,17 @@ func TestAParentChartMayIncludeIt(t *testing.T) {
 			require.Contains(t, out, "http://shop-second-user-service.shops.svc:8000")
 			require.NotContains(t, out, `app.kubernetes.io/instance: "shop"`, "each alias selects its own pods")
 
+			for alias, problem := range map[string]string{"shopEu": "shop-shopEu becomes part of host names", "shop_eu": "shop-shop_eu becomes part of host names"} {
+				aliased := "  - {name: microservices, version: '*', alias: " + alias + "}\n"
+				out, err = umbrella(t, helm, aliased, "")
+				require.Error(t, err)
+				require.Contains(t, out, problem)
+				require.Contains(t, out, "set nameOverride")
+				out, err = umbrella(t, helm, aliased, alias+": {nameOverride: eu}\n")
+				require.NoError(t, err, out)
+				require.Contains(t, names(t, out), "Service shop-eu-user-service")
+			}
+
 			out, err = umbrella(t, helm, dependency, `
 global: {imageRegistry: mirror.example.com:5000, imagePullSecrets: [one, {name: two}], storageClass: fast}
 microservices: {services: {order-service: {image: {repository: registry.example.com/orders, tag: v3}}}}

@@ -157,6 +157,7 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a rollout that can't begin", append(postgres, "defaults.rollingUpdate.maxSurge=0"), "no pod could ever be replaced; set maxSurge to 1"},
 		{"an autoscaler without a CPU request", append(postgres, "defaults.autoscaling.enabled=true", "defaults.resources.requests.cpu=null"), "set services.order-service.resources.requests.cpu"},
 		{"a minimum of zones without DoNotSchedule", []string{"defaults.topologySpread.minZones=2"}, "has an effect only with zone: DoNotSchedule"},
+		{"a minimum of zones beside a constraint of zones", []string{"defaults.topologySpread.zone=DoNotSchedule", "defaults.topologySpread.minZones=2", "defaults.topologySpreadConstraints[0].maxSkew=2", "defaults.topologySpreadConstraints[0].topologyKey=topology.kubernetes.io/zone", "defaults.topologySpreadConstraints[0].whenUnsatisfiable=DoNotSchedule"}, "services.user-service.topologySpread.minZones has no effect, because an entry of topologySpreadConstraints replaces the chart's: set minDomains there"},
 		{"SQLite on a network's file system", []string{"defaults.persistence.accessMode=ReadWriteMany"}, "persistence.existingClaim=shop-order-service-data"},
 		{"a variable that traces need", []string{"traces.endpoint=http://collector:4318", "defaults.env.POD_NAME=a"}, "services.user-service.env.POD_NAME: the chart sets this variable itself"},
 		{"a collector at the node's address", []string{"traces.endpoint=http://$(HOST_IP):4318"}, `traces.endpoint is "http://$(HOST_IP):4318", and nothing replaces $(…) in it`},

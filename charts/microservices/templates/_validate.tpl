@@ -139,6 +139,11 @@ problems at once, each with its fix. (list $ services)
   {{- if and $s.topologySpread.minZones (ne $s.topologySpread.zone "DoNotSchedule") -}}
     {{- $problems = append $problems (printf "%s.topologySpread.minZones has an effect only with zone: DoNotSchedule" $at) -}}
   {{- end -}}
+  {{- range $s.topologySpreadConstraints -}}
+    {{- if and $s.topologySpread.minZones (eq .topologyKey "topology.kubernetes.io/zone") (eq .whenUnsatisfiable "DoNotSchedule") -}}
+      {{- $problems = append $problems (printf "%s.topologySpread.minZones has no effect, because an entry of topologySpreadConstraints replaces the chart's: set minDomains there, and minZones to null" $at) -}}
+    {{- end -}}
+  {{- end -}}
   {{- if and $s.embedded $s.persistence.enabled (eq $s.persistence.accessMode "ReadWriteMany") (not $s.persistence.existingClaim) -}}
     {{- $problems = append $problems (printf "%s.persistence.accessMode: SQLite loses data on volumes that several nodes write to; set ReadWriteOnce or ReadWriteOncePod. To keep using the existing claim until the data is moved, set persistence.existingClaim=%s-data" $at $s.fullname) -}}
   {{- end -}}
@@ -312,7 +317,7 @@ problems at once, each with its fix. (list $ services)
 
 {{- /* The release name becomes part of host names. */ -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "microservices.prefix" $root)) -}}
-  {{- $problems = append $problems (printf "the release name or fullnameOverride, %s, becomes part of host names: begin it with a letter, and use only a to z, 0 to 9 and -" (include "microservices.prefix" $root)) -}}
+  {{- $problems = append $problems (printf "%s becomes part of host names: begin the release name or fullnameOverride with a letter, and use only a to z, 0 to 9 and -; in a parent chart, set nameOverride if the alias has other characters" (include "microservices.prefix" $root)) -}}
 {{- end -}}
 
 {{- /* Exposure. */ -}}
