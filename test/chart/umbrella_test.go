@@ -83,7 +83,7 @@ func TestAParentChartMayIncludeIt(t *testing.T) {
 			}
 
 			out, err = umbrella(t, helm, dependency, `
-global: {imageRegistry: mirror.example.com:5000, imagePullSecrets: [one, {name: two}], storageClass: fast}
+global: {imageRegistry: mirror.example.com:5000/, imagePullSecrets: [one, {name: two}], storageClass: fast}
 microservices: {services: {order-service: {image: {repository: registry.example.com/orders, tag: v3}}}}
 `)
 			require.NoError(t, err, out)

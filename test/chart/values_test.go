@@ -102,6 +102,8 @@ func TestWrongValuesAreRefused(t *testing.T) {
 		{"a path that two services have", []string{"ingress.enabled=true", "services.user-service.public.prefixes={/api}", "services.order-service.public.prefixes={/api/}"}, "/api is also a prefix of order-service"},
 		{"a monitor's label that is the chart's own", []string{"serviceMonitor.labels.app\\.kubernetes\\.io/name=a"}, "app.kubernetes.io/name"},
 		{"an objective too low for alerts", []string{"slo.availability=90"}, "/slo/availability"},
+		{"an objective that is no number", []string{"slo.availability=99.9%"}, "/slo/availability"},
+		{"a share of traces above 1", []string{"traces.ratio=1.5"}, "/traces/ratio"},
 		{"an objective without an error budget", []string{"slo.availability=100"}, "/slo/availability"},
 		{"a latency that is not measured", []string{"slo.latency.seconds=3"}, "/slo/latency/seconds"},
 		{"a runbook URL without a final slash", []string{"prometheusRule.runbookBaseURL=https://example.com/runbooks"}, "/prometheusRule/runbookBaseURL"},
@@ -225,6 +227,21 @@ func TestRemovedTextsAreEmpty(t *testing.T) {
 			"defaults.database.caBundle.configMap=null,defaults.database.caBundle.secret=ca")...)
 		require.Contains(t, out, "secretName: ca")
 	}
+}
+
+// TestStringsMayBeNumbers: --set and Argo CD's parameters pass fractions as strings.
+func TestStringsMayBeNumbers(t *testing.T) {
+	arguments := append(templateArguments(t, nil), "--set", "prometheusRule.enabled=true,dashboards.enabled=true")
+	want := run(t, "", tool(t, "helm"), append(arguments, "--set-json", "slo.availability=99.5")...)
+	for _, helm := range helms {
+		require.ElementsMatch(t, documents(want), documents(run(t, "", tool(t, helm), append(arguments, "--set", "slo.availability=99.5")...)))
+	}
+}
+
+// TestOwnKeysAreIgnored: values may have keys of their own for YAML's anchors.
+func TestOwnKeysAreIgnored(t *testing.T) {
+	want := render(t, "helm", nil)
+	require.Equal(t, want, run(t, "x-env: {A: b}\n", tool(t, "helm"), append(templateArguments(t, nil), "--values", "-")...))
 }
 
 // TestReplicasCanBeLeftToOthers: without replicas in the values, the Deployment doesn't set them,

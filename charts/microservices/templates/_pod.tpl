@@ -5,7 +5,7 @@ pulls the digest. (list $ "user-service" service) */}}
 {{- $s := index . 2 -}}
 {{- $repository := $s.image.repository | default (printf "%s/%s" $root.Values.image.registry (index . 1)) -}}
 {{- with ($root.Values.global | default dict).imageRegistry -}}
-  {{- $repository = printf "%s/%s" . (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
+  {{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^(localhost|[^/]*[.:][^/]*)/" $repository "") -}}
 {{- end -}}
 {{- if $s.image.digest -}}
 {{ $repository }}{{ with $s.image.tag }}:{{ . }}{{ end }}@{{ $s.image.digest }}
