@@ -164,7 +164,8 @@ func TestTheDocumentationFitsAPhone(t *testing.T) {
 	apitest.Eventually(t, "every operation is open", func() bool {
 		return do(ctx, t, chromedp.Evaluate[bool](`(() => {
 			document.querySelectorAll(".opblock-summary-control[aria-expanded=false]").forEach(e => e.click());
-			return document.querySelectorAll(".opblock .responses-table").length === 12 })()`))
+			const all = document.querySelectorAll(".opblock").length
+			return all > 0 && document.querySelectorAll(".opblock .responses-table").length === all })()`))
 	})
 	width := do(ctx, t, chromedp.Evaluate[int](`document.documentElement.scrollWidth`))
 	require.Equal(t, 390, width)
