@@ -28,22 +28,27 @@ SELECT subject, $5, $6 FROM %[1]s.events` + between + `ON CONFLICT (user_id, con
 	undone = `-- name: UndoErasures
 DELETE FROM %[1]s.erasures WHERE consumer = $5 AND user_id IN (SELECT subject FROM %[1]s.events` + between + `)`
 	move      = "-- name: MoveConsumer\nUPDATE %[1]s.consumers SET turn = $2, position = $3 WHERE name = $1"
-	deletedAt = "-- name: DeletedAt\nSELECT time FROM %[1]s.events WHERE subject = $1 AND type = 'deleted' ORDER BY version DESC LIMIT 1"
+	deletedAt = "-- name: DeletedAt\nSELECT time, turn, position FROM %[1]s.events WHERE subject = $1 AND type = 'deleted' ORDER BY version DESC LIMIT 1"
 	// Not acknowledged: also deletions that the feed withholds because of a transaction.
 	unacknowledged = `-- name: UnacknowledgedDeletion
 SELECT time FROM %[1]s.events WHERE type = 'deleted' AND (turn, position) > (
     coalesce((SELECT turn FROM %[1]s.consumers WHERE name = $1), 0), coalesce((SELECT position FROM %[1]s.consumers WHERE name = $1), 0))
 ORDER BY turn, position LIMIT 1`
 	consumers = `-- name: ErasedBy
-SELECT c.name, d.erased_at FROM %[1]s.consumers AS c
+SELECT c.name, d.erased_at, d.erased_at IS NULL AND (c.turn, c.position) >= ($2, $3) FROM %[1]s.consumers AS c
 LEFT JOIN %[1]s.erasures AS d ON d.consumer = c.name AND d.user_id = $1`
+	// Where acknowledgements of an earlier version overlapped, they may have lost a record.
+	lost = `-- name: NoteLostErasures
+INSERT INTO %[1]s.erasures (user_id, consumer, erased_at)
+SELECT $1, name, now() FROM %[1]s.consumers WHERE (turn, position) >= ($2, $3) FOR SHARE
+ON CONFLICT (user_id, consumer) DO NOTHING`
 )
 
 // Consumers implements events.Consumers with the tables consumers and erasures.
 type Consumers struct {
 	db *postgres.DB
 
-	exists, lock, batchUp, batchDown, erased, undone, move, deletedAt, unacknowledged, consumers string
+	exists, lock, batchUp, batchDown, erased, undone, move, deletedAt, unacknowledged, consumers, lost string
 }
 
 // NewConsumers returns the consumers of a schema.
@@ -51,7 +56,7 @@ func NewConsumers(db *postgres.DB, schema string) Consumers {
 	in := func(query string) string { return fmt.Sprintf(query, pgx.Identifier{schema}.Sanitize()) }
 	return Consumers{
 		db: db, exists: in(exists), lock: in(lock), batchUp: in(batchUp), batchDown: in(batchDown),
-		erased: in(erased), undone: in(undone), move: in(move), deletedAt: in(deletedAt), unacknowledged: in(unacknowledged), consumers: in(consumers),
+		erased: in(erased), undone: in(undone), move: in(move), deletedAt: in(deletedAt), unacknowledged: in(unacknowledged), consumers: in(consumers), lost: in(lost),
 	}
 }
 
@@ -136,25 +141,43 @@ func cursor(row pgx.Row) (c events.Cursor, found bool, err error) {
 
 // Erasure implements events.Consumers.
 func (s Consumers) Erasure(ctx context.Context, subject uuid.UUID) (found events.Erasure, deleted bool, err error) {
-	err = s.db.QueryRow(ctx, s.deletedAt, subject).Scan(&found.DeletedAt)
+	var deletion events.Cursor
+	err = s.db.QueryRow(ctx, s.deletedAt, subject).Scan(&found.DeletedAt, &deletion.Turn, &deletion.Position)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return found, false, nil
 	}
 	if err != nil {
 		return found, false, postgres.Wrap(err)
 	}
-	found.DeletedAt, found.Consumers = found.DeletedAt.UTC(), map[string]*time.Time{}
-	rows, err := s.db.Query(ctx, s.consumers, subject)
-	if err != nil {
-		return found, false, postgres.Wrap(err)
+	found.DeletedAt = found.DeletedAt.UTC()
+	var isLost bool
+	found.Consumers, isLost, err = s.erasedBy(ctx, subject, deletion)
+	if err == nil && isLost {
+		_, err = s.db.Exec(ctx, s.lost, subject, deletion.Turn, deletion.Position)
+		if err == nil {
+			found.Consumers, _, err = s.erasedBy(ctx, subject, deletion)
+		}
 	}
+	return found, true, postgres.Wrap(err)
+}
+
+// erasedBy returns when each consumer had erased a subject. isLost: a consumer has
+// acknowledged the deletion, but there is no record of it.
+func (s Consumers) erasedBy(ctx context.Context, subject uuid.UUID, deletion events.Cursor) (all map[string]*time.Time, isLost bool, err error) {
+	rows, err := s.db.Query(ctx, s.consumers, subject, deletion.Turn, deletion.Position)
+	if err != nil {
+		return nil, false, err
+	}
+	all = map[string]*time.Time{}
 	var name string
 	var at *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&name, &at}, func() error {
-		found.Consumers[name] = at
+	var lost bool
+	_, err = pgx.ForEachRow(rows, []any{&name, &at, &lost}, func() error {
+		all[name] = at
+		isLost = isLost || lost
 		return nil
 	})
-	return found, true, postgres.Wrap(err)
+	return all, isLost, err
 }
 
 // Unacknowledged implements events.Consumers.

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"testing"
@@ -13,7 +14,7 @@ import (
 	"github.com/example/microservices/internal/testkit/plan"
 	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
-
+	"github.com/example/microservices/pkg/events"
 	"github.com/example/microservices/services/user-service/internal/store/postgres"
 	"github.com/example/microservices/services/user-service/internal/store/storetest"
 )
@@ -32,6 +33,33 @@ func openAs(t *testing.T, address string, joined bool) *postgres.Store {
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, testserver.New(t)) })
+}
+
+// TestALostRecordOfAnErasureIsRecovered: two acknowledgements by an earlier version, one of
+// them withdrawing, could leave a deletion acknowledged without a record.
+func TestALostRecordOfAnErasureIsRecovered(t *testing.T) {
+	address := testserver.New(t)
+	s := open(t, address)
+	u := storetest.New(t)
+	require.NoError(t, s.Create(t.Context(), u, nil))
+	require.NoError(t, s.Delete(t.Context(), u.ID, 1))
+	both, err := s.EventsAfter(t.Context(), events.Cursor{}, 2)
+	require.NoError(t, err)
+	require.NoError(t, s.Acknowledge(t.Context(), "behind", both[0].Cursor, time.Now()))
+	require.NoError(t, s.Acknowledge(t.Context(), "done", both[1].Cursor, time.Now()))
+	conn, err := pgx.Connect(t.Context(), address)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	tag, err := conn.Exec(t.Context(), "DELETE FROM user_service.erasures")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, tag.RowsAffected())
+	first, _, err := s.Erasure(t.Context(), u.ID)
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), *first.Consumers["done"], time.Minute)
+	require.Nil(t, first.Consumers["behind"])
+	again, _, err := s.Erasure(t.Context(), u.ID)
+	require.NoError(t, err)
+	require.Equal(t, first, again)
 }
 
 func TestStoreThatJoinsNothing(t *testing.T) {
