@@ -214,7 +214,8 @@ func (*ID) Schema(huma.Registry) *huma.Schema {
 // maxIDs is the maximum length of IDs.
 const maxIDs = 100
 
-// IDs is a parameter with 1 to 100 ids of resources, separated by commas.
+// IDs is a parameter with 1 to 100 ids of resources, separated by commas. A repeated id
+// counts once.
 type IDs []uuid.UUID
 
 // UnmarshalText parses each id with ids.Parse.
@@ -229,7 +230,9 @@ func (all *IDs) UnmarshalText(b []byte) error {
 		if err != nil {
 			return err
 		}
-		*all = append(*all, id)
+		if !slices.Contains(*all, id) {
+			*all = append(*all, id)
+		}
 	}
 	return nil
 }
