@@ -140,8 +140,9 @@ clientConnection: {kubeconfig: "{state}/kubeconfig"}
 hostnameOverride: `+nodeName+`
 mode: nftables
 clusterCIDR: `+podRange+`
-# Don't change the machine's settings.
-conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+# Of the kernel's settings, change only one of the node's own. Without tcpBeLiberal, in
+# nftables mode a packet that conntrack holds for invalid resets its connection.
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s, tcpBeLiberal: true}
 nftables: {syncPeriod: 10s, minSyncPeriod: 100ms}
 `),
 		s.path("Corefile"): expand(s, `.:53 {
