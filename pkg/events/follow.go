@@ -25,9 +25,6 @@ import (
 // moved it. The sink has changed nothing.
 var ErrMoved = errors.New("the cursor has moved")
 
-// errRefused means that the source answered 403 or 404.
-var errRefused = errors.New("refused")
-
 // Sink applies events, and stores the cursor.
 type Sink interface {
 	// Followed returns the cursor of a source: the events up to it are applied.
@@ -57,11 +54,8 @@ type Follower struct {
 
 	acknowledged   Cursor
 	acknowledgedAt time.Time
-	// again: events are read again that were applied before. Until all are, a cursor among
-	// them isn't acknowledged: that would withdraw the acknowledgement of the later ones.
-	again   bool
-	failing bool
-	metrics followerMetrics
+	failing        bool
+	metrics        followerMetrics
 }
 
 const (
@@ -80,6 +74,11 @@ const (
 	acknowledgeAgain = 30 * time.Second
 	// maxBatch is the maximum size of an answer, in bytes.
 	maxBatch = 4 << 20
+	// rereading, after the source's name, names a second cursor. While events are read again
+	// that were applied before, it is the cursor that was lost; otherwise it is at the
+	// beginning. Until all are read, no cursor among them is acknowledged, by any replica:
+	// that would withdraw the acknowledgement of the later ones.
+	rereading = "/again"
 )
 
 type followerMetrics struct {
@@ -153,20 +152,24 @@ func (f *Follower) note(ctx context.Context, err error) {
 	f.failing = err != nil
 }
 
-// step reads a batch, applies its events and returns how many it had. A refused
+// step reads a batch, applies its events and returns how many it had. A failed
 // acknowledgement is an error, too, but only after the events are applied: the source keeps
 // no record of the erasures then, and yet they must be made.
 func (f *Follower) step(ctx context.Context) (n int, err error) {
+	lost, err := f.Sink.Followed(ctx, f.Source+rereading) // first: when it is reset, the cursor below is at the end
+	if err != nil {
+		return 0, err
+	}
 	at, err := f.Sink.Followed(ctx, f.Source)
 	if err != nil {
 		return 0, err
 	}
 	var batch []Event
-	var refused error
-	if at != (Cursor{}) && !f.again && (at != f.acknowledged || time.Since(f.acknowledgedAt) > acknowledgeAgain) {
+	var failed error
+	if at != (Cursor{}) && lost == (Cursor{}) && (at != f.acknowledged || time.Since(f.acknowledgedAt) > acknowledgeAgain) {
 		err = f.acknowledge(ctx, at)
-		if errors.Is(err, errRefused) {
-			refused, err = err, nil
+		if !errors.Is(err, ErrGone) {
+			failed, err = err, nil
 		}
 	}
 	began := time.Now()
@@ -202,19 +205,24 @@ func (f *Follower) step(ctx context.Context) (n int, err error) {
 		}
 	}
 	if len(batch) < batchSize {
-		f.again = false
 		f.metrics.caughtUp.Store(time.Now().UnixNano())
+		if lost != (Cursor{}) {
+			err = f.Sink.Follow(ctx, f.Source+rereading, lost, Cursor{}, nil)
+		}
 	}
-	return len(batch), refused
+	return len(batch), errors.Join(failed, err)
 }
 
 // beginAnew resets the cursor to the beginning, when the cursor's event no longer exists.
 // Events that were applied before are applied again, without effect. No new event is missed.
 func (f *Follower) beginAnew(ctx context.Context, at Cursor) error {
 	wait(ctx, emptyPause) // two servers that answer in turn, of which one lacks the event, would keep this busy
-	err := f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)
+	err := f.Sink.Follow(ctx, f.Source+rereading, Cursor{}, at, nil)
+	if err == nil || errors.Is(err, ErrMoved) { // which another replica has set, or an attempt that was cut off
+		err = f.Sink.Follow(ctx, f.Source, at, Cursor{}, nil)
+	}
 	if err == nil {
-		f.acknowledged, f.again = Cursor{}, true
+		f.acknowledged = Cursor{}
 		f.Log.WarnContext(ctx, "reading events from the beginning: the last one that was read has expired, or was lost by a restore or a failover", slog.String("source", f.Source), slog.String("cursor", at.String()))
 	}
 	return err
@@ -283,8 +291,6 @@ func (f *Follower) do(ctx context.Context, method string, address *url.URL, body
 		return nil, err
 	case response.StatusCode == http.StatusGone:
 		return nil, ErrGone
-	case response.StatusCode == http.StatusForbidden, response.StatusCode == http.StatusNotFound:
-		return nil, fmt.Errorf("%w: %s answered %d to %s %s", errRefused, f.Source, response.StatusCode, method, address.Path)
 	case response.StatusCode/100 != 2:
 		return nil, fmt.Errorf("%s answered %d to %s %s", f.Source, response.StatusCode, method, address.Path)
 	case len(answer) > maxBatch:

@@ -114,7 +114,9 @@ func (s *source) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // sink keeps in memory what a database would.
 type sink struct {
-	cursor  events.Cursor
+	cursor events.Cursor
+	// lost is the second cursor.
+	lost    events.Cursor
 	effects []events.Event
 	moves   int
 	// fail, if set, is called before each change.
@@ -122,12 +124,22 @@ type sink struct {
 	turns *turns
 }
 
-func (s *sink) Followed(context.Context, string) (events.Cursor, error) {
+func (s *sink) Followed(_ context.Context, source string) (events.Cursor, error) {
 	s.turns.take()
+	if source == "them/again" {
+		return s.lost, nil
+	}
 	return s.cursor, nil
 }
 
 func (s *sink) Follow(_ context.Context, source string, from, to events.Cursor, e *events.Event) error {
+	if source == "them/again" {
+		if from != s.lost {
+			return events.ErrMoved
+		}
+		s.lost = to
+		return nil
+	}
 	if source != "them" {
 		return errors.New("another source")
 	}
@@ -268,17 +280,17 @@ func TestAFailedAcknowledgementIsRepeated(t *testing.T) {
 		f.wait(time.Second)
 		require.Len(t, f.to.effects, 1)
 		require.Empty(t, from.acknowledged)
-		f.wait(time.Minute)
+		f.wait(2 * time.Minute)
 		require.Equal(t, []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(3))}, slices.Compact(from.acknowledged))
 		require.Len(t, f.to.effects, 1)
 		require.InDelta(t, 3, f.metric(t, "events_failures_total"), 0)
 	})
 }
 
-// TestARefusedAcknowledgementDelaysNoEffect: a source that doesn't know the follower's name
-// keeps no record of its erasures. They are made all the same.
+// TestARefusedAcknowledgementDelaysNoEffect: a source that doesn't know the follower's name,
+// or can't write, keeps no record of its erasures. They are made all the same.
 func TestARefusedAcknowledgementDelaysNoEffect(t *testing.T) {
-	for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable} {
 		refusing := true
 		from := &source{n: 1234, answer: func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodPut && refusing {
@@ -539,12 +551,37 @@ func TestARestoredFeedIsReadFromTheBeginning(t *testing.T) {
 
 // TestReadingAgainWithdrawsNoAcknowledgement: a follower that reads a long feed again from
 // the beginning acknowledges only when it is at the end. A cursor in between would withdraw
-// the acknowledgement of what was applied long ago.
+// the acknowledgement of what was applied long ago. The same is true of another replica, and
+// of one that has begun in the middle.
 func TestReadingAgainWithdrawsNoAcknowledgement(t *testing.T) {
 	const n = 1700
-	from, to := &source{n: n}, &sink{cursor: events.Cursor{Turn: 1, Position: n}}
+	lost := events.Cursor{Turn: 1, Position: n}
+	t.Run("in the middle", func(t *testing.T) {
+		from, to := &source{n: n}, &sink{cursor: cursorOf(500), lost: lost}
+		follow(t, from, to, func(t *testing.T, f *followed) {
+			f.wait(time.Minute)
+			require.Equal(t, []string{fmt.Sprintf(`{"cursor":%q}`, cursorOf(n))}, slices.Compact(from.acknowledged))
+			require.Zero(t, to.lost)
+		})
+	})
+	t.Run("another replica was faster", func(t *testing.T) {
+		from, to := &source{n: n}, &sink{cursor: lost}
+		from.answer = func(r *http.Request) (*http.Response, error) {
+			if r.URL.Query().Get("cursor") == lost.String() {
+				to.cursor, to.lost = cursorOf(500), lost // by the other replica, which then ends
+				return respond(http.StatusGone, "")
+			}
+			return nil, nil
+		}
+		follow(t, from, to, func(t *testing.T, f *followed) {
+			f.wait(time.Minute)
+			require.Equal(t, []string{fmt.Sprintf(`{"cursor":%q}`, lost), fmt.Sprintf(`{"cursor":%q}`, cursorOf(n))}, slices.Compact(from.acknowledged))
+			require.Zero(t, to.lost)
+		})
+	})
+	from, to := &source{n: n}, &sink{cursor: lost}
 	from.answer = func(r *http.Request) (*http.Response, error) {
-		if r.Method == http.MethodGet && r.URL.Query().Get("cursor") == fmt.Sprint("1-", n) {
+		if r.Method == http.MethodGet && r.URL.Query().Get("cursor") == lost.String() {
 			return respond(http.StatusGone, "")
 		}
 		return nil, nil

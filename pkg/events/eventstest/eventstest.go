@@ -115,13 +115,26 @@ func pages(t *testing.T, s Store) {
 		_, err := s.EventsAfter(t.Context(), c, 10)
 		require.ErrorIs(t, err, events.ErrGone)
 	}
-	for n := 1; n > 0; {
-		var err error
-		n, err = s.PurgeEvents(t.Context(), time.Now().Add(time.Hour), 100)
-		require.NoError(t, err)
+	purge := func(before time.Time) {
+		for n := 1; n > 0; {
+			var err error
+			n, err = s.PurgeEvents(t.Context(), before, 7)
+			require.NoError(t, err)
+		}
 	}
+	for !all[len(all)-1].Time.After(all[len(want)-1].Time) {
+		require.NoError(t, s.Create(t.Context(), uuid.New()))
+		all = All(t, s, len(all)+1, 100)
+	}
+	purge(all[len(all)-1].Time)
+	expired := len(all) - 2
+	_, err := s.EventsAfter(t.Context(), all[expired].Cursor, 10)
+	require.NoError(t, err, "a reader that is at the last expired event has missed nothing")
+	_, err = s.EventsAfter(t.Context(), all[expired-1].Cursor, 10)
+	require.ErrorIs(t, err, events.ErrGone, "a reader that is behind it may have missed it")
+	purge(time.Now().Add(time.Hour))
 	last := len(all) - 1
-	_, err := s.EventsAfter(t.Context(), all[last].Cursor, 10)
+	_, err = s.EventsAfter(t.Context(), all[last].Cursor, 10)
 	require.NoError(t, err, "the last event is kept")
 	_, err = s.EventsAfter(t.Context(), all[last-1].Cursor, 10)
 	require.ErrorIs(t, err, events.ErrGone, "a reader that is behind may have missed events")
@@ -188,5 +201,7 @@ func purges(t *testing.T, s Store) {
 		All(t, s, 1, 100)
 		return
 	}
-	require.False(t, slices.ContainsFunc(All(t, s, 3, 100), func(e events.Event) bool { return e.Type != events.Deleted }))
+	all := All(t, s, 4, 100)
+	require.Equal(t, events.Created, all[2].Type, "the last expired event")
+	require.False(t, slices.ContainsFunc(slices.Delete(all, 2, 3), func(e events.Event) bool { return e.Type != events.Deleted }))
 }

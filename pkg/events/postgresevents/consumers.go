@@ -60,19 +60,23 @@ func NewConsumers(db *postgres.DB, schema string) Consumers {
 	}
 }
 
-// Acknowledge implements events.Consumers. Each batch is a transaction of its own.
+// Acknowledge implements events.Consumers. Each batch is a transaction of its own. Before a
+// consumer without the event is told so, what comes after it is withdrawn.
 func (s Consumers) Acknowledge(ctx context.Context, name string, to events.Cursor, now time.Time) error {
-	err := checkExists(ctx, s.db, s.exists, to)
-	if err != nil {
-		return err
+	gone := checkExists(ctx, s.db, s.exists, to)
+	if gone != nil && !errors.Is(gone, events.ErrGone) {
+		return gone
 	}
 	var at *events.Cursor // where this acknowledgement has left the consumer
 	for at == nil || *at != to {
 		var from, moved events.Cursor
-		err = pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) error {
+		err := pgx.BeginFunc(ctx, s.db, func(tx pgx.Tx) (err error) {
 			from, _, err = cursor(tx.QueryRow(ctx, s.lock, name))
 			if err != nil || at != nil && from != *at {
 				return err
+			}
+			if gone != nil && from.Compare(to) <= 0 {
+				return gone
 			}
 			moved, err = s.acknowledgeBatch(ctx, tx, name, from, to, now)
 			return err
@@ -81,11 +85,11 @@ func (s Consumers) Acknowledge(ctx context.Context, name string, to events.Curso
 			return postgres.Wrap(err)
 		}
 		if at != nil && from != *at {
-			return nil
+			return gone
 		}
 		at = &moved
 	}
-	return nil
+	return gone
 }
 
 // acknowledgeBatch moves a consumer towards a cursor, by events.MaxAcknowledged deletions

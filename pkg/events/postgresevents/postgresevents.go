@@ -26,12 +26,14 @@ WHERE (e.turn, e.position) > ($1, $2)
 ORDER BY e.turn, e.position LIMIT $3`
 	of     = "-- name: EventsOf\n" + selectEvent + `WHERE e.subject = $1 AND e.version < $2 ORDER BY e.version DESC LIMIT $3`
 	exists = "-- name: EventExists\nSELECT EXISTS (SELECT FROM %[1]s.events WHERE turn = $1 AND position = $2)"
-	purge  = `-- name: PurgeEvents
-DELETE FROM %[1]s.events WHERE (turn, position) IN (
+	// The last expired event stays: a consumer whose cursor it is has missed nothing.
+	purge = `-- name: PurgeEvents
+WITH expired AS (
     SELECT turn, position FROM %[1]s.events WHERE time < $1 AND NOT (type = $2 AND $3)
-        AND (turn, position) < (SELECT turn, position FROM %[1]s.events ORDER BY turn DESC, position DESC LIMIT 1)
-    ORDER BY turn, position LIMIT $4
-    FOR UPDATE SKIP LOCKED)`
+    ORDER BY turn, position LIMIT $4::int + 1
+    FOR UPDATE SKIP LOCKED)
+DELETE FROM %[1]s.events WHERE (turn, position) IN (
+    SELECT turn, position FROM expired WHERE (turn, position) < (SELECT turn, position FROM expired ORDER BY turn DESC, position DESC LIMIT 1))`
 	// A turn that no transaction of this server can have had comes from a dump of another
 	// server. Rebase makes new turns start above it.
 	rebase = `-- name: RebaseEvents

@@ -41,30 +41,41 @@ type Consumers struct{ db *sqlite.DB }
 func NewConsumers(db *sqlite.DB) Consumers { return Consumers{db} }
 
 // Acknowledge implements events.Consumers. Each batch is a transaction of its own, so that
-// other writes needn't wait for all.
+// other writes needn't wait for all. Before a consumer without the event is told so, what
+// comes after it is withdrawn.
 func (s Consumers) Acknowledge(ctx context.Context, name string, c events.Cursor, now time.Time) error {
+	if c.Turn > 0 { // of another database
+		return events.ErrGone
+	}
+	var gone error
 	left := int64(-1) // where this acknowledgement has left the consumer
 	for left != c.Position {
 		overtaken := false
 		err := s.db.Write(ctx, func(conn *sqlite.Conn) error {
-			err := checkExists(ctx, conn, c)
-			if err != nil {
-				return err
+			gone = checkExists(ctx, conn, c)
+			if gone != nil && !errors.Is(gone, events.ErrGone) {
+				return gone
 			}
 			from := int64(0)
-			err = conn.Query(ctx, progress, func(r sqlite.Row) error { from = r.Int(0); return nil }, name)
+			err := conn.Query(ctx, progress, func(r sqlite.Row) error { from = r.Int(0); return nil }, name)
 			overtaken = left >= 0 && from != left
 			if err != nil || overtaken {
 				return err
 			}
+			if gone != nil && from <= c.Position {
+				return gone
+			}
 			left, err = acknowledgeBatch(ctx, conn, name, from, c.Position, now)
 			return err
 		})
-		if err != nil || overtaken {
+		if err != nil {
 			return err
 		}
+		if overtaken {
+			return gone
+		}
 	}
-	return nil
+	return gone
 }
 
 // acknowledgeBatch moves a consumer towards a position, by events.MaxAcknowledged

@@ -21,7 +21,7 @@ const (
 	of     = "-- name: EventsOf\n" + selectEvent + "WHERE subject = ? AND version < ? ORDER BY version DESC LIMIT ?+0"
 	exists = "-- name: EventExists\nSELECT EXISTS (SELECT 1 FROM events WHERE position = ?)"
 	// Two statements: the first may read all events, and only the second needs the writer.
-	expired = "-- name: ExpiredEvents\nSELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) AND position < (SELECT max(position) FROM events) ORDER BY position LIMIT ?+0"
+	expired = "-- name: ExpiredEvents\nSELECT position FROM events WHERE time < ? AND NOT (type = ? AND ?) ORDER BY position LIMIT ?+1"
 	purge   = "-- name: PurgeEvents\nDELETE FROM events WHERE position IN (SELECT value FROM json_each(?))"
 )
 
@@ -52,7 +52,7 @@ func checkExists(ctx context.Context, conn *sqlite.Conn, c events.Cursor) error 
 		return nil
 	}
 	return conn.Query(ctx, exists, func(r sqlite.Row) error {
-		if c.Turn > 0 || r.Int(0) == 0 {
+		if r.Int(0) == 0 {
 			return events.ErrGone
 		}
 		return nil
@@ -71,10 +71,11 @@ func (e Events) PurgeEvents(ctx context.Context, before time.Time, limit int) (n
 		keep = 1
 	}
 	positions, err := sqlite.All(ctx, e.db, func(r sqlite.Row) (int64, error) { return r.Int(0), nil }, expired, before, events.Deleted, keep, limit)
-	if err != nil || len(positions) == 0 {
+	if err != nil || len(positions) < 2 {
 		return 0, err
 	}
-	list, err := json.Marshal(positions)
+	// The last expired event stays: a consumer whose cursor it is has missed nothing.
+	list, err := json.Marshal(positions[:len(positions)-1])
 	if err != nil {
 		return 0, err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/example/microservices/internal/testkit/plan"
 	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
-	"github.com/example/microservices/pkg/events"
+	"github.com/example/microservices/pkg/events/eventstest"
 	"github.com/example/microservices/services/user-service/internal/store/postgres"
 	"github.com/example/microservices/services/user-service/internal/store/storetest"
 )
@@ -43,8 +43,7 @@ func TestALostRecordOfAnErasureIsRecovered(t *testing.T) {
 	u := storetest.New(t)
 	require.NoError(t, s.Create(t.Context(), u, nil))
 	require.NoError(t, s.Delete(t.Context(), u.ID, 1))
-	both, err := s.EventsAfter(t.Context(), events.Cursor{}, 2)
-	require.NoError(t, err)
+	both := eventstest.All(t, s, 2, 2)
 	require.NoError(t, s.Acknowledge(t.Context(), "behind", both[0].Cursor, time.Now()))
 	require.NoError(t, s.Acknowledge(t.Context(), "done", both[1].Cursor, time.Now()))
 	conn, err := pgx.Connect(t.Context(), address)
