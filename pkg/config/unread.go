@@ -31,7 +31,8 @@ const (
 )
 
 // FindUnread returns the variables of the environment that differ by a letter or two,
-// a plural or a word from one that Load reads into dst, and unsupported ones.
+// a plural or a word from one that Load reads into dst, that name a file for one that is
+// read from no file, and unsupported ones.
 func FindUnread(dst any) []Unread {
 	var known []string
 	eachField(reflect.ValueOf(dst).Elem(), func(field reflect.StructField, _ reflect.Value) { known = append(known, name(field)) })
@@ -62,7 +63,7 @@ func resembles(variable, known string) bool {
 		allowed = 1
 	}
 	variable = strings.ToUpper(variable)
-	return Distance(singular(variable), singular(known)) <= allowed || hasOneWordMore(variable, known)
+	return Distance(singular(variable), singular(known)) <= allowed || hasOneWordMore(variable, known) || variable == known+"_FILE"
 }
 
 func singular(name string) string {

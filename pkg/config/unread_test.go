@@ -37,6 +37,7 @@ func TestMisspeltVariablesAreFound(t *testing.T) {
 		"CORS_ORIGIN":       "CORS_ORIGINS",
 
 		"CORS_ALLOWED_ORIGINS": "CORS_ORIGINS",
+		"DATABASE_URL_FILE":    "DATABASE_URL",
 		// Variables that pods, images and shells have.
 		"DATABASE_URL": "", "PATH": "", "HOSTNAME": "", "HOME": "", "PWD": "", "TERM": "", "TZ": "", "LANG": "", "USER": "", "PORTS": "", "POST": "",
 		"KUBERNETES_SERVICE_HOST": "", "KUBERNETES_PORT_443_TCP_ADDR": "", "KUBERNETES_SERVICE_PORT_HTTPS": "",

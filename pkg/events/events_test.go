@@ -59,4 +59,10 @@ func TestALongPollIsAtMostThirtySeconds(t *testing.T) {
 	for _, wrong := range []string{"", "1", "30001ms", "-1s", "1h", "x", "1.5s", "0.01m", "1us", "1µs", "+1s"} {
 		require.Error(t, w.UnmarshalText([]byte(wrong)), wrong)
 	}
+	for _, right := range []string{"0s", "1s", "30s", "0ms", "1ms", "1500ms", "2000ms", "9999ms"} {
+		require.NoError(t, w.UnmarshalText([]byte(right)))
+		sent := w
+		require.NoError(t, w.UnmarshalText([]byte(sent.String())), "what a link repeats is valid")
+		require.Equal(t, sent, w)
+	}
 }

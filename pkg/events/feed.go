@@ -127,7 +127,7 @@ func (f *Feed[Data]) list(ctx context.Context, in *feedInput) (batch httpapi.Bat
 		query.Set("cursor", next.String())
 	}
 	if in.Wait > 0 {
-		query.Set("wait", time.Duration(in.Wait).String())
+		query.Set("wait", in.Wait.String())
 	}
 	batch.Link = "<" + f.path + "/events?" + query.Encode() + `>; rel="next"`
 	return batch, nil
@@ -204,6 +204,15 @@ var (
 	waits   = regexp.MustCompile(waitPattern)
 	errWait = errors.New("must be a duration such as 20s or 500ms, at most 30s")
 )
+
+// String returns the time as UnmarshalText accepts it.
+func (w WaitParam) String() string {
+	d := time.Duration(w)
+	if d%time.Second != 0 {
+		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+	}
+	return d.String()
+}
 
 // UnmarshalText parses a duration.
 func (w *WaitParam) UnmarshalText(b []byte) error {

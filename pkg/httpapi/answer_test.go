@@ -252,6 +252,15 @@ func TestAssetsAreSentOnce(t *testing.T) {
 		require.Zero(t, size)
 		status, _, _ = c.get(t, path, c.token, "If-None-Match", `"another"`)
 		require.Equal(t, http.StatusOK, status)
+		for _, tags := range []string{"*", plain.Get("Etag"), `"another", ` + plain.Get("Etag")} {
+			status, _, _ = c.get(t, path, c.token, "If-Match", tags)
+			require.Equal(t, http.StatusOK, status, tags)
+		}
+		for _, tags := range []string{`"another"`, "W/" + plain.Get("Etag"), packed.Get("Etag") + "-", ""} {
+			status, header, _ := c.get(t, path, c.token, "If-Match", tags)
+			require.Equal(t, http.StatusPreconditionFailed, status, tags)
+			require.Equal(t, []string{plain.Get("Etag")}, header.Values("Etag"))
+		}
 		status, header, _ := c.get(t, path, c.token, "Accept-Encoding", "gzip;q=0")
 		require.Equal(t, http.StatusOK, status)
 		require.Empty(t, header.Get("Content-Encoding"))

@@ -54,8 +54,10 @@ type API struct {
 	huma   huma.API
 	log    *slog.Logger
 	config Config
-	// operations has the routes of the registered operations.
+	// operations has the routes of the registered operations, and fixed the methods of
+	// those without parameters in their path.
 	operations            map[string]bool
+	fixed                 map[string][]string
 	metrics               *metrics
 	gatherer              prometheus.Gatherer
 	complaint             complaint
@@ -84,14 +86,14 @@ func New(c Config) *API {
 	if err != nil {
 		panic(err) // can't happen: these were parsed as networks
 	}
-	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, stopping: make(chan struct{}), refusals: refusals{paused: make(chan struct{}, maxPaused)}}
+	a := &API{engine: engine, log: c.Log, config: c, operations: map[string]bool{}, fixed: map[string][]string{}, stopping: make(chan struct{}), refusals: refusals{paused: make(chan struct{}, maxPaused)}}
 
 	a.metrics = newMetrics(c.Metrics)
 	engine.Use(guard, a.observe(a.metrics), a.recoverPanic)
 	if len(c.Client.CORSOrigins) > 0 {
 		engine.Use(allowOrigins(c.Client.CORSOrigins, a.limitOthers))
 	}
-	engine.Use(a.limitOthers)
+	engine.Use(a.limitOthers, a.refuseShadowed)
 	nothing := func(g *gin.Context) {
 		p := NewProblem(http.StatusNotFound, "there is no such path; /docs lists the operations")
 		p.Type = TypeNoSuchPath
@@ -105,18 +107,45 @@ func New(c Config) *API {
 		}
 		g.Redirect(http.StatusFound, "/docs")
 	})
-	engine.NoMethod(func(g *gin.Context) {
-		allowed := g.Writer.Header().Get("Allow")
-		if strings.Contains(allowed, http.MethodGet) { // see headAsGet
-			allowed += ", " + http.MethodHead
-			g.Header("Allow", allowed)
-		}
-		a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not support "+jsonbody.Shorten(g.Request.Method)+"; it supports "+allowed))
-	})
+	engine.NoMethod(a.refuseMethod)
 
 	a.huma = description(c)
 	a.serveDocs()
 	return a
+}
+
+// routeOf returns the route of a request, or "unmatched". Gin has a tree of routes for each
+// method, so PUT /users/existing may match /users/:id, although the path is that of another
+// operation. A path without parameters comes first (OpenAPI 3.1, section 4.8.8.2).
+func (a *API) routeOf(g *gin.Context) string {
+	route, path := g.FullPath(), g.Request.URL.Path
+	if route == "" || route != path && a.fixed[path] != nil {
+		return unmatched
+	}
+	return route
+}
+
+const unmatched = "unmatched"
+
+// refuseShadowed rejects a request that matches no route, except by its method; see routeOf.
+func (a *API) refuseShadowed(g *gin.Context) {
+	if exchangeOf(g).route == unmatched && g.FullPath() != "" {
+		a.refuseMethod(g)
+		g.Abort()
+	}
+}
+
+// refuseMethod answers with 405 and the supported methods (RFC 9110, section 15.5.6).
+func (a *API) refuseMethod(g *gin.Context) {
+	allowed := g.Writer.Header().Get("Allow")
+	if methods := a.fixed[g.Request.URL.Path]; methods != nil { // Gin may add those of a path with parameters
+		allowed = strings.Join(methods, ", ")
+	}
+	if strings.Contains(allowed, http.MethodGet) { // see headAsGet
+		allowed += ", " + http.MethodHead
+	}
+	g.Header("Allow", allowed)
+	a.write(g, NewProblem(http.StatusMethodNotAllowed, "this path does not support "+jsonbody.Shorten(g.Request.Method)+"; it supports "+allowed))
 }
 
 // Stop ends the waits of handlers (see Wait). Call it once.

@@ -61,8 +61,9 @@ func tagOf(content []byte) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// serve answers with the asset, or with 304 if the client has it (RFC 9110, section
-// 13.1.2). Each encoding has its own entity tag (section 8.8.3.3).
+// serve answers with the asset, with 304 if the client has it, or with 412 if the client
+// wants another (RFC 9110, section 13.1). Each encoding has its own entity tag (section
+// 8.8.3.3).
 func (a *asset) serve(g *gin.Context, contentType string) {
 	content, etag := a.compressed, `"`+a.etag+`-gzip"`
 	header := g.Writer.Header()
@@ -74,6 +75,15 @@ func (a *asset) serve(g *gin.Context, contentType string) {
 	header.Add("Vary", "Accept-Encoding")
 	header.Set("Cache-Control", "no-cache") // cached, and revalidated by its ETag
 	header.Set("Etag", etag)
+	var wanted Conditions
+	if sent := g.Request.Header["If-Match"]; sent != nil && (wanted.IfMatch.UnmarshalText([]byte(strings.Join(sent, ","))) != nil || wanted.checkMatch(etag) != nil) {
+		header.Del("Content-Encoding")
+		header.Del("Etag") // the problem has it
+		x := exchangeOf(g)
+		x.problem = changedSince(etag)
+		_ = x.problem.send(&x.ctx, x) // without an answer, the client has left
+		return
+	}
 	tags, err := parseTags(strings.Join(g.Request.Header["If-None-Match"], ","))
 	for _, tag := range tags {
 		if err == nil && (tag == "*" || strings.TrimPrefix(tag, "W/") == etag) {

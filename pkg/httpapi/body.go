@@ -87,15 +87,15 @@ func requireJSON(r *http.Request) *Problem {
 	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset, encoding := params["charset"], r.Header.Get("Content-Encoding")
 	patch := r.Method == http.MethodPatch
+	accept, accepted := "Accept", "application/json"
+	if patch {
+		accept, accepted = "Accept-Patch", "application/json, "+mergePatch // RFC 5789, section 3.1
+	}
 	switch {
 	case err != nil || mediaType != "application/json" && (mediaType != mergePatch || !patch):
-		p := notJSON()
-		if patch {
-			return p.with("Accept-Patch", "application/json, "+mergePatch) // RFC 5789, section 3.1
-		}
-		return p.with("Accept", "application/json")
+		return notJSON().with(accept, accepted)
 	case charset != "" && !strings.EqualFold(charset, "utf-8"):
-		return NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type").with("Accept", "application/json")
+		return NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type").with(accept, accepted)
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
 		return NewProblem(http.StatusUnsupportedMediaType, "send the body without Content-Encoding").with("Accept-Encoding", "identity")
 	}

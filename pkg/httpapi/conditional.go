@@ -64,7 +64,7 @@ func (o *operation) refuseConditions(h http.Header) *Problem {
 	switch {
 	case !o.unversioned:
 		return nil
-	case h["If-Match"] != nil:
+	case h["If-Match"] != nil && (!o.reads || strings.TrimSpace(strings.Join(h["If-Match"], ",")) != "*"): // a list exists
 		return withoutETag()
 	case h["If-None-Match"] != nil && !o.reads:
 		return NewProblem(http.StatusPreconditionFailed, "If-None-Match can't be evaluated: what this request is about has no ETag; omit the header")

@@ -67,7 +67,7 @@ func allowOrigins(origins Origins, limit gin.HandlerFunc) gin.HandlerFunc {
 		AllowMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "Traceparent", requestid.Header},
 		ExposeHeaders: []string{
-			"Deprecation", "ETag", "Idempotent-Replayed", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After", "Sunset", "WWW-Authenticate", requestid.Header,
+			"Accept", "Accept-Encoding", "Accept-Patch", "Allow", "Deprecation", "ETag", "Idempotent-Replayed", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After", "Sunset", "WWW-Authenticate", requestid.Header,
 		},
 		MaxAge: preflightAge,
 	})
@@ -79,7 +79,12 @@ func allowOrigins(origins Origins, limit gin.HandlerFunc) gin.HandlerFunc {
 				limit(g)
 			}
 			if !g.IsAborted() {
+				// The library takes an origin with the request's host for the same origin, even if
+				// its scheme or the host that the browser sees is another.
+				host := g.Request.Host
+				g.Request.Host = ""
 				allow(g)
+				g.Request.Host = host
 			}
 			return
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,16 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 		require.Contains(t, answer.Header().Get("Access-Control-Expose-Headers"), "Etag")
 		require.Contains(t, answer.Header().Values("Vary"), "Origin")
 		require.Empty(t, answer.Header().Get("Access-Control-Allow-Credentials"))
+	}
+	h = serve(Origins{known, "http://example.com"})
+	for _, method := range []string{http.MethodOptions, http.MethodGet} { // the request's host is example.com
+		answer := ask(t, h, method, "/api/things", "Origin", "http://example.com", "Access-Control-Request-Method", http.MethodPut)
+		require.Equal(t, http.StatusNoContent, answer.Code)
+		require.Equal(t, "http://example.com", answer.Header().Get("Access-Control-Allow-Origin"), "the API may be at https://example.com")
+	}
+	exposed := strings.ToLower(preflight.Header().Get("Access-Control-Expose-Headers") + ask(t, h, http.MethodGet, "/api/things", "Origin", known).Header().Get("Access-Control-Expose-Headers"))
+	for header := range answerHeaders {
+		require.Contains(t, strings.Split(exposed, ","), strings.ToLower(header))
 	}
 	stranger := preflightOf(h, "https://evil.example.com")
 	require.Empty(t, stranger.Header().Get("Access-Control-Allow-Origin"))

@@ -159,3 +159,12 @@ func TestALargeBodyIsAnsweredWhileStarting(t *testing.T) {
 	status, _ := sendAll(t, server.Listener.Addr().String(), "POST /api/things HTTP/1.1\r\nContent-Type: application/json", 4<<20, "")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 }
+
+// TestEachPolicyHasItsOwnLine: the 429 of a second policy, such as that of email addresses,
+// has the headers of both.
+func TestEachPolicyHasItsOwnLine(t *testing.T) {
+	answer := httptest.NewRecorder()
+	answer.Header().Set("RateLimit", `"write";r=19;t=1`)
+	require.NoError(t, TooMany(time.Second).with("RateLimit", `"email";r=0;t=720`).send(t.Context(), answer))
+	require.Equal(t, []string{`"write";r=19;t=1`, `"email";r=0;t=720`}, answer.Header().Values("RateLimit"))
+}

@@ -63,10 +63,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 	return func(g *gin.Context) {
 		start := time.Now()
 		m.inFlight.Inc()
-		route := g.FullPath()
-		if route == "" {
-			route = "unmatched"
-		}
+		route := a.routeOf(g)
 		method := knownMethod(g.Request.Method)
 		x := &exchange{ResponseWriter: g.Writer, g: g, route: route, stopping: a.stopping}
 		ctx := &x.ctx

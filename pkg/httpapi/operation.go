@@ -104,6 +104,9 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 	// huma only describes the operation. It never gets a request.
 	huma.Register(a.huma, op, func(context.Context, *Input) (*Output, error) { panic("httpapi: Gin serves this operation, not huma") })
 	a.operations[o.route] = true
+	if o.route == op.Path {
+		a.fixed[op.Path] = append(a.fixed[op.Path], op.Method)
+	}
 	a.metrics.of(op.Method, o.route).expect(o.status)
 	a.engine.Handle(op.Method, o.route, func(g *gin.Context) { a.admit(o, exchangeOf(g)) })
 }

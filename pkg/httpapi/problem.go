@@ -91,7 +91,7 @@ func (p *Problem) identify(ctx context.Context) {
 // send sends the problem as the answer to a request.
 func (p *Problem) send(ctx context.Context, w http.ResponseWriter) error {
 	for name, values := range p.header {
-		w.Header()[name] = values
+		w.Header()[name] = append(w.Header()[name], values...) // of RateLimit, each policy has a line
 	}
 	if p.Status == http.StatusNotModified {
 		w.WriteHeader(p.Status)

@@ -34,6 +34,8 @@ func TestErrorsOfTheRouter(t *testing.T) {
 	}
 	answer := s.Do(http.MethodDelete, orders+"/user/"+unknown, nil).Want(http.StatusMethodNotAllowed)
 	require.Equal(t, "GET, HEAD", answer.Header.Get("Allow"))
+	answer = s.Do(http.MethodPut, orders+"/events", nil).Want(http.StatusMethodNotAllowed)
+	require.Equal(t, "GET, HEAD", answer.Header.Get("Allow"))
 }
 
 func TestInvalidBodies(t *testing.T) {

@@ -83,16 +83,19 @@ func operations(item *huma.PathItem) map[string]*huma.Operation {
 	return all
 }
 
-// find returns the path template and the operation of a request.
+// find returns the path template and the operation of a request, which may be nil. Paths
+// without parameters come first (OpenAPI 3.1, section 4.8.8.2).
 func (d *Document) find(method, path string) (string, *huma.Operation) {
-	best, op := "", (*huma.Operation)(nil)
+	best, found := "", (*huma.PathItem)(nil)
 	for template, item := range d.api.Paths {
-		candidate := operations(item)[method]
-		if candidate != nil && matches(template, path) && (op == nil || strings.Count(template, "{") < strings.Count(best, "{")) {
-			best, op = template, candidate
+		if matches(template, path) && (found == nil || strings.Count(template, "{") < strings.Count(best, "{")) {
+			best, found = template, item
 		}
 	}
-	return best, op
+	if found == nil {
+		return "", nil
+	}
+	return best, operations(found)[method]
 }
 
 func matches(template, path string) bool {

@@ -66,6 +66,8 @@ func (c *Client) RejectsConditions(method string, body any, paths ...string) {
 	c.t.Helper()
 	for _, path := range paths {
 		c.Do(method, path, body, "If-Match", `"1"`).Want(http.StatusPreconditionFailed)
+		exists := c.Do(method, path, body, "If-Match", "*")
+		require.Equal(c.t, method != http.MethodGet, exists.Status == http.StatusPreconditionFailed, "%s %s: %d", method, path, exists.Status)
 		none := c.Do(method, path, body, "If-None-Match", "*")
 		require.Equal(c.t, method != http.MethodGet, none.Status == http.StatusPreconditionFailed, "%s %s: %d", method, path, none.Status)
 	}

@@ -209,3 +209,27 @@ func TestAReadOnlyDatabaseIsDegraded(t *testing.T) {
 		require.Equal(t, "off", setting)
 	}
 }
+
+// TestASessionThatTheServerEndsIsUnavailable: whatever the reason, the database can't answer
+// now. The same is true of one that the server doesn't begin.
+func TestASessionThatTheServerEndsIsUnavailable(t *testing.T) {
+	address := testserver.New(t)
+	conn, err := pgx.Connect(t.Context(), address+"&idle_in_transaction_session_timeout=1")
+	require.NoError(t, err)
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	_, err = conn.Exec(t.Context(), "BEGIN")
+	for err == nil {
+		_, err = conn.Exec(t.Context(), "SELECT 1")
+	}
+	require.ErrorContains(t, err, "25P03")
+	require.ErrorIs(t, postgres.Wrap(err), database.ErrUnavailable)
+
+	u, err := url.Parse(address)
+	require.NoError(t, err)
+	closed := strings.TrimPrefix(u.Path, "/")
+	u.Path = "/postgres"
+	administer(t, u.String(), "ALTER DATABASE "+pgx.Identifier{closed}.Sanitize()+" ALLOW_CONNECTIONS false")
+	_, err = pgx.Connect(t.Context(), address)
+	require.ErrorContains(t, err, "55000")
+	require.ErrorIs(t, postgres.Wrap(err), database.ErrUnavailable)
+}

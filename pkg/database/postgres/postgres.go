@@ -223,7 +223,7 @@ func (db *DB) makeSchema(ctx context.Context, plain *sql.DB) error {
 }
 
 // Wrap wraps errors as database.ErrUnavailable if the database can't answer now: no
-// connection, server starting or stopping, too many connections, disk full or broken,
+// connection or session, server starting or stopping, too many connections, disk full or broken,
 // read-only after a failover, lock or statement timeout, serialization failure or
 // deadlock.
 func Wrap(err error) error {
@@ -239,6 +239,9 @@ func Wrap(err error) error {
 	case errors.Is(err, database.ErrUnavailable):
 		return err
 	case errors.As(err, &server):
+		if isConnect || !isError(server) {
+			return database.Unavailable(err) // there is no session, or it was ended
+		}
 		switch server.Code[:2] {
 		case "08", "28", "40", "53", "57", "58":
 			return database.Unavailable(err)
