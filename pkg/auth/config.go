@@ -113,7 +113,11 @@ func (c *IssuerConfig) parse() ([]Issuer, error) {
 	var list struct {
 		Issuers []issuerJSON `json:"AUTH_ISSUERS"`
 	}
-	err := jsonbody.DecodeSetting([]byte(`{"AUTH_ISSUERS":`+c.AuthIssuers+`}`), &list)
+	const before = `{"AUTH_ISSUERS":`
+	err := jsonbody.DecodeSetting([]byte(before+c.AuthIssuers+`}`), &list)
+	if syntax, ok := errors.AsType[*jsonbody.SyntaxError](err); ok {
+		err = fmt.Errorf("%s (at byte %d)", strings.Replace(syntax.Message, "the body", "it", 1), syntax.Offset-int64(len(before)))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("AUTH_ISSUERS must be a JSON list such as %s: %w", example, err)
 	}

@@ -13,6 +13,9 @@
 //	oneof      the allowed values, separated by commas
 //	empty      "refused" if the variable must not be set to nothing
 //
+// A type of this module that unmarshals itself says what is wrong, in a text that continues
+// after the variable's name and quotes no value.
+//
 // An embedded struct is a group of fields. Load ignores a field without the tag
 // envconfig. White space around a value, such as the line break at the end of a file, is
 // removed. An empty variable counts as not set, so that "FOO=" in an env file or a
@@ -64,11 +67,7 @@ func Describe(w io.Writer, dst any) error {
 		if err != nil {
 			return
 		}
-		preset, tagged := field.Tag.Lookup("default")
-		if !tagged && !v.IsZero() {
-			preset = fmt.Sprint(v)
-		}
-		_, err = fmt.Fprintf(table, "%s\t%s\t%s\n", name(field), preset, meaning(field))
+		_, err = fmt.Fprintf(table, "%s\t%s\t%s\n", name(field), preset(field, v), meaning(field))
 	})
 	if err != nil {
 		return err
@@ -87,6 +86,15 @@ func eachField(v reflect.Value, visit func(reflect.StructField, reflect.Value)) 
 			visit(field, v.Field(i))
 		}
 	}
+}
+
+// preset returns a field's default, for people.
+func preset(field reflect.StructField, v reflect.Value) string {
+	tag, tagged := field.Tag.Lookup("default")
+	if !tagged && !v.IsZero() {
+		return fmt.Sprint(v)
+	}
+	return tag
 }
 
 func name(field reflect.StructField) string { return field.Tag.Get("envconfig") }
@@ -112,7 +120,7 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 	}
 	if set && value == "" {
 		if field.Tag.Get("empty") == "refused" {
-			return fmt.Errorf("%s is empty; unset it for its default, %s", variable, field.Tag.Get("default"))
+			return fmt.Errorf("%s is empty; unset it for its default, %s", variable, preset(field, v))
 		}
 		err := os.Unsetenv(variable)
 		if err != nil {
@@ -129,12 +137,19 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 	single := reflect.New(reflect.StructOf([]reflect.StructField{field}))
 	single.Elem().Field(0).Set(v)
 	err = envconfig.Process("", single.Interface())
-	if err != nil {
+	parsed, isParsed := errors.AsType[*envconfig.ParseError](err)
+	switch {
+	case isParsed && strings.HasPrefix(field.Type.PkgPath(), module):
+		return fmt.Errorf("%s %w", variable, parsed.Err)
+	case err != nil:
 		return fmt.Errorf("%s must be %s", variable, expected(field))
 	}
 	v.Set(single.Elem().Field(0))
 	return checkRange(field, v)
 }
+
+// module is this module's path. Only its types' errors are shown: others may quote the value.
+var module = strings.TrimSuffix(reflect.TypeFor[Unread]().PkgPath(), "pkg/config")
 
 // lookup returns a variable without the white space around it. It also sets the trimmed
 // value, for envconfig.

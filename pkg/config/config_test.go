@@ -66,6 +66,26 @@ func TestAnEmptyVariableIsNotReplacedByItsDefault(t *testing.T) {
 	}
 }
 
+// pair is a setting that reads itself.
+type pair string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (*pair) UnmarshalText([]byte) error { return errors.New("must be two words") }
+
+// TestATypeOfThisModuleSaysWhatIsWrong: the type knows better than the description. The default
+// in a field is the default.
+func TestATypeOfThisModuleSaysWhatIsWrong(t *testing.T) {
+	s := struct {
+		Pair    pair      `envconfig:"TEST_PAIR" desc:"a pair"`
+		Foreign time.Time `envconfig:"TEST_TIME" desc:"a time"`
+		Place   string    `envconfig:"TEST_PLACE" empty:"refused" desc:"where it is"`
+	}{Place: "there"}
+	t.Setenv("TEST_PAIR", "secret")
+	t.Setenv("TEST_TIME", "secret")
+	t.Setenv("TEST_PLACE", "")
+	require.EqualError(t, config.Load(&s), "TEST_PAIR must be two words\nTEST_TIME must be a time\nTEST_PLACE is empty; unset it for its default, there")
+}
+
 func TestWhiteSpaceAroundAValueIsRemoved(t *testing.T) {
 	got, err := load(t, map[string]string{"TEST_SECRET": "x\n", "TEST_PORT": " 80\t", "TEST_WAIT": "2s\r\n", "TEST_FORMAT": " text"})
 	require.NoError(t, err)

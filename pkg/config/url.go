@@ -15,7 +15,6 @@ var (
 	errEncoding  = "percent-encode the user and the password, each by itself: @ is %40, / is %2F, ? is %3F, # is %23, % is %25"
 	errPort      = errors.New("has a port that is not in 1-65535")
 	errHost      = errors.New("has a host with an invalid character; " + errEncoding)
-	errNoScheme  = errors.New("has no scheme, such as https://")
 	errBlank     = errors.New("has a blank or a line break in it; " + errEncoding)
 	errFragment  = errors.New("has a # in it; " + errEncoding)
 	errPercent   = errors.New("has a % without two hexadecimal digits after it; " + errEncoding)
@@ -27,8 +26,8 @@ var (
 // nil (RFC 3986, section 3.2; hosts may be separated by commas). It is stricter than
 // parsers: these take part of an unencoded password for a host, look it up, and put it
 // into errors. The error contains no part of the URL. Its text continues after the name
-// of the variable.
-func CheckURL(text string) error {
+// of the variable. scheme is an example of one.
+func CheckURL(text, scheme string) error {
 	_, rest, hasScheme := strings.Cut(text, "://")
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {
@@ -42,7 +41,7 @@ func CheckURL(text string) error {
 	_, err := url.PathUnescape(text)
 	switch {
 	case !hasScheme:
-		return errNoScheme
+		return errors.New("has no scheme, such as " + scheme + "://")
 	case strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
 		return errBlank
 	case strings.Contains(text, "#"):

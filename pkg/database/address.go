@@ -37,7 +37,7 @@ func Place(address string) string {
 		return ""
 	}
 	if strings.HasPrefix(address, "sqlite:") {
-		return address
+		return "sqlite://" + SQLitePath(address)
 	}
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -116,12 +116,12 @@ var parameters = map[string]string{
 	"options":                    "such as -c statement_timeout=5s, percent-encoded",
 	"application_name":           "", "client_encoding": "", "search_path": "", "timezone": "", "role": "",
 	"statement_timeout": "", "lock_timeout": "", "idle_in_transaction_session_timeout": "", "idle_session_timeout": "",
-	"default_transaction_isolation": "", "default_transaction_read_only": "", "synchronous_commit": "", "work_mem": "", "jit": "",
+	"default_transaction_read_only": "", "synchronous_commit": "", "work_mem": "", "jit": "",
 	"plan_cache_mode": "", "tcp_user_timeout": "", "tcp_keepalives_idle": "", "tcp_keepalives_interval": "", "tcp_keepalives_count": "",
 }
 
 func checkPostgres(address string) error {
-	err := config.CheckURL(address)
+	err := config.CheckURL(address, "postgres")
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ func TestValidAddresses(t *testing.T) {
 		"postgres://ada:secret@shop.cluster-x.eu-central-1.rds.amazonaws.com/shop?options=-c%20jit%3Doff": "postgres://shop.cluster-x.eu-central-1.rds.amazonaws.com:5432/shop",
 		"sqlite://users.db":       "sqlite://users.db",
 		"sqlite:///data/users.db": "sqlite:///data/users.db",
+		"sqlite:////data/u.db":    "sqlite:///data/u.db", // as SQLAlchemy writes it
 		"sqlite:///a b/ü#%.db":    "sqlite:///a b/ü#%.db",
 	} {
 		t.Run(address, func(t *testing.T) {

@@ -35,8 +35,15 @@ func KindOf(address string) (Kind, error) {
 	return "", errors.New("must be postgres://user:password@host/database or sqlite://path/to/file")
 }
 
-// SQLitePath returns the path in sqlite://path.
-func SQLitePath(address string) string { return strings.TrimPrefix(address, "sqlite://") }
+// SQLitePath returns the path in sqlite://path. Slashes before an absolute path are one:
+// sqlite:////var/lib/shop.db is the usual form elsewhere.
+func SQLitePath(address string) string {
+	path := strings.TrimPrefix(address, "sqlite://")
+	if strings.HasPrefix(path, "//") {
+		path = "/" + strings.TrimLeft(path, "/")
+	}
+	return path
+}
 
 // Unavailable wraps err as ErrUnavailable.
 func Unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }

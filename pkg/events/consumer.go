@@ -55,7 +55,7 @@ func (l *ConsumerList) Decode(s string) error {
 			return err
 		}
 		if bound && subject == "" {
-			return errors.New("must have the subject of the consumer's token after " + name + "=, or no =")
+			return errors.New("must have the subject of the consumer's token after each =, or no =")
 		}
 		if _, twice := (*l)[c]; twice {
 			return errors.New("must name each consumer once")

@@ -53,11 +53,11 @@ func (a *API) admit(op *operation, x *exchange) {
 	if p == nil {
 		x.query, p = op.readQuery(g.Request.URL.RawQuery)
 	}
-	if p == nil {
-		p = op.refuseConditions(g.Request.Header)
-	}
 	if p == nil && op.maxBody > 0 {
 		p = requireJSON(g.Request)
+	}
+	if p == nil && (!op.reads || op.rule.waits > 0) {
+		p = op.refuseConditions(g.Request.Header)
 	}
 	if p != nil {
 		a.refuse(x, p)
@@ -174,7 +174,9 @@ func (a *API) withinVolume(caller string) *Problem {
 	if wait == 0 {
 		return nil
 	}
-	return TooMany(wait)
+	p := TooMany(wait)
+	p.Detail = "you have sent and received too many bytes; wait for the seconds in Retry-After"
+	return p
 }
 
 // authorize returns a 403 if the caller has none of the rule's scopes.

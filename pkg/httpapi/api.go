@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -158,13 +159,15 @@ func (a *API) Handler() http.Handler { return headAsGet(keepSlashes(a.engine)) }
 // OpenAPI returns the OpenAPI document of the operations.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 
+// headKey is the context key that marks a HEAD.
+type headKey struct{}
+
 // headAsGet serves HEAD as GET (RFC 9110, section 9.3.2). net/http omits the body.
 func headAsGet(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			get := *r
-			get.Method = http.MethodGet
-			r = &get
+			r = r.WithContext(context.WithValue(r.Context(), headKey{}, true)) // a copy
+			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})

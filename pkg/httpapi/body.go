@@ -82,10 +82,12 @@ func notJSON() *Problem {
 }
 
 // requireJSON returns a 415 unless the body is JSON in UTF-8 without Content-Encoding
-// (RFC 9110, section 15.5.16).
+// (RFC 9110, section 15.5.16), and a 400 if it is only a part.
 func requireJSON(r *http.Request) *Problem {
-	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset, encoding := params["charset"], r.Header.Get("Content-Encoding")
+	// Two lines of Content-Type are an error, those of Content-Encoding are one list (RFC
+	// 9110, sections 5.3 and 5.5).
+	mediaType, params, err := mime.ParseMediaType(strings.Join(r.Header["Content-Type"], ","))
+	charset, encoding := params["charset"], strings.Trim(strings.Join(r.Header["Content-Encoding"], ","), ", \t")
 	patch := r.Method == http.MethodPatch
 	accept, accepted := "Accept", "application/json"
 	if patch {
@@ -94,6 +96,8 @@ func requireJSON(r *http.Request) *Problem {
 	switch {
 	case err != nil || mediaType != "application/json" && (mediaType != mergePatch || !patch):
 		return notJSON().with(accept, accepted)
+	case r.Header["Content-Range"] != nil: // RFC 9110, section 9.3.4
+		return NewProblem(http.StatusBadRequest, "send the whole body, without Content-Range")
 	case charset != "" && !strings.EqualFold(charset, "utf-8"):
 		return NewProblem(http.StatusUnsupportedMediaType, "JSON is always UTF-8; leave the charset out of Content-Type").with(accept, accepted)
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
@@ -156,6 +160,7 @@ func (a *API) bodyProblem(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return lateBody()
+	case errors.Is(err, io.ErrUnexpectedEOF): // incomplete (RFC 9112, section 8)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return a.classify(ctx, err)
 	}

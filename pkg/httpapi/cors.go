@@ -73,6 +73,7 @@ func allowOrigins(origins Origins, limit gin.HandlerFunc) gin.HandlerFunc {
 	})
 	return func(g *gin.Context) {
 		if origin := g.GetHeader("Origin"); slices.Contains(origins, origin) {
+			g.Writer.Header().Del("Allow") // Gin's, for its 405
 			if g.Request.Method == http.MethodOptions && limit != nil {
 				g.Header("Access-Control-Allow-Origin", origin)
 				g.Header("Vary", "Origin")

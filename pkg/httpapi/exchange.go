@@ -131,15 +131,14 @@ func (x *exchange) wait(d time.Duration) bool {
 	}
 }
 
-// send sends the buffered answer, and records whether the client took it.
+// send sends the buffered answer, and records whether the client took it. A client that has
+// closed only its sending side gets the answer, too, but counts as one that has left: the
+// server can't tell.
 func (x *exchange) send() {
 	held := x.buffered
 	x.buffered = nil
 	defer release(held)
-	if errors.Is(x.ctx.Context.Err(), context.Canceled) {
-		x.cutOff = true
-		return
-	}
+	x.cutOff = errors.Is(x.ctx.Context.Err(), context.Canceled)
 	if held.Len() == 0 {
 		return
 	}
@@ -149,7 +148,7 @@ func (x *exchange) send() {
 	if err == nil {
 		err = http.NewResponseController(x.beneath()).Flush()
 	}
-	x.cutOff = err != nil
+	x.cutOff = x.cutOff || err != nil
 	x.waited += time.Since(began)
 }
 

@@ -52,9 +52,10 @@ func starting(service, version string, open bool) http.Handler {
 		}
 		guardHeader(w.Header())
 		status, body := http.StatusOK, any(alive)
-		switch r.URL.Path {
-		case "/health", "/health/live":
-		case "/health/ready":
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch {
+		case reads && (r.URL.Path == "/health" || r.URL.Path == "/health/live"):
+		case reads && r.URL.Path == "/health/ready":
 			status, body = http.StatusServiceUnavailable, ready
 		default:
 			_ = Unavailable("the service is starting", time.Second).send(ctx, w) // the client is gone, and nothing is left to report it to

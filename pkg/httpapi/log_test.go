@@ -16,6 +16,17 @@ import (
 	"github.com/example/microservices/pkg/telemetry"
 )
 
+// TestAHEADIsLoggedAsSuch: without the bytes that a GET would have sent.
+func TestAHEADIsLoggedAsSuch(t *testing.T) {
+	var written strings.Builder
+	h := newThings(t, func(c *Config) {
+		c.Log = telemetry.NewLogger(&written, telemetry.LogConfig{Format: "json"}, "test", "1")
+	})
+	require.Equal(t, http.StatusOK, ask(t, h, http.MethodHead, "/openapi.json").Code)
+	require.Contains(t, written.String(), `"method":"HEAD","route":"/openapi.json","status":200`)
+	require.Contains(t, written.String(), `"bytes":0`)
+}
+
 // TestTheTextLogHasThePathAndTheReason: the text log has the path and the reason of a rejection, without
 // values. The JSON log has the route only.
 func TestTheTextLogHasThePathAndTheReason(t *testing.T) {

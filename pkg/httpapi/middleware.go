@@ -65,6 +65,9 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 		m.inFlight.Inc()
 		route := a.routeOf(g)
 		method := knownMethod(g.Request.Method)
+		if g.Request.Context().Value(headKey{}) != nil {
+			method = http.MethodHead
+		}
 		x := &exchange{ResponseWriter: g.Writer, g: g, route: route, stopping: a.stopping}
 		ctx := &x.ctx
 		ctx.x, ctx.id = x, identify(g.Writer, g.Request)
@@ -93,6 +96,10 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 			if !line.Enabled(ctx, severity) {
 				return
 			}
+			sent := max(0, x.Size())
+			if method == http.MethodHead {
+				sent = 0
+			}
 			// A Record is built by hand: the logger would look up the caller's source line for
 			// each request.
 			r := slog.NewRecord(start.Add(took), severity, "request", 0)
@@ -101,7 +108,7 @@ func (a *API) observe(m *metrics) gin.HandlerFunc {
 				slog.String("route", route),
 				slog.Int("status", status),
 				slog.Int64("duration_us", took.Microseconds()),
-				slog.Int("bytes", max(0, x.Size())),
+				slog.Int("bytes", sent),
 			)
 			if eyes && x.problem != nil {
 				r.AddAttrs(slog.String("path", g.Request.URL.EscapedPath()), slog.String("reason", x.problem.reason()))
@@ -164,9 +171,15 @@ func (a *API) recoverPanic(g *gin.Context) {
 	g.Next()
 }
 
-// write sends a problem.
+// write sends a problem. A client that closed the request gets no answer: only its
+// connection is closed.
 func (a *API) write(g *gin.Context, p *Problem) {
-	exchangeOf(g).problem = p
+	x := exchangeOf(g)
+	x.problem = p
+	if p.Status == statusClientClosedRequest {
+		x.cutOff = true
+		panic(http.ErrAbortHandler)
+	}
 	err := p.send(g.Request.Context(), g.Writer)
 	if err != nil && g.Request.Context().Err() == nil {
 		a.log.WarnContext(g.Request.Context(), "can't write the problem", slog.Any("error", err))

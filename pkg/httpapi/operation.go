@@ -99,6 +99,11 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 		if err != nil {
 			return err
 		}
+		if o.reads { // conditions come after errors (RFC 9110, section 13.2.1), and before what a read can't undo
+			if p := o.refuseConditions(x.g.Request.Header); p != nil {
+				return p
+			}
+		}
 		return output.write(x, o.status)
 	}
 	// huma only describes the operation. It never gets a request.

@@ -33,7 +33,7 @@ func (c *PolicyConfig) Validate() error {
 	if c.LimitRedisURL == "" {
 		return nil
 	}
-	err := config.CheckURL(c.LimitRedisURL)
+	err := config.CheckURL(c.LimitRedisURL, "redis")
 	if err != nil {
 		return fmt.Errorf("RATE_LIMIT_REDIS_URL %w", err)
 	}

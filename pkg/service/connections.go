@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,18 +207,55 @@ type headerLines struct {
 	n int
 	// empty: the current line is empty so far. ended: the empty line was read.
 	empty, ended bool
+	// name is the beginning of the current line.
+	name    [len(transferEncoding)]byte
+	nameLen int
+	// length and coding: the header has Content-Length, and Transfer-Encoding.
+	length, coding bool
 }
+
+const contentLength, transferEncoding = "content-length:", "transfer-encoding:"
 
 func (h *headerLines) count(read []byte) {
 	for len(read) > 0 && !h.ended {
 		line, rest, isWhole := bytes.Cut(read, []byte("\n"))
+		h.nameLen += copy(h.name[h.nameLen:], line)
 		h.empty = h.empty && len(bytes.TrimSuffix(line, []byte("\r"))) == 0
 		if isWhole {
 			h.n++
-			h.empty, h.ended = true, h.empty
+			h.length = h.length || h.is(contentLength)
+			h.coding = h.coding || h.is(transferEncoding)
+			h.empty, h.ended, h.nameLen = true, h.empty, 0
 		}
 		read = rest
 	}
+}
+
+// is reports whether the current line is a field with the name, in lower case with the colon.
+func (h *headerLines) is(name string) bool {
+	return h.nameLen >= len(name) && strings.EqualFold(string(h.name[:len(name)]), name)
+}
+
+// isAmbiguous reports whether proxies and servers may disagree where the request ends: by
+// Content-Length or Transfer-Encoding, which HTTP/1.0 doesn't have. net/http hides the
+// former.
+func (h *headerLines) isAmbiguous(r *http.Request) bool {
+	return h.coding && (h.length || !r.ProtoAtLeast(1, 1))
+}
+
+// connKey is the context key of a request's connection.
+type connKey struct{}
+
+// closeWhenAmbiguous closes the connection after an ambiguous request (RFC 9112, section
+// 6.1): what follows it may be a part of it.
+func closeWhenAmbiguous(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _ := r.Context().Value(connKey{}).(*steadyConn)
+		if conn != nil && conn.header.isAmbiguous(r) {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // steadyConn fails a write when the client has taken no byte of it for timeout, or up to

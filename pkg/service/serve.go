@@ -157,7 +157,10 @@ func (s *Server) Serve(l net.Listener) error {
 // Server returns a server with the limits of c.
 func (c *Config) Server(handler http.Handler, log *slog.Logger) *Server {
 	return &Server{writeTimeout: c.WriteTimeout, Server: &http.Server{
-		Handler:           handler,
+		Handler: closeWhenAmbiguous(handler),
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
 		ReadHeaderTimeout: c.HeaderTimeout,
 		ReadTimeout:       c.HeaderTimeout + c.BodyTimeout,
 		IdleTimeout:       c.IdleTimeout,

@@ -308,3 +308,21 @@ func TestFulfillingGivesNoRightsOfOwners(t *testing.T) {
 		do(both, http.MethodDelete, own, nil).Want(http.StatusNoContent)
 	})
 }
+
+// TestAnOwnerWhoMayFulfilActsAsTheOwner, except where only fulfilment may.
+func TestAnOwnerWhoMayFulfilActsAsTheOwner(t *testing.T) {
+	eachWithTokens(t, func(t *testing.T, g *guarded) {
+		ada := uuid.NewString()
+		g.register(t, ada)
+		token := g.is.Token(t, ada, "orders:read orders:write orders:fulfil")
+		path := orders + "/" + g.Do(http.MethodPost, orders, g.order(map[string]any{"user_id": ada}), "Authorization", token).Want(http.StatusCreated).ID()
+		for _, change := range []string{`{"shipping_address":"Elsewhere"}`, `{"status":"confirmed"}`, `{"status":"cancelled"}`} {
+			g.Do(http.MethodPatch, path, change, "Authorization", token).Want(http.StatusOK)
+		}
+		var by []any
+		for _, event := range history(t, g.Do(http.MethodGet, path+"/events", nil, "Authorization", token)) {
+			by = append(by, event["by"])
+		}
+		require.Equal(t, []any{"customer", "fulfilment", "customer", "customer"}, by, "newest first")
+	})
+}

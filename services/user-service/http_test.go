@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -81,6 +82,9 @@ func TestInvalidBodies(t *testing.T) {
 			s.Do(method, path, `{}`, "Content-Type", contentType).Want(http.StatusUnsupportedMediaType)
 		}
 		s.Do(method, path, `{}`, "Content-Encoding", "gzip").Want(http.StatusUnsupportedMediaType)
+		s.Do(method, path, `{}`, "Content-Encoding", "identity", "Content-Encoding", "gzip").Want(http.StatusUnsupportedMediaType)
+		s.Do(method, path, `{}`, "Content-Type", "application/json", "Content-Type", "text/plain").Want(http.StatusUnsupportedMediaType)
+		require.Contains(t, s.Do(method, path, `{}`, "Content-Range", "bytes 0-1/9").Want(http.StatusBadRequest).Detail(), "Content-Range")
 		s.Do(method, path, `{}`, "Content-Type", "application/json-patch+json").Want(http.StatusUnsupportedMediaType)
 		fits := []string{"Application/JSON; charset=UTF-8", "application/JSON"}
 		refused := []*apitest.Answer{s.Do(method, path, `{}`, "Content-Type", "text/plain")}
@@ -161,6 +165,79 @@ func TestLimitsOfTheServer(t *testing.T) {
 	}
 }
 
+// TestAClientThatHalfClosesGetsAWholeAnswerOrNone: a client that closes its sending side after
+// the request looks like one that has left.
+func TestAClientThatHalfClosesGetsAWholeAnswerOrNone(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		id, answered := s.Do(http.MethodPost, users, person("first@example.com")).Want(http.StatusCreated).ID(), 0
+		for i := range 40 {
+			body := fmt.Sprintf(`{"name":"Ada","email":"%d@example.com"}`, i)
+			request, want := "GET "+users+"/"+id+" HTTP/1.1\r\nHost: x\r\n\r\n", http.StatusOK
+			switch i % 4 {
+			case 0:
+				request, want = fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", users, len(body), body), http.StatusCreated
+			case 1:
+				request, want = fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", users, len(body)+1, body), http.StatusBadRequest // incomplete
+			}
+			conn, err := net.Dial("tcp", s.Address)
+			require.NoError(t, err)
+			_, err = io.WriteString(conn, request)
+			require.NoError(t, err)
+			tcp, _ := conn.(*net.TCPConn)
+			require.NoError(t, tcp.CloseWrite())
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err == nil {
+				answered++
+				require.Equal(t, want, response.StatusCode)
+				var content map[string]any
+				require.NoError(t, json.NewDecoder(response.Body).Decode(&content))
+				require.Contains(t, content, map[bool]string{true: "title", false: "email"}[want == http.StatusBadRequest])
+				require.NoError(t, response.Body.Close())
+			}
+			require.NoError(t, conn.Close())
+		}
+		require.Positive(t, answered)
+	})
+}
+
+// TestAnAmbiguousLengthClosesTheConnection: with Content-Length and Transfer-Encoding, a proxy
+// may take another part of the connection for the request (RFC 9112, section 6.1).
+func TestAnAmbiguousLengthClosesTheConnection(t *testing.T) {
+	s := start(t, databases["sqlite"](t))
+	const follows = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, row := range map[string]struct {
+		text    string
+		answers int
+	}{
+		"both":     {"POST " + users + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\ncontent-LENGTH: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 1},
+		"HTTP/1.0": {"POST " + users + " HTTP/1.0\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 1},
+		"chunked":  {"POST " + users + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 2},
+		"length":   {"POST " + users + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", s.Address)
+			require.NoError(t, err)
+			defer conn.Close()
+			for i := range len(row.text) { // byte by byte, so that names are split between reads
+				_, err = io.WriteString(conn, row.text[i:i+1])
+				require.NoError(t, err)
+			}
+			from, answers := bufio.NewReader(conn), 0
+			for range 2 {
+				response, err := http.ReadResponse(from, nil)
+				if err != nil {
+					break
+				}
+				answers++
+				_, err = io.Copy(io.Discard, response.Body)
+				require.NoError(t, err)
+				_, _ = io.WriteString(conn, follows) // fails if it is closed
+			}
+			require.Equal(t, row.answers, answers)
+		})
+	}
+}
+
 // TestTheAnswerIsJSONWhateverAcceptSays: responses are JSON, whatever Accept says.
 func TestTheAnswerIsJSONWhateverAcceptSays(t *testing.T) {
 	s := start(t, databases["sqlite"](t))
@@ -206,7 +283,10 @@ func TestTheDocumentation(t *testing.T) {
 // TestConditionsWithoutAnETagFail: nothing here has an ETag that could match.
 func TestConditionsWithoutAnETagFail(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
-		s.RejectsConditions(http.MethodGet, nil, users, users+"/existing?ids="+unknown, users+"/events", users+"/00000000-0000-7000-8000-000000000000/erasure")
+		deleted := s.Do(http.MethodPost, users, person("ada@example.com")).Want(http.StatusCreated)
+		s.Do(http.MethodDelete, deleted.Header.Get("Location"), nil).Want(http.StatusNoContent)
+		s.RejectsConditions(http.MethodGet, nil, users, users+"/existing?ids="+unknown, users+"/events", users+"/"+deleted.ID()+"/erasure")
+		s.Do(http.MethodGet, users+"/"+unknown+"/erasure", nil, "If-Match", `"1"`).Want(http.StatusNotFound) // RFC 9110, section 13.2.1
 		s.RejectsConditions(http.MethodPost, map[string]any{"name": "Ada", "email": "a@example.com"}, users)
 		s.RejectsConditions(http.MethodPut, map[string]any{"cursor": "0-0"}, consumer)
 	})

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"regexp"
 
 	"github.com/pressly/goose/v3"
 )
@@ -24,16 +25,31 @@ type Set struct {
 	// Table is the name of goose's version table.
 	Table string
 
+	// own is the first table of a SQLite schema. Every service's version table has the same
+	// name there, so own tells whose database a file is.
+	own     string
 	files   fs.FS
 	dialect goose.Dialect
 }
 
 const versions = "goose_db_version"
 
-// SQLite returns the migrations in the folder migrations of files.
+// SQLite returns the migrations in the folder migrations of files. The first one creates a
+// table that no other service has, and that is kept.
 func SQLite(files fs.FS, required int64) Set {
-	return Set{Required: required, Table: versions, files: folder(files), dialect: goose.DialectSQLite3}
+	s := Set{Required: required, Table: versions, files: folder(files), dialect: goose.DialectSQLite3}
+	first, err := fs.Glob(s.files, "00001_*.sql")
+	if err != nil || len(first) == 0 {
+		return s
+	}
+	text, err := fs.ReadFile(s.files, first[0])
+	if found := createTable.FindSubmatch(text); err == nil && found != nil {
+		s.own = string(found[1])
+	}
+	return s
 }
+
+var createTable = regexp.MustCompile(`CREATE TABLE (\w+)`)
 
 // Postgres is SQLite for PostgreSQL. The tables are in the given schema.
 func Postgres(schema string, files fs.FS, required int64) Set {
@@ -111,7 +127,8 @@ func (s Set) after(current int64) (int, error) {
 
 // version returns the newest applied version, or 0.
 func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
-	exists := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`
+	const inFile = `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`
+	exists := inFile
 	if s.dialect == goose.DialectPostgres {
 		exists = `SELECT count(to_regclass($1))`
 	}
@@ -127,6 +144,16 @@ func (s Set) version(ctx context.Context, db *sql.DB) (int64, error) {
 	err = db.QueryRowContext(ctx, `SELECT max(version_id) FROM `+s.Table).Scan(&v)
 	if err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	if s.own == "" || v.Int64 == 0 {
+		return v.Int64, nil
+	}
+	err = db.QueryRowContext(ctx, inFile, s.own).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("look for the table %s: %w", s.own, err)
+	}
+	if n == 0 {
+		return 0, fmt.Errorf("DATABASE_URL names another service's database: it has no table %s", s.own)
 	}
 	return v.Int64, nil
 }

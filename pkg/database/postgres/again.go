@@ -51,12 +51,12 @@ func dropUseless(c *pgxpool.Config) {
 			Enable: true, Idle: idleProbe, Interval: time.Second, Count: int(lostAfter / time.Second),
 		},
 	}).DialContext
-	c.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		conn.PgConn().CustomData()[openedAt] = time.Now()
 		// Behind a pooler that prepares nothing, the server doesn't report the types of
 		// parameters.
 		conn.TypeMap().RegisterDefaultPgType([]uuid.UUID(nil), "_uuid")
-		return nil
+		return requireReadCommitted(ctx, conn)
 	}
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		return p.IdleDuration > time.Second || hasNews(p.Conn.PgConn().Conn())

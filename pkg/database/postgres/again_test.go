@@ -14,6 +14,7 @@ import (
 
 	testserver "github.com/example/microservices/internal/testkit/postgres"
 	"github.com/example/microservices/pkg/database"
+	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/postgres"
 	"github.com/example/microservices/pkg/health"
 )
@@ -207,6 +208,20 @@ func TestAReadOnlyDatabaseIsDegraded(t *testing.T) {
 		var setting string
 		require.NoError(t, conn.QueryRow(t.Context(), "SHOW transaction_read_only").Scan(&setting))
 		require.Equal(t, "off", setting)
+	}
+}
+
+// TestRepeatableReadIsRejected: triggers and erasures rely on seeing what was committed while
+// they waited for a lock.
+func TestRepeatableReadIsRejected(t *testing.T) {
+	address := testserver.New(t)
+	_, err := postgres.Open(t.Context(), address+"&options=-c%20default_transaction_isolation%3Drepeatable%5C%20read", database.Login{}, migration.Set{})
+	require.ErrorContains(t, err, "it must be read committed")
+	require.NotErrorIs(t, err, database.ErrUnavailable)
+	for _, level := range []string{"read%5C%20committed", "serializable"} {
+		db, err := postgres.Open(t.Context(), address+"&options=-c%20default_transaction_isolation%3D"+level, database.Login{}, migration.Set{})
+		require.NoError(t, err)
+		db.Close()
 	}
 }
 

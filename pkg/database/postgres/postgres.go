@@ -107,6 +107,17 @@ func Open(ctx context.Context, address string, as database.Login, set migration.
 	return &DB{Pool: pool, probe: probe, set: set, answers: answers}, nil
 }
 
+// requireReadCommitted rejects a session whose statements don't see what was committed while
+// they waited for a lock. An order of a user who is being deleted could escape the erasure.
+func requireReadCommitted(ctx context.Context, conn *pgx.Conn) error {
+	var level string
+	err := conn.QueryRow(ctx, "SHOW default_transaction_isolation", pgx.QueryExecModeSimpleProtocol).Scan(&level)
+	if err == nil && level == "repeatable read" {
+		err = errors.New("default_transaction_isolation is repeatable read, in DATABASE_URL or by ALTER ROLE or ALTER DATABASE: it must be read committed")
+	}
+	return err
+}
+
 // Migrate applies the pending migrations.
 func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 	plain := stdlib.OpenDBFromPool(db.Pool)

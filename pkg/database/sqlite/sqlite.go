@@ -40,6 +40,8 @@ type DB struct {
 	writer  *writer
 	// schema is for migrations: goose needs a database/sql pool.
 	schema *sql.DB
+	// gone: at the last Check, the file wasn't in its place.
+	gone atomic.Bool
 	// pending is the number of pending migrations at the last Check that could read it.
 	pending atomic.Int64
 }
@@ -172,7 +174,9 @@ func (db *DB) Migrate(ctx context.Context, log *slog.Logger) error {
 // file is still in place.
 func (db *DB) Check(ctx context.Context) error {
 	now, err := os.Stat(db.path)
-	if err != nil || !os.SameFile(now, db.file) {
+	gone := err != nil || !os.SameFile(now, db.file)
+	db.gone.Store(gone)
+	if gone {
 		return fmt.Errorf("the database file %s was removed or replaced", db.path)
 	}
 	pending, err := db.set.Check(ctx, db.schema)
@@ -184,8 +188,12 @@ func (db *DB) Check(ctx context.Context) error {
 
 // Write runs do in a transaction. If do returns an error, its changes are undone and
 // Write returns the error. If Write returns nil, they are on disk. ctx doesn't interrupt
-// a write that has begun, because others share its transaction.
+// a write that has begun, because others share its transaction. While Check finds another
+// file, or none, in the file's place, Write fails: what it wrote would be lost.
 func (db *DB) Write(ctx context.Context, do func(*Conn) error) error {
+	if db.gone.Load() {
+		return database.Unavailable(errors.New("the database file was removed or replaced"))
+	}
 	return Wrap(db.writer.write(ctx, do))
 }
 

@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/example/microservices/pkg/database"
 	"github.com/example/microservices/pkg/database/migration"
 	"github.com/example/microservices/pkg/database/sqlite"
 )
@@ -134,6 +138,44 @@ func TestSettings(t *testing.T) {
 			}))
 		}
 	}
+}
+
+// TestNothingIsWrittenToARemovedFile: a write to a file that has no name any more would be lost
+// with the process.
+func TestNothingIsWrittenToARemovedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db, err := sqlite.Open(path, migration.SQLite(fstest.MapFS{"migrations/00001_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE t (n INTEGER PRIMARY KEY) STRICT;")}}, 1))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, db.Check(t.Context()))
+	require.NoError(t, db.Write(t.Context(), insert(1)))
+	require.NoError(t, os.Rename(path, path+".moved"))
+	require.ErrorContains(t, db.Check(t.Context()), "was removed")
+	require.ErrorIs(t, db.Write(t.Context(), insert(2)), database.ErrUnavailable)
+	require.NoError(t, os.Rename(path+".moved", path))
+	require.NoError(t, db.Check(t.Context()))
+	require.NoError(t, db.Write(t.Context(), insert(3)))
+	require.Equal(t, 2, rows(t, db))
+}
+
+// TestAnotherServicesFileIsRejected: its version may be as high as that of this service.
+func TestAnotherServicesFileIsRejected(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	open := func(table string) *sqlite.DB {
+		db, err := sqlite.Open(path, migration.SQLite(fstest.MapFS{"migrations/00001_t.sql": {Data: []byte("-- +goose Up\nCREATE TABLE " + table + " (n INTEGER PRIMARY KEY) STRICT;")}}, 1))
+		require.NoError(t, err)
+		return db
+	}
+	users := open("users")
+	require.NoError(t, users.Migrate(t.Context(), slog.New(slog.DiscardHandler)))
+	require.NoError(t, users.Check(t.Context()))
+	require.NoError(t, users.Close())
+	orders := open("orders")
+	defer func() { require.NoError(t, orders.Close()) }()
+	const says = "DATABASE_URL names another service's database: it has no table orders"
+	require.ErrorContains(t, orders.Migrate(t.Context(), slog.New(slog.DiscardHandler)), says)
+	require.ErrorContains(t, orders.Check(t.Context()), says)
 }
 
 func TestAFileThatCantBeOpenedIsNamed(t *testing.T) {

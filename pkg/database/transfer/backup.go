@@ -38,7 +38,7 @@ func (s Store) Backup(ctx context.Context, source, to string, keep int, log *slo
 	case keep != 0 && !isFolder:
 		return "", fmt.Errorf("%s is not a folder: remove KEEP", to)
 	}
-	err = s.snapshot(ctx, source, target, func() error { return nil }, log)
+	err = s.snapshot(ctx, source, target, base(source), func() error { return nil }, log)
 	if err != nil {
 		return "", fmt.Errorf("back %s up: %w", source, err)
 	}
@@ -68,7 +68,7 @@ func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Log
 	if err != nil {
 		return err
 	}
-	err = s.snapshot(ctx, backup, target, func() error { return s.vacant(ctx, target) }, log)
+	err = s.snapshot(ctx, backup, target, base(target), func() error { return s.vacant(ctx, target) }, log)
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", backup, err)
 	}
@@ -76,15 +76,16 @@ func (s Store) Restore(ctx context.Context, backup, target string, log *slog.Log
 }
 
 // snapshot writes a consistent copy of a SQLite file to target. It calls ready before it
-// renames the copy to target.
-func (s Store) snapshot(ctx context.Context, source, target string, ready func() error, log *slog.Logger) (err error) {
+// renames the copy to target. name is that of the database, in the name of the unfinished
+// copy.
+func (s Store) snapshot(ctx context.Context, source, target, name string, ready func() error, log *slog.Logger) (err error) {
 	began := time.Now()
 	from, err := open(source)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, from.Close()) }()
-	partial := filepath.Join(filepath.Dir(target), "."+base(source)+".partial")
+	partial := filepath.Join(filepath.Dir(target), "."+name+".partial")
 	// One at a time. The file of a killed process is overwritten.
 	lock := flock.New(partial, flock.SetPermissions(0o600))
 	got, err := lock.TryLock()

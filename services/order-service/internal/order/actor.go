@@ -52,6 +52,17 @@ func (a Actor) mayBecome(owner uuid.UUID, s Status) error {
 	return nil
 }
 
+// roleFor returns the role to record for a change of an order of owner to the status s, which
+// is nil if it stays. An owner who may also fulfil orders acts as the owner, except where only
+// fulfilment may.
+func (a Actor) roleFor(owner uuid.UUID, s *Status) Role {
+	fulfils := s != nil && (*s == Confirmed || *s == Shipped || *s == Delivered)
+	if a.Role == Fulfilment && a.Owns.Includes(owner) && !fulfils {
+		return Customer
+	}
+	return a.Role
+}
+
 // mayDelete returns an error unless the actor may delete the order.
 func (a Actor) mayDelete(o Order) error {
 	switch {

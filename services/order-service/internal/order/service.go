@@ -45,7 +45,7 @@ func (o *Orders) Prepare(ctx context.Context, actor Actor, d Draft) (Order, erro
 	if err != nil {
 		return Order{}, err
 	}
-	made.Status, made.ChangedBy = Pending, actor.Role
+	made.Status, made.ChangedBy = Pending, actor.roleFor(made.UserID, nil)
 	made.Version = 1
 	made.CreatedAt = ids.Time(made.ID) // so that ids and creation times sort alike
 	made.UpdatedAt = made.CreatedAt
@@ -105,7 +105,7 @@ func (o *Orders) Change(actor Actor, stored Order, p Patch) (Order, error) {
 		return stored, err
 	}
 	changed.Version++
-	changed.ChangedBy = actor.Role
+	changed.ChangedBy = actor.roleFor(stored.UserID, change.status)
 	changed.UpdatedAt = later(o.timestamp(), stored.UpdatedAt)
 	return changed, nil
 }

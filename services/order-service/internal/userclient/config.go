@@ -65,7 +65,7 @@ func (c *Config) Validate() error {
 		problems = append(problems, errors.New("USER_CLIENT_TRY_TIMEOUT must be at most USER_CLIENT_TIMEOUT"))
 	}
 	_, err := parseURL(c.URL)
-	if err != nil {
+	if err != nil && c.URL != "" { // which is reported already
 		problems = append(problems, fmt.Errorf("USER_SERVICE_URL %w", err))
 	}
 	return errors.Join(problems...)
@@ -74,9 +74,6 @@ func (c *Config) Validate() error {
 // parseURL parses an absolute http or https URL (RFC 3986 section 4.3) to which a path can
 // be appended.
 func parseURL(raw string) (*url.URL, error) {
-	if raw == "" {
-		return nil, errors.New("is missing")
-	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		// Not wrapped: the error of url.Parse quotes its input.

@@ -20,7 +20,7 @@ func TestURL(t *testing.T) {
 		{name: "host alone", raw: "https://users.example.com"},
 		{name: "prefix", raw: "http://gateway/users-api/"},
 		{name: "IPv6", raw: "http://[::1]:8000"},
-		{name: "missing", raw: "", want: "is missing"},
+		{name: "missing", raw: "", want: "must start with http:// or https://"},
 		{name: "no scheme", raw: "user-service:8000", want: "must start with http"},
 		{name: "no scheme, no port", raw: "user-service", want: "must start with http"},
 		{name: "a Kubernetes service variable", raw: "tcp://10.0.0.1:8000", want: "must start with http"},
@@ -77,10 +77,10 @@ func TestPaths(t *testing.T) {
 func TestTriesFitTheTimeout(t *testing.T) {
 	cfg := at("http://u")
 	require.NoError(t, cfg.Validate())
-	cfg.URL, cfg.Timeout, cfg.TryTimeout = "", time.Second, 2*time.Second
+	cfg.URL, cfg.Timeout, cfg.TryTimeout = "u", time.Second, 2*time.Second
 	err := cfg.Validate()
 	require.ErrorContains(t, err, "USER_CLIENT_TRY_TIMEOUT must be at most USER_CLIENT_TIMEOUT")
-	require.ErrorContains(t, err, "USER_SERVICE_URL is missing")
+	require.ErrorContains(t, err, "USER_SERVICE_URL must start with http:// or https://")
 }
 
 func TestMetricsAreRegisteredOnce(t *testing.T) {
