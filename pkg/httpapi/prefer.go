@@ -74,7 +74,7 @@ func (x *exchange) minimize() {
 // describePrefer adds the header Prefer to the document of an operation that creates or
 // changes a resource.
 func describePrefer(_ *huma.OpenAPI, op *huma.Operation) {
-	if !takesBody(op.Method) || op.DefaultStatus == http.StatusNoContent {
+	if !takesBody(op.Method) {
 		return
 	}
 	op.Parameters = append(op.Parameters, &huma.Param{

@@ -221,7 +221,7 @@ func TestRepeatableReadIsRejected(t *testing.T) {
 	for _, level := range []string{"read%5C%20committed", "serializable"} {
 		db, err := postgres.Open(t.Context(), address+"&options=-c%20default_transaction_isolation%3D"+level, database.Login{}, migration.Set{})
 		require.NoError(t, err)
-		db.Close()
+		require.NoError(t, db.Close())
 	}
 }
 
