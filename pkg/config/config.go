@@ -23,6 +23,7 @@
 package config
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 	err = envconfig.Process("", single.Interface())
 	parsed, isParsed := errors.AsType[*envconfig.ParseError](err)
 	switch {
-	case isParsed && strings.HasPrefix(field.Type.PkgPath(), module):
+	case isParsed && explains(field.Type):
 		return fmt.Errorf("%s %w", variable, parsed.Err)
 	case err != nil:
 		return fmt.Errorf("%s must be %s", variable, expected(field))
@@ -148,8 +149,16 @@ func loadField(field reflect.StructField, v reflect.Value) error {
 	return checkRange(field, v)
 }
 
-// module is this module's path. Only its types' errors are shown: others may quote the value.
+// module is this module's path.
 var module = strings.TrimSuffix(reflect.TypeFor[Unread]().PkgPath(), "pkg/config")
+
+// explains reports whether a type of this module unmarshals itself. The errors of others, and
+// of the standard library, may quote the value.
+func explains(t reflect.Type) bool {
+	itself := reflect.PointerTo(t)
+	return strings.HasPrefix(t.PkgPath(), module) &&
+		(itself.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) || itself.Implements(reflect.TypeFor[envconfig.Decoder]()))
+}
 
 // lookup returns a variable without the white space around it. It also sets the trimmed
 // value, for envconfig.

@@ -72,18 +72,23 @@ type pair string
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (*pair) UnmarshalText([]byte) error { return errors.New("must be two words") }
 
+// share is a setting that strconv reads, whose errors quote the value.
+type share float64
+
 // TestATypeOfThisModuleSaysWhatIsWrong: the type knows better than the description. The default
 // in a field is the default.
 func TestATypeOfThisModuleSaysWhatIsWrong(t *testing.T) {
 	s := struct {
 		Pair    pair      `envconfig:"TEST_PAIR" desc:"a pair"`
 		Foreign time.Time `envconfig:"TEST_TIME" desc:"a time"`
+		Share   share     `envconfig:"TEST_SHARE" desc:"a share"`
 		Place   string    `envconfig:"TEST_PLACE" empty:"refused" desc:"where it is"`
 	}{Place: "there"}
 	t.Setenv("TEST_PAIR", "secret")
 	t.Setenv("TEST_TIME", "secret")
+	t.Setenv("TEST_SHARE", "secret")
 	t.Setenv("TEST_PLACE", "")
-	require.EqualError(t, config.Load(&s), "TEST_PAIR must be two words\nTEST_TIME must be a time\nTEST_PLACE is empty; unset it for its default, there")
+	require.EqualError(t, config.Load(&s), "TEST_PAIR must be two words\nTEST_TIME must be a time\nTEST_SHARE must be a number\nTEST_PLACE is empty; unset it for its default, there")
 }
 
 func TestWhiteSpaceAroundAValueIsRemoved(t *testing.T) {

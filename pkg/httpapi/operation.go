@@ -99,7 +99,7 @@ func Register[Input any, Output Answer](a *API, op huma.Operation, rule Rule, ha
 		if err != nil {
 			return err
 		}
-		if o.reads { // conditions come after errors (RFC 9110, section 13.2.1), and before what a read can't undo
+		if o.reads { // errors come before conditions (RFC 9110, section 13.2.1), and the handler has changed nothing
 			if p := o.refuseConditions(x.g.Request.Header); p != nil {
 				return p
 			}

@@ -210,7 +210,7 @@ func TestAnAmbiguousLengthClosesTheConnection(t *testing.T) {
 		answers int
 	}{
 		"both":     {"POST " + users + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\ncontent-LENGTH: 4\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 1},
-		"HTTP/1.0": {"POST " + users + " HTTP/1.0\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 1},
+		"HTTP/1.0": {"POST " + users + " HTTP/1.0\r\nConnection: keep-alive\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n", 1}, // answered at once: no body is read
 		"chunked":  {"POST " + users + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 2},
 		"length":   {"POST " + users + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}", 2},
 	} {

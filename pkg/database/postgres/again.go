@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -51,13 +50,6 @@ func dropUseless(c *pgxpool.Config) {
 			Enable: true, Idle: idleProbe, Interval: time.Second, Count: int(lostAfter / time.Second),
 		},
 	}).DialContext
-	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		conn.PgConn().CustomData()[openedAt] = time.Now()
-		// Behind a pooler that prepares nothing, the server doesn't report the types of
-		// parameters.
-		conn.TypeMap().RegisterDefaultPgType([]uuid.UUID(nil), "_uuid")
-		return requireReadCommitted(ctx, conn)
-	}
 	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		return p.IdleDuration > time.Second || hasNews(p.Conn.PgConn().Conn())
 	}

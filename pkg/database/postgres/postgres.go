@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -82,6 +83,7 @@ func Open(ctx context.Context, address string, as database.Login, set migration.
 	l := &login{Login: as}
 	l.use(c)
 	dropUseless(c)
+	c.AfterConnect = prepare
 	answers := &answerCount{}
 	c.ConnConfig.Tracer = answers
 	if telemetry.Tracing() {
@@ -105,6 +107,15 @@ func Open(ctx context.Context, address string, as database.Login, set migration.
 		return nil, Wrap(err)
 	}
 	return &DB{Pool: pool, probe: probe, set: set, answers: answers}, nil
+}
+
+// prepare prepares a new connection.
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	conn.PgConn().CustomData()[openedAt] = time.Now()
+	// Behind a pooler that prepares nothing, the server doesn't report the types of
+	// parameters.
+	conn.TypeMap().RegisterDefaultPgType([]uuid.UUID(nil), "_uuid")
+	return requireReadCommitted(ctx, conn)
 }
 
 // requireReadCommitted rejects a session whose statements don't see what was committed while
