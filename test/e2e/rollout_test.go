@@ -192,7 +192,7 @@ spec:
       image: %s
       env:
         - {name: RATE, value: "%d"}
-        - {name: RUN, value: load}
+        - {name: RUN, value: "load-%[2]d"}
         - {name: TOKEN, value: "%s"}
         - {name: DELETES, value: "%s"}
         - {name: USERS_URL, value: "http://shop-user-service:8000"}
