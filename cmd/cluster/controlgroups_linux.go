@@ -48,6 +48,10 @@ func makeControlGroups() error {
 		if err != nil {
 			return err
 		}
+		err = weigh(group)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -84,6 +88,26 @@ func inheritSets(group string) error {
 		}
 		err = os.WriteFile(filepath.Join(group, file), set, 0o600)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// weigh gives a group the processor time of eight processes. By default all pods together get
+// that of one, so that the tests and tools beside the cluster would stop them for seconds.
+func weigh(group string) error {
+	for file, weight := range map[string]string{"cpu.shares": "8192", "cpu.weight": "800"} { // cgroup v1, v2
+		path := filepath.Join(group, file)
+		_, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = os.WriteFile(path, []byte(weight), 0o600)
+		if err != nil {
 			return err
 		}
 	}

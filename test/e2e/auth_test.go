@@ -63,7 +63,7 @@ func TestAccessRules(t *testing.T) {
 	n.install(installation{images: releases[0], values: n.postgresMode() + id.values() + `
 defaults: {replicas: 1, env: {USER_CLIENT_CACHE_TTL: 0s}}
 `})
-	require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name))
+	n.smokeTest(name)
 
 	users := "http://" + n.forward("service/shop-user-service", 8000)
 	ada := uuid.NewString()

@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 	figure("helm install to both ready, defaults", time.Since(start).Seconds(), "s")
 
 	t.Run("helm test passes", func(t *testing.T) {
-		require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name))
+		n.smokeTest(name)
 	})
 	users, orders := n.forward("service/shop-user-service", 8000), n.forward("service/shop-order-service", 8001)
 	t.Run("the README's session runs", func(t *testing.T) {

@@ -33,7 +33,7 @@ networkPolicy:
 `
 	enforced := installation{images: releases[0], values: fmt.Sprintf(values, true)}
 	n.install(enforced) // the pods are ready, so both reach their databases
-	require.Regexp(t, `Phase:\s+Succeeded`, n.helm("test", name))
+	n.smokeTest(name)
 	user := ask(t, http.MethodPost, "http://"+n.forward("service/shop-user-service", 8000)+"/api/v1/users", aUser).id(t)
 	orders := n.forward("service/shop-order-service", 8001)
 	ask(t, http.MethodPost, "http://"+orders+"/api/v1/orders", anOrder(user)).id(t)

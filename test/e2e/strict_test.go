@@ -75,7 +75,7 @@ spec:
 		require.NoError(t, os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600))
 	}
 	n.helm("install", name, folder, "--wait", "--timeout", "3m")
-	tested := n.helm("test", name)
+	tested := n.smokeTest(name)
 	require.Equal(t, 2, strings.Count(tested, "Phase:          Succeeded"), tested)
 	for _, alias := range []string{"first", "second"} {
 		job := alias + "-backup"
