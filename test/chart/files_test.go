@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,10 +49,25 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			if strings.Contains(found[1], "://") || strings.HasPrefix(found[1], "mailto:") {
 				continue
 			}
-			_, err := os.Stat(filepath.Join(root, filepath.Dir(file), found[1]))
+			target, err := os.ReadFile(filepath.Join(root, filepath.Dir(file), found[1]))
+			if errors.Is(err, syscall.EISDIR) {
+				continue
+			}
 			require.NoError(t, err, "%s links to %s", file, found[1])
+			if found[2] != "" {
+				require.Contains(t, anchors(string(target)), found[2], "%s links to a heading of %s", file, found[1])
+			}
 		}
 	}
+}
+
+// anchors returns the links to a page's headings, as GitHub names them.
+func anchors(page string) (links []string) {
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(page, -1) {
+		kept := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(heading[1]), "")
+		links = append(links, "#"+strings.ReplaceAll(kept, " ", "-"))
+	}
+	return links
 }
 
 // TestFilesThatPagesNameExist: every file that a page names exists, in the project or in a

@@ -2,11 +2,14 @@ package delivery
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 // TestRenovateFindsWhatIsPinned: each pattern matches files, and versions in them. Otherwise
@@ -49,15 +52,45 @@ func TestRenovateFindsWhatIsPinned(t *testing.T) {
 }
 
 func TestEveryPathOfCODEOWNERSHasFiles(t *testing.T) {
-	paths := 0
+	var paths []string
 	for line := range strings.Lines(read(t, root, ".github/CODEOWNERS")) {
 		fields := strings.Fields(line)
 		if len(fields) == 0 || fields[0] == "#" || fields[0] == "*" {
 			continue
 		}
-		paths++
+		paths = append(paths, fields[0])
 		require.Len(t, fields, 2, line)
 		require.NotEmpty(t, must(t, root, "git", "ls-files", "--cached", "--others", "--exclude-standard", ":(glob)"+strings.Trim(fields[0], "/")+map[bool]string{true: "**"}[strings.HasSuffix(fields[0], "/")]), line)
 	}
-	require.NotZero(t, paths)
+	require.Subset(t, paths, []string{"/argocd/", "/.github/"}, "these decide what runs on the clusters")
+}
+
+// TestIssueFormsAreValid: GitHub silently drops a form that it can't parse.
+func TestIssueFormsAreValid(t *testing.T) {
+	forms, err := filepath.Glob(root + "/.github/ISSUE_TEMPLATE/*.yml")
+	require.NoError(t, err)
+	require.Greater(t, len(forms), 1)
+	for _, form := range forms {
+		content, err := os.ReadFile(form)
+		require.NoError(t, err)
+		var decoded struct {
+			Name, Description string
+			Body              []struct {
+				Type       string
+				ID         string
+				Attributes struct{ Label string }
+			}
+		}
+		require.NoError(t, yaml.Unmarshal(content, &decoded), form)
+		if filepath.Base(form) == "config.yml" {
+			continue
+		}
+		require.NotEmpty(t, decoded.Name, form)
+		require.NotEmpty(t, decoded.Description, form)
+		require.NotEmpty(t, decoded.Body, form)
+		for _, field := range decoded.Body {
+			require.Contains(t, []string{"markdown", "textarea", "input", "dropdown", "checkboxes"}, field.Type, form)
+			require.True(t, field.Type == "markdown" || field.ID != "" && field.Attributes.Label != "", "%s: a field without id or label", form)
+		}
+	}
 }

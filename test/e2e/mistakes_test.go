@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -94,8 +95,8 @@ func TestAWrongSettingDoesNotReachOldPods(t *testing.T) {
 	for service := range ports {
 		before := n.ready(service)
 		require.Len(t, before, 2)
-		n.kubectl("delete", "pod", before[0])
-		n.eventually("the deleted pod is replaced", func() bool {
+		n.evict(before[0])
+		n.eventually("the evicted pod is replaced", func() bool {
 			now := n.ready(service)
 			return len(now) == 2 && !slices.Contains(now, before[0])
 		})
@@ -106,6 +107,17 @@ func TestAWrongSettingDoesNotReachOldPods(t *testing.T) {
 	t.Logf("%s", report)
 	require.Empty(t, report.failures())
 	n.helm("rollback", name, "1", "--force-conflicts", "--wait", "--timeout", "3m")
+}
+
+// evict evicts a pod, as draining its node does: the disruption budget must allow it.
+func (n *namespace) evict(pod string) {
+	n.t.Helper()
+	eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod, n.name)
+	n.eventually("the disruption budget allows the eviction", func() bool {
+		out, err := run(eviction, kubectl, "create", "--raw", "/api/v1/namespaces/"+n.name+"/pods/"+pod+"/eviction", "--filename=-")
+		require.True(n.t, err == nil || strings.Contains(out, "disruption budget"), out)
+		return err == nil
+	})
 }
 
 // ready returns the names of a service's ready pods.
