@@ -106,7 +106,12 @@ func (s *scene) play() {
 		require.Equal(s.t, http.StatusUnauthorized, status)
 	}
 
-	// user-service is down until the breaker opens and the retry budget is used up.
+	// user-service is down until the retry budget is used up and the breaker opens. Without
+	// successes in its window, the breaker could open first.
+	for range 30 {
+		status, _ := s.send(http.MethodPost, s.orders.URL+"/api/v1/orders", admin, "", order(uuid.NewString()))
+		require.Equal(s.t, http.StatusUnprocessableEntity, status)
+	}
 	s.users.Kill()
 	seen := func(query string) bool { return len(s.ask(query)) > 0 }
 	apitest.Eventually(s.t, "Prometheus sees the breaker open", func() bool {
