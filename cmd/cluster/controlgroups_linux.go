@@ -94,8 +94,9 @@ func inheritSets(group string) error {
 	return nil
 }
 
-// weigh gives a group the processor time of eight processes. By default all pods together get
-// that of one, so that the tests and tools beside the cluster would stop them for seconds.
+// weigh gives a group eight times the default weight of processor time. In cgroup v1 the
+// default is that of a single process outside: the tests and tools beside the cluster would
+// stop the pods for seconds.
 func weigh(group string) error {
 	for file, weight := range map[string]string{"cpu.shares": "8192", "cpu.weight": "800"} { // cgroup v1, v2
 		path := filepath.Join(group, file)

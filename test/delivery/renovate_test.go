@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -71,8 +70,6 @@ func TestIssueFormsAreValid(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, len(forms), 1)
 	for _, form := range forms {
-		content, err := os.ReadFile(form)
-		require.NoError(t, err)
 		var decoded struct {
 			Name, Description string
 			Body              []struct {
@@ -81,7 +78,7 @@ func TestIssueFormsAreValid(t *testing.T) {
 				Attributes struct{ Label string }
 			}
 		}
-		require.NoError(t, yaml.Unmarshal(content, &decoded), form)
+		require.NoError(t, yaml.Unmarshal([]byte(read(t, root, ".github/ISSUE_TEMPLATE/"+filepath.Base(form))), &decoded), form)
 		if filepath.Base(form) == "config.yml" {
 			continue
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 // TestAnOverloadOfThePods raises the rate of writes until pods with an eighth of a CPU reject
-// a fifth of them. Those get Retry-After, and the throughput doesn't fall. No pod is restarted
-// or becomes unready, so the probes were answered. bench/RESULTS.md has the latencies.
+// a fifth of them. Those get Retry-After, and the throughput doesn't collapse. No pod is
+// restarted or becomes unready, so the probes were answered. bench/RESULTS.md has the latencies.
 func TestAnOverloadOfThePods(t *testing.T) {
 	n := newNamespace(t)
 	n.install(installation{images: releases[0], values: n.postgresMode() + `
@@ -42,8 +42,8 @@ rateLimit: {read: "0", write: "0"}
 }
 
 // loadFor10Seconds sends rate writes per second, and returns how many were completed and how
-// many rejected for overload. As many are completed in the second half of the time as in the
-// first.
+// many were rejected for overload. It fails if fewer than half as many are completed in the
+// second half of the time as in the first.
 func (n *namespace) loadFor10Seconds(rate int) (done, refused int) {
 	t := n.t
 	t.Helper()

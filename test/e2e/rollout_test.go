@@ -174,7 +174,8 @@ func (n *namespace) startLoad(rate int, token string) *generator {
 	return n.startLoadOf(rate, token, "")
 }
 
-// startLoadOf does the same. Unless deletes is "", it also deletes some users.
+// startLoadOf does the same. Unless deletes is "", it also deletes some users. Loads of different
+// rates use different keys and email addresses.
 func (n *namespace) startLoadOf(rate int, token, deletes string) *generator {
 	n.t.Helper()
 	n.apply(fmt.Sprintf(`
